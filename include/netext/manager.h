@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/**
+ * @file netext/manager.h
+ *
+ * What an app or tool needs: sessions, flows, the chain and the state of an instance.
+ *
+ * Calls wait for the daemon's answer. Answers are properties: named, typed values, the
+ * same names as in `netextctl --json` and in netext(7). A key that a reader does not know
+ * is to be skipped: later versions add keys.
+ */
+
+#include <netext/netext.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name Properties
+ *  @{ */
+enum nx_property_type {
+        NX_PROPERTY_BOOL,
+        NX_PROPERTY_UINT64,
+        NX_PROPERTY_INT64,
+        NX_PROPERTY_STRING,
+};
+
+/** One object: an ordered set of keys with values. */
+struct nx_properties;
+
+size_t nx_properties_get_count(const struct nx_properties *properties);
+/** index < count. Keys are in the order in which the daemon sent them. */
+const char *nx_properties_get_key(const struct nx_properties *properties, size_t index);
+enum nx_property_type nx_properties_get_type(const struct nx_properties *properties, size_t index);
+bool nx_properties_has(const struct nx_properties *properties, const char *key);
+/** NULL where the key is absent or not a string. */
+const char *nx_properties_get_string(const struct nx_properties *properties, const char *key);
+/** 0 where the key is absent or not a number or boolean. */
+uint64_t nx_properties_get_uint64(const struct nx_properties *properties, const char *key);
+int64_t nx_properties_get_int64(const struct nx_properties *properties, const char *key);
+bool nx_properties_get_bool(const struct nx_properties *properties, const char *key);
+
+/** Several objects. */
+struct nx_list;
+
+size_t nx_list_get_count(const struct nx_list *list);
+/** index < count. Borrowed from the list. */
+const struct nx_properties *nx_list_get(const struct nx_list *list, size_t index);
+/** NULL in, NULL out; also frees the objects. */
+struct nx_list *nx_list_free(struct nx_list *list);
+/** @} */
+
+/** @name Connection
+ *  @{ */
+struct nx_manager;
+
+#define NX_INSTANCE_DEFAULT "main"
+
+/**
+ * Connects to netextd of the named instance. -ENOENT or -ECONNREFUSED where none runs,
+ * -EACCES where the caller may not, -EINVAL for a name that cannot be one. On failure
+ * *ret_problem, if not NULL, is the sentence for people (static storage or thread-local,
+ * valid until the next call).
+ */
+int nx_manager_open(struct nx_manager **ret_manager, const char *instance,
+                    const char **ret_problem);
+/** NULL in, NULL out. */
+struct nx_manager *nx_manager_close(struct nx_manager *manager);
+/** What happened in the last call that failed: the daemon's sentence. Never NULL. */
+const char *nx_manager_get_error(struct nx_manager *manager);
+/** @} */
+
+/** @name Sessions
+ *  @{ */
+struct nx_session_file {
+        const char *name; /**< what the extension calls it: "rules" */
+        const char *path; /**< absolute */
+};
+
+/** Initialise with NX_SESSION_CONFIGURATION_INIT; 0 and NULL mean the default. */
+struct nx_session_configuration {
+        size_t size;
+        /** Identifier of an installed extension, or an absolute path to its executable. */
+        const char *extension;
+        /** Sessions with lower order are asked first; default 0. */
+        int32_t order;
+        enum nx_filter_grade grade;
+        /** "open" (default) or "closed". */
+        const char *fail_policy;
+        uint32_t verdict_timeout_ms; /**< default 1000 */
+        uint32_t ready_timeout_ms;   /**< default 5000 */
+        const struct nx_session_file *files;
+        size_t n_files;
+};
+
+#define NX_SESSION_CONFIGURATION_INIT .size = sizeof(struct nx_session_configuration)
+
+/** Starts a session and waits until its filter runs or failed. The session's name is the
+ *  extension's identifier. -EEXIST if it runs already. */
+int nx_manager_start_session(struct nx_manager *manager,
+                             const struct nx_session_configuration *configuration);
+/** Stops a session and waits until it is gone. -ENOENT if there is none of that name. */
+int nx_manager_stop_session(struct nx_manager *manager, const char *name);
+int nx_manager_list_sessions(struct nx_manager *manager, struct nx_list **ret_sessions);
+/** The sessions in the order in which a flow passes them. */
+int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **ret_chain);
+/** @} */
+
+/** @name Flows
+ *  @{ */
+/** The newest `limit` flows (0: all that are kept), oldest first. */
+int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_list **ret_flows);
+/** One flow, as a list of one. -ENOENT if it is not kept any more. */
+int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
+                        struct nx_list **ret_flow);
+
+/** flow: with key "event" (held, decided, closed), borrowed. Return non-zero to end the watch. */
+typedef int nx_flow_event_fn(const struct nx_properties *flow, void *userdata);
+/** Calls fn for each flow event until fn returns non-zero (which is returned), the connection
+ *  ends (-EPIPE), or a signal interrupts (-EINTR). */
+int nx_manager_watch_flows(struct nx_manager *manager, nx_flow_event_fn *fn, void *userdata);
+/** @} */
+
+/** The instance: version, pids, mechanisms in use, counters. A list of one. */
+int nx_manager_get_status(struct nx_manager *manager, struct nx_list **ret_status);
+
+#ifdef __cplusplus
+}
+#endif

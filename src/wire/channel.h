@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One end of a SOCK_SEQPACKET connection that carries messages in batches, with
+ * descriptors beside them. The receiver never blocks; what the peer does not read is
+ * kept up to CHANNEL_BACKLOG_MAX bytes and then refused.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/codec.h"
+
+#define CHANNEL_FDS_MAX     8
+#define CHANNEL_BACKLOG_MAX (8 * 1024 * 1024)
+
+struct channel_packet; /* a datagram that waits for the socket to take it */
+
+struct channel {
+        int fd; /* owned */
+        uint8_t *batch;
+        struct wire_writer writer; /* over batch */
+        struct channel_packet *first, **last;
+        size_t backlog;
+        const char *problem; /* why the last receive failed, for people */
+};
+
+#define CHANNEL_NULL { .fd = -1 }
+
+/* Makes a connected pair, both ends close-on-exec and non-blocking. 0 or negative errno. */
+int channel_pair(int ret_fds[2]);
+
+/* Takes fd over, also on failure. */
+int channel_init(struct channel *channel, int fd);
+/* Closes; unsent messages are lost. Fine on CHANNEL_NULL and twice. */
+void channel_deinit(struct channel *channel);
+
+/*
+ * Starts a message in the current batch; end it with channel_end(). The batch is sent
+ * by channel_flush(), or earlier where it is full.
+ */
+struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type, uint64_t id);
+/* 0, -EMSGSIZE, -ENOBUFS (backlog full; the message is lost), or the socket's error. */
+int channel_end(struct channel *channel);
+/* Like channel_end(), sent at once with fd, which stays the caller's. */
+int channel_end_with_fd(struct channel *channel, int fd);
+/* 0 also while bytes wait: see channel_wants_write(). */
+int channel_flush(struct channel *channel);
+bool channel_wants_write(const struct channel *channel);
+
+/* fd: the message's descriptor, or -1; take it with take_fd(), else it is closed after the call. */
+typedef int channel_message_fn(const struct wire_message *message, int *fd, void *userdata);
+
+/*
+ * Receives one datagram and calls fn for each message in it.
+ * 0; -EAGAIN nothing there; -EPIPE the peer is gone; -EBADMSG the peer broke the protocol
+ * (channel->problem); or fn's error, with the rest of the datagram unread.
+ */
+int channel_receive(struct channel *channel, channel_message_fn *fn, void *userdata);

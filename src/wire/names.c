@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The words of every enumerated value. A word, once released, keeps its meaning. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "wire/names.h"
+#include "netext/netext.h"
+
+const struct wire_name wire_protocols[] = {
+        { IPPROTO_TCP, "tcp" },
+        { IPPROTO_UDP, "udp" },
+        {},
+};
+
+const struct wire_name wire_directions[] = {
+        { NX_DIRECTION_ANY, "any" },
+        { NX_DIRECTION_INBOUND, "inbound" },
+        { NX_DIRECTION_OUTBOUND, "outbound" },
+        {},
+};
+
+const struct wire_name wire_owners[] = {
+        { WIRE_OWNER_UNATTRIBUTED, "unattributed" },
+        { WIRE_OWNER_PROGRAM, "program" },
+        { WIRE_OWNER_KERNEL, "kernel" },
+        {},
+};
+
+const struct wire_name wire_flow_states[] = {
+        { WIRE_FLOW_HELD, "held" },
+        { WIRE_FLOW_OPEN, "open" },
+        { WIRE_FLOW_CLOSED, "closed" },
+        {},
+};
+
+const struct wire_name wire_verdicts[] = {
+        { NX_VERDICT_NONE, "none" },
+        { NX_VERDICT_ALLOW, "allow" },
+        { NX_VERDICT_DROP, "drop" },
+        { NX_VERDICT_REFUSE, "refuse" },
+        { NX_VERDICT_PAUSE, "pause" },
+        {},
+};
+
+const struct wire_name wire_reasons[] = {
+        { WIRE_REASON_NONE, "none" },
+        { WIRE_REASON_NO_FILTER, "no-filter" },
+        { WIRE_REASON_RULE, "rule" },
+        { WIRE_REASON_DEFAULT_ACTION, "default-action" },
+        { WIRE_REASON_LOOPBACK, "loopback" },
+        { WIRE_REASON_PROVIDER, "provider" },
+        { WIRE_REASON_KERNEL_OWNER, "kernel-owner" },
+        { WIRE_REASON_OWN_TRAFFIC, "own-traffic" },
+        { WIRE_REASON_VERDICT_TIMEOUT, "verdict-timeout" },
+        { WIRE_REASON_PROVIDER_GONE, "provider-gone" },
+        { WIRE_REASON_PROVIDER_ABSENT, "provider-absent" },
+        { WIRE_REASON_TABLE_FULL, "table-full" },
+        {},
+};
+
+const struct wire_name wire_fail_policies[] = {
+        { WIRE_FAIL_OPEN, "open" },
+        { WIRE_FAIL_CLOSED, "closed" },
+        {},
+};
+
+const struct wire_name wire_grades[] = {
+        { NX_FILTER_GRADE_FIREWALL, "firewall" },
+        { NX_FILTER_GRADE_INSPECTOR, "inspector" },
+        {},
+};
+
+const struct wire_name wire_session_states[] = {
+        { WIRE_SESSION_STARTING, "starting" },
+        { WIRE_SESSION_RUNNING, "running" },
+        { WIRE_SESSION_RESTARTING, "restarting" },
+        { WIRE_SESSION_FAILED, "failed" },
+        { WIRE_SESSION_STOPPED, "stopped" },
+        {},
+};
+
+const struct wire_name wire_flow_events[] = {
+        { WIRE_EVENT_HELD, "held" },
+        { WIRE_EVENT_DECIDED, "decided" },
+        { WIRE_EVENT_CLOSED, "closed" },
+        {},
+};
+
+const char *wire_name_to_string(const struct wire_name *names, int value)
+{
+        for (; names->name; names++)
+                if (names->value == value)
+                        return names->name;
+        return "unknown";
+}
+
+int wire_name_from_string(const struct wire_name *names, const char *word)
+{
+        for (; names->name; names++)
+                if (strcmp(names->name, word) == 0)
+                        return names->value;
+        return -EINVAL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The values that travel as small integers and are shown as words: one table each,
+ * from which to_string, from_string and the control API's strings come.
+ */
+
+#include <stdint.h>
+
+struct wire_name {
+        int value;
+        const char *name;
+};
+
+/* What an enumerated attribute can be; the array ends with a NULL name. */
+extern const struct wire_name wire_protocols[];
+extern const struct wire_name wire_directions[];
+extern const struct wire_name wire_owners[];
+extern const struct wire_name wire_flow_states[];
+extern const struct wire_name wire_verdicts[];
+extern const struct wire_name wire_reasons[];
+extern const struct wire_name wire_fail_policies[];
+extern const struct wire_name wire_grades[];
+extern const struct wire_name wire_session_states[];
+extern const struct wire_name wire_flow_events[];
+
+/* The word for value, or "unknown". */
+const char *wire_name_to_string(const struct wire_name *names, int value);
+/* The value for word, or -EINVAL. */
+int wire_name_from_string(const struct wire_name *names, const char *word);
+
+enum wire_owner {
+        WIRE_OWNER_UNATTRIBUTED, /* the kernel could not say; never a guess */
+        WIRE_OWNER_PROGRAM,
+        WIRE_OWNER_KERNEL, /* a kernel thread's socket */
+};
+
+enum wire_flow_state {
+        WIRE_FLOW_HELD, /* a provider has yet to answer */
+        WIRE_FLOW_OPEN,
+        WIRE_FLOW_CLOSED, /* the program closed its socket, or the flow was refused */
+};
+
+/* Why a flow has its verdict. */
+enum wire_reason {
+        WIRE_REASON_NONE,
+        WIRE_REASON_NO_FILTER,        /* no session looked at it */
+        WIRE_REASON_RULE,             /* a session's rule, decided in the kernel */
+        WIRE_REASON_DEFAULT_ACTION,   /* no rule of the session matched */
+        WIRE_REASON_LOOPBACK,         /* the session leaves loopback alone */
+        WIRE_REASON_PROVIDER,         /* a provider answered */
+        WIRE_REASON_KERNEL_OWNER,     /* a kernel thread's socket */
+        WIRE_REASON_OWN_TRAFFIC,      /* the extension's own traffic */
+        WIRE_REASON_VERDICT_TIMEOUT,  /* fail policy: no answer in time */
+        WIRE_REASON_PROVIDER_GONE,    /* fail policy: the provider died while asked */
+        WIRE_REASON_PROVIDER_ABSENT,  /* fail policy: no provider was running */
+        WIRE_REASON_TABLE_FULL,       /* fail policy: no room to hold the flow */
+};
+
+enum wire_fail_policy {
+        WIRE_FAIL_OPEN = 1,
+        WIRE_FAIL_CLOSED = 2,
+};
+
+enum wire_session_state {
+        WIRE_SESSION_STARTING = 1, /* the extension runs, start_filter has not answered */
+        WIRE_SESSION_RUNNING,
+        WIRE_SESSION_RESTARTING, /* the extension died; another is about to be started */
+        WIRE_SESSION_FAILED,     /* gave up; the fail policy stands until stop or start */
+        WIRE_SESSION_STOPPED,
+};
+
+enum wire_flow_event {
+        WIRE_EVENT_HELD = 1,
+        WIRE_EVENT_DECIDED,
+        WIRE_EVENT_CLOSED,
+};

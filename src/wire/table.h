@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The one table of everything that travels between netextd, netext-flowd and
+ * extensions. A message is a header and attributes; what an attribute's bytes mean
+ * does not depend on the message it stands in. The numbers are the protocol: never
+ * reuse one, add at the end, and raise WIRE_VERSION when a meaning changes.
+ */
+
+#include <stdint.h>
+
+#define WIRE_VERSION          1
+#define WIRE_MESSAGE_SIZE_MAX 8192         /* one message with its header */
+#define WIRE_BATCH_SIZE_MAX   (64 * 1024)  /* one datagram: whole messages, back to back */
+#define WIRE_STRING_MAX       1024         /* a string with its NUL */
+
+enum wire_type {
+        WIRE_U8,
+        WIRE_U16,
+        WIRE_U32,
+        WIRE_U64,
+        WIRE_I32,
+        WIRE_BOOL,    /* one byte, 0 or 1 */
+        WIRE_STRING,  /* NUL at the end and nowhere else */
+        WIRE_ADDRESS, /* 16 bytes, IPv4 mapped */
+        WIRE_ENUM,    /* one byte, a value of its names table */
+};
+
+/* ATTR(number, NAME, type, "key in the control API and JSON", names of a WIRE_ENUM) */
+#define WIRE_ATTRIBUTES(ATTR)                                                                      \
+        ATTR(1, VERSION, WIRE_U32, "version", NULL)                                                \
+        ATTR(2, NAME, WIRE_STRING, "name", NULL)                                                   \
+        ATTR(3, TEXT, WIRE_STRING, "text", NULL)                                                   \
+        ATTR(4, RESULT, WIRE_I32, "result", NULL)                                                  \
+        ATTR(5, SESSION, WIRE_U32, "session", NULL)                                                \
+        ATTR(6, ORDER, WIRE_I32, "order", NULL)                                                    \
+        ATTR(7, GRADE, WIRE_ENUM, "grade", wire_grades)                                            \
+        ATTR(8, FAIL_POLICY, WIRE_ENUM, "fail_policy", wire_fail_policies)                         \
+        ATTR(9, VERDICT_TIMEOUT_MS, WIRE_U32, "verdict_timeout_ms", NULL)                          \
+        ATTR(10, READY_TIMEOUT_MS, WIRE_U32, "ready_timeout_ms", NULL)                             \
+        ATTR(11, CGROUP_ID, WIRE_U64, "cgroup_id", NULL)                                           \
+        ATTR(12, COUNT, WIRE_U64, "count", NULL)                                                   \
+        ATTR(13, SESSION_STATE, WIRE_ENUM, "state", wire_session_states)                           \
+        ATTR(14, EVENT, WIRE_ENUM, "event", wire_flow_events)                                      \
+        ATTR(15, ENABLE, WIRE_BOOL, "enable", NULL)                                                \
+        ATTR(16, FLOW, WIRE_U64, "flow", NULL)                                                     \
+        ATTR(17, PROTOCOL, WIRE_ENUM, "protocol", wire_protocols)                                  \
+        ATTR(18, DIRECTION, WIRE_ENUM, "direction", wire_directions)                               \
+        ATTR(19, LOCAL_ADDRESS, WIRE_ADDRESS, "local_address", NULL)                               \
+        ATTR(20, LOCAL_PORT, WIRE_U16, "local_port", NULL)                                         \
+        ATTR(21, REMOTE_ADDRESS, WIRE_ADDRESS, "remote_address", NULL)                             \
+        ATTR(22, REMOTE_PORT, WIRE_U16, "remote_port", NULL)                                       \
+        ATTR(23, REMOTE_NAME, WIRE_STRING, "remote_name", NULL)                                    \
+        ATTR(24, OWNER, WIRE_ENUM, "owner", wire_owners)                                           \
+        ATTR(25, PID, WIRE_U32, "pid", NULL)                                                       \
+        ATTR(26, PROCESS_STARTED_NS, WIRE_U64, "process_started_ns", NULL)                         \
+        ATTR(27, UID, WIRE_U32, "uid", NULL)                                                       \
+        ATTR(28, PROGRAM, WIRE_STRING, "program", NULL)                                            \
+        ATTR(29, PROGRAM_DEVICE, WIRE_U64, "program_device", NULL)                                 \
+        ATTR(30, PROGRAM_INODE, WIRE_U64, "program_inode", NULL)                                   \
+        ATTR(31, PROGRAM_TRUSTED, WIRE_BOOL, "program_path_trusted", NULL)                         \
+        ATTR(32, COMMAND_LINE, WIRE_STRING, "command_line", NULL)                                  \
+        ATTR(33, CGROUP, WIRE_STRING, "cgroup", NULL)                                              \
+        ATTR(34, STARTED_NS, WIRE_U64, "started_ns", NULL)                                         \
+        ATTR(35, DECIDED_NS, WIRE_U64, "decided_ns", NULL)                                         \
+        ATTR(36, CLOSED_NS, WIRE_U64, "closed_ns", NULL)                                           \
+        ATTR(37, FLOW_STATE, WIRE_ENUM, "state", wire_flow_states)                                 \
+        ATTR(38, VERDICT, WIRE_ENUM, "verdict", wire_verdicts)                                     \
+        ATTR(39, DECIDED_BY, WIRE_STRING, "decided_by", NULL)                                      \
+        ATTR(40, REASON, WIRE_ENUM, "reason", wire_reasons)                                        \
+        ATTR(41, RULE, WIRE_STRING, "rule", NULL)                                                  \
+        ATTR(42, REMOTE_PREFIX, WIRE_U8, "remote_prefix", NULL)                                    \
+        ATTR(43, PORT_FIRST, WIRE_U16, "port_first", NULL)                                         \
+        ATTR(44, PORT_LAST, WIRE_U16, "port_last", NULL)                                           \
+        ATTR(45, ACTION, WIRE_U8, "action", NULL)                                                  \
+        ATTR(46, LOOPBACK, WIRE_BOOL, "loopback", NULL)                                            \
+        ATTR(47, DOMAIN, WIRE_STRING, "domain", NULL)                                              \
+        ATTR(48, LABEL, WIRE_STRING, "label", NULL)                                                \
+        ATTR(49, KEY, WIRE_STRING, "key", NULL)                                                    \
+        ATTR(50, HELD_PACKETS, WIRE_U32, "held_packets", NULL)                                     \
+        ATTR(51, COMM, WIRE_STRING, "comm", NULL)
+
+enum wire_attribute {
+#define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
+        WIRE_ATTRIBUTES(ATTR)
+#undef ATTR
+        _WIRE_ATTR_MAX = 64, /* an attribute is a bit of a 64-bit set */
+};
+
+#define WIRE_HAS(name) (1ULL << WIRE_ATTR_##name)
+
+/*
+ * MSG(number, RECEIVER_VERB, attributes that must be there, descriptors that come along)
+ *
+ * MANAGER is netextd, FLOWD is netext-flowd, PROVIDER and EXTENSION are an extension
+ * (on its flow channel from flowd, and its control channel from netextd), ENGINE is
+ * flowd as an extension's flow channel sees it.
+ */
+#define WIRE_MESSAGES(MSG)                                                                         \
+        /* netextd -> flowd */                                                                     \
+        MSG(1, FLOWD_SESSION_ADD,                                                                  \
+            WIRE_HAS(SESSION) | WIRE_HAS(NAME) | WIRE_HAS(ORDER) | WIRE_HAS(GRADE) |               \
+                WIRE_HAS(FAIL_POLICY) | WIRE_HAS(VERDICT_TIMEOUT_MS) |                             \
+                WIRE_HAS(READY_TIMEOUT_MS) | WIRE_HAS(CGROUP_ID),                                  \
+            0)                                                                                     \
+        MSG(2, FLOWD_SESSION_CHANNEL, WIRE_HAS(SESSION), 1) /* a provider's flow channel */        \
+        MSG(3, FLOWD_SESSION_REMOVE, WIRE_HAS(SESSION), 0)                                         \
+        MSG(4, FLOWD_FLOW_LIST, 0, 0) /* FLOW: only that one; COUNT: newest n */                   \
+        MSG(5, FLOWD_FLOW_WATCH, WIRE_HAS(ENABLE), 0)                                              \
+        MSG(6, FLOWD_STATUS_GET, 0, 0)                                                             \
+        MSG(7, FLOWD_QUIT, 0, 0) /* take every kernel object away, then exit */                    \
+        MSG(8, FLOWD_SYNC, 0, 0) /* all sessions were sent: reconcile, answer MANAGER_DONE */      \
+        /* flowd -> netextd; a reply carries the id of its request */                              \
+        MSG(16, MANAGER_READY, WIRE_HAS(VERSION), 0)                                               \
+        MSG(17, MANAGER_KEEP, 0, 1) /* the queue's socket, to hand to the next flowd */            \
+        MSG(18, MANAGER_FLOW, WIRE_HAS(FLOW), 0)                                                   \
+        MSG(19, MANAGER_DONE, WIRE_HAS(RESULT), 0)                                                 \
+        MSG(20, MANAGER_SESSION_STATE, WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE), 0)             \
+        MSG(21, MANAGER_STATUS, WIRE_HAS(KEY), 0) /* KEY and COUNT or TEXT, one fact each */       \
+        /* flowd -> provider */                                                                    \
+        MSG(32, PROVIDER_START, WIRE_HAS(VERSION) | WIRE_HAS(NAME), 0)                             \
+        MSG(33, PROVIDER_STOP, WIRE_HAS(COUNT), 0) /* COUNT: enum nx_provider_stop_reason */       \
+        MSG(34, PROVIDER_FLOW_NEW,                                                                 \
+            WIRE_HAS(FLOW) | WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION) | WIRE_HAS(OWNER) |          \
+                WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PORT) | WIRE_HAS(REMOTE_ADDRESS) |        \
+                WIRE_HAS(REMOTE_PORT),                                                             \
+            0)                                                                                     \
+        MSG(35, PROVIDER_FLOW_CLOSED, WIRE_HAS(FLOW), 0)                                           \
+        MSG(36, PROVIDER_SETTINGS_DONE, WIRE_HAS(RESULT), 0)                                       \
+        /* provider -> flowd */                                                                    \
+        MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
+        MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
+        MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK), 0)                   \
+        MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0)                                         \
+        MSG(52, ENGINE_SETTINGS_COMMIT, 0, 0) /* answered by PROVIDER_SETTINGS_DONE */             \
+        MSG(53, ENGINE_STOPPED, 0, 0)                                                              \
+        /* netextd -> extension */                                                                 \
+        MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1) /* TEXT: its path, for messages */              \
+        MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \
+        /* extension -> netextd */                                                                 \
+        MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME), 0)                    \
+        MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0) /* COUNT: level */
+
+enum wire_message_type {
+#define MSG(number, name, required, n_fds) NX_MSG_##name = number,
+        WIRE_MESSAGES(MSG)
+#undef MSG
+        _NX_MSG_MAX = 96,
+};
