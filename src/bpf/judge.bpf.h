@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * What do the rules say? The only rule engine there is: the hooks, flowd's questions
+ * about flows that no hook saw, and the verdict tests all come through judge().
+ */
+
+#include "bpf/kernel.h"
+#include "bpf/state.bpf.h"
+#include "bpf/steer.abi.h"
+
+struct settings_map {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 1);
+        __uint(map_flags, BPF_F_INNER_MAP);
+        __uint(key_size, sizeof(__u32));
+        __uint(value_size, sizeof(union steer_settings_entry));
+};
+
+/* One array a slot, replaced whole by flowd: new settings are in force from one packet to the next. */
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+        __uint(max_entries, STEER_SESSIONS_MAX);
+        __type(key, __u32);
+        __array(values, struct settings_map);
+} settings SEC(".maps");
+
+/* Written and aged by flowd: addresses of names below a rule's domain; value: expiry, boot time. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, struct steer_name);
+        __type(value, __u64);
+} names SEC(".maps");
+
+static __always_inline bool is_loopback(const struct steer_address *address)
+{
+        if (address->high)
+                return false;
+        if (address->low == bpf_cpu_to_be64(1)) /* ::1 */
+                return true;
+        return (address->low & bpf_cpu_to_be64(0xffffffffff000000ULL)) ==
+               bpf_cpu_to_be64(0x0000ffff7f000000ULL); /* ::ffff:127.0.0.0/104 */
+}
+
+static __always_inline bool name_matches(const struct steer_address *remote, __u32 domain)
+{
+        struct steer_name key = { .remote = *remote, .domain = domain };
+        __u64 *expiry = bpf_map_lookup_elem(&names, &key);
+
+        return expiry && *expiry > bpf_ktime_get_boot_ns();
+}
+
+static __always_inline bool rule_matches(const struct steer_rule *rule,
+                                         const struct steer_question *question)
+{
+        if (rule->protocol && rule->protocol != question->protocol)
+                return false;
+        if (rule->direction && rule->direction != question->direction)
+                return false;
+        if (rule->port_last && (question->remote_port < rule->port_first ||
+                                question->remote_port > rule->port_last))
+                return false;
+        if ((question->remote.high & rule->mask.high) != rule->remote.high ||
+            (question->remote.low & rule->mask.low) != rule->remote.low)
+                return false;
+        if (rule->program && rule->program != question->path_hash)
+                return false;
+        if (rule->uid != ~0U && rule->uid != question->uid)
+                return false;
+        return !rule->domain || name_matches(&question->remote, rule->domain);
+}
+
+struct scan {
+        const struct steer_question *question;
+        void *entries; /* the session's settings, as they were when the scan began */
+        __u32 action;
+        __u32 rule;
+};
+
+static long scan_rule(__u32 index, struct scan *scan)
+{
+        union steer_settings_entry *entry;
+        __u32 rule = index + 1;
+
+        entry = bpf_map_lookup_elem(scan->entries, &rule);
+        if (!entry)
+                return 1;
+        if (!rule_matches(&entry->rule, scan->question))
+                return 0;
+        scan->action = entry->rule.action;
+        scan->rule = rule;
+        return 1;
+}
+
+/* The action of the session in slot, with its reason in outcome. */
+static __always_inline __u32 ask_session(__u32 slot, const struct steer_question *question,
+                                         struct steer_outcome *outcome)
+{
+        void *entries = bpf_map_lookup_elem(&settings, &slot);
+        struct scan scan = { .question = question };
+        union steer_settings_entry *entry;
+        __u32 first = 0;
+
+        if (!entries)
+                return STEER_ASK;
+        entry = bpf_map_lookup_elem(entries, &first);
+        if (!entry)
+                return STEER_ASK;
+        outcome->slot = slot;
+        outcome->rule = 0;
+        if (!entry->header.loopback && is_loopback(&question->remote)) {
+                outcome->reason = STEER_REASON_LOOPBACK;
+                return STEER_ALLOW;
+        }
+        scan.entries = entries;
+        scan.action = entry->header.default_action;
+        bpf_loop(entry->header.n_rules, scan_rule, &scan, 0);
+        outcome->reason = scan.rule ? STEER_REASON_RULE : STEER_REASON_DEFAULT;
+        outcome->rule = scan.rule;
+        return scan.action;
+}
+
+/*
+ * Walks the chain. The first session that denies ends it; else the flow is allowed unless
+ * some sessions want to be asked. The reason kept is that of the last session that had one.
+ */
+static __always_inline void judge(const struct steer_question *question,
+                                  struct steer_outcome *outcome)
+{
+        __u64 order = state.chain;
+
+        *outcome = (struct steer_outcome){ .verdict = STEER_ALLOW, .generation = state.generation };
+        if (question->kind == STEER_OWNER_KERNEL) {
+                outcome->reason = STEER_REASON_KERNEL;
+                return;
+        }
+        for (int i = 0; i < STEER_SESSIONS_MAX; i++) {
+                __u32 slot = order >> (8 * i) & 0xff;
+                __u32 action;
+
+                if (slot >= STEER_SESSIONS_MAX)
+                        break;
+                if (question->exempt_slots >> slot & 1) {
+                        outcome->reason = STEER_REASON_OWN_TRAFFIC;
+                        continue;
+                }
+                action = ask_session(slot, question, outcome);
+                if (action == STEER_DENY) {
+                        outcome->verdict = STEER_DENY;
+                        return;
+                }
+                if (action == STEER_ASK) {
+                        outcome->verdict = STEER_ASK;
+                        outcome->ask_slots |= 1u << slot;
+                }
+        }
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * The few kernel types that our programs read, by the fields that they read. The loader
+ * finds each field's place in the running kernel's BTF (CO-RE), so neither order nor
+ * size matters here, and no dump of a build machine's kernel is needed.
+ */
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define AF_INET       2
+#define AF_INET6      10
+#define IPPROTO_TCP   6
+#define IPPROTO_UDP   17
+#define SOL_SOCKET    1
+#define SO_MARK       36
+#define PF_KTHREAD    0x00200000 /* include/linux/sched.h */
+#define TC_ACT_OK     0
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct user_namespace;
+
+struct ns_common {
+        unsigned int inum;
+};
+
+struct user_namespace {
+        struct ns_common ns;
+};
+
+struct mnt_namespace {
+        struct user_namespace *user_ns;
+};
+
+struct qstr {
+        const unsigned char *name;
+};
+
+struct super_block {
+        __u32 s_dev;
+};
+
+struct inode {
+        unsigned long i_ino;
+        struct super_block *i_sb;
+};
+
+struct dentry {
+        struct dentry *d_parent;
+        struct qstr d_name;
+        struct inode *d_inode;
+};
+
+struct vfsmount {
+        struct dentry *mnt_root;
+};
+
+struct mount {
+        struct mount *mnt_parent;
+        struct dentry *mnt_mountpoint;
+        struct vfsmount mnt;
+        struct mnt_namespace *mnt_ns;
+};
+
+struct path {
+        struct vfsmount *mnt;
+        struct dentry *dentry;
+};
+
+struct file {
+        struct path f_path;
+};
+
+struct mm_struct {
+        struct file *exe_file;
+        unsigned long arg_start;
+        unsigned long arg_end;
+};
+
+struct kernfs_node {
+        struct kernfs_node *parent;
+        const char *name;
+};
+
+/* Since 6.15 the parent is read under RCU and has another name. */
+struct kernfs_node___rcu {
+        struct kernfs_node *__parent;
+};
+
+struct cgroup {
+        struct kernfs_node *kn;
+};
+
+struct css_set {
+        struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+        unsigned int flags;
+        int tgid;
+        __u64 start_boottime;
+        __u64 self_exec_id;
+        struct task_struct *group_leader;
+        struct mm_struct *mm;
+        struct css_set *cgroups;
+        char comm[16];
+};
+
+#pragma clang attribute pop

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * Who is it? Names the calling process by what the kernel holds at this moment, so that
+ * the answer stands when the process is gone a moment later.
+ */
+
+#include "bpf/kernel.h"
+#include "bpf/siphash.abi.h"
+#include "bpf/state.bpf.h"
+#include "bpf/steer.abi.h"
+
+#define PATH_DEPTH_MAX 40
+
+const volatile __u32 user_namespace_inode;
+
+/* Written by record_process(), read by flowd; the least recently used goes when full. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 8192);
+        __type(key, struct steer_process_key);
+        __type(value, struct steer_process);
+} processes SEC(".maps");
+
+/* Written by record_cgroup(), read by flowd; the least recently used goes when full. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 1024);
+        __type(key, __u64);
+        __type(value, struct steer_cgroup);
+} cgroups SEC(".maps");
+
+static const struct steer_process no_process;
+static const struct steer_cgroup no_cgroup;
+
+/*
+ * Appends name with its NUL to a reversed path; false when the path is full. What the
+ * size may be is checked where it is used, for the verifier.
+ */
+static __always_inline bool append_component(char *path, __u32 *size, const void *name)
+{
+        long n;
+
+        if (*size >= STEER_PATH_MAX)
+                return false;
+        n = bpf_probe_read_kernel_str(path + *size, STEER_NAME_MAX, name);
+        if (n <= 0 || n > STEER_NAME_MAX)
+                return false;
+        *size += n;
+        return true;
+}
+
+/* The walk of prepend_path() in fs/d_path.c: up the dentries, across mounts, to the last root. */
+static __always_inline bool read_file_path(struct file *file, char *path, __u32 *ret_size)
+{
+        struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+        struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+        struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+        __u32 size = 0;
+
+        for (int i = 0; i < PATH_DEPTH_MAX; i++) {
+                struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+                struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
+
+                if (dentry == root || dentry == parent) {
+                        struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+                        *ret_size = size;
+                        if (above == mount || dentry != root)
+                                return true;
+                        dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+                        mount = above;
+                        continue;
+                }
+                if (!append_component(path, &size, BPF_CORE_READ(dentry, d_name.name)))
+                        break;
+                dentry = parent;
+        }
+        *ret_size = size;
+        return false;
+}
+
+/*
+ * A path means what the administrator thinks only if the mounts it crosses were made by
+ * the administrator: in a user namespace of their own, anybody can put anything at
+ * /usr/bin/curl. A mount without a namespace (memfd, a detached tree) is not trusted.
+ */
+static __always_inline bool path_is_trusted(struct file *file)
+{
+        struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+        struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+        struct mnt_namespace *mnt_ns = BPF_CORE_READ(mount, mnt_ns);
+
+        return BPF_CORE_READ(mnt_ns, user_ns, ns.inum) == user_namespace_inode;
+}
+
+static __always_inline __u64 path_hash(const char *path, __u32 size)
+{
+        struct siphash hash;
+
+        siphash_begin(&hash, state.path_key[0], state.path_key[1]);
+        for (__u32 i = 0; i < STEER_PATH_MAX / 8; i++) {
+                if (i * 8 >= size)
+                        break;
+                siphash_word(&hash, ((const __u64 *)path)[i]);
+        }
+        return siphash_end(&hash, size);
+}
+
+static __always_inline void read_executable(struct steer_process *process, struct mm_struct *mm)
+{
+        struct file *exe = BPF_CORE_READ(mm, exe_file);
+        struct inode *inode = BPF_CORE_READ(exe, f_path.dentry, d_inode);
+        __u32 size = 0;
+
+        process->inode = BPF_CORE_READ(inode, i_ino);
+        process->device = BPF_CORE_READ(inode, i_sb, s_dev);
+        if (!read_file_path(exe, process->exe, &size))
+                process->flags |= STEER_PATH_TRUNCATED;
+        else if (path_is_trusted(exe)) {
+                process->flags |= STEER_PATH_TRUSTED;
+                if (size <= STEER_PATH_MAX)
+                        process->path_hash = path_hash(process->exe, size);
+        }
+        process->exe_size = size;
+}
+
+static __always_inline void read_cmdline(struct steer_process *process, struct mm_struct *mm)
+{
+        unsigned long start = BPF_CORE_READ(mm, arg_start);
+        unsigned long size = BPF_CORE_READ(mm, arg_end) - start;
+
+        if (size > STEER_CMDLINE_MAX)
+                size = STEER_CMDLINE_MAX;
+        if (bpf_probe_read_user(process->cmdline, size, (void *)start) == 0)
+                process->cmdline_size = size;
+}
+
+/*
+ * Finds or makes the record of the calling process. It is filled in place (a scratch
+ * buffer per CPU could be overwritten by a task that preempts this one); two threads that
+ * do so at once write the same bytes.
+ */
+static __noinline struct steer_process *record_process(const struct steer_process_key *key)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_process *process;
+        struct mm_struct *mm;
+
+        if (!key)
+                return NULL;
+        process = bpf_map_lookup_elem(&processes, key);
+        if (process && process->flags & STEER_PROCESS_READY)
+                return process;
+        bpf_map_update_elem(&processes, key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&processes, key);
+        if (!process)
+                return NULL;
+        process->flags = 0;
+        mm = BPF_CORE_READ(task, mm);
+        read_executable(process, mm);
+        read_cmdline(process, mm);
+        bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
+        process->flags |= STEER_PROCESS_READY;
+        return process;
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+        struct kernfs_node___rcu *since_6_15 = (void *)node;
+
+        if (bpf_core_field_exists(since_6_15->__parent))
+                return BPF_CORE_READ(since_6_15, __parent);
+        return BPF_CORE_READ(node, parent);
+}
+
+static __always_inline void record_cgroup(__u64 id)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_cgroup *cgroup;
+        struct kernfs_node *node;
+
+        cgroup = bpf_map_lookup_elem(&cgroups, &id);
+        if (cgroup && cgroup->flags & STEER_PROCESS_READY)
+                return;
+        bpf_map_update_elem(&cgroups, &id, &no_cgroup, BPF_NOEXIST);
+        cgroup = bpf_map_lookup_elem(&cgroups, &id);
+        if (!cgroup)
+                return;
+        cgroup->flags = 0;
+        cgroup->size = 0;
+        node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+        for (int i = 0; i < PATH_DEPTH_MAX; i++) {
+                struct kernfs_node *parent = kernfs_parent(node);
+                __u32 size = cgroup->size;
+
+                if (!parent)
+                        break;
+                if (!append_component(cgroup->path, &size, BPF_CORE_READ(node, name))) {
+                        cgroup->flags |= STEER_PATH_TRUNCATED;
+                        break;
+                }
+                cgroup->size = size;
+                node = parent;
+        }
+        cgroup->flags |= STEER_PROCESS_READY;
+}
+
+/*
+ * Fills who and when. Returns the executable's hash for the rules, 0 where there is none.
+ * A kernel thread is "kernel": what it runs for is not its executable.
+ */
+static __always_inline __u64 owner_of_current(struct steer_owner *owner)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_process_key key = {};
+        struct steer_process *process;
+
+        owner->time_ns = bpf_ktime_get_boot_ns();
+        owner->uid = (__u32)bpf_get_current_uid_gid();
+        owner->cgroup_id = bpf_get_current_cgroup_id();
+        if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+                owner->kind = STEER_OWNER_KERNEL;
+                return 0;
+        }
+        owner->kind = STEER_OWNER_PROGRAM;
+        key.tgid = bpf_get_current_pid_tgid() >> 32;
+        key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+        key.exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+        owner->process = key;
+        record_cgroup(owner->cgroup_id);
+        process = record_process(&key);
+        return process ? process->path_hash : 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/*
+ * What outlives a restart of flowd beside the maps: pinned like them, read and written
+ * through mmap. The programs keep no other state, so a new flowd swaps them in place.
+ */
+
+#include "bpf/kernel.h"
+#include "bpf/steer.abi.h"
+
+volatile struct steer_state state = { .chain = ~0ULL };

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the kernel programs of steer.bpf.c and netext-flowd say to each other.
+ * Addresses are 16 bytes in network order, IPv4 mapped (::ffff:a.b.c.d), so one form
+ * serves AF_INET, AF_INET6 and mapped sockets; ports are in host order.
+ */
+
+#include <linux/types.h>
+
+#define STEER_SESSIONS_MAX 8
+#define STEER_PATH_MAX     512 /* of an executable or a cgroup, reversed, with NULs */
+#define STEER_NAME_MAX     256 /* of one component of it */
+#define STEER_CMDLINE_MAX  256
+
+/* Rules of one session; one entry of its map is the header. */
+#define STEER_RULES_MAX 1000
+
+enum steer_action {
+        STEER_ALLOW = 1,
+        STEER_DENY = 2,
+        STEER_ASK = 4,
+};
+
+enum steer_owner_kind {
+        STEER_OWNER_UNATTRIBUTED,
+        STEER_OWNER_PROGRAM,
+        STEER_OWNER_KERNEL,
+};
+
+/* Why steer_outcome.verdict is what it is. */
+enum steer_reason {
+        STEER_REASON_NONE, /* no session, or all of them allow */
+        STEER_REASON_RULE,
+        STEER_REASON_DEFAULT,
+        STEER_REASON_LOOPBACK,
+        STEER_REASON_KERNEL,
+        STEER_REASON_OWN_TRAFFIC,
+};
+
+struct steer_address {
+        __u64 high; /* network order */
+        __u64 low;
+};
+
+/* One process between two exec()s. */
+struct steer_process_key {
+        __u64 start_ns; /* CLOCK_BOOTTIME */
+        __u32 tgid;
+        __u32 exec_id;
+};
+
+#define STEER_PROCESS_READY   1u
+#define STEER_PATH_TRUNCATED  2u
+/* The path is in a mount namespace that only the daemon's users' root can arrange. */
+#define STEER_PATH_TRUSTED    4u
+
+/* exe: components from the leaf up, each with its NUL: "curl\0bin\0usr\0". */
+struct steer_process {
+        __u64 inode;
+        __u64 path_hash; /* siphash of exe; 0 unless trusted and whole */
+        __u32 device;    /* the kernel's dev_t: major << 20 | minor */
+        __u32 flags;
+        __u32 exe_size;
+        __u32 cmdline_size;
+        char comm[16];
+        char exe[STEER_PATH_MAX + STEER_NAME_MAX];
+        char cmdline[STEER_CMDLINE_MAX];
+};
+
+/* path: like steer_process.exe. */
+struct steer_cgroup {
+        __u32 flags; /* STEER_PROCESS_READY, STEER_PATH_TRUNCATED */
+        __u32 size;
+        char path[STEER_PATH_MAX + STEER_NAME_MAX];
+};
+
+struct steer_outcome {
+        __u8 verdict;    /* enum steer_action */
+        __u8 reason;     /* enum steer_reason */
+        __u8 slot;       /* session of reason RULE, DEFAULT, LOOPBACK */
+        __u8 ask_slots;  /* bit k: session in slot k wants to be asked */
+        __u32 rule;      /* 1 and up, of reason RULE */
+        __u32 generation;
+        __u32 pad;
+};
+
+struct steer_owner {
+        struct steer_process_key process;
+        __u64 cookie; /* of the socket */
+        __u64 cgroup_id;
+        __u64 time_ns; /* CLOCK_BOOTTIME of connect() or sendto() */
+        struct steer_address remote;
+        struct steer_outcome outcome;
+        __u32 uid;
+        __u16 remote_port;
+        __u8 kind; /* enum steer_owner_kind */
+        __u8 protocol;
+};
+
+/* How a queued packet finds the record that its socket's program left. */
+struct steer_tuple {
+        struct steer_address remote;
+        __u16 remote_port;
+        __u16 local_port;
+        __u32 protocol;
+};
+
+enum steer_event_type {
+        STEER_EVENT_ALLOWED = 1, /* by rules alone; the packets never come to user space */
+        STEER_EVENT_DENIED,      /* the program got EPERM */
+        STEER_EVENT_CLOSED,      /* the program closed the socket: owner.cookie */
+};
+
+struct steer_event {
+        __u32 type;
+        __u16 local_port;
+        __u16 pad;
+        struct steer_address local;
+        struct steer_owner owner;
+};
+
+/* A question for the rules, without a socket: flows that the hooks did not see, and tests. */
+struct steer_question {
+        struct steer_address remote;
+        __u64 path_hash; /* 0: no program is known */
+        __u32 uid;       /* ~0: unknown */
+        __u32 exempt_slots;
+        __u16 remote_port;
+        __u8 protocol;
+        __u8 direction;
+        __u32 kind; /* enum steer_owner_kind */
+        struct steer_outcome outcome;
+};
+
+/* A question for the socket tables: whose is the socket that sends this? */
+struct steer_lookup {
+        __u8 ethernet[16]; /* a test run's packet begins with a link header */
+        struct steer_address local;
+        struct steer_address remote;
+        __u16 local_port;
+        __u16 remote_port;
+        __u8 protocol;
+        __u8 found; /* answer: owner is filled */
+        __u8 pad[10];
+        struct steer_owner owner;
+};
+
+/* Entry 0 of a session's settings. */
+struct steer_settings_header {
+        __u32 n_rules;
+        __u8 default_action;
+        __u8 loopback; /* 0: leave flows to this host alone */
+        __u16 pad;
+};
+
+/* Entries 1 and up. A field that is 0 matches everything. */
+struct steer_rule {
+        __u64 program; /* siphash of the executable's reversed path */
+        struct steer_address remote;
+        struct steer_address mask;
+        __u32 uid; /* ~0 matches everything */
+        __u32 domain;
+        __u16 port_first;
+        __u16 port_last;
+        __u8 protocol;
+        __u8 direction;
+        __u8 action;
+        __u8 pad;
+};
+
+union steer_settings_entry {
+        struct steer_settings_header header;
+        struct steer_rule rule;
+};
+
+/* A program of the instance resolved a name below a rule's domain to this address. */
+struct steer_name {
+        struct steer_address remote;
+        __u64 domain;
+};
+
+struct steer_counters {
+        __u64 events_lost;     /* the ring was full */
+        __u64 owners_lost;     /* no memory for a socket's record */
+        __u64 allowed;
+        __u64 denied;
+        __u64 asked;
+};
+
+/* Pinned: see state.bpf.h. */
+struct steer_state {
+        /* Written once by flowd: the key of the hashes in rules and process records. */
+        __u64 path_key[2];
+        /* Written by flowd: slots in the order of the chain, one a byte, then 0xff. One word, so
+         * that a reader sees the old chain or the new one. */
+        __u64 chain;
+        /* Written by flowd: raised when the chain or settings change. */
+        __u32 generation;
+        /* flowd's notes to the next flowd: its first queue's number, the last packet it read. */
+        __u32 queue;
+        __u32 last_packet;
+        __u32 pad;
+        struct steer_counters counters; /* written by the hooks */
+};
+
+_Static_assert(sizeof(struct steer_outcome) == 16, "shared layout");
+_Static_assert(sizeof(struct steer_owner) == 80, "shared layout");
+_Static_assert(sizeof(struct steer_event) == 104, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
+_Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_lookup) == 144, "shared layout");

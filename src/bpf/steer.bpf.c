@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/*
+ * The hooks of an instance's cgroup. At connect() and sendto() they note whose socket it
+ * is, ask the rules, and answer what the rules can answer:
+ *
+ *      verdict   TCP connect()          UDP sendto()     connected UDP
+ *      allow     socket marked PASS     (first packet    (first packet
+ *      ask       left unmarked           to flowd)        to flowd)
+ *      deny      EPERM                  EPERM            refused at the first packet
+ *
+ * What is left unmarked meets the nft chain, which holds it for flowd (steer/ruleset.c).
+ * UDP sockets are never marked: one socket talks to many peers, and udp_sendmsg() reads
+ * the mark before its hook runs. A UDP connect() is not denied, because it sends nothing:
+ * getaddrinfo(3) sorts addresses with it.
+ *
+ * Sockets of other network namespaces are out of scope and left alone.
+ */
+
+#include "bpf/kernel.h"
+#include "bpf/steer.abi.h"
+#include "bpf/state.bpf.h"
+#include "bpf/owner.bpf.h"
+#include "bpf/judge.bpf.h"
+
+#define DIRECTION_OUTBOUND 2
+
+char _license[] SEC("license") = "GPL";
+
+const volatile __u64 netns_cookie;
+const volatile __u32 mark_mask;
+const volatile __u32 mark_pass;
+
+/* The owner of a socket, for as long as the socket lives. */
+struct {
+        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, int);
+        __type(value, struct steer_owner);
+} owners SEC(".maps");
+
+/* Written by the hooks for flows that flowd will see; read by flowd; the oldest goes when full. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, struct steer_tuple);
+        __type(value, struct steer_owner);
+} asked SEC(".maps");
+
+/* Written by flowd: extensions' cgroups, and the sessions that their traffic skips. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 64);
+        __type(key, __u64);
+        __type(value, __u32);
+} exempt SEC(".maps");
+
+/* struct steer_event; read by flowd. */
+struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, 1024 * 1024);
+} events SEC(".maps");
+
+static __always_inline void emit(__u32 type, const struct steer_owner *owner,
+                                 const struct steer_address *local, __u16 local_port)
+{
+        struct steer_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+        if (!event) {
+                __sync_fetch_and_add(&state.counters.events_lost, 1);
+                return;
+        }
+        event->type = type;
+        event->local_port = local_port;
+        event->pad = 0;
+        event->local = *local;
+        event->owner = *owner;
+        bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline struct steer_address mapped(__u32 ipv4)
+{
+        struct steer_address address = {
+                .low = bpf_cpu_to_be64(0x0000ffff00000000ULL) | (__u64)ipv4 << 32,
+        };
+
+        return address;
+}
+
+static __always_inline struct steer_address address6(const __u32 words[4])
+{
+        struct steer_address address = {
+                .high = (__u64)words[1] << 32 | words[0],
+                .low = (__u64)words[3] << 32 | words[2],
+        };
+
+        return address;
+}
+
+/* Writes our bits of the socket's mark, leaves the others. */
+static __always_inline void mark_socket(struct bpf_sock_addr *ctx, __u32 bits)
+{
+        __u32 mark = ctx->sk->mark;
+
+        if ((mark & mark_mask) == bits)
+                return;
+        mark = (mark & ~mark_mask) | bits;
+        bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+}
+
+static __always_inline __u32 exempt_slots_of_current(void)
+{
+        __u64 cgroup_id = bpf_get_current_cgroup_id();
+        __u32 *slots = bpf_map_lookup_elem(&exempt, &cgroup_id);
+
+        return slots ? *slots : 0;
+}
+
+/* Notes the owner of ctx's socket and what the rules say about its flow to remote. */
+static __always_inline struct steer_owner *note_owner(struct bpf_sock_addr *ctx,
+                                                      const struct steer_address *remote)
+{
+        struct steer_question question = {
+                .remote = *remote,
+                .remote_port = bpf_ntohs((__u16)ctx->user_port),
+                .protocol = ctx->protocol,
+                .direction = DIRECTION_OUTBOUND,
+        };
+        struct steer_owner *owner;
+
+        owner = bpf_sk_storage_get(&owners, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (!owner) {
+                __sync_fetch_and_add(&state.counters.owners_lost, 1);
+                return NULL;
+        }
+        owner->cookie = bpf_get_socket_cookie(ctx);
+        owner->remote = *remote;
+        owner->remote_port = question.remote_port;
+        owner->protocol = question.protocol;
+        question.path_hash = owner_of_current(owner);
+        question.uid = owner->uid;
+        question.kind = owner->kind;
+        question.exempt_slots = exempt_slots_of_current();
+        judge(&question, &owner->outcome);
+        return owner;
+}
+
+static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
+{
+        if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+                return false;
+        return bpf_get_netns_cookie(ctx) == netns_cookie;
+}
+
+/* 1 lets connect() go on, 0 is EPERM. */
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_address remote)
+{
+        struct steer_address unbound = {};
+        struct steer_owner *owner;
+
+        if (!in_scope(ctx))
+                return 1;
+        owner = note_owner(ctx, &remote);
+        if (!owner || ctx->protocol != IPPROTO_TCP)
+                return 1;
+        if (owner->outcome.verdict == STEER_DENY) {
+                __sync_fetch_and_add(&state.counters.denied, 1);
+                emit(STEER_EVENT_DENIED, owner, &unbound, 0);
+                return 0;
+        }
+        /* A socket with somebody else's mark is decided by packet instead: rules that
+         * compare the whole mark must go on to find what they look for. */
+        if (owner->outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask))
+                mark_socket(ctx, mark_pass);
+        else
+                mark_socket(ctx, 0);
+        return 1;
+}
+
+SEC("cgroup/connect4")
+int connect4(struct bpf_sock_addr *ctx)
+{
+        return on_connect(ctx, mapped(ctx->user_ip4));
+}
+
+SEC("cgroup/connect6")
+int connect6(struct bpf_sock_addr *ctx)
+{
+        __u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+        return on_connect(ctx, address6(words));
+}
+
+/* Leaves a record for the packet that is about to be queued. 0 is EPERM. */
+static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_address remote)
+{
+        struct steer_tuple tuple = {
+                .remote = remote,
+                .remote_port = bpf_ntohs((__u16)ctx->user_port),
+                .local_port = ctx->sk->src_port,
+                .protocol = IPPROTO_UDP,
+        };
+        struct steer_address unbound = {};
+        struct steer_owner *owner;
+
+        if (!in_scope(ctx))
+                return 1;
+        owner = note_owner(ctx, &remote);
+        if (!owner)
+                return 1;
+        if (owner->outcome.verdict == STEER_DENY) {
+                __sync_fetch_and_add(&state.counters.denied, 1);
+                emit(STEER_EVENT_DENIED, owner, &unbound, tuple.local_port);
+                return 0;
+        }
+        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int sendmsg4(struct bpf_sock_addr *ctx)
+{
+        return on_sendmsg(ctx, mapped(ctx->user_ip4));
+}
+
+SEC("cgroup/sendmsg6")
+int sendmsg6(struct bpf_sock_addr *ctx)
+{
+        __u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+        return on_sendmsg(ctx, address6(words));
+}
+
+static __always_inline struct steer_address local_address(struct bpf_sock_ops *ctx,
+                                                          const struct steer_owner *owner)
+{
+        __u32 words[4] = { ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+                           ctx->local_ip6[3] };
+        bool is_ipv4 = !owner->remote.high && (__u32)owner->remote.low == bpf_htonl(0x0000ffff);
+
+        return is_ipv4 ? mapped(ctx->local_ip4) : address6(words);
+}
+
+/* The SYN is about to leave: now the local endpoint is known. */
+SEC("sockops")
+int tcp_connect(struct bpf_sock_ops *ctx)
+{
+        struct bpf_sock *socket = ctx->sk;
+        struct steer_tuple tuple = {};
+        struct steer_address local;
+        struct steer_owner *owner;
+
+        if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !socket)
+                return 1;
+        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+        if (!owner)
+                return 1;
+        if (owner->outcome.verdict == STEER_ALLOW && (socket->mark & mark_mask) == mark_pass) {
+                local = local_address(ctx, owner);
+                __sync_fetch_and_add(&state.counters.allowed, 1);
+                emit(STEER_EVENT_ALLOWED, owner, &local, ctx->local_port);
+                return 1;
+        }
+        tuple.remote = owner->remote;
+        tuple.remote_port = owner->remote_port;
+        tuple.local_port = ctx->local_port;
+        tuple.protocol = IPPROTO_TCP;
+        __sync_fetch_and_add(&state.counters.asked, 1);
+        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        return 1;
+}
+
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *ctx)
+{
+        struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
+        struct steer_address unbound = {};
+
+        if (owner)
+                emit(STEER_EVENT_CLOSED, owner, &unbound, 0);
+        return 1;
+}
+
+/* Answers struct steer_question by a test run: for flows that no hook saw, and for tests. */
+SEC("syscall")
+int judge_question(struct steer_question *question)
+{
+        struct steer_question copy = *question;
+        struct steer_outcome outcome;
+
+        judge(&copy, &outcome);
+        question->outcome = outcome;
+        return 0;
+}
+
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
+                                                    const struct steer_lookup *lookup)
+{
+        struct bpf_sock_tuple tuple = {};
+        __u32 size;
+
+        /* The tables are asked as for an answer: its source is the flow's remote end. */
+        if (!lookup->remote.high && (__u32)lookup->remote.low == bpf_htonl(0x0000ffff)) {
+                tuple.ipv4.saddr = lookup->remote.low >> 32;
+                tuple.ipv4.daddr = lookup->local.low >> 32;
+                tuple.ipv4.sport = bpf_htons(lookup->remote_port);
+                tuple.ipv4.dport = bpf_htons(lookup->local_port);
+                size = sizeof(tuple.ipv4);
+        } else {
+                __builtin_memcpy(tuple.ipv6.saddr, &lookup->remote, 16);
+                __builtin_memcpy(tuple.ipv6.daddr, &lookup->local, 16);
+                tuple.ipv6.sport = bpf_htons(lookup->remote_port);
+                tuple.ipv6.dport = bpf_htons(lookup->local_port);
+                size = sizeof(tuple.ipv6);
+        }
+        if (lookup->protocol == IPPROTO_TCP)
+                return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+        return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+/* Answers struct steer_lookup by a test run: whose is the socket behind a queued packet? */
+SEC("tc")
+int lookup_socket(struct __sk_buff *skb)
+{
+        struct steer_lookup lookup = {};
+        struct steer_owner *owner;
+        struct bpf_sock *socket;
+
+        if (bpf_skb_load_bytes(skb, 0, &lookup, sizeof(lookup)) < 0)
+                return TC_ACT_OK;
+        socket = find_socket(skb, &lookup);
+        if (!socket)
+                return TC_ACT_OK;
+        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+        if (owner) {
+                lookup.found = 1;
+                lookup.owner = *owner;
+        }
+        bpf_sk_release(socket);
+        if (owner)
+                bpf_skb_store_bytes(skb, 0, &lookup, sizeof(lookup), 0);
+        return TC_ACT_OK;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Order: grade, then `order`, then the time of activation, then the name: total, and the
+ * same for every flow.
+ *
+ * A flow walks the order and stops at each session whose bit is set in ask_slots and not
+ * yet in asked_slots. "Refuse" and "drop" end the walk; at its end the flow is allowed.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain/chain.h"
+#include "chain/settings.h"
+#include "flow/table.h"
+#include "steer/hooks.h"
+#include "steer/queue.h"
+
+#define NS_PER_MS 1000000ULL
+
+void chain_init(struct chain *chain)
+{
+        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
+                chain->sessions[slot].slot = slot;
+}
+
+void chain_deinit(struct chain *chain)
+{
+        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
+                chain_remove(chain, slot);
+}
+
+struct session *chain_session(struct chain *chain, uint64_t slot)
+{
+        if (slot >= STEER_SESSIONS_MAX || !chain->sessions[slot].in_use)
+                return NULL;
+        return &chain->sessions[slot];
+}
+
+static int compare_sessions(const void *a, const void *b)
+{
+        const struct session *x = *(struct session *const *)a, *y = *(struct session *const *)b;
+
+        if (x->grade != y->grade)
+                return x->grade < y->grade ? -1 : 1;
+        if (x->order != y->order)
+                return x->order < y->order ? -1 : 1;
+        if (x->activation != y->activation)
+                return x->activation < y->activation ? -1 : 1;
+        return strcmp(x->name, y->name);
+}
+
+static void sort_sessions(struct chain *chain)
+{
+        chain->n_sessions = 0;
+        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
+                if (chain->sessions[slot].in_use)
+                        chain->order[chain->n_sessions++] = &chain->sessions[slot];
+        qsort(chain->order, chain->n_sessions, sizeof(chain->order[0]), compare_sessions);
+}
+
+static void write_order(struct chain *chain)
+{
+        uint8_t slots[STEER_SESSIONS_MAX];
+
+        if (!chain->in_force)
+                return;
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                slots[i] = (uint8_t)chain->order[i]->slot;
+        hooks_set_chain(chain->hooks, slots, chain->n_sessions);
+        chain->listener.policy_changed(chain->listener.userdata);
+}
+
+/* An extension's own traffic skips all sessions that it serves. */
+static void write_exemption(struct chain *chain, uint64_t cgroup_id)
+{
+        uint32_t slots = 0;
+
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                if (chain->order[i]->cgroup_id == cgroup_id)
+                        slots |= 1U << chain->order[i]->slot;
+        (void)hooks_set_exempt(chain->hooks, cgroup_id, slots);
+}
+
+void chain_put_in_force(struct chain *chain)
+{
+        chain->in_force = true;
+        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
+                if (!chain->sessions[slot].in_use)
+                        (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
+        write_order(chain);
+}
+
+bool chain_is_closed(const struct chain *chain)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                if (chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                        return true;
+        return false;
+}
+
+int chain_add(struct chain *chain, const struct wire_message *message)
+{
+        uint64_t slot = wire_get(message, WIRE_ATTR_SESSION);
+        struct session *session;
+
+        if (slot >= STEER_SESSIONS_MAX)
+                return -EBADMSG;
+        session = &chain->sessions[slot];
+        if (session->in_use)
+                return -EEXIST;
+        *session = (struct session){
+                .chain = chain,
+                .in_use = true,
+                .slot = (unsigned int)slot,
+                .order = wire_get_i32(message, WIRE_ATTR_ORDER),
+                .grade = (enum nx_filter_grade)wire_get(message, WIRE_ATTR_GRADE),
+                .fail_policy = (enum wire_fail_policy)wire_get(message, WIRE_ATTR_FAIL_POLICY),
+                .verdict_timeout_ns = wire_get(message, WIRE_ATTR_VERDICT_TIMEOUT_MS) * NS_PER_MS,
+                .ready_timeout_ns = wire_get(message, WIRE_ATTR_READY_TIMEOUT_MS) * NS_PER_MS,
+                .cgroup_id = wire_get(message, WIRE_ATTR_CGROUP_ID),
+                .activation = ++chain->last_activation,
+                .channel = CHANNEL_NULL,
+                .io = LOOP_IO_NULL,
+        };
+        snprintf(session->name, sizeof(session->name), "%s",
+                 wire_get_string(message, WIRE_ATTR_NAME));
+        session_init(session);
+        sort_sessions(chain);
+        write_exemption(chain, session->cgroup_id);
+        write_order(chain);
+        return 0;
+}
+
+/* Without the session in their way, its flows go on. */
+static void let_go(struct chain *chain, struct session *session, struct list *flows)
+{
+        struct flow *flow;
+
+        while ((flow = list_first(flows, struct flow, waiting))) {
+                flow->ask_slots &= (uint8_t)~(1U << session->slot);
+                chain_advance(chain, flow);
+        }
+}
+
+void chain_remove(struct chain *chain, unsigned int slot)
+{
+        struct session *session = chain_session(chain, slot);
+
+        if (!session)
+                return;
+        session->in_use = false;
+        sort_sessions(chain);
+        write_order(chain);
+        write_exemption(chain, session->cgroup_id);
+        let_go(chain, session, &session->starting);
+        let_go(chain, session, &session->asked);
+        let_go(chain, session, &session->paused);
+        session_stop(session);
+        (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
+}

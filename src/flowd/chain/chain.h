@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The sessions in their order, and a flow's way through them. What the kernel's rules
+ * could not decide is asked of each session that wants to be asked, one after the other;
+ * no flow waits for another's answer.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/steer.abi.h"
+#include "chain/session.h"
+#include "flow/flow.h"
+
+struct flow_table;
+struct hooks;
+struct names;
+struct owners;
+struct queue;
+
+/* How the chain reaches those above it. */
+struct chain_listener {
+        void (*flow_held)(struct flow *flow, void *userdata);
+        void (*flow_decided)(struct flow *flow, void *userdata);
+        /* error: 0, or why the session failed, with the sentence text. */
+        void (*session_changed)(struct session *session, int error, const char *text,
+                                void *userdata);
+        /* The fail policies changed: the guard must know. */
+        void (*policy_changed)(void *userdata);
+        void *userdata;
+};
+
+struct chain {
+        struct loop *loop; /* all borrowed */
+        struct hooks *hooks;
+        struct queue *queue;
+        struct owners *owners;
+        struct names *names;
+        struct flow_table *flows;
+        struct chain_listener listener;
+        struct session sessions[STEER_SESSIONS_MAX]; /* by slot */
+        struct session *order[STEER_SESSIONS_MAX];
+        size_t n_sessions;
+        uint64_t last_activation;
+        bool in_force; /* the kernel knows the order */
+};
+
+void chain_init(struct chain *chain);
+void chain_deinit(struct chain *chain);
+
+/* NX_MSG_FLOWD_SESSION_ADD. 0, -EEXIST for a slot in use, -EBADMSG for one that is none. */
+int chain_add(struct chain *chain, const struct wire_message *message);
+void chain_remove(struct chain *chain, unsigned int slot);
+/* NULL for a slot that is free or none. */
+struct session *chain_session(struct chain *chain, uint64_t slot);
+/* Writes order and exemptions to the kernel, now and at each change from now on. */
+void chain_put_in_force(struct chain *chain);
+/* Does any session refuse what nobody answers for? */
+bool chain_is_closed(const struct chain *chain);
+
+/* Judges a flow by what the rules said and sends it on its way. */
+void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
+/* Sends flow to the next session that wants to be asked, or allows it. */
+void chain_advance(struct chain *chain, struct flow *flow);
+/* A provider's answer: ALLOW, DROP or REFUSE. */
+void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
+                  enum nx_verdict verdict);
+/* No answer: the session's fail policy stands in. */
+void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
+                     enum wire_reason reason);
+/* Lets a waiting packet go the way its flow was decided. */
+void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held);
+/* Who and why, from what the rules said. */
+void chain_note_outcome(struct chain *chain, struct flow *flow,
+                        const struct steer_outcome *outcome);
+/* Sends what collected for the providers in this round. */
+void chain_flush(struct chain *chain);

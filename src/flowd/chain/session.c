@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The conversation with a provider. A session's provider is
+ *
+ *      ABSENT ──channel──▶ STARTING ──started──▶ RUNNING
+ *         ▲                   │ no, or too late     │
+ *         └── channel ends ───┴──▶ FAILED ◀─────────┘ broke the protocol
+ *
+ * A flow that comes while it is STARTING waits (the ready timeout bounds that), while it
+ * is RUNNING it is asked (the verdict timeout bounds that), else the fail policy answers
+ * at once. What a provider sends is checked against what it was asked: an answer about a
+ * flow that does not wait for it is late and ignored; an answer that is none is a fault.
+ */
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "chain/chain.h"
+#include "chain/settings.h"
+#include "flow/record.h"
+#include "flow/table.h"
+#include "steer/hooks.h"
+
+static int on_ready_timeout(void *userdata);
+static int on_verdict_timeout(void *userdata);
+
+void session_init(struct session *session)
+{
+        list_init(&session->starting);
+        list_init(&session->asked);
+        list_init(&session->paused);
+        loop_timer_init(&session->ready_timer, on_ready_timeout, session);
+        loop_timer_init(&session->verdict_timer, on_verdict_timeout, session);
+}
+
+static void fall_back_all(struct session *session, struct list *flows, enum wire_reason reason)
+{
+        struct flow *flow;
+
+        while ((flow = list_first(flows, struct flow, waiting)))
+                chain_fall_back(session->chain, session, flow, reason);
+}
+
+static void report(struct session *session, int error, const char *text)
+{
+        struct chain_listener *listener = &session->chain->listener;
+
+        listener->session_changed(session, error, text, listener->userdata);
+}
+
+static void close_channel(struct session *session)
+{
+        loop_remove(session->chain->loop, &session->io);
+        channel_deinit(&session->channel);
+        session->coming = settings_free(session->coming);
+        session->wants_write = false;
+        loop_timer_stop(&session->ready_timer);
+        loop_timer_stop(&session->verdict_timer);
+}
+
+/* provider: ABSENT or FAILED. Flows that wait get the fail policy. */
+static void end_conversation(struct session *session, enum session_provider provider, int error,
+                             const char *text)
+{
+        close_channel(session);
+        session->provider = provider;
+        fall_back_all(session, &session->starting, WIRE_REASON_PROVIDER_ABSENT);
+        fall_back_all(session, &session->asked, WIRE_REASON_PROVIDER_GONE);
+        fall_back_all(session, &session->paused, WIRE_REASON_PROVIDER_GONE);
+        if (provider == PROVIDER_FAILED)
+                report(session, error, text);
+}
+
+static int on_ready_timeout(void *userdata)
+{
+        struct session *session = userdata;
+
+        end_conversation(session, PROVIDER_FAILED, -ETIMEDOUT,
+                         "the extension did not start its filter within the ready timeout");
+        return 0;
+}
+
+static int on_verdict_timeout(void *userdata)
+{
+        struct session *session = userdata;
+        struct flow *flow;
+        uint64_t now = now_ns();
+
+        while ((flow = list_first(&session->asked, struct flow, waiting))) {
+                if (flow->deadline_ns > now) {
+                        loop_timer_start(session->chain->loop, &session->verdict_timer,
+                                         flow->deadline_ns);
+                        break;
+                }
+                chain_fall_back(session->chain, session, flow, WIRE_REASON_VERDICT_TIMEOUT);
+        }
+        return 0;
+}
+
+static void send_flow(struct session *session, struct flow *flow)
+{
+        struct chain *chain = session->chain;
+        struct wire_writer *writer;
+
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
+        record_put_identity(writer, flow, chain->owners, chain->names);
+        if (channel_end(&session->channel) < 0) {
+                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+                return;
+        }
+        flow->deadline_ns = now_ns() + session->verdict_timeout_ns;
+        if (list_is_empty(&session->asked))
+                loop_timer_start(chain->loop, &session->verdict_timer, flow->deadline_ns);
+        list_append(&session->asked, &flow->waiting);
+}
+
+void session_ask(struct session *session, struct flow *flow)
+{
+        list_remove(&flow->waiting);
+        if (session->provider == PROVIDER_RUNNING)
+                send_flow(session, flow);
+        else if (session->provider == PROVIDER_STARTING)
+                list_append(&session->starting, &flow->waiting);
+        else
+                chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_ABSENT);
+}
+
+static int on_started(struct session *session, const struct wire_message *message)
+{
+        const char *text = wire_get_string(message, WIRE_ATTR_TEXT);
+        int result = wire_get_i32(message, WIRE_ATTR_RESULT);
+        struct flow *flow;
+
+        if (session->provider != PROVIDER_STARTING || result > 0)
+                return -EBADMSG;
+        if (result < 0) {
+                end_conversation(session, PROVIDER_FAILED, result,
+                                 text ? text : "the extension could not start its filter");
+                return 0;
+        }
+        loop_timer_stop(&session->ready_timer);
+        session->provider = PROVIDER_RUNNING;
+        report(session, 0, NULL);
+        while ((flow = list_first(&session->starting, struct flow, waiting)))
+                session_ask(session, flow);
+        return 0;
+}
+
+static int on_verdict(struct session *session, const struct wire_message *message)
+{
+        enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
+        struct chain *chain = session->chain;
+        struct flow *flow;
+
+        if (verdict == NX_VERDICT_NONE)
+                return -EBADMSG;
+        flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
+        if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting))
+                return 0;
+        if (verdict == NX_VERDICT_PAUSE) {
+                list_remove(&flow->waiting);
+                list_append(&session->paused, &flow->waiting);
+                return 0;
+        }
+        chain_answer(chain, session, flow, verdict);
+        return 0;
+}
+
+static int on_settings_begin(struct session *session, const struct wire_message *message)
+{
+        session->coming = settings_free(session->coming);
+        return settings_begin(&session->coming, message, session->chain->hooks,
+                              session->chain->names);
+}
+
+static int on_settings_commit(struct session *session, const struct wire_message *message)
+{
+        struct settings *coming = session->coming;
+        struct chain *chain = session->chain;
+        struct wire_writer *writer;
+        int r;
+
+        if (!coming || coming->id != message->id)
+                return -EBADMSG;
+        r = hooks_set_settings(chain->hooks, session->slot, coming->entries, coming->n_rules + 1);
+        if (r >= 0) {
+                coming->generation = hooks_state(chain->hooks)->generation;
+                session->coming = session->rules;
+                session->rules = coming;
+        }
+        session->coming = settings_free(session->coming);
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)r);
+        return channel_end(&session->channel);
+}
+
+static int on_message(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct session *session = userdata;
+
+        switch (message->type) {
+        case NX_MSG_ENGINE_STARTED:
+                return on_started(session, message);
+        case NX_MSG_ENGINE_VERDICT:
+                return on_verdict(session, message);
+        case NX_MSG_ENGINE_SETTINGS_BEGIN:
+                return on_settings_begin(session, message);
+        case NX_MSG_ENGINE_SETTINGS_RULE:
+                return session->coming ? settings_add(session->coming, message) : -EBADMSG;
+        case NX_MSG_ENGINE_SETTINGS_COMMIT:
+                return on_settings_commit(session, message);
+        case NX_MSG_ENGINE_STOPPED:
+                return 0;
+        default:
+                return -EBADMSG;
+        }
+}
+
+/* A provider's fault is the provider's: its channel closes, the daemon goes on. */
+static void on_fault(struct session *session, int error)
+{
+        const char *problem = session->channel.problem;
+        char text[256];
+
+        if (error == -EPIPE) {
+                end_conversation(session, PROVIDER_ABSENT, error, NULL);
+                return;
+        }
+        snprintf(text, sizeof(text), "the extension broke the protocol: %s",
+                 problem ? problem : "a message came that makes no sense here");
+        log_warning("session %s: %s; its channel is closed", session->name, text);
+        end_conversation(session, PROVIDER_FAILED, error, text);
+}
+
+static int on_io(uint32_t events, void *userdata)
+{
+        struct session *session = userdata;
+        int r = 0;
+
+        if (events & EPOLLOUT)
+                r = channel_flush(&session->channel);
+        /* A few datagrams a round, so that one loud provider does not starve the others. */
+        for (int i = 0; i < 8 && r >= 0 && session->channel.fd >= 0; i++) {
+                session->channel.problem = NULL;
+                r = channel_receive(&session->channel, on_message, session);
+        }
+        if (r < 0 && r != -EAGAIN)
+                on_fault(session, r);
+        return 0;
+}
+
+void session_set_channel(struct session *session, int fd)
+{
+        struct chain *chain = session->chain;
+        struct wire_writer *writer;
+        int r;
+
+        if (session->channel.fd >= 0)
+                end_conversation(session, PROVIDER_ABSENT, 0, NULL);
+        r = channel_init(&session->channel, fd);
+        if (r >= 0)
+                r = loop_add(chain->loop, &session->io, fd, EPOLLIN, on_io, session);
+        if (r < 0) {
+                end_conversation(session, PROVIDER_FAILED, r, "flowd is short of memory");
+                return;
+        }
+        session->provider = PROVIDER_STARTING;
+        loop_timer_start(chain->loop, &session->ready_timer, now_ns() + session->ready_timeout_ns);
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_START, session->slot);
+        wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
+        wire_put_string(writer, WIRE_ATTR_NAME, session->name);
+        (void)channel_end(&session->channel);
+}
+
+void session_flush(struct session *session)
+{
+        bool wants_write;
+
+        if (session->channel.fd < 0)
+                return;
+        if (channel_flush(&session->channel) < 0)
+                return; /* the end of the channel is met when it is read */
+        wants_write = channel_wants_write(&session->channel);
+        if (wants_write == session->wants_write)
+                return;
+        session->wants_write = wants_write;
+        (void)loop_modify(session->chain->loop, &session->io,
+                          wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void session_stop(struct session *session)
+{
+        struct wire_writer *writer;
+
+        if (session->channel.fd >= 0) {
+                writer = channel_begin(&session->channel, NX_MSG_PROVIDER_STOP, session->slot);
+                wire_put(writer, WIRE_ATTR_COUNT, NX_PROVIDER_STOP_USER_INITIATED);
+                if (channel_end(&session->channel) >= 0)
+                        (void)channel_flush(&session->channel);
+        }
+        close_channel(session);
+        session->rules = settings_free(session->rules);
+        session->provider = PROVIDER_ABSENT;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One running configuration: a provider at the other end of a channel, its rules in the
+ * kernel, and the flows that wait for its answer.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "flow/flow.h"
+#include "wire/channel.h"
+#include "wire/names.h"
+
+struct chain;
+struct settings;
+
+enum session_provider {
+        PROVIDER_ABSENT,   /* no channel: never had one, or the provider is gone */
+        PROVIDER_STARTING, /* start_filter has not answered */
+        PROVIDER_RUNNING,
+        PROVIDER_FAILED,   /* would not start, or broke the protocol */
+};
+
+struct session {
+        struct chain *chain; /* whose it is */
+        bool in_use;         /* else the slot is free */
+        unsigned int slot;
+        char name[FLOW_NAME_MAX];
+        int32_t order;
+        enum nx_filter_grade grade;
+        enum wire_fail_policy fail_policy;
+        uint64_t verdict_timeout_ns;
+        uint64_t ready_timeout_ns;
+        uint64_t cgroup_id;  /* of the extension */
+        uint64_t activation; /* the place in time, for the order */
+
+        enum session_provider provider;
+        struct channel channel;
+        struct loop_io io;
+        bool wants_write;
+        struct loop_timer ready_timer;
+        struct loop_timer verdict_timer;
+        struct list starting; /* flow.waiting: until the provider runs */
+        struct list asked;    /* flow.waiting: by deadline */
+        struct list paused;   /* flow.waiting: the provider said it takes time */
+
+        struct settings *coming; /* between BEGIN and COMMIT */
+        struct settings *rules;  /* in force */
+};
+
+void session_init(struct session *session);
+/* Starts a conversation over fd, which it takes; an earlier one ends. */
+void session_set_channel(struct session *session, int fd);
+/* Hands flow to the provider; the answer comes through chain_answer(). */
+void session_ask(struct session *session, struct flow *flow);
+/* Sends what collected in this round. */
+void session_flush(struct session *session);
+/* Tells the provider that it is over and lets go of everything; flows must be gone by then. */
+void session_stop(struct session *session);

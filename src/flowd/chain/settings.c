@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Translates one message to one rule of the kernel's engine; see bpf/judge.bpf.h. */
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "chain/settings.h"
+#include "names/names.h"
+#include "netext/filter.h"
+#include "steer/hooks.h"
+
+_Static_assert(NX_FILTER_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");
+_Static_assert(NX_FILTER_ACTION_ALLOW == (int)STEER_ALLOW, "one set of numbers");
+_Static_assert(NX_FILTER_ACTION_DROP == (int)STEER_DENY, "one set of numbers");
+_Static_assert(NX_FILTER_ACTION_FILTER_DATA == (int)STEER_ASK, "one set of numbers");
+
+static bool is_action(uint64_t action)
+{
+        return action == STEER_ALLOW || action == STEER_DENY || action == STEER_ASK;
+}
+
+DEFINE_CLEANUP(struct settings *, settings, settings_free)
+
+int settings_begin(struct settings **ret_settings, const struct wire_message *message,
+                   struct hooks *hooks, struct names *names)
+{
+        _cleanup_(cleanup_settings) struct settings *settings = calloc(1, sizeof(*settings));
+        uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
+
+        if (!settings)
+                return -ENOMEM;
+        if (!is_action(action))
+                return -EBADMSG;
+        settings->id = message->id;
+        settings->hooks = hooks;
+        settings->names = names;
+        settings->entries = calloc(1, sizeof(*settings->entries));
+        if (!settings->entries)
+                return -ENOMEM;
+        settings->entries[0].header.default_action = (uint8_t)action;
+        settings->entries[0].header.loopback = wire_get(message, WIRE_ATTR_LOOPBACK) != 0;
+        *ret_settings = take_ptr(settings);
+        return 0;
+}
+
+static struct steer_address prefix_mask(unsigned int prefix)
+{
+        struct steer_address mask = {};
+
+        if (prefix > 64)
+                mask.low = htobe64(~0ULL << (128 - prefix));
+        if (prefix > 0)
+                mask.high = prefix >= 64 ? ~0ULL : htobe64(~0ULL << (64 - prefix));
+        return mask;
+}
+
+static int set_remote(struct steer_rule *rule, const struct wire_message *message)
+{
+        struct in6_addr address = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS);
+        unsigned int prefix = 128;
+
+        if (!wire_has(message, WIRE_ATTR_REMOTE_ADDRESS))
+                return 0;
+        if (wire_has(message, WIRE_ATTR_REMOTE_PREFIX))
+                prefix = (unsigned int)wire_get(message, WIRE_ATTR_REMOTE_PREFIX);
+        if (prefix > 128)
+                return -EBADMSG;
+        memcpy(&rule->remote, &address, sizeof(rule->remote));
+        rule->mask = prefix_mask(prefix);
+        rule->remote.high &= rule->mask.high;
+        rule->remote.low &= rule->mask.low;
+        return 0;
+}
+
+static int set_ports(struct steer_rule *rule, const struct wire_message *message)
+{
+        rule->port_first = (uint16_t)wire_get(message, WIRE_ATTR_PORT_FIRST);
+        rule->port_last = (uint16_t)wire_get(message, WIRE_ATTR_PORT_LAST);
+        if (rule->port_last == 0)
+                rule->port_last = rule->port_first;
+        return rule->port_first > rule->port_last ? -EBADMSG : 0;
+}
+
+static int fill_rule(struct settings *settings, struct steer_rule *rule,
+                     const struct wire_message *message)
+{
+        const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
+        const char *domain = wire_get_string(message, WIRE_ATTR_DOMAIN);
+        uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
+        int r;
+
+        *rule = (struct steer_rule){ .action = (uint8_t)action, .uid = ~0U };
+        if (!is_action(action))
+                return -EBADMSG;
+        r = set_remote(rule, message);
+        if (r >= 0)
+                r = set_ports(rule, message);
+        if (r < 0)
+                return r;
+        rule->protocol = (uint8_t)wire_get(message, WIRE_ATTR_PROTOCOL);
+        rule->direction = (uint8_t)wire_get(message, WIRE_ATTR_DIRECTION);
+        if (wire_has(message, WIRE_ATTR_UID))
+                rule->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
+        if (program)
+                rule->program = hooks_hash_path(settings->hooks, program);
+        if (domain) {
+                rule->domain = names_use_domain(settings->names, domain);
+                if (!rule->domain)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Grows by doubling, so that a thousand rules are ten allocations. */
+static int reserve(struct settings *settings)
+{
+        uint32_t n = settings->n_rules;
+        void *entries, *labels;
+
+        if (n >= STEER_RULES_MAX)
+                return -E2BIG;
+        if (n & (n - 1))
+                return 0;
+        entries = reallocarray(settings->entries, 2 * n + 2, sizeof(*settings->entries));
+        if (!entries)
+                return -ENOMEM;
+        settings->entries = entries;
+        labels = reallocarray(settings->labels, 2 * n + 2, sizeof(*settings->labels));
+        if (!labels)
+                return -ENOMEM;
+        settings->labels = labels;
+        return 0;
+}
+
+int settings_add(struct settings *settings, const struct wire_message *message)
+{
+        const char *label = wire_get_string(message, WIRE_ATTR_LABEL);
+        uint32_t n = settings->n_rules;
+        int r;
+
+        r = reserve(settings);
+        if (r < 0)
+                return r;
+        r = fill_rule(settings, &settings->entries[n + 1].rule, message);
+        if (r < 0)
+                return r;
+        snprintf(settings->labels[n], FLOW_RULE_MAX, "%s", label ? label : "");
+        settings->n_rules = n + 1;
+        settings->entries[0].header.n_rules = n + 1;
+        return 0;
+}
+
+struct settings *settings_free(struct settings *settings)
+{
+        if (!settings)
+                return NULL;
+        for (uint32_t i = 1; i <= settings->n_rules; i++)
+                if (settings->entries[i].rule.domain)
+                        names_drop_domain(settings->names, settings->entries[i].rule.domain);
+        free(settings->entries);
+        free(settings->labels);
+        free(settings);
+        return NULL;
+}
+
+const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome)
+{
+        if (!settings || outcome->rule == 0 || outcome->rule > settings->n_rules ||
+            outcome->generation < settings->generation)
+                return "";
+        return settings->labels[outcome->rule - 1];
+}

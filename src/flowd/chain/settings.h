@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A session's rules on their way from the provider's messages to the kernel's map. */
+
+#include <stdint.h>
+
+#include "bpf/steer.abi.h"
+#include "flow/flow.h"
+#include "wire/codec.h"
+
+struct hooks;
+struct names;
+
+struct settings {
+        uint64_t id;                          /* the provider's number for them */
+        union steer_settings_entry *entries;  /* the header, then the rules */
+        char (*labels)[FLOW_RULE_MAX];        /* of entries[1] and up */
+        uint32_t n_rules;
+        uint32_t generation;                  /* in force since */
+        struct hooks *hooks;                  /* borrowed */
+        struct names *names;                  /* borrowed */
+};
+
+/* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action, -ENOMEM. */
+int settings_begin(struct settings **ret_settings, const struct wire_message *message,
+                   struct hooks *hooks, struct names *names);
+/* NX_MSG_ENGINE_SETTINGS_RULE. 0, -EBADMSG for fields that contradict, -E2BIG, -ENOMEM. */
+int settings_add(struct settings *settings, const struct wire_message *message);
+/* NULL in, NULL out. */
+struct settings *settings_free(struct settings *settings);
+
+/* The label of a rule, "" if it has none or is not of these settings. */
+const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome);

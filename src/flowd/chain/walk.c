@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The way of one flow, from what the rules said to the mark on its packets:
+ *
+ *      chain_enter → chain_advance → session_ask … chain_answer → chain_advance → … → decide
+ *                                              └─ chain_fall_back ─┘
+ *
+ * The reason that a flow keeps is that of the session that ended its walk; where all
+ * allowed it, that of the last one asked, except that a fail policy once applied stays
+ * visible.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "chain/chain.h"
+#include "chain/settings.h"
+#include "flow/table.h"
+#include "steer/queue.h"
+
+static enum mark mark_of(enum nx_verdict verdict)
+{
+        if (verdict == NX_VERDICT_ALLOW)
+                return MARK_PASS;
+        return verdict == NX_VERDICT_DROP ? MARK_DROP : MARK_REFUSE;
+}
+
+void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held)
+{
+        queue_decide(chain->queue, held, mark_of(flow->verdict));
+}
+
+static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdict)
+{
+        flow->verdict = verdict;
+        flow->decided_ns = now_ns();
+        flow->waits_for = NULL;
+        list_remove(&flow->waiting);
+        for (unsigned int i = 0; i < flow->n_held; i++)
+                chain_release(chain, flow, flow->held[i]);
+        flow->n_held = 0;
+        chain->listener.flow_decided(flow, chain->listener.userdata);
+}
+
+static bool is_fallback(enum wire_reason reason)
+{
+        return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
+               reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL;
+}
+
+static void note(struct flow *flow, const struct session *session, enum wire_reason reason,
+                 const char *rule)
+{
+        flow->reason = reason;
+        snprintf(flow->decided_by, sizeof(flow->decided_by), "%s", session ? session->name : "");
+        snprintf(flow->rule, sizeof(flow->rule), "%s", rule);
+}
+
+static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
+{
+        static const enum wire_reason reasons[] = {
+                [STEER_REASON_NONE] = WIRE_REASON_NO_FILTER,
+                [STEER_REASON_RULE] = WIRE_REASON_RULE,
+                [STEER_REASON_DEFAULT] = WIRE_REASON_DEFAULT_ACTION,
+                [STEER_REASON_LOOPBACK] = WIRE_REASON_LOOPBACK,
+                [STEER_REASON_KERNEL] = WIRE_REASON_KERNEL_OWNER,
+                [STEER_REASON_OWN_TRAFFIC] = WIRE_REASON_OWN_TRAFFIC,
+        };
+
+        return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
+}
+
+void chain_note_outcome(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
+{
+        enum wire_reason reason = wire_reason_of(outcome);
+        bool is_by_session = reason == WIRE_REASON_RULE || reason == WIRE_REASON_DEFAULT_ACTION ||
+                             reason == WIRE_REASON_LOOPBACK;
+        struct session *session = is_by_session ? chain_session(chain, outcome->slot) : NULL;
+
+        flow->generation = outcome->generation;
+        flow->ask_slots = outcome->ask_slots;
+        note(flow, session, reason, session ? settings_label(session->rules, outcome) : "");
+}
+
+void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
+{
+        chain_note_outcome(chain, flow, outcome);
+        if (outcome->verdict == STEER_DENY)
+                decide(chain, flow, NX_VERDICT_REFUSE);
+        else
+                chain_advance(chain, flow);
+}
+
+void chain_advance(struct chain *chain, struct flow *flow)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                struct session *session = chain->order[i];
+                uint8_t bit = (uint8_t)(1U << session->slot);
+
+                if (!(flow->ask_slots & bit) || flow->asked_slots & bit)
+                        continue;
+                flow->asked_slots |= bit;
+                if (!flow->waits_for)
+                        chain->listener.flow_held(flow, chain->listener.userdata);
+                flow->waits_for = session;
+                session_ask(session, flow);
+                return;
+        }
+        decide(chain, flow, NX_VERDICT_ALLOW);
+}
+
+void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
+                  enum nx_verdict verdict)
+{
+        list_remove(&flow->waiting);
+        if (verdict != NX_VERDICT_ALLOW || !is_fallback(flow->reason))
+                note(flow, session, WIRE_REASON_PROVIDER, "");
+        if (verdict == NX_VERDICT_ALLOW)
+                chain_advance(chain, flow);
+        else
+                decide(chain, flow, verdict);
+}
+
+void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
+                     enum wire_reason reason)
+{
+        list_remove(&flow->waiting);
+        note(flow, session, reason, "");
+        if (session->fail_policy == WIRE_FAIL_OPEN)
+                chain_advance(chain, flow);
+        else
+                decide(chain, flow, NX_VERDICT_REFUSE);
+}
+
+void chain_flush(struct chain *chain)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                session_flush(chain->order[i]);
+}

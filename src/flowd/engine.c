@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Puts the parts together and passes news between them: a decided flow is counted and
+ * shown, a changed fail policy reaches the guard chain, a session's state reaches netextd.
+ *
+ * A restarted flowd changes nothing in the kernel until netextd has told it all sessions
+ * (FLOWD_SYNC): until then the earlier programs, rules and held packets stand.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "engine.h"
+#include "steer/conntrack.h"
+
+static bool is_fallback(enum wire_reason reason)
+{
+        return reason >= WIRE_REASON_VERDICT_TIMEOUT;
+}
+
+static void on_flow_held(struct flow *flow, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        link_tell_flow(&engine->link, flow, WIRE_EVENT_HELD);
+}
+
+static void on_flow_decided(struct flow *flow, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        if (flow->verdict == NX_VERDICT_ALLOW)
+                engine->counters.allowed++;
+        else if (flow->verdict == NX_VERDICT_DROP)
+                engine->counters.dropped++;
+        else
+                engine->counters.refused++;
+        if (is_fallback(flow->reason))
+                engine->counters.fallbacks++;
+        link_tell_flow(&engine->link, flow, WIRE_EVENT_DECIDED);
+}
+
+static void on_flow_closed(struct flow *flow, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
+}
+
+static void on_session_changed(struct session *session, int error, const char *text,
+                               void *userdata)
+{
+        struct engine *engine = userdata;
+
+        link_tell_session(&engine->link, session, error, text);
+}
+
+static void on_policy_changed(void *userdata)
+{
+        struct engine *engine = userdata;
+        bool closed = chain_is_closed(&engine->chain);
+        int r;
+
+        if (!engine->in_force || closed == engine->ruleset.closed)
+                return;
+        engine->ruleset.closed = closed;
+        r = ruleset_apply(&engine->ruleset);
+        if (r < 0)
+                log_error("the guard's fail policy cannot be changed: %s", strerror(-r));
+}
+
+/* The instance's place in the cgroup hierarchy, as nft's socket expression wants it. */
+static int find_cgroup(struct engine *engine)
+{
+        char path[4096], *end;
+        struct stat st, root;
+
+        snprintf(path, sizeof(path), "%s", engine->config.cgroup_path);
+        if (stat(path, &st) < 0)
+                return -errno;
+        engine->ruleset.cgroup_id = st.st_ino;
+        engine->ruleset.cgroup_level = 0;
+        /* The root of the hierarchy is the last folder upwards on the same file system. */
+        while ((end = strrchr(path, '/')) && end != path) {
+                *end = '\0';
+                if (stat(path, &root) < 0 || root.st_dev != st.st_dev)
+                        break;
+                engine->ruleset.cgroup_level++;
+        }
+        return 0;
+}
+
+static int open_queue(struct engine *engine)
+{
+        struct steer_state *state = hooks_state(engine->hooks);
+        const char *instance = engine->config.instance;
+        uint64_t seed = 5381;
+        int r;
+
+        for (size_t i = 0; instance[i]; i++)
+                seed = seed * 33 + (unsigned char)instance[i];
+        if (engine->config.queue_fd >= 0 && state->queue)
+                return queue_adopt(&engine->queue, engine->config.queue_fd, (uint16_t)state->queue,
+                                   state->last_packet, engine->config.mark_mask);
+        close_fd(engine->config.queue_fd);
+        r = queue_open(&engine->queue, seed, engine->config.mark_mask);
+        if (r >= 0)
+                state->queue = queue_hold_number(engine->queue);
+        return r;
+}
+
+static int open_kernel(struct engine *engine, const char **ret_problem)
+{
+        struct hooks_config config = {
+                .cgroup_path = engine->config.cgroup_path,
+                .pin_dir = engine->config.pin_dir,
+                .mark_mask = engine->config.mark_mask,
+        };
+        int r;
+
+        r = find_cgroup(engine);
+        if (r < 0) {
+                *ret_problem = "the instance's cgroup cannot be read";
+                return r;
+        }
+        r = hooks_open(&engine->hooks, &config, ret_problem);
+        if (r < 0)
+                return r;
+        engine->conntrack_fd = conntrack_open();
+        if (engine->conntrack_fd < 0) {
+                *ret_problem = "the connection table cannot be opened";
+                return engine->conntrack_fd;
+        }
+        r = open_queue(engine);
+        if (r < 0)
+                *ret_problem = "no packet queue (NFQUEUE) can be bound";
+        return r;
+}
+
+static int init_tables(struct engine *engine)
+{
+        int r;
+
+        r = owners_init(&engine->owners, engine->hooks);
+        if (r >= 0)
+                r = names_init(&engine->names, engine->hooks);
+        if (r >= 0)
+                r = flow_table_init(&engine->flows, &engine->owners);
+        return r;
+}
+
+static void wire_parts(struct engine *engine)
+{
+        engine->ruleset.table = engine->table;
+        engine->ruleset.mark_mask = engine->config.mark_mask;
+        engine->ruleset.hold_queue = queue_hold_number(engine->queue);
+        engine->ruleset.answers_queue = queue_answers_number(engine->queue);
+        engine->chain = (struct chain){
+                .loop = &engine->loop,
+                .hooks = engine->hooks,
+                .queue = engine->queue,
+                .owners = &engine->owners,
+                .names = &engine->names,
+                .flows = &engine->flows,
+                .listener = {
+                        .flow_held = on_flow_held,
+                        .flow_decided = on_flow_decided,
+                        .session_changed = on_session_changed,
+                        .policy_changed = on_policy_changed,
+                        .userdata = engine,
+                },
+        };
+        chain_init(&engine->chain);
+        engine->intake = (struct intake){
+                .loop = &engine->loop,
+                .hooks = engine->hooks,
+                .queue = engine->queue,
+                .owners = &engine->owners,
+                .names = &engine->names,
+                .flows = &engine->flows,
+                .chain = &engine->chain,
+                .conntrack_fd = engine->conntrack_fd,
+                .mark_mask = engine->config.mark_mask,
+                .flow_closed = on_flow_closed,
+                .userdata = engine,
+                .queue_io = LOOP_IO_NULL,
+                .events_io = LOOP_IO_NULL,
+        };
+}
+
+/* Answers of one round leave together: verdicts first, a program waits for them. */
+static int on_round_over(void *userdata)
+{
+        struct engine *engine = userdata;
+
+        queue_flush(engine->queue);
+        chain_flush(&engine->chain);
+        link_flush(&engine->link);
+        return 0;
+}
+
+int engine_init(struct engine *engine, const struct engine_config *config,
+                const char **ret_problem)
+{
+        int r;
+
+        *engine = (struct engine){ .config = *config, .conntrack_fd = -1 };
+        snprintf(engine->table, sizeof(engine->table), "netext%s%s",
+                 strcmp(config->instance, "main") == 0 ? "" : "-",
+                 strcmp(config->instance, "main") == 0 ? "" : config->instance);
+        *ret_problem = "memory is short";
+        r = loop_init(&engine->loop);
+        if (r < 0)
+                return r;
+        r = open_kernel(engine, ret_problem);
+        if (r < 0)
+                return r;
+        r = init_tables(engine);
+        if (r < 0)
+                return r;
+        wire_parts(engine);
+        loop_set_after_round(&engine->loop, on_round_over, engine);
+        *ret_problem = "the link to netextd cannot be opened";
+        return link_init(&engine->link, engine);
+}
+
+void engine_deinit(struct engine *engine)
+{
+        link_deinit(&engine->link);
+        intake_stop(&engine->intake);
+        flow_table_deinit(&engine->flows);
+        names_deinit(&engine->names);
+        owners_deinit(&engine->owners);
+        engine->queue = queue_close(engine->queue);
+        engine->hooks = hooks_close(engine->hooks);
+        engine->conntrack_fd = close_fd(engine->conntrack_fd);
+        loop_deinit(&engine->loop);
+}
+
+int engine_put_in_force(struct engine *engine, const char **ret_problem)
+{
+        int r;
+
+        if (engine->in_force)
+                return 0;
+        chain_put_in_force(&engine->chain);
+        r = hooks_attach(engine->hooks, ret_problem);
+        if (r < 0)
+                return r;
+        engine->ruleset.closed = chain_is_closed(&engine->chain);
+        r = ruleset_apply(&engine->ruleset);
+        if (r < 0) {
+                *ret_problem = "the nft ruleset cannot be put in place";
+                return r;
+        }
+        *ret_problem = "the queue cannot be read";
+        r = intake_start(&engine->intake);
+        if (r < 0)
+                return r;
+        engine->in_force = true;
+        return 0;
+}
+
+void engine_quit(struct engine *engine)
+{
+        int r;
+
+        chain_deinit(&engine->chain);
+        queue_flush(engine->queue);
+        r = ruleset_remove(engine->table);
+        if (r < 0)
+                log_error("the table inet %s cannot be removed: %s", engine->table, strerror(-r));
+        loop_stop(&engine->loop);
+}

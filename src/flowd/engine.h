@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* netext-flowd as a whole: what stands in the kernel, what flows, and who is told. */
+
+#include "base/loop.h"
+#include "chain/chain.h"
+#include "flow/table.h"
+#include "intake.h"
+#include "link.h"
+#include "names/names.h"
+#include "owner/owner.h"
+#include "steer/hooks.h"
+#include "steer/queue.h"
+#include "steer/ruleset.h"
+
+struct engine_config {
+        const char *instance;
+        const char *cgroup_path;
+        const char *pin_dir;
+        uint32_t mark_mask;
+        int link_fd;   /* to netextd */
+        int listen_fd; /* where a restarted netextd comes */
+        int queue_fd;  /* of an earlier flowd, or -1 */
+};
+
+struct engine_counters {
+        uint64_t allowed, dropped, refused, fallbacks;
+};
+
+struct engine {
+        struct engine_config config;
+        struct loop loop;
+        struct hooks *hooks;
+        struct queue *queue;
+        struct owners owners;
+        struct names names;
+        struct flow_table flows;
+        struct chain chain;
+        struct intake intake;
+        struct link link;
+        struct ruleset_config ruleset;
+        char table[64];
+        int conntrack_fd;
+        bool in_force; /* hooks attached, ruleset applied, queue read */
+        struct engine_counters counters;
+};
+
+/* Opens all that needs privileges. Nothing is in force yet: see engine_put_in_force(). */
+int engine_init(struct engine *engine, const struct engine_config *config,
+                const char **ret_problem);
+void engine_deinit(struct engine *engine);
+
+/* Attaches the hooks, puts the ruleset in place, and begins to read. */
+int engine_put_in_force(struct engine *engine, const char **ret_problem);
+/* Takes the ruleset away and ends the loop; the pins are netextd's to remove. */
+void engine_quit(struct engine *engine);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One TCP connection or one UDP 4-tuple: who, where, when, and what was decided. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/endpoint.h"
+#include "base/htable.h"
+#include "base/list.h"
+#include "netext/netext.h"
+#include "steer/queue.h"
+#include "wire/names.h"
+
+#define FLOW_HELD_MAX   8  /* packets of one flow that wait; more are dropped and counted */
+#define FLOW_NAME_MAX   33 /* a session's name */
+#define FLOW_RULE_MAX   64 /* a rule's label */
+
+struct process;
+struct session;
+
+struct flow {
+        uint64_t id;
+        struct htable_link by_id;
+        struct htable_link by_tuple;
+        struct htable_link by_socket;
+        struct list age; /* flow_table.ages */
+
+        uint8_t protocol;
+        enum nx_direction direction;
+        struct endpoint local;
+        struct endpoint remote;
+
+        enum wire_owner owner;
+        struct process *process; /* counted; NULL unless the owner is a program */
+        uint32_t uid;
+        uint64_t cgroup_id;
+        uint64_t socket_cookie;
+
+        uint64_t started_ns; /* CLOCK_BOOTTIME, like all of a flow's times; 0: not yet */
+        uint64_t decided_ns;
+        uint64_t closed_ns;
+
+        enum nx_verdict verdict;
+        enum wire_reason reason;
+        char decided_by[FLOW_NAME_MAX]; /* a session, or empty */
+        char rule[FLOW_RULE_MAX];
+
+        /* while it is being decided */
+        uint32_t generation;     /* of the rules it was judged by */
+        uint8_t ask_slots;       /* sessions that want to be asked, one bit each */
+        uint8_t asked_slots;     /* those that have answered */
+        struct session *waits_for;
+        struct list waiting;     /* session.asked or session.paused */
+        uint64_t deadline_ns;
+        unsigned int n_held;
+        struct queue_held held[FLOW_HELD_MAX];
+};
+
+static inline enum wire_flow_state flow_state(const struct flow *flow)
+{
+        if (flow->verdict == NX_VERDICT_NONE)
+                return WIRE_FLOW_HELD;
+        return flow->closed_ns ? WIRE_FLOW_CLOSED : WIRE_FLOW_OPEN;
+}

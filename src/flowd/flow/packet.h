@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a queued packet says about its flow: protocol and endpoints, nothing else. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/endpoint.h"
+
+struct packet {
+        uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+        struct endpoint source;
+        struct endpoint destination;
+        const uint8_t *payload; /* of UDP, borrowed; what was copied of it */
+        size_t payload_size;
+};
+
+/* Reads from the network header on. 0, or -EBADMSG for what is cut off or neither TCP nor UDP. */
+int packet_parse(const uint8_t *bytes, size_t size, struct packet *ret_packet);

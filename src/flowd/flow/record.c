@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Times inside flowd are CLOCK_BOOTTIME; people get CLOCK_REALTIME, with the distance of
+ * the two clocks as it is now.
+ */
+
+#include <time.h>
+
+#include "base/loop.h"
+#include "flow/record.h"
+#include "names/names.h"
+#include "owner/owner.h"
+
+static uint64_t to_realtime(uint64_t boot_ns)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return boot_ns + (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec - now_ns();
+}
+
+static void put_time(struct wire_writer *writer, enum wire_attribute attribute, uint64_t boot_ns)
+{
+        if (boot_ns)
+                wire_put(writer, attribute, to_realtime(boot_ns));
+}
+
+static void put_program(struct wire_writer *writer, const struct process *process)
+{
+        wire_put(writer, WIRE_ATTR_PID, process->key.tgid);
+        wire_put(writer, WIRE_ATTR_PROCESS_STARTED_NS, process->key.start_ns);
+        wire_put_string(writer, WIRE_ATTR_PROGRAM, process->program);
+        wire_put(writer, WIRE_ATTR_PROGRAM_DEVICE, process->device);
+        wire_put(writer, WIRE_ATTR_PROGRAM_INODE, process->inode);
+        wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, process->is_path_trusted);
+        wire_put_string(writer, WIRE_ATTR_COMM, process->comm);
+        wire_put_string(writer, WIRE_ATTR_COMMAND_LINE, process->command_line);
+}
+
+static void put_owner(struct wire_writer *writer, const struct flow *flow, struct owners *owners)
+{
+        wire_put(writer, WIRE_ATTR_OWNER, flow->owner);
+        if (flow->owner == WIRE_OWNER_UNATTRIBUTED)
+                return;
+        wire_put(writer, WIRE_ATTR_UID, flow->uid);
+        wire_put_string(writer, WIRE_ATTR_CGROUP, owners_cgroup_path(owners, flow->cgroup_id));
+        if (flow->process)
+                put_program(writer, flow->process);
+}
+
+void record_put_identity(struct wire_writer *writer, const struct flow *flow,
+                         struct owners *owners, struct names *names)
+{
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put(writer, WIRE_ATTR_PROTOCOL, flow->protocol);
+        wire_put(writer, WIRE_ATTR_DIRECTION, flow->direction);
+        wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &flow->local.address);
+        wire_put(writer, WIRE_ATTR_LOCAL_PORT, flow->local.port);
+        wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &flow->remote.address);
+        wire_put(writer, WIRE_ATTR_REMOTE_PORT, flow->remote.port);
+        wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));
+        put_owner(writer, flow, owners);
+        put_time(writer, WIRE_ATTR_STARTED_NS, flow->started_ns);
+}
+
+void record_put_decision(struct wire_writer *writer, const struct flow *flow)
+{
+        wire_put(writer, WIRE_ATTR_FLOW_STATE, flow_state(flow));
+        wire_put(writer, WIRE_ATTR_VERDICT, flow->verdict);
+        wire_put(writer, WIRE_ATTR_REASON, flow->reason);
+        if (flow->decided_by[0])
+                wire_put_string(writer, WIRE_ATTR_DECIDED_BY, flow->decided_by);
+        if (flow->rule[0])
+                wire_put_string(writer, WIRE_ATTR_RULE, flow->rule);
+        put_time(writer, WIRE_ATTR_DECIDED_NS, flow->decided_ns);
+        put_time(writer, WIRE_ATTR_CLOSED_NS, flow->closed_ns);
+        if (flow->n_held)
+                wire_put(writer, WIRE_ATTR_HELD_PACKETS, flow->n_held);
+}

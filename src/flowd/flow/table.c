@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Three ways to find a flow: by number (people, providers), by endpoints (packets), by
+ * socket (the program closed it). Flows stand in the order of their arrival.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/table.h"
+#include "owner/owner.h"
+
+int flow_table_init(struct flow_table *table, struct owners *owners)
+{
+        int r;
+
+        *table = (struct flow_table){ .owners = owners };
+        list_init(&table->ages);
+        r = htable_init(&table->by_id, 1024);
+        if (r >= 0)
+                r = htable_init(&table->by_tuple, 1024);
+        if (r >= 0)
+                r = htable_init(&table->by_socket, 1024);
+        return r;
+}
+
+static void flow_free(struct flow_table *table, struct flow *flow)
+{
+        htable_remove(&table->by_id, &flow->by_id);
+        htable_remove(&table->by_tuple, &flow->by_tuple);
+        htable_remove(&table->by_socket, &flow->by_socket);
+        list_remove(&flow->age);
+        list_remove(&flow->waiting);
+        owners_put_process(table->owners, flow->process);
+        table->n_flows--;
+        free(flow);
+}
+
+void flow_table_deinit(struct flow_table *table)
+{
+        struct flow *flow;
+
+        while ((flow = list_first(&table->ages, struct flow, age)))
+                flow_free(table, flow);
+        htable_deinit(&table->by_id);
+        htable_deinit(&table->by_tuple);
+        htable_deinit(&table->by_socket);
+}
+
+struct tuple_key {
+        struct endpoint local;
+        struct endpoint remote;
+        uint32_t protocol;
+};
+
+static uint64_t tuple_hash(uint8_t protocol, const struct endpoint *local,
+                           const struct endpoint *remote)
+{
+        struct tuple_key key;
+
+        memset(&key, 0, sizeof(key));
+        key.local.address = local->address;
+        key.local.port = local->port;
+        key.remote.address = remote->address;
+        key.remote.port = remote->port;
+        key.protocol = protocol;
+        return htable_hash(&key, sizeof(key));
+}
+
+/* Forgets the oldest flow whose packets do not wait. */
+static bool make_room(struct flow_table *table)
+{
+        struct flow *flow;
+        unsigned int n_seen = 0;
+
+        list_for_each(flow, &table->ages, age) {
+                if (flow->verdict != NX_VERDICT_NONE) {
+                        flow_free(table, flow);
+                        return true;
+                }
+                if (++n_seen == FLOW_TABLE_MAX)
+                        break;
+        }
+        return false;
+}
+
+struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
+{
+        struct flow *flow = NULL;
+
+        if (table->n_flows < FLOW_TABLE_MAX || make_room(table))
+                flow = malloc(sizeof(*flow));
+        if (!flow) {
+                owners_put_process(table->owners, model->process);
+                return NULL;
+        }
+        *flow = *model;
+        flow->id = ++table->last_id;
+        list_init(&flow->waiting);
+        list_append(&table->ages, &flow->age);
+        htable_add(&table->by_id, &flow->by_id, htable_hash(&flow->id, sizeof(flow->id)));
+        htable_add(&table->by_tuple, &flow->by_tuple,
+                   tuple_hash(flow->protocol, &flow->local, &flow->remote));
+        htable_add(&table->by_socket, &flow->by_socket,
+                   htable_hash(&flow->socket_cookie, sizeof(flow->socket_cookie)));
+        table->n_flows++;
+        return flow;
+}
+
+struct flow *flow_table_find(struct flow_table *table, uint64_t id)
+{
+        struct flow *flow;
+
+        htable_for_each_match(flow, &table->by_id, htable_hash(&id, sizeof(id)), by_id)
+                if (flow->id == id)
+                        return flow;
+        return NULL;
+}
+
+struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
+                                   const struct endpoint *local, const struct endpoint *remote)
+{
+        uint64_t hash = tuple_hash(protocol, local, remote);
+        struct flow *flow;
+
+        htable_for_each_match(flow, &table->by_tuple, hash, by_tuple)
+                if (flow->protocol == protocol && endpoint_equal(&flow->local, local) &&
+                    endpoint_equal(&flow->remote, remote))
+                        return flow;
+        return NULL;
+}
+
+void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata)
+{
+        uint64_t hash = htable_hash(&cookie, sizeof(cookie));
+        struct flow *flow;
+
+        if (cookie == 0)
+                return;
+        htable_for_each_match(flow, &table->by_socket, hash, by_socket)
+                if (flow->socket_cookie == cookie)
+                        fn(flow, userdata);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * All flows that flowd knows: those that are being decided, those that are open, and the
+ * last ones that ended. Bounded: when it is full the oldest decided flow is forgotten,
+ * which changes nothing for its packets.
+ */
+
+#include "base/htable.h"
+#include "base/list.h"
+#include "flow/flow.h"
+
+#define FLOW_TABLE_MAX 65536
+
+struct owners;
+
+struct flow_table {
+        struct owners *owners; /* borrowed */
+        struct htable by_id;
+        struct htable by_tuple;
+        struct htable by_socket;
+        struct list ages; /* flow.age, the oldest first */
+        size_t n_flows;
+        uint64_t last_id;
+};
+
+int flow_table_init(struct flow_table *table, struct owners *owners);
+void flow_table_deinit(struct flow_table *table);
+
+/*
+ * Adds a copy of flow with an id of its own; flow->process is handed over. NULL, with the
+ * process put, if memory is short or the table is full of flows that are being decided.
+ */
+struct flow *flow_table_add(struct flow_table *table, const struct flow *flow);
+
+struct flow *flow_table_find(struct flow_table *table, uint64_t id);
+/* The newest flow of these endpoints, or NULL. */
+struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
+                                   const struct endpoint *local, const struct endpoint *remote);
+
+/* Calls fn for each flow of the socket; fn may not remove flows. */
+typedef void flow_fn(struct flow *flow, void *userdata);
+void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata);

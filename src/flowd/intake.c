@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A held packet becomes a flow: whose is it (owner/, by the record that the hook left on
+ * the socket), what did the rules say (that record again, or judged now), then into the
+ * chain. A packet of a flow that is known joins it: a repeated SYN is one more packet to
+ * release, not one more question.
+ *
+ * Two packets are of the same flow if their endpoints and their socket are; so a port that
+ * is used again by another program is another flow.
+ *
+ * Events are read in batches: after the first one, the ring is looked at every 10 ms until
+ * it stays empty. That costs a record some milliseconds and a busy machine nothing.
+ */
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "flow/packet.h"
+#include "intake.h"
+#include "names/answer.h"
+#include "steer/conntrack.h"
+
+#define EVENTS_PAUSE_NS    (10 * 1000000ULL)
+#define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
+
+static struct steer_address to_steer(const struct in6_addr *address)
+{
+        struct steer_address steer;
+
+        memcpy(&steer, address, sizeof(steer));
+        return steer;
+}
+
+static struct in6_addr from_steer(const struct steer_address *steer)
+{
+        struct in6_addr address;
+
+        memcpy(&address, steer, sizeof(address));
+        return address;
+}
+
+static void set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
+{
+        flow->owner = owner->kind == STEER_OWNER_KERNEL ? WIRE_OWNER_KERNEL : WIRE_OWNER_PROGRAM;
+        flow->uid = owner->uid;
+        flow->cgroup_id = owner->cgroup_id;
+        flow->socket_cookie = owner->cookie;
+        flow->started_ns = owner->time_ns;
+        if (flow->owner == WIRE_OWNER_PROGRAM)
+                flow->process = owners_get_process(intake->owners, &owner->process);
+}
+
+static uint32_t exempt_slots(struct intake *intake, uint64_t cgroup_id)
+{
+        uint32_t slots = 0;
+
+        for (size_t i = 0; i < intake->chain->n_sessions; i++)
+                if (intake->chain->order[i]->cgroup_id == cgroup_id)
+                        slots |= 1U << intake->chain->order[i]->slot;
+        return slots;
+}
+
+/* For flows that no hook saw, and for answers that newer rules have overtaken. */
+static void judge_now(struct intake *intake, const struct flow *flow,
+                      struct steer_outcome *ret_outcome)
+{
+        struct steer_question question = {
+                .remote = to_steer(&flow->remote.address),
+                .remote_port = flow->remote.port,
+                .protocol = flow->protocol,
+                .direction = (uint8_t)flow->direction,
+                .kind = (uint32_t)flow->owner,
+                .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
+                .path_hash = flow->process ? flow->process->path_hash : 0,
+        };
+
+        if (flow->cgroup_id)
+                question.exempt_slots = exempt_slots(intake, flow->cgroup_id);
+        if (hooks_judge(intake->hooks, &question) < 0)
+                question.outcome = (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
+        *ret_outcome = question.outcome;
+}
+
+static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_t cookie,
+                         uint64_t started_ns)
+{
+        if (flow->socket_cookie != cookie)
+                return false;
+        if (flow->verdict == NX_VERDICT_NONE)
+                return true;
+        if (flow->generation != hooks_state(intake->hooks)->generation)
+                return false;
+        if (cookie == 0)
+                return now_ns() - flow->started_ns < UNATTRIBUTED_FOR_NS;
+        return flow->protocol == IPPROTO_UDP || flow->started_ns == started_ns;
+}
+
+static void hold_or_release(struct intake *intake, struct flow *flow, struct queue_held held)
+{
+        if (flow->verdict != NX_VERDICT_NONE) {
+                chain_release(intake->chain, flow, held);
+        } else if (flow->n_held < FLOW_HELD_MAX) {
+                flow->held[flow->n_held++] = held;
+        } else {
+                intake->counters.packets_over_limit++;
+                queue_decide(intake->queue, held, MARK_DROP);
+        }
+}
+
+static void on_new_flow(struct intake *intake, const struct packet *packet,
+                        const struct steer_owner *owner, struct queue_held held)
+{
+        struct steer_outcome outcome;
+        struct flow model = {
+                .protocol = packet->protocol,
+                .direction = NX_DIRECTION_OUTBOUND,
+                .local = packet->source,
+                .remote = packet->destination,
+                .n_held = 1,
+                .held = { held },
+        };
+        struct flow *flow;
+
+        if (owner)
+                set_owner(intake, &model, owner);
+        else
+                intake->counters.unattributed++;
+        if (!model.started_ns || model.protocol == IPPROTO_UDP)
+                model.started_ns = now_ns();
+        if (owner && owner->outcome.generation == hooks_state(intake->hooks)->generation)
+                outcome = owner->outcome;
+        else
+                judge_now(intake, &model, &outcome);
+        flow = flow_table_add(intake->flows, &model);
+        if (!flow) {
+                intake->counters.table_full++;
+                queue_decide(intake->queue, held,
+                             chain_is_closed(intake->chain) ? MARK_REFUSE : MARK_PASS);
+                return;
+        }
+        chain_enter(intake->chain, flow, &outcome);
+}
+
+static void on_undecided(struct intake *intake, const struct queue_packet *bytes)
+{
+        struct queue_held held = { .id = bytes->id, .mark = bytes->mark };
+        struct steer_address local;
+        struct steer_tuple tuple;
+        struct steer_owner owner;
+        struct packet packet;
+        struct flow *flow;
+        bool is_known;
+
+        hooks_state(intake->hooks)->last_packet = bytes->id;
+        if (packet_parse(bytes->bytes, bytes->size, &packet) < 0) {
+                intake->counters.packets_unreadable++;
+                queue_decide(intake->queue, held, MARK_DROP);
+                return;
+        }
+        local = to_steer(&packet.source.address);
+        memset(&tuple, 0, sizeof(tuple));
+        tuple.remote = to_steer(&packet.destination.address);
+        tuple.remote_port = packet.destination.port;
+        tuple.local_port = packet.source.port;
+        tuple.protocol = packet.protocol;
+        is_known = hooks_find_owner(intake->hooks, &tuple, &local, &owner);
+        flow = flow_table_find_tuple(intake->flows, packet.protocol, &packet.source,
+                                     &packet.destination);
+        if (flow && is_same_flow(intake, flow, is_known ? owner.cookie : 0,
+                                 is_known ? owner.time_ns : 0))
+                hold_or_release(intake, flow, held);
+        else
+                on_new_flow(intake, &packet, is_known ? &owner : NULL, held);
+}
+
+static void on_address(const char *name, const struct in6_addr *address, uint32_t ttl_s,
+                       void *userdata)
+{
+        struct intake *intake = userdata;
+
+        names_learn(intake->names, name, address, ttl_s);
+}
+
+/* The program gets the answer only when its names are known: a rule may need them next. */
+static void on_answer(struct intake *intake, const struct queue_packet *bytes)
+{
+        struct packet packet;
+
+        if (packet_parse(bytes->bytes, bytes->size, &packet) >= 0)
+                (void)answer_parse(packet.payload, packet.payload_size, on_address, intake);
+        queue_release_answer(intake->queue, (struct queue_held){ bytes->id, bytes->mark });
+}
+
+static void on_packet(const struct queue_packet *packet, void *userdata)
+{
+        struct intake *intake = userdata;
+
+        if (packet->is_answer)
+                on_answer(intake, packet);
+        else
+                on_undecided(intake, packet);
+}
+
+static int on_queue(uint32_t events, void *userdata)
+{
+        struct intake *intake = userdata;
+
+        return queue_receive(intake->queue, on_packet, intake);
+}
+
+static void on_decided_by_rules(struct intake *intake, const struct steer_event *event)
+{
+        bool is_allowed = event->type == STEER_EVENT_ALLOWED;
+        struct flow model = {
+                .protocol = event->owner.protocol,
+                .direction = NX_DIRECTION_OUTBOUND,
+                .local = { from_steer(&event->local), event->local_port },
+                .remote = { from_steer(&event->owner.remote), event->owner.remote_port },
+                .verdict = is_allowed ? NX_VERDICT_ALLOW : NX_VERDICT_REFUSE,
+                .decided_ns = event->owner.time_ns,
+                .closed_ns = is_allowed ? 0 : event->owner.time_ns,
+        };
+        struct flow *flow;
+
+        set_owner(intake, &model, &event->owner);
+        chain_note_outcome(intake->chain, &model, &event->owner.outcome);
+        flow = flow_table_add(intake->flows, &model);
+        if (flow)
+                intake->chain->listener.flow_decided(flow, intake->chain->listener.userdata);
+}
+
+static void on_socket_closed(struct flow *flow, void *userdata)
+{
+        struct intake *intake = userdata;
+
+        if (flow->closed_ns)
+                return;
+        flow->closed_ns = now_ns();
+        if (flow->protocol == IPPROTO_UDP)
+                conntrack_forget(intake->conntrack_fd, intake->mark_mask, flow->protocol,
+                                 &flow->local, &flow->remote);
+        intake->flow_closed(flow, intake->userdata);
+}
+
+static void on_event(const struct steer_event *event, void *userdata)
+{
+        struct intake *intake = userdata;
+
+        if (event->type == STEER_EVENT_CLOSED)
+                flow_table_for_socket(intake->flows, event->owner.cookie, on_socket_closed, intake);
+        else
+                on_decided_by_rules(intake, event);
+}
+
+static int watch_ring(struct intake *intake);
+
+static int on_events_pause_over(void *userdata)
+{
+        struct intake *intake = userdata;
+
+        if (hooks_read_events(intake->hooks, on_event, intake) <= 0)
+                return watch_ring(intake);
+        loop_timer_start(intake->loop, &intake->events_timer, now_ns() + EVENTS_PAUSE_NS);
+        return 0;
+}
+
+static int on_ring(uint32_t events, void *userdata)
+{
+        struct intake *intake = userdata;
+
+        (void)hooks_read_events(intake->hooks, on_event, intake);
+        loop_remove(intake->loop, &intake->events_io);
+        loop_timer_start(intake->loop, &intake->events_timer, now_ns() + EVENTS_PAUSE_NS);
+        return 0;
+}
+
+static int watch_ring(struct intake *intake)
+{
+        return loop_add(intake->loop, &intake->events_io, hooks_events_fd(intake->hooks), EPOLLIN,
+                        on_ring, intake);
+}
+
+int intake_start(struct intake *intake)
+{
+        int r;
+
+        loop_timer_init(&intake->events_timer, on_events_pause_over, intake);
+        r = watch_ring(intake);
+        if (r < 0)
+                return r;
+        return loop_add(intake->loop, &intake->queue_io, queue_fd(intake->queue), EPOLLIN, on_queue,
+                        intake);
+}
+
+void intake_stop(struct intake *intake)
+{
+        loop_remove(intake->loop, &intake->queue_io);
+        loop_remove(intake->loop, &intake->events_io);
+        loop_timer_stop(&intake->events_timer);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Where flows come from: packets that the kernel holds for us, and the hooks' events about
+ * flows that the rules decided. Both become flows of the one table.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "chain/chain.h"
+#include "flow/table.h"
+#include "names/names.h"
+#include "owner/owner.h"
+#include "steer/hooks.h"
+#include "steer/queue.h"
+
+struct intake_counters {
+        uint64_t unattributed;
+        uint64_t packets_unreadable;  /* neither TCP nor UDP, or cut off: dropped */
+        uint64_t packets_over_limit;  /* of a flow that already holds FLOW_HELD_MAX: dropped */
+        uint64_t table_full;
+};
+
+struct intake {
+        struct loop *loop; /* all borrowed */
+        struct hooks *hooks;
+        struct queue *queue;
+        struct owners *owners;
+        struct names *names;
+        struct flow_table *flows;
+        struct chain *chain;
+        int conntrack_fd;
+        uint32_t mark_mask;
+        void (*flow_closed)(struct flow *flow, void *userdata);
+        void *userdata;
+
+        struct loop_io queue_io;
+        struct loop_io events_io;
+        struct loop_timer events_timer;
+        struct intake_counters counters;
+};
+
+/* Begins to read. The sessions must be in force, else flows would pass unasked. */
+int intake_start(struct intake *intake);
+void intake_stop(struct intake *intake);

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One request, one answer with its id. Lists are sent piece by piece, whenever little is
+ * waiting to be sent, so that 65,536 flows take no more memory than a thousand.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "engine.h"
+#include "flow/record.h"
+#include "link.h"
+
+#define LISTING_PIECE      256
+#define LISTING_BACKLOG    (256 * 1024)
+#define WATCH_BACKLOG      (2 * 1024 * 1024)
+
+static int adopt_channel(struct link *link, int fd);
+
+static void put_flow(struct link *link, struct wire_writer *writer, const struct flow *flow)
+{
+        record_put_identity(writer, flow, &link->engine->owners, &link->engine->names);
+        record_put_decision(writer, flow);
+}
+
+static void tell_done(struct link *link, uint64_t request, int result, const char *text)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_DONE, request);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)result);
+        wire_put_string(writer, WIRE_ATTR_TEXT, text);
+        (void)channel_end(&link->channel);
+}
+
+void link_tell_flow(struct link *link, const struct flow *flow, enum wire_flow_event event)
+{
+        struct wire_writer *writer;
+
+        if (!link->watched || link->channel.fd < 0)
+                return;
+        if (link->channel.backlog > WATCH_BACKLOG) {
+                link->events_lost++;
+                return;
+        }
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_FLOW, 0);
+        wire_put(writer, WIRE_ATTR_EVENT, event);
+        put_flow(link, writer, flow);
+        (void)channel_end(&link->channel);
+}
+
+void link_tell_session(struct link *link, const struct session *session, int error,
+                       const char *text)
+{
+        enum wire_session_state state = error ? WIRE_SESSION_FAILED : WIRE_SESSION_RUNNING;
+        struct wire_writer *writer;
+
+        if (link->channel.fd < 0)
+                return;
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_SESSION_STATE, 0);
+        wire_put(writer, WIRE_ATTR_SESSION, session->slot);
+        wire_put(writer, WIRE_ATTR_SESSION_STATE, state);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)error);
+        wire_put_string(writer, WIRE_ATTR_TEXT, text);
+        (void)channel_end(&link->channel);
+}
+
+/* Flow numbers are dense, so the list is walked by number: flows may come and go meanwhile. */
+static void send_piece(struct link *link, struct listing *listing)
+{
+        for (int i = 0; i < LISTING_PIECE && listing->next <= listing->last; i++) {
+                struct flow *flow = flow_table_find(&link->engine->flows, listing->next++);
+                struct wire_writer *writer;
+
+                if (!flow)
+                        continue;
+                writer = channel_begin(&link->channel, NX_MSG_MANAGER_FLOW, listing->request);
+                put_flow(link, writer, flow);
+                (void)channel_end(&link->channel);
+                listing->found = true;
+        }
+        if (listing->next <= listing->last)
+                return;
+        tell_done(link, listing->request, listing->found ? 0 : -ENOENT, NULL);
+        listing->request = 0;
+}
+
+static bool continue_listings(struct link *link)
+{
+        bool more = false;
+
+        for (size_t i = 0; i < LISTINGS_MAX; i++) {
+                struct listing *listing = &link->listings[i];
+
+                if (listing->request && link->channel.backlog < LISTING_BACKLOG)
+                        send_piece(link, listing);
+                more |= listing->request != 0;
+        }
+        return more;
+}
+
+static void on_list(struct link *link, const struct wire_message *message)
+{
+        struct flow_table *flows = &link->engine->flows;
+        uint64_t limit = wire_get(message, WIRE_ATTR_COUNT);
+        struct flow *oldest = list_first(&flows->ages, struct flow, age);
+        struct listing listing = { .request = message->id, .last = flows->last_id, .found = true };
+
+        if (wire_has(message, WIRE_ATTR_FLOW)) {
+                listing.next = listing.last = wire_get(message, WIRE_ATTR_FLOW);
+                listing.found = false;
+        } else {
+                listing.next = oldest ? oldest->id : listing.last + 1;
+                if (limit && listing.last >= limit && listing.next < listing.last - limit + 1)
+                        listing.next = listing.last - limit + 1;
+        }
+        for (size_t i = 0; i < LISTINGS_MAX; i++)
+                if (!link->listings[i].request) {
+                        link->listings[i] = listing;
+                        return;
+                }
+        tell_done(link, message->id, -EBUSY, "too many lists are being sent; try again");
+}
+
+static void put_fact(struct link *link, uint64_t request, const char *key, uint64_t count)
+{
+        struct wire_writer *writer = channel_begin(&link->channel, NX_MSG_MANAGER_STATUS, request);
+
+        wire_put_string(writer, WIRE_ATTR_KEY, key);
+        wire_put(writer, WIRE_ATTR_COUNT, count);
+        (void)channel_end(&link->channel);
+}
+
+static void put_text_fact(struct link *link, uint64_t request, const char *key, const char *text)
+{
+        struct wire_writer *writer = channel_begin(&link->channel, NX_MSG_MANAGER_STATUS, request);
+
+        wire_put_string(writer, WIRE_ATTR_KEY, key);
+        wire_put_string(writer, WIRE_ATTR_TEXT, text);
+        (void)channel_end(&link->channel);
+}
+
+static uint64_t count_held(const struct chain *chain)
+{
+        uint64_t n_held = 0;
+
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                struct session *session = chain->order[i];
+                struct flow *flow;
+
+                list_for_each(flow, &session->starting, waiting)
+                        n_held++;
+                list_for_each(flow, &session->asked, waiting)
+                        n_held++;
+                list_for_each(flow, &session->paused, waiting)
+                        n_held++;
+        }
+        return n_held;
+}
+
+static void on_status(struct link *link, uint64_t request)
+{
+        struct engine *engine = link->engine;
+        struct steer_counters *kernel = &hooks_state(engine->hooks)->counters;
+        struct intake_counters *intake = &engine->intake.counters;
+
+        put_text_fact(link, request, "queue", queue_mechanism_to_string(engine->ruleset.mechanism));
+        put_fact(link, request, "queue_number", engine->ruleset.hold_queue);
+        put_text_fact(link, request, "table", engine->table);
+        put_fact(link, request, "flows_kept", engine->flows.n_flows);
+        put_fact(link, request, "flows_held", count_held(&engine->chain));
+        put_fact(link, request, "flows_allowed", engine->counters.allowed);
+        put_fact(link, request, "flows_refused", engine->counters.refused);
+        put_fact(link, request, "flows_dropped", engine->counters.dropped);
+        put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
+        put_fact(link, request, "flows_unattributed", intake->unattributed);
+        put_fact(link, request, "packets_unreadable", intake->packets_unreadable);
+        put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
+        put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);
+        put_fact(link, request, "owners_lost", kernel->owners_lost);
+        put_fact(link, request, "watch_events_lost", link->events_lost);
+        put_fact(link, request, "names_known", engine->names.n_entries);
+        tell_done(link, request, 0, NULL);
+}
+
+static void on_sync(struct link *link, uint64_t request)
+{
+        const char *problem = NULL;
+        int r;
+
+        r = engine_put_in_force(link->engine, &problem);
+        if (r < 0)
+                log_error("%s: %s", problem, strerror(-r));
+        tell_done(link, request, r, r < 0 ? problem : NULL);
+}
+
+static void on_quit(struct link *link, uint64_t request)
+{
+        engine_quit(link->engine);
+        tell_done(link, request, 0, NULL);
+}
+
+static int on_channel(struct link *link, const struct wire_message *message, int *fd)
+{
+        struct session *session;
+
+        session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
+        if (!session)
+                return -EBADMSG;
+        session_set_channel(session, take_fd(fd));
+        return 0;
+}
+
+static int on_message(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct link *link = userdata;
+        struct chain *chain = &link->engine->chain;
+
+        switch (message->type) {
+        case NX_MSG_FLOWD_SESSION_ADD:
+                return chain_add(chain, message);
+        case NX_MSG_FLOWD_SESSION_CHANNEL:
+                return on_channel(link, message, fd);
+        case NX_MSG_FLOWD_SESSION_REMOVE:
+                chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION));
+                return 0;
+        case NX_MSG_FLOWD_FLOW_LIST:
+                on_list(link, message);
+                return 0;
+        case NX_MSG_FLOWD_FLOW_WATCH:
+                link->watched = wire_get(message, WIRE_ATTR_ENABLE);
+                return 0;
+        case NX_MSG_FLOWD_STATUS_GET:
+                on_status(link, message->id);
+                return 0;
+        case NX_MSG_FLOWD_SYNC:
+                on_sync(link, message->id);
+                return 0;
+        case NX_MSG_FLOWD_QUIT:
+                on_quit(link, message->id);
+                return 0;
+        default:
+                return -EBADMSG;
+        }
+}
+
+static void drop_channel(struct link *link)
+{
+        loop_remove(&link->engine->loop, &link->io);
+        channel_deinit(&link->channel);
+        memset(link->listings, 0, sizeof(link->listings));
+        link->watched = false;
+        link->wants_write = false;
+}
+
+static int on_io(uint32_t events, void *userdata)
+{
+        struct link *link = userdata;
+        int r = 0;
+
+        if (events & EPOLLOUT)
+                r = channel_flush(&link->channel);
+        while (r >= 0 && link->channel.fd >= 0) {
+                link->channel.problem = NULL;
+                r = channel_receive(&link->channel, on_message, link);
+        }
+        if (r == -EAGAIN)
+                return 0;
+        if (r == -EPIPE)
+                log_notice("netextd is gone; flows and verdicts go on without it");
+        else
+                log_error("netextd broke the protocol: %s",
+                          link->channel.problem ? link->channel.problem : strerror(-r));
+        drop_channel(link);
+        return 0;
+}
+
+static int on_listen(uint32_t events, void *userdata)
+{
+        struct link *link = userdata;
+        int fd, r;
+
+        fd = accept4(link->listen_io.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+                return 0;
+        if (link->channel.fd >= 0)
+                drop_channel(link);
+        r = adopt_channel(link, fd);
+        if (r < 0)
+                log_error("netextd came back, but the link cannot be opened: %s", strerror(-r));
+        return 0;
+}
+
+static int tell_ready(struct link *link)
+{
+        struct wire_writer *writer;
+        int r;
+
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_READY, 0);
+        wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
+        r = channel_end(&link->channel);
+        if (r < 0)
+                return r;
+        (void)channel_begin(&link->channel, NX_MSG_MANAGER_KEEP, 0);
+        return channel_end_with_fd(&link->channel, queue_fd(link->engine->queue));
+}
+
+static int adopt_channel(struct link *link, int fd)
+{
+        int r;
+
+        r = channel_init(&link->channel, fd);
+        if (r >= 0)
+                r = loop_add(&link->engine->loop, &link->io, fd, EPOLLIN, on_io, link);
+        return r < 0 ? r : tell_ready(link);
+}
+
+int link_init(struct link *link, struct engine *engine)
+{
+        int r;
+
+        *link = (struct link){
+                .engine = engine,
+                .channel = CHANNEL_NULL,
+                .io = LOOP_IO_NULL,
+                .listen_io = LOOP_IO_NULL,
+        };
+        r = loop_add(&engine->loop, &link->listen_io, engine->config.listen_fd, EPOLLIN, on_listen,
+                     link);
+        return r < 0 ? r : adopt_channel(link, engine->config.link_fd);
+}
+
+void link_deinit(struct link *link)
+{
+        if (!link->engine)
+                return;
+        drop_channel(link);
+        loop_remove(&link->engine->loop, &link->listen_io);
+}
+
+void link_flush(struct link *link)
+{
+        bool wants_write;
+
+        if (link->channel.fd < 0)
+                return;
+        wants_write = continue_listings(link);
+        if (channel_flush(&link->channel) < 0)
+                return; /* the end of the channel is met when it is read */
+        wants_write |= channel_wants_write(&link->channel);
+        if (wants_write == link->wants_write)
+                return;
+        link->wants_write = wants_write;
+        (void)loop_modify(&link->engine->loop, &link->io, wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}

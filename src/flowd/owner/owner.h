@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Whose flow is it, in words. The kernel's records are numbers and reversed paths; here
+ * they become strings, once for each process and cgroup, shared by all their flows.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/htable.h"
+#include "base/list.h"
+#include "bpf/steer.abi.h"
+
+struct hooks;
+
+struct process {
+        struct htable_link link; /* owners.processes */
+        struct list unused;      /* owners.unused_processes, while n_refs is 0 */
+        unsigned int n_refs;
+        struct steer_process_key key;
+        uint64_t device;
+        uint64_t inode;
+        uint64_t path_hash; /* for the rules */
+        bool is_path_trusted;
+        char comm[16];
+        char *program; /* path of the executable */
+        char *command_line;
+};
+
+struct cgroup_path {
+        struct htable_link link; /* owners.cgroups */
+        struct list age;         /* owners.cgroup_ages */
+        uint64_t id;
+        char path[];
+};
+
+struct owners {
+        struct hooks *hooks; /* borrowed */
+        struct htable processes;
+        struct list unused_processes;
+        size_t n_unused;
+        struct htable cgroups;
+        struct list cgroup_ages;
+        size_t n_cgroups;
+};
+
+int owners_init(struct owners *owners, struct hooks *hooks);
+void owners_deinit(struct owners *owners);
+
+/* The process of key, counted up; NULL if the kernel has no record of it or memory is short. */
+struct process *owners_get_process(struct owners *owners, const struct steer_process_key *key);
+/* NULL in, NULL out. */
+struct process *owners_put_process(struct owners *owners, struct process *process);
+
+/* Path of a cgroup below the cgroup v2 mount, borrowed until the next call; NULL if unknown. */
+const char *owners_cgroup_path(struct owners *owners, uint64_t id);

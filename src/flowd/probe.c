@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Versions say little and configuration files lie: what counts is whether the call works
+ * here and now. The last probe is the main job in small: a program connects, its packet is
+ * held, its owner is found, and the verdict reaches its connect().
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <mntent.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <net/if.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "flow/packet.h"
+#include "probe.h"
+#include "sandbox.h"
+#include "steer/conntrack.h"
+#include "steer/hooks.h"
+#include "steer/queue.h"
+#include "steer/ruleset.h"
+
+#define MARK_MASK      0x0f000000U
+#define PROBE_WAIT_MS  2000
+#define PROBE_PORT     9 /* discard: nobody listens in a fresh namespace */
+
+/* What one probe leaves for the next. */
+struct probe_scene {
+        char cgroup_root[PATH_MAX];
+        char cgroup[PATH_MAX];
+        char pin_dir[64];
+        bool is_pin_dir_mounted;
+        struct hooks *hooks;
+        struct queue *queue;
+        struct ruleset_config ruleset;
+        bool is_ruleset_applied;
+};
+
+struct probe_result {
+        enum { PROBE_MISSING, PROBE_FALLBACK, PROBE_ACTIVE } state;
+        const char *using;
+        char why[256];
+};
+
+typedef void probe_fn(struct probe_scene *scene, struct probe_result *result);
+
+static void missing(struct probe_result *result, const char *what, int error)
+{
+        result->state = PROBE_MISSING;
+        snprintf(result->why, sizeof(result->why), "%s: %s", what, strerror(-error));
+}
+
+static void active(struct probe_result *result, const char *using)
+{
+        result->state = PROBE_ACTIVE;
+        result->using = using;
+}
+
+static void fallback(struct probe_result *result, const char *using, const char *why)
+{
+        result->state = PROBE_FALLBACK;
+        result->using = using;
+        snprintf(result->why, sizeof(result->why), "%s", why);
+}
+
+static bool find_cgroup_root(char *path, size_t size)
+{
+        FILE *mounts = setmntent("/proc/self/mounts", "re");
+        struct mntent *entry;
+        bool found = false;
+
+        while (mounts && !found && (entry = getmntent(mounts)))
+                if (strcmp(entry->mnt_type, "cgroup2") == 0) {
+                        snprintf(path, size, "%s", entry->mnt_dir);
+                        found = true;
+                }
+        if (mounts)
+                endmntent(mounts);
+        return found;
+}
+
+static void probe_cgroup(struct probe_scene *scene, struct probe_result *result)
+{
+        if (!find_cgroup_root(scene->cgroup_root, sizeof(scene->cgroup_root) - 64)) {
+                missing(result, "no cgroup v2 hierarchy is mounted", -ENOENT);
+                return;
+        }
+        snprintf(scene->cgroup, sizeof(scene->cgroup), "%.4000s/netext-probe-%d",
+                 scene->cgroup_root, getpid());
+        if (mkdir(scene->cgroup, 0755) < 0) {
+                missing(result, "a cgroup cannot be made", -errno);
+                scene->cgroup[0] = '\0';
+                return;
+        }
+        active(result, scene->cgroup_root);
+}
+
+static void probe_bpffs(struct probe_scene *scene, struct probe_result *result)
+{
+        struct statfs fs;
+
+        snprintf(scene->pin_dir, sizeof(scene->pin_dir), "/run/netext-probe-%d", getpid());
+        if (mkdir(scene->pin_dir, 0700) < 0 || mount("bpf", scene->pin_dir, "bpf", 0, NULL) < 0) {
+                missing(result, "the BPF file system cannot be mounted", -errno);
+                return;
+        }
+        scene->is_pin_dir_mounted = true;
+        if (statfs("/sys/fs/bpf", &fs) == 0 && fs.f_type == BPF_FS_MAGIC)
+                active(result, "/sys/fs/bpf");
+        else
+                fallback(result, "a mount of its own below /run/netext",
+                         "nothing is mounted at /sys/fs/bpf");
+}
+
+static void probe_btf(struct probe_scene *scene, struct probe_result *result)
+{
+        if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+                missing(result, "/sys/kernel/btf/vmlinux cannot be read", -errno);
+        else
+                active(result, "/sys/kernel/btf/vmlinux");
+}
+
+static void probe_hooks(struct probe_scene *scene, struct probe_result *result)
+{
+        struct hooks_config config = {
+                .cgroup_path = scene->cgroup,
+                .pin_dir = scene->pin_dir,
+                .mark_mask = MARK_MASK,
+        };
+        const char *problem = "the BPF programs cannot be loaded";
+        int r;
+
+        r = hooks_open(&scene->hooks, &config, &problem);
+        if (r >= 0)
+                r = hooks_attach(scene->hooks, &problem);
+        if (r < 0)
+                missing(result, problem, r);
+        else
+                active(result, "connect4/6, sendmsg4/6, sockops, sock_release");
+}
+
+static void probe_queue(struct probe_scene *scene, struct probe_result *result)
+{
+        int r;
+
+        r = queue_open(&scene->queue, 0, MARK_MASK);
+        if (r < 0)
+                missing(result, "no queue can be bound", r);
+        else
+                active(result, "nfnetlink_queue");
+}
+
+static void probe_ruleset(struct probe_scene *scene, struct probe_result *result)
+{
+        struct stat st = {};
+        int r;
+
+        if (!scene->queue) {
+                missing(result, "there is no queue to send packets to", -ENOENT);
+                return;
+        }
+        (void)stat(scene->cgroup, &st);
+        scene->ruleset = (struct ruleset_config){
+                .table = "netext-probe",
+                .mark_mask = MARK_MASK,
+                .hold_queue = queue_hold_number(scene->queue),
+                .answers_queue = queue_answers_number(scene->queue),
+                .cgroup_id = st.st_ino,
+                .cgroup_level = 1,
+        };
+        r = ruleset_apply(&scene->ruleset);
+        if (r < 0) {
+                missing(result, "the kernel does not take the ruleset", r);
+                return;
+        }
+        scene->is_ruleset_applied = true;
+        if (scene->ruleset.mechanism == QUEUE_NATIVE)
+                active(result, queue_mechanism_to_string(QUEUE_NATIVE));
+        else
+                fallback(result, queue_mechanism_to_string(QUEUE_XTABLES),
+                         "the kernel has no native nft queue expression");
+}
+
+static void probe_conntrack(struct probe_scene *scene, struct probe_result *result)
+{
+        _cleanup_fd_ int fd = conntrack_open();
+
+        if (fd < 0)
+                missing(result, "the connection table cannot be reached", fd);
+        else
+                active(result, "ctnetlink");
+}
+
+static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
+{
+        pid_t pid = fork();
+        int status = 0;
+
+        if (pid == 0)
+                _exit(sandbox_enter() < 0);
+        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                missing(result, "a process cannot be started", -errno);
+        else if (status != 0)
+                missing(result, "the system-call filter is not taken", -ENOSYS);
+        else
+                active(result, "seccomp filter");
+}
+
+static void probe_pidfd(struct probe_scene *scene, struct probe_result *result)
+{
+        _cleanup_fd_ int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+        if (fd < 0)
+                missing(result, "pidfd_open() fails", -errno);
+        else
+                active(result, "pidfd_open");
+}
+
+static void probe_systemd(struct probe_scene *scene, struct probe_result *result)
+{
+        if (access("/run/systemd/system", F_OK) == 0)
+                active(result, "systemd");
+        else
+                fallback(result, "netextd run by hand or by another supervisor",
+                         "systemd is not this machine's service manager");
+}
+
+/* In the cgroup: connects to nobody. Exits with connect()'s errno. */
+static void connect_in_cgroup(const char *cgroup)
+{
+        struct sockaddr_in nobody = {
+                .sin_family = AF_INET,
+                .sin_port = htons(PROBE_PORT),
+                .sin_addr = { htonl(INADDR_LOOPBACK) },
+        };
+        _cleanup_fd_ int dir = open(cgroup, O_PATH | O_DIRECTORY);
+        _cleanup_fd_ int procs = openat(dir, "cgroup.procs", O_WRONLY);
+        _cleanup_fd_ int fd = -1;
+
+        if (procs < 0 || write(procs, "0", 1) < 0)
+                _exit(EPERM);
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (fd < 0)
+                _exit(EPERM);
+        alarm(PROBE_WAIT_MS / 1000);
+        _exit(connect(fd, (struct sockaddr *)&nobody, sizeof(nobody)) < 0 ? errno : 0);
+}
+
+struct held_flow {
+        struct probe_scene *scene;
+        bool was_held;
+        bool has_owner;
+        struct steer_process process;
+};
+
+static void on_held(const struct queue_packet *bytes, void *userdata)
+{
+        struct held_flow *held = userdata;
+        struct steer_tuple tuple = { .protocol = IPPROTO_TCP };
+        struct steer_address local;
+        struct steer_owner owner;
+        struct packet packet;
+
+        if (packet_parse(bytes->bytes, bytes->size, &packet) < 0)
+                return;
+        held->was_held = true;
+        memcpy(&local, &packet.source.address, sizeof(local));
+        memcpy(&tuple.remote, &packet.destination.address, sizeof(tuple.remote));
+        tuple.remote_port = packet.destination.port;
+        tuple.local_port = packet.source.port;
+        held->has_owner = hooks_find_owner(held->scene->hooks, &tuple, &local, &owner) &&
+                          hooks_find_process(held->scene->hooks, &owner.process, &held->process);
+        queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
+                     MARK_REFUSE);
+        queue_flush(held->scene->queue);
+}
+
+static void judge_held(struct probe_result *result, const struct held_flow *held, int status)
+{
+        if (!held->was_held)
+                missing(result, "the packet of a connect() was not held", -ENOMSG);
+        else if (!held->has_owner)
+                missing(result, "the program behind a held packet was not found", -ESRCH);
+        else if (!held->process.exe_size)
+                missing(result, "the executable's path cannot be read", -ENOENT);
+        else if (!WIFEXITED(status) || WEXITSTATUS(status) != ECONNREFUSED)
+                missing(result, "a refusal does not reach the program", -EPROTO);
+        else
+                active(result, "held, attributed, refused");
+}
+
+/* A session without rules, so that the hooks leave the decision to us. */
+static void probe_main_job(struct probe_scene *scene, struct probe_result *result)
+{
+        struct held_flow held = { .scene = scene };
+        struct pollfd poll_fd = { .events = POLLIN };
+        int status = 0;
+        pid_t pid;
+
+        if (!scene->hooks || !scene->is_ruleset_applied) {
+                missing(result, "what it needs is missing", -ENOENT);
+                return;
+        }
+        hooks_set_chain(scene->hooks, (uint8_t[]){ 0 }, 1);
+        pid = fork();
+        if (pid == 0)
+                connect_in_cgroup(scene->cgroup);
+        poll_fd.fd = queue_fd(scene->queue);
+        while (pid > 0 && !held.was_held && poll(&poll_fd, 1, PROBE_WAIT_MS) > 0)
+                (void)queue_receive(scene->queue, on_held, &held);
+        if (pid > 0)
+                (void)waitpid(pid, &status, 0);
+        judge_held(result, &held, status);
+}
+
+static const struct probe {
+        const char *mechanism;
+        const char *title;
+        bool is_essential;
+        const char *lost;
+        probe_fn *fn;
+} probes[] = {
+        { "cgroup-v2", "the scope of an instance", true, "nothing can be filtered", probe_cgroup },
+        { "bpffs", "kernel objects that outlive the daemon", true, "nothing can be filtered",
+          probe_bpffs },
+        { "btf", "the kernel's own description of itself", true,
+          "the executable cannot be read in the kernel: no program is known", probe_btf },
+        { "cgroup-bpf", "identity and rules at connect() and sendto()", true,
+          "no program is known, no rule is decided in the kernel", probe_hooks },
+        { "nfqueue", "holding a flow until it is decided", true, "no extension can be asked",
+          probe_queue },
+        { "nftables", "steering undecided packets", true, "no extension can be asked",
+          probe_ruleset },
+        { "conntrack", "taking decisions on UDP flows back", false,
+          "a UDP port that is used again within seconds inherits a decision", probe_conntrack },
+        { "main-job", "a held, attributed and refused connect()", true,
+          "no extension can be asked", probe_main_job },
+        { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
+          probe_seccomp },
+        { "pidfd", "processes that cannot be confused", true,
+          "a restarted netextd cannot adopt what runs", probe_pidfd },
+        { "service-manager", "restart of netextd itself", false,
+          "nobody starts a crashed netextd again; flows and verdicts go on", probe_systemd },
+};
+
+static void print_result(const struct probe *probe, const struct probe_result *result)
+{
+        static const char *const states[] = { "missing", "fallback", "active" };
+        json_t *line = json_pack("{s:s, s:s, s:s, s:b}", "mechanism", probe->mechanism, "title",
+                                 probe->title, "state", states[result->state], "essential",
+                                 probe->is_essential);
+
+        if (result->using)
+                json_object_set_new(line, "using", json_string(result->using));
+        if (result->why[0])
+                json_object_set_new(line, "why", json_string(result->why));
+        if (result->state == PROBE_MISSING)
+                json_object_set_new(line, "lost", json_string(probe->lost));
+        json_dumpf(line, stdout, JSON_COMPACT);
+        putchar('\n');
+        fflush(stdout);
+        json_decref(line);
+}
+
+static void raise_loopback(void)
+{
+        struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        if (fd >= 0)
+                (void)ioctl(fd, SIOCSIFFLAGS, &request);
+}
+
+static void remove_pins(const char *dir)
+{
+        _cleanup_dir_ DIR *pins = opendir(dir);
+        struct dirent *entry;
+
+        while (pins && (entry = readdir(pins)))
+                if (entry->d_name[0] != '.')
+                        (void)unlinkat(dirfd(pins), entry->d_name, 0);
+}
+
+/* The namespace goes with this process, and the table with it. */
+static void clear(struct probe_scene *scene)
+{
+        scene->queue = queue_close(scene->queue);
+        scene->hooks = hooks_close(scene->hooks);
+        if (scene->is_pin_dir_mounted) {
+                remove_pins(scene->pin_dir);
+                (void)umount2(scene->pin_dir, MNT_DETACH);
+        }
+        if (scene->pin_dir[0])
+                (void)rmdir(scene->pin_dir);
+        if (scene->cgroup[0])
+                (void)rmdir(scene->cgroup);
+}
+
+int probe_all(void)
+{
+        static struct probe_scene scene;
+        bool all_there = true;
+
+        if (geteuid() != 0) {
+                log_error("probing needs root: the mechanisms are tried by using them");
+                return 1;
+        }
+        if (unshare(CLONE_NEWNET) < 0) {
+                log_error("no network namespace can be made to probe in: %s", strerror(errno));
+                return 1;
+        }
+        raise_loopback();
+        for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+                struct probe_result result = {};
+
+                probes[i].fn(&scene, &result);
+                print_result(&probes[i], &result);
+                if (probes[i].is_essential && result.state == PROBE_MISSING)
+                        all_there = false;
+        }
+        clear(&scene);
+        return all_there ? 0 : 1;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * libnftnl's attributes, wrapped once. The xtables form of the queue is here because
+ * kernels without CONFIG_NFT_QUEUE still have NFQUEUE as a target (net/netfilter/
+ * nft_compat.c); its argument is struct xt_NFQ_info_v3 of linux/netfilter/xt_NFQUEUE.h.
+ */
+
+/* First: linux/in.h steps aside for it. */
+#include <netinet/in.h>
+
+#include <stdio.h>
+#include <libnftnl/expr.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/xt_NFQUEUE.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "steer/expression.h"
+
+#define REG NFT_REG_1
+
+static struct nftnl_expr *add(struct nftnl_rule *rule, const char *name)
+{
+        struct nftnl_expr *expr = nftnl_expr_alloc(name);
+
+        if (!expr)
+                abort();
+        nftnl_rule_add_expr(rule, expr);
+        return expr;
+}
+
+static void compare(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t size)
+{
+        struct nftnl_expr *expr = add(rule, "cmp");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
+        nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, data, size);
+}
+
+/* REG = (REG & mask) ^ bits */
+static void bitwise(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        struct nftnl_expr *expr = add(rule, "bitwise");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, sizeof(mask));
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof(mask));
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, &bits, sizeof(bits));
+}
+
+static void load_meta(struct nftnl_rule *rule, uint32_t key)
+{
+        struct nftnl_expr *expr = add(rule, "meta");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, REG);
+}
+
+static void load_connection(struct nftnl_rule *rule, uint32_t key)
+{
+        struct nftnl_expr *expr = add(rule, "ct");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, REG);
+}
+
+void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        load_meta(rule, NFT_META_MARK);
+        bitwise(rule, mask, 0);
+        compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
+}
+
+void match_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        load_connection(rule, NFT_CT_MARK);
+        bitwise(rule, mask, 0);
+        compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
+}
+
+void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        struct nftnl_expr *expr;
+
+        load_meta(rule, NFT_META_MARK);
+        bitwise(rule, ~mask, bits);
+        expr = add(rule, "meta");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG);
+}
+
+void set_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        struct nftnl_expr *expr;
+
+        load_connection(rule, NFT_CT_MARK);
+        bitwise(rule, ~mask, bits);
+        expr = add(rule, "ct");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_SREG, REG);
+}
+
+void match_protocol(struct nftnl_rule *rule, uint8_t protocol)
+{
+        load_meta(rule, NFT_META_L4PROTO);
+        compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
+static void load_transport(struct nftnl_rule *rule, uint32_t offset, uint32_t size)
+{
+        struct nftnl_expr *expr = add(rule, "payload");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, size);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, REG);
+}
+
+void match_first_segment(struct nftnl_rule *rule, bool is_first)
+{
+        uint32_t mask = TH_SYN | TH_ACK | TH_RST | TH_FIN, none = 0;
+        struct nftnl_expr *expr;
+        uint8_t syn = TH_SYN;
+
+        load_transport(rule, 13, 1);
+        expr = add(rule, "bitwise");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, 1);
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, &mask, 1);
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, &none, 1);
+        compare(rule, is_first ? NFT_CMP_EQ : NFT_CMP_NEQ, &syn, sizeof(syn));
+}
+
+void match_udp_source_port(struct nftnl_rule *rule, uint16_t port)
+{
+        uint16_t wire_port = htons(port);
+
+        load_transport(rule, 0, 2);
+        compare(rule, NFT_CMP_EQ, &wire_port, sizeof(wire_port));
+}
+
+void match_reply(struct nftnl_rule *rule)
+{
+        uint8_t reply = IP_CT_DIR_REPLY;
+
+        load_connection(rule, NFT_CT_DIRECTION);
+        compare(rule, NFT_CMP_EQ, &reply, sizeof(reply));
+}
+
+void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)
+{
+        struct nftnl_expr *expr = add(rule, "socket");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_CGROUPV2);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_LEVEL, level);
+        compare(rule, NFT_CMP_EQ, &cgroup_id, sizeof(cgroup_id));
+}
+
+void verdict(struct nftnl_rule *rule, int code, const char *chain)
+{
+        struct nftnl_expr *expr = add(rule, "immediate");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
+        if (chain)
+                nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+void count(struct nftnl_rule *rule)
+{
+        add(rule, "counter");
+}
+
+void reject_with_reset(struct nftnl_rule *rule)
+{
+        struct nftnl_expr *expr = add(rule, "reject");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+        nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, 0);
+}
+
+void reject_with_port_unreachable(struct nftnl_rule *rule)
+{
+        struct nftnl_expr *expr = add(rule, "reject");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+        nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_PORT_UNREACH);
+}
+
+void queue_native(struct nftnl_rule *rule, uint16_t queue)
+{
+        struct nftnl_expr *expr = add(rule, "queue");
+
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_NUM, queue);
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_TOTAL, 1);
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+}
+
+void queue_xtables(struct nftnl_rule *rule, uint16_t queue)
+{
+        struct nftnl_expr *expr = add(rule, "target");
+        struct xt_NFQ_info_v3 *info = calloc(1, sizeof(*info));
+
+        if (!info)
+                abort();
+        *info = (struct xt_NFQ_info_v3){
+                .queuenum = queue,
+                .queues_total = 1,
+                .flags = NFQ_FLAG_BYPASS,
+        };
+        nftnl_expr_set_str(expr, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_TG_REV, 3);
+        nftnl_expr_set(expr, NFTNL_EXPR_TG_INFO, info, sizeof(*info)); /* keeps info */
+}

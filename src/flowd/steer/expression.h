@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The nft expressions that our rules are made of. A rule is a sequence of these; each
+ * works on the register REG and either goes on or ends the rule.
+ */
+
+#include <libnftnl/rule.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Masked mark equals bits; foreign bits do not matter. */
+void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+void match_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+/* Our field of the mark becomes bits; foreign bits stay. */
+void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+void set_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+
+void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
+/* A TCP segment that is (or is not) the first of a connection: SYN alone. */
+void match_first_segment(struct nftnl_rule *rule, bool is_first);
+void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
+/* The packet answers one that came the other way. */
+void match_reply(struct nftnl_rule *rule);
+/* The packet's socket was made in this cgroup or below. */
+void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
+
+/* verdict: NF_ACCEPT, NF_DROP, or NFT_JUMP and NFT_GOTO with chain. */
+void verdict(struct nftnl_rule *rule, int verdict, const char *chain);
+void count(struct nftnl_rule *rule);
+void reject_with_reset(struct nftnl_rule *rule);
+void reject_with_port_unreachable(struct nftnl_rule *rule);
+/* Both pass on to the next hook where nobody listens. */
+void queue_native(struct nftnl_rule *rule, uint16_t queue);
+void queue_xtables(struct nftnl_rule *rule, uint16_t queue);

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Loading and pinning. Every map and the programs' variables are pinned below the
+ * instance's folder; the programs themselves hold no state. So a restarted flowd loads
+ * its programs over the pinned maps and swaps them into the pinned links: no hook is
+ * missing for a moment, and what the rules decided stays decided.
+ *
+ * Pins that do not fit (another version's layout, another cgroup) are thrown away.
+ */
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "bpf/siphash.abi.h"
+#include "steer/hooks.h"
+#include "steer/mark.h"
+#include "steer.skel.h" /* names the structs of bpf/steer.abi.h */
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define N_LINKS 6
+
+struct hooks {
+        struct steer_bpf *skeleton;
+        struct ring_buffer *ring;
+        struct bpf_link *links[N_LINKS];
+        char *pin_dir;
+        int cgroup_fd;
+        hooks_event_fn *event_fn;
+        void *event_userdata;
+};
+
+static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+        char line[512];
+
+        vsnprintf(line, sizeof(line), format, args);
+        line[strcspn(line, "\n")] = '\0';
+        log_debug("libbpf: %s", line);
+        return 0;
+}
+
+static int netns_cookie(uint64_t *ret_cookie)
+{
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        socklen_t size = sizeof(*ret_cookie);
+
+        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &size) < 0)
+                return -errno;
+        return 0;
+}
+
+static int configure(struct hooks *hooks, const struct hooks_config *config)
+{
+        uint64_t cookie = 0;
+        struct stat user_ns;
+        int r;
+
+        r = netns_cookie(&cookie);
+        if (r < 0)
+                return r;
+        if (stat("/proc/self/ns/user", &user_ns) < 0)
+                return -errno;
+        hooks->skeleton->rodata->netns_cookie = cookie;
+        hooks->skeleton->rodata->user_namespace_inode = (uint32_t)user_ns.st_ino;
+        hooks->skeleton->rodata->mark_mask = config->mark_mask;
+        hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
+        return 0;
+}
+
+/* Map names as pins; .rodata is not state: it is the configuration of this load. */
+static int choose_pins(struct hooks *hooks)
+{
+        struct bpf_map *map;
+
+        bpf_object__for_each_map(map, hooks->skeleton->obj) {
+                const char *name = bpf_map__name(map);
+                char path[512];
+
+                if (strstr(name, ".rodata"))
+                        continue;
+                snprintf(path, sizeof(path), "%s/map_%s", hooks->pin_dir,
+                         strstr(name, ".data") ? "state" : name);
+                if (bpf_map__set_pin_path(map, path) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+static void remove_pins(const char *dir)
+{
+        _cleanup_dir_ DIR *pins = opendir(dir);
+        struct dirent *entry;
+
+        while (pins && (entry = readdir(pins)))
+                if (entry->d_name[0] != '.')
+                        (void)unlinkat(dirfd(pins), entry->d_name, 0);
+}
+
+static int load_once(struct hooks *hooks, const struct hooks_config *config)
+{
+        int r;
+
+        hooks->skeleton = steer_bpf__open();
+        if (!hooks->skeleton)
+                return -errno;
+        r = configure(hooks, config);
+        if (r >= 0)
+                r = choose_pins(hooks);
+        if (r >= 0)
+                r = steer_bpf__load(hooks->skeleton);
+        if (r < 0) {
+                steer_bpf__destroy(hooks->skeleton);
+                hooks->skeleton = NULL;
+        }
+        return r;
+}
+
+static int load(struct hooks *hooks, const struct hooks_config *config, const char **ret_problem)
+{
+        struct steer_state *state;
+        int r;
+
+        r = load_once(hooks, config);
+        if (r < 0) {
+                log_debug("the pinned BPF state does not fit (%s); starting afresh", strerror(-r));
+                remove_pins(hooks->pin_dir);
+                r = load_once(hooks, config);
+        }
+        if (r < 0) {
+                *ret_problem = "the kernel did not take the BPF programs";
+                return r;
+        }
+        state = hooks_state(hooks);
+        while (!state->path_key[0])
+                (void)!getrandom(state->path_key, sizeof(state->path_key), 0);
+        return 0;
+}
+
+static int on_ring_event(void *userdata, void *data, size_t size)
+{
+        struct hooks *hooks = userdata;
+
+        if (size >= sizeof(struct steer_event))
+                hooks->event_fn(data, hooks->event_userdata);
+        return 0;
+}
+
+DEFINE_CLEANUP(struct hooks *, hooks, hooks_close)
+
+int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config, const char **ret_problem)
+{
+        _cleanup_(cleanup_hooks) struct hooks *hooks = calloc(1, sizeof(*hooks));
+        int r;
+
+        if (!hooks)
+                return -ENOMEM;
+        libbpf_set_print(log_libbpf);
+        hooks->cgroup_fd = open(config->cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        hooks->pin_dir = strdup(config->pin_dir);
+        if (hooks->cgroup_fd < 0) {
+                *ret_problem = "the instance's cgroup cannot be opened";
+                return -errno;
+        }
+        if (!hooks->pin_dir)
+                return -ENOMEM;
+        r = load(hooks, config, ret_problem);
+        if (r < 0)
+                return r;
+        hooks->ring = ring_buffer__new(bpf_map__fd(hooks->skeleton->maps.events), on_ring_event,
+                                       hooks, NULL);
+        if (!hooks->ring) {
+                *ret_problem = "the ring of events cannot be opened";
+                return -errno;
+        }
+        *ret_hooks = take_ptr(hooks);
+        return 0;
+}
+
+/* A link of an earlier flowd, if it is still attached to our cgroup. */
+static struct bpf_link *open_pinned_link(struct hooks *hooks, const char *path)
+{
+        struct bpf_link_info info = {};
+        struct bpf_link *link = bpf_link__open(path);
+        uint32_t size = sizeof(info);
+        struct stat cgroup;
+
+        if (!link)
+                return NULL;
+        if (fstat(hooks->cgroup_fd, &cgroup) == 0 &&
+            bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 &&
+            info.cgroup.cgroup_id == cgroup.st_ino)
+                return link;
+        bpf_link__destroy(link);
+        return NULL;
+}
+
+static int attach_one(struct hooks *hooks, struct bpf_program *program, struct bpf_link **ret_link)
+{
+        struct bpf_link *link;
+        char path[512];
+
+        snprintf(path, sizeof(path), "%s/link_%s", hooks->pin_dir, bpf_program__name(program));
+        link = open_pinned_link(hooks, path);
+        if (link && bpf_link__update_program(link, program) == 0) {
+                *ret_link = link;
+                return 0;
+        }
+        bpf_link__destroy(link);
+        (void)unlink(path);
+        link = bpf_program__attach_cgroup(program, hooks->cgroup_fd);
+        if (!link)
+                return -errno;
+        /* Not bpf_link__pin(): it would make folders, and flowd may not any more. */
+        if (bpf_obj_pin(bpf_link__fd(link), path) < 0) {
+                int r = -errno;
+
+                bpf_link__destroy(link);
+                return r;
+        }
+        *ret_link = link;
+        return 0;
+}
+
+int hooks_attach(struct hooks *hooks, const char **ret_problem)
+{
+        struct bpf_program *programs[N_LINKS + 1] = {
+                hooks->skeleton->progs.connect4,    hooks->skeleton->progs.connect6,
+                hooks->skeleton->progs.sendmsg4,    hooks->skeleton->progs.sendmsg6,
+                hooks->skeleton->progs.tcp_connect, hooks->skeleton->progs.sock_release,
+        };
+        int r;
+
+        for (size_t i = 0; i < N_LINKS; i++) {
+                r = attach_one(hooks, programs[i], &hooks->links[i]);
+                if (r < 0) {
+                        *ret_problem = "a BPF program cannot be attached to the instance's cgroup";
+                        return r;
+                }
+        }
+        hooks->cgroup_fd = close_fd(hooks->cgroup_fd);
+        return 0;
+}
+
+struct hooks *hooks_close(struct hooks *hooks)
+{
+        if (!hooks)
+                return NULL;
+        ring_buffer__free(hooks->ring);
+        for (size_t i = 0; i < N_LINKS; i++)
+                bpf_link__destroy(hooks->links[i]);
+        steer_bpf__destroy(hooks->skeleton);
+        free(hooks->pin_dir);
+        close_fd(hooks->cgroup_fd);
+        free(hooks);
+        return NULL;
+}
+
+struct steer_state *hooks_state(struct hooks *hooks)
+{
+        return (struct steer_state *)&hooks->skeleton->data->state;
+}
+
+int hooks_events_fd(struct hooks *hooks)
+{
+        return ring_buffer__epoll_fd(hooks->ring);
+}
+
+int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata)
+{
+        hooks->event_fn = fn;
+        hooks->event_userdata = userdata;
+        return ring_buffer__consume(hooks->ring);
+}
+
+static bool find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
+                           const struct steer_address *local, struct steer_owner *ret_owner)
+{
+        struct steer_lookup lookup = {
+                .local = *local,
+                .remote = tuple->remote,
+                .local_port = tuple->local_port,
+                .remote_port = tuple->remote_port,
+                .protocol = (uint8_t)tuple->protocol,
+        };
+        struct steer_lookup answer = {};
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &lookup, .data_size_in = sizeof(lookup),
+                    .data_out = &answer, .data_size_out = sizeof(answer), .repeat = 1);
+
+        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) < 0)
+                return false;
+        if (!answer.found)
+                return false;
+        *ret_owner = answer.owner;
+        return true;
+}
+
+static bool is_owner_of(const struct steer_owner *owner, const struct steer_tuple *tuple)
+{
+        return memcmp(&owner->remote, &tuple->remote, sizeof(owner->remote)) == 0 &&
+               owner->remote_port == tuple->remote_port;
+}
+
+/*
+ * The record that connect() or sendto() left for exactly this flow, else what is stored on
+ * the socket that would get the answer, if it speaks of the same peer.
+ */
+bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
+                      const struct steer_address *local, struct steer_owner *ret_owner)
+{
+        struct steer_owner owner;
+
+        if (bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), tuple, ret_owner) == 0)
+                return true;
+        if (!find_by_socket(hooks, tuple, local, &owner) || !is_owner_of(&owner, tuple))
+                return false;
+        *ret_owner = owner;
+        return true;
+}
+
+bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
+                        struct steer_process *ret_process)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.processes);
+
+        return bpf_map_lookup_elem(fd, key, ret_process) == 0;
+}
+
+bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.cgroups);
+
+        return bpf_map_lookup_elem(fd, &id, ret_cgroup) == 0;
+}
+
+int hooks_judge(struct hooks *hooks, struct steer_question *question)
+{
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = question, .ctx_size_in = sizeof(*question),
+                    .ctx_out = question, .ctx_size_out = sizeof(*question));
+        int r;
+
+        r = bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.judge_question), &opts);
+        return r < 0 ? -errno : 0;
+}
+
+static int fill_settings(int fd, const union steer_settings_entry *entries, uint32_t n_entries)
+{
+        for (uint32_t i = 0; i < n_entries; i++)
+                if (bpf_map_update_elem(fd, &i, &entries[i], BPF_ANY) < 0)
+                        return -errno;
+        return 0;
+}
+
+int hooks_set_settings(struct hooks *hooks, unsigned int slot,
+                       const union steer_settings_entry *entries, uint32_t n_entries)
+{
+        LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+        int outer = bpf_map__fd(hooks->skeleton->maps.settings);
+        _cleanup_fd_ int inner = -1;
+        int r;
+
+        hooks_state(hooks)->generation++;
+        if (!entries)
+                return bpf_map_delete_elem(outer, &slot) < 0 && errno != ENOENT ? -errno : 0;
+        inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "settings", sizeof(uint32_t), sizeof(*entries),
+                               n_entries, &opts);
+        if (inner < 0)
+                return -errno;
+        r = fill_settings(inner, entries, n_entries);
+        if (r < 0)
+                return r;
+        return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
+}
+
+void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)
+{
+        uint64_t chain = ~0ULL;
+
+        for (size_t i = n_slots; i-- > 0;)
+                chain = chain << 8 | slots[i];
+        hooks_state(hooks)->chain = chain;
+        hooks_state(hooks)->generation++;
+}
+
+int hooks_set_exempt(struct hooks *hooks, uint64_t cgroup_id, uint32_t slots)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.exempt), r;
+
+        if (slots)
+                r = bpf_map_update_elem(fd, &cgroup_id, &slots, BPF_ANY);
+        else
+                r = bpf_map_delete_elem(fd, &cgroup_id);
+        return r < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
+                   uint64_t expiry_ns)
+{
+        struct steer_name name = { .remote = *address, .domain = domain };
+        int fd = bpf_map__fd(hooks->skeleton->maps.names);
+
+        return bpf_map_update_elem(fd, &name, &expiry_ns, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* Reverses "/usr/bin/curl" to "curl\0bin\0usr\0", as the kernel's walk meets it. */
+static size_t reverse_path(const char *path, char *reversed)
+{
+        const char *end = path + strlen(path);
+        size_t size = 0;
+
+        while (end > path) {
+                const char *start = end;
+
+                while (start > path && start[-1] != '/')
+                        start--;
+                if (start < end) {
+                        memcpy(reversed + size, start, (size_t)(end - start));
+                        size += (size_t)(end - start) + 1;
+                }
+                end = start > path ? start - 1 : path;
+        }
+        return size;
+}
+
+uint64_t hooks_hash_path(struct hooks *hooks, const char *path)
+{
+        struct steer_state *state = hooks_state(hooks);
+        uint64_t words[STEER_PATH_MAX / 8 + 1] = {};
+        struct siphash hash;
+        size_t size;
+
+        if (strlen(path) >= STEER_PATH_MAX)
+                return ~0ULL;
+        size = reverse_path(path, (char *)words);
+        siphash_begin(&hash, state->path_key[0], state->path_key[1]);
+        for (size_t i = 0; i * 8 < size; i++)
+                siphash_word(&hash, words[i]);
+        return siphash_end(&hash, size);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The cgroup BPF programs of the instance: loaded, pinned, attached, and the questions
+ * and answers that go through their maps. The pins belong to the instance: netextd
+ * removes them when the instance ends.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/steer.abi.h"
+
+struct hooks;
+
+struct hooks_config {
+        const char *cgroup_path;
+        const char *pin_dir;
+        uint32_t mark_mask;
+};
+
+typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
+
+/*
+ * Loads the programs over the pinned state of an earlier flowd, if there is one, else from
+ * scratch. Nothing is attached yet. On failure *ret_problem says what could not be done.
+ */
+int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
+               const char **ret_problem);
+/* Attaches, or replaces the programs of links that an earlier flowd pinned, one by one. */
+int hooks_attach(struct hooks *hooks, const char **ret_problem);
+/* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
+struct hooks *hooks_close(struct hooks *hooks);
+
+/* The state shared with the programs, live. */
+struct steer_state *hooks_state(struct hooks *hooks);
+
+/* Events: fd to poll; hooks_read_events() calls fn for each and returns their number. */
+int hooks_events_fd(struct hooks *hooks);
+int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
+
+/* The record that the program left for a packet's flow; false where there is none. */
+bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
+                      const struct steer_address *local, struct steer_owner *ret_owner);
+bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
+                        struct steer_process *ret_process);
+bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
+
+/* Asks the rules about a flow that no hook saw; fills question->outcome. */
+int hooks_judge(struct hooks *hooks, struct steer_question *question);
+
+/* Puts a session's settings in force as one; entries[0] is the header. NULL takes them away. */
+int hooks_set_settings(struct hooks *hooks, unsigned int slot,
+                       const union steer_settings_entry *entries, uint32_t n_entries);
+void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
+/* Traffic from cgroup_id skips the sessions of slots; 0 ends that. */
+int hooks_set_exempt(struct hooks *hooks, uint64_t cgroup_id, uint32_t slots);
+/* Addresses of names below a rule's domain. */
+int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
+                   uint64_t expiry_ns);
+
+/* The rules' name for an executable: the hash the programs compute for its path. */
+uint64_t hooks_hash_path(struct hooks *hooks, const char *path);

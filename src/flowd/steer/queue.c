@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Receives in batches (recvmmsg) and answers in batches (one datagram of many verdicts).
+ *
+ * A verdict is NF_REPEAT with a mark: the packet meets our chain again, which acts on the
+ * mark. Only our bits of it change. Where the queue is full or our buffer is, the kernel
+ * lets the packet go on (NFQA_CFG_F_FAIL_OPEN) to the guard chain, where the fail policy
+ * stands; GSO packets come whole (NFQA_CFG_F_GSO).
+ */
+
+/* First: linux/in.h steps aside for it. */
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "steer/queue.h"
+
+#define BATCH           32
+#define HEADERS_MAX     128  /* of an undecided packet: network and transport header */
+#define ANSWER_MAX      4096 /* of a name server's answer */
+#define MESSAGE_MAX     (ANSWER_MAX + 512)
+#define VERDICT_MAX     64
+#define QUEUE_LENGTH    16384
+#define RECEIVE_BUFFER  (8 * 1024 * 1024)
+#define FIRST_QUEUE     20000
+#define QUEUE_RANGE     20000
+#define BIND_TRIES      64
+
+struct queue {
+        int fd;
+        uint16_t first; /* undecided packets; first + 1: answers */
+        uint32_t mark_mask;
+        size_t verdicts_size;
+        uint8_t verdicts[BATCH * VERDICT_MAX];
+        uint8_t messages[BATCH][MESSAGE_MAX];
+};
+
+static int send_bytes(int fd, const void *bytes, size_t size)
+{
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+        return sendto(fd, bytes, size, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0 ? -errno
+                                                                                         : 0;
+}
+
+/* Sends a configuration message and waits for the kernel's acknowledgement. */
+static int configure(int fd, struct nlmsghdr *message)
+{
+        uint8_t buffer[MNL_NLMSG_HDRLEN + 1024];
+        const struct nlmsgerr *error;
+        ssize_t n;
+        int r;
+
+        message->nlmsg_flags |= NLM_F_ACK;
+        r = send_bytes(fd, message, message->nlmsg_len);
+        if (r < 0)
+                return r;
+        do {
+                n = recv(fd, buffer, sizeof(buffer), 0);
+                if (n < 0)
+                        return -errno;
+        } while (((struct nlmsghdr *)buffer)->nlmsg_type != NLMSG_ERROR);
+        error = mnl_nlmsg_get_payload((struct nlmsghdr *)buffer);
+        return error->error;
+}
+
+static int bind_one(int fd, uint16_t number, uint32_t copy_size)
+{
+        uint32_t flags = NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN;
+        char buffer[512];
+        struct nlmsghdr *message;
+        int r;
+
+        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
+        nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+        r = configure(fd, message);
+        if (r < 0)
+                return r;
+        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
+        nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)copy_size);
+        nfq_nlmsg_cfg_put_qmaxlen(message, QUEUE_LENGTH);
+        mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flags));
+        mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(flags));
+        return configure(fd, message);
+}
+
+static void unbind_one(int fd, uint16_t number)
+{
+        char buffer[512];
+        struct nlmsghdr *message;
+
+        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
+        nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
+        (void)configure(fd, message);
+}
+
+static int bind_pair(struct queue *queue, uint16_t first)
+{
+        int r;
+
+        r = bind_one(queue->fd, first, HEADERS_MAX);
+        if (r < 0)
+                return r;
+        r = bind_one(queue->fd, first + 1, ANSWER_MAX);
+        if (r < 0)
+                unbind_one(queue->fd, first);
+        else
+                queue->first = first;
+        return r;
+}
+
+static int open_socket(void)
+{
+        struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+        if (fd < 0)
+                return -errno;
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                int r = -errno;
+
+                close_fd(fd);
+                return r;
+        }
+        return fd;
+}
+
+static int set_up(int fd)
+{
+        int size = RECEIVE_BUFFER, on = 1;
+
+        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+                return -errno;
+        /* A full buffer is the fail policy's case, not an error of the socket. */
+        if (setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) < 0)
+                return -errno;
+        return 0;
+}
+
+DEFINE_CLEANUP(struct queue *, queue, queue_close)
+
+static int queue_new(struct queue **ret_queue, int fd, uint32_t mark_mask)
+{
+        _cleanup_(cleanup_queue) struct queue *queue = calloc(1, sizeof(*queue));
+
+        if (!queue) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        queue->fd = fd;
+        queue->mark_mask = mark_mask;
+        *ret_queue = take_ptr(queue);
+        return 0;
+}
+
+/* One message answers all packets up to an id; what was answered already is not concerned. */
+static void repeat_up_to(struct queue *queue, uint16_t number, uint32_t last_packet)
+{
+        char buffer[256];
+        struct nlmsghdr *message;
+
+        message = nfq_nlmsg_put(buffer, NFQNL_MSG_VERDICT_BATCH, number);
+        nfq_nlmsg_verdict_put(message, (int)last_packet, NF_REPEAT);
+        (void)send_bytes(queue->fd, message, message->nlmsg_len);
+}
+
+int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask)
+{
+        _cleanup_(cleanup_queue) struct queue *queue = NULL;
+        int fd, r;
+
+        fd = open_socket();
+        if (fd < 0)
+                return fd;
+        r = queue_new(&queue, fd, mark_mask);
+        if (r < 0)
+                return r;
+        for (int i = 0; i < BIND_TRIES; i++) {
+                uint64_t pair = (seed + (uint64_t)i) % (QUEUE_RANGE / 2);
+
+                r = bind_pair(queue, (uint16_t)(FIRST_QUEUE + 2 * pair));
+                if (r != -EBUSY && r != -EPERM)
+                        break;
+        }
+        if (r >= 0)
+                r = set_up(fd);
+        if (r < 0)
+                return r;
+        /* A table that a killed flowd left may already have sent us some. */
+        repeat_up_to(queue, queue->first, INT32_MAX);
+        *ret_queue = take_ptr(queue);
+        return 0;
+}
+
+int queue_adopt(struct queue **ret_queue, int fd, uint16_t first_queue, uint32_t last_packet,
+                uint32_t mark_mask)
+{
+        struct queue *queue;
+        int r;
+
+        r = queue_new(&queue, fd, mark_mask);
+        if (r < 0)
+                return r;
+        queue->first = first_queue;
+        repeat_up_to(queue, first_queue, last_packet);
+        repeat_up_to(queue, first_queue + 1, last_packet);
+        *ret_queue = queue;
+        return 0;
+}
+
+struct queue *queue_close(struct queue *queue)
+{
+        if (!queue)
+                return NULL;
+        close_fd(queue->fd);
+        free(queue);
+        return NULL;
+}
+
+int queue_fd(struct queue *queue)
+{
+        return queue->fd;
+}
+
+uint16_t queue_hold_number(struct queue *queue)
+{
+        return queue->first;
+}
+
+uint16_t queue_answers_number(struct queue *queue)
+{
+        return queue->first + 1;
+}
+
+static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
+                         struct queue_packet *ret_packet)
+{
+        const struct nfgenmsg *generic = mnl_nlmsg_get_payload(message);
+        const struct nfqnl_msg_packet_hdr *header;
+        struct nlattr *attributes[NFQA_MAX + 1] = {};
+
+        if ((message->nlmsg_type & 0xff) != NFQNL_MSG_PACKET ||
+            nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR])
+                return false;
+        header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
+        *ret_packet = (struct queue_packet){
+                .id = ntohl(header->packet_id),
+                .is_answer = ntohs(generic->res_id) != queue->first,
+        };
+        if (attributes[NFQA_MARK])
+                ret_packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
+        if (attributes[NFQA_PAYLOAD]) {
+                ret_packet->bytes = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
+                ret_packet->size = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
+        }
+        return true;
+}
+
+static void deliver(struct queue *queue, uint8_t *bytes, size_t size, queue_packet_fn *fn,
+                    void *userdata)
+{
+        const struct nlmsghdr *message = (struct nlmsghdr *)bytes;
+        struct queue_packet packet;
+        int left = (int)size;
+
+        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+                if (parse_packet(queue, message, &packet))
+                        fn(&packet, userdata);
+}
+
+int queue_receive(struct queue *queue, queue_packet_fn *fn, void *userdata)
+{
+        struct mmsghdr headers[BATCH] = {};
+        struct iovec iovs[BATCH];
+        int n;
+
+        for (int i = 0; i < BATCH; i++) {
+                iovs[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
+                headers[i].msg_hdr.msg_iov = &iovs[i];
+                headers[i].msg_hdr.msg_iovlen = 1;
+        }
+        n = recvmmsg(queue->fd, headers, BATCH, MSG_DONTWAIT, NULL);
+        if (n < 0)
+                return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+        for (int i = 0; i < n; i++)
+                deliver(queue, queue->messages[i], headers[i].msg_len, fn, userdata);
+        return 0;
+}
+
+static void put_verdict(struct queue *queue, uint16_t number, struct queue_held held, int verdict,
+                        const uint32_t *mark)
+{
+        struct nlmsghdr *message;
+
+        if (sizeof(queue->verdicts) - queue->verdicts_size < VERDICT_MAX)
+                queue_flush(queue);
+        message = nfq_nlmsg_put((char *)queue->verdicts + queue->verdicts_size, NFQNL_MSG_VERDICT,
+                                number);
+        nfq_nlmsg_verdict_put(message, (int)held.id, verdict);
+        if (mark)
+                nfq_nlmsg_verdict_put_mark(message, *mark);
+        queue->verdicts_size += MNL_ALIGN(message->nlmsg_len);
+}
+
+void queue_decide(struct queue *queue, struct queue_held held, enum mark mark)
+{
+        uint32_t bits = (held.mark & ~queue->mark_mask) | mark_bits(mark, queue->mark_mask);
+
+        put_verdict(queue, queue->first, held, NF_REPEAT, &bits);
+}
+
+void queue_release_answer(struct queue *queue, struct queue_held held)
+{
+        put_verdict(queue, queue->first + 1, held, NF_ACCEPT, NULL);
+}
+
+void queue_flush(struct queue *queue)
+{
+        if (queue->verdicts_size == 0)
+                return;
+        (void)send_bytes(queue->fd, queue->verdicts, queue->verdicts_size);
+        queue->verdicts_size = 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The NFQUEUE socket: packets that wait in the kernel for a verdict, and the verdicts.
+ * One socket serves two queues: undecided packets, and name servers' answers.
+ *
+ * The queues live as long as the socket. netextd holds a duplicate, so that packets stay
+ * held while flowd is replaced; the next flowd sends them round again (queue_adopt()).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "steer/mark.h"
+
+struct queue;
+
+struct queue_packet {
+        uint32_t id;
+        uint32_t mark; /* the packet's, with everybody's bits */
+        bool is_answer;
+        const uint8_t *bytes; /* from the network header; borrowed during the call */
+        size_t size;          /* of bytes: at most what the queue copies */
+};
+
+typedef void queue_packet_fn(const struct queue_packet *packet, void *userdata);
+
+/* A packet that waits, and what its verdict needs. */
+struct queue_held {
+        uint32_t id;
+        uint32_t mark;
+};
+
+/* Binds two queues from a number on that follows from seed, the first pair that is free. */
+int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask);
+/*
+ * Takes over fd, the socket of an earlier flowd that used first_queue and read packets up
+ * to last_packet: those whose verdict it owed are queued again.
+ */
+int queue_adopt(struct queue **ret_queue, int fd, uint16_t first_queue, uint32_t last_packet,
+                uint32_t mark_mask);
+/* NULL in, NULL out. */
+struct queue *queue_close(struct queue *queue);
+
+int queue_fd(struct queue *queue);
+uint16_t queue_hold_number(struct queue *queue);
+uint16_t queue_answers_number(struct queue *queue);
+
+/* Calls fn for what is there, a batch at most. 0 or a negative errno. */
+int queue_receive(struct queue *queue, queue_packet_fn *fn, void *userdata);
+/* The packet runs through our chains again with this mark. Sent by queue_flush(). */
+void queue_decide(struct queue *queue, struct queue_held held, enum mark mark);
+/* Lets a name server's answer go on. */
+void queue_release_answer(struct queue *queue, struct queue_held held);
+void queue_flush(struct queue *queue);

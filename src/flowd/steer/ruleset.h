@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The instance's nft table, made in one transaction and removed in one. The table is the
+ * daemon's own; no other table is read or written. netext-flowd removes it when the
+ * instance ends; it outlives a flowd that is killed, and the next one replaces it whole.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How a packet gets from a rule to the queue. */
+enum queue_mechanism {
+        QUEUE_NATIVE,   /* nft's own queue statement */
+        QUEUE_XTABLES,  /* the NFQUEUE target through nft_compat */
+};
+
+struct ruleset_config {
+        const char *table;
+        uint32_t mark_mask;
+        uint16_t hold_queue;    /* undecided packets */
+        uint16_t answers_queue; /* answers of name servers */
+        uint64_t cgroup_id;     /* of the instance, unless it is the whole machine */
+        uint32_t cgroup_level;  /* its depth below the cgroup v2 root; 0: the whole machine */
+        bool closed;            /* what nobody listens for is refused, not let through */
+        enum queue_mechanism mechanism;
+};
+
+/*
+ * Puts the ruleset in force, in place of an earlier one. Tries the native queue first and
+ * falls back; config->mechanism is what is in use afterwards. 0 or a negative errno, with
+ * the old table untouched.
+ */
+int ruleset_apply(struct ruleset_config *config);
+int ruleset_remove(const char *table);
+const char *queue_mechanism_to_string(enum queue_mechanism mechanism);
