@@ -113,9 +113,10 @@ static void loop_arm(struct loop *loop)
 
         if (!first || (loop->armed_ns && loop->armed_ns <= first->deadline_ns))
                 return;
-        loop->armed_ns = first->deadline_ns;
-        spec.it_value.tv_sec = (time_t)(first->deadline_ns / NS_PER_S);
-        spec.it_value.tv_nsec = (long)(first->deadline_ns % NS_PER_S);
+        /* 0 would disarm: what is due since ever is due since the first nanosecond. */
+        loop->armed_ns = first->deadline_ns ? first->deadline_ns : 1;
+        spec.it_value.tv_sec = (time_t)(loop->armed_ns / NS_PER_S);
+        spec.it_value.tv_nsec = (long)(loop->armed_ns % NS_PER_S);
         (void)timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 

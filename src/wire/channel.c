@@ -117,59 +117,62 @@ static int keep_for_later(struct channel *channel, const uint8_t *bytes, size_t 
         return 0;
 }
 
-static int send_or_keep(struct channel *channel, int fd)
+static int send_or_keep(struct channel *channel, const uint8_t *bytes, size_t size, int fd)
 {
-        size_t size = channel->writer.size;
         int r;
 
         if (size == 0)
                 return 0;
-        channel->writer.size = 0;
         if (!channel->first) {
-                r = send_datagram(channel->fd, channel->batch, size, fd);
+                r = send_datagram(channel->fd, bytes, size, fd);
                 if (r != -EAGAIN && r != -ENOBUFS)
                         return r;
         }
-        return keep_for_later(channel, channel->batch, size, fd);
+        return keep_for_later(channel, bytes, size, fd);
+}
+
+/* Empties the batch, also where it could not be sent: then its messages are lost. */
+static int send_batch(struct channel *channel)
+{
+        size_t size = channel->writer.size;
+
+        channel->writer.size = 0;
+        return send_or_keep(channel, channel->batch, size, -1);
 }
 
 struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type, uint64_t id)
 {
         if (WIRE_BATCH_SIZE_MAX - channel->writer.size < WIRE_MESSAGE_SIZE_MAX)
-                (void)send_or_keep(channel, -1);
+                channel->begin_error = send_batch(channel);
         wire_begin(&channel->writer, type, id);
         return &channel->writer;
 }
 
 int channel_end(struct channel *channel)
 {
-        return wire_end(&channel->writer);
+        int lost = channel->begin_error, r;
+
+        channel->begin_error = 0;
+        r = wire_end(&channel->writer);
+        return lost < 0 ? lost : r;
 }
 
-/* What was batched before goes first, in a datagram of its own: descriptors arrive with their message. */
+/* What was batched before goes first, in a datagram of its own: descriptors arrive with their
+ * message. */
 int channel_end_with_fd(struct channel *channel, int fd)
 {
         size_t before = channel->writer.size, size;
         int r;
 
-        r = wire_end(&channel->writer);
+        r = channel_end(channel);
+        size = channel->writer.size - before;
+        channel->writer.size = before;
         if (r < 0)
                 return r;
-        size = channel->writer.size - before;
-        if (before > 0) {
-                _cleanup_free_ uint8_t *message = malloc(size);
-
-                if (!message)
-                        return -ENOMEM;
-                memcpy(message, channel->batch + before, size);
-                channel->writer.size = before;
-                r = send_or_keep(channel, -1);
-                if (r < 0)
-                        return r;
-                memcpy(channel->batch, message, size);
-                channel->writer.size = size;
-        }
-        return send_or_keep(channel, fd);
+        r = send_batch(channel);
+        if (r < 0)
+                return r;
+        return send_or_keep(channel, channel->batch + before, size, fd);
 }
 
 int channel_flush(struct channel *channel)
@@ -189,7 +192,7 @@ int channel_flush(struct channel *channel)
                 channel->backlog -= packet->size;
                 packet_free(packet);
         }
-        return send_or_keep(channel, -1);
+        return send_batch(channel);
 }
 
 bool channel_wants_write(const struct channel *channel)

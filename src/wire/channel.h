@@ -24,6 +24,7 @@ struct channel {
         struct wire_writer writer; /* over batch */
         struct channel_packet *first, **last;
         size_t backlog;
+        int begin_error; /* a full batch was lost by channel_begin(): for channel_end() to say */
         const char *problem; /* why the last receive failed, for people */
 };
 
@@ -42,9 +43,10 @@ void channel_deinit(struct channel *channel);
  * by channel_flush(), or earlier where it is full.
  */
 struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type, uint64_t id);
-/* 0, -EMSGSIZE, -ENOBUFS (backlog full; the message is lost), or the socket's error. */
+/* 0, -EMSGSIZE (this message is lost), -ENOBUFS (backlog full; messages before it are lost),
+ * or the socket's error. */
 int channel_end(struct channel *channel);
-/* Like channel_end(), sent at once with fd, which stays the caller's. */
+/* Like channel_end(), sent at once with fd, which stays the caller's; lost on any error. */
 int channel_end_with_fd(struct channel *channel, int fd);
 /* 0 also while bytes wait: see channel_wants_write(). */
 int channel_flush(struct channel *channel);

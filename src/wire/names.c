@@ -6,8 +6,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <netext/netext.h>
+
 #include "wire/names.h"
-#include "netext/netext.h"
 
 const struct wire_name wire_protocols[] = {
         { IPPROTO_TCP, "tcp" },
