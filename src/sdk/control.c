@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * netextd hands us files of the configuration and our flow channel, and hears who we
+ * are and what we report. When it dies, the flow channel lives on and so do we: a
+ * restarted netextd listens on a well-known socket, where we try every 100 ms for a
+ * minute. Without a flow channel, or after a stop, there is nothing left to come back for.
+ */
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "sdk/control.h"
+#include "sdk/provider.h"
+
+#define RETRY_INTERVAL_NS 100000000ULL
+#define RETRIES_MAX       600
+
+static int control_on_io(uint32_t events, void *userdata);
+
+static int control_open(struct control *control, int fd)
+{
+        struct nx_provider *provider = control->provider;
+        struct wire_writer *hello;
+        int r;
+
+        r = peer_open(&control->manager, &provider->loop, fd, control_on_io, control);
+        if (r < 0)
+                return r;
+        hello = channel_begin(&control->manager.channel, NX_MSG_MANAGER_EXTENSION_HELLO, 0);
+        wire_put(hello, WIRE_ATTR_VERSION, WIRE_VERSION);
+        wire_put_string(hello, WIRE_ATTR_NAME, provider->extension.identifier);
+        (void)channel_end(&control->manager.channel);
+        return peer_flush(&control->manager);
+}
+
+/* 0, or why there is no netextd to talk to at this moment. */
+static int control_connect(struct control *control)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_fd_ int fd = -1;
+
+        strcpy(address.sun_path, control->socket_path);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -errno;
+        return control_open(control, take_fd(&fd));
+}
+
+static int control_on_retry(void *userdata)
+{
+        struct control *control = userdata;
+        struct nx_provider *provider = control->provider;
+
+        control->n_retries_left--;
+        if (!filter_is_connected(&provider->filter))
+                control->n_retries_left = 0;
+        else if (control_connect(control) >= 0)
+                control->n_retries_left = 0;
+        else if (control->n_retries_left > 0)
+                loop_timer_start(&provider->loop, &control->retry, now_ns() + RETRY_INTERVAL_NS);
+        return 0;
+}
+
+static void control_lost(struct control *control)
+{
+        struct nx_provider *provider = control->provider;
+
+        peer_close(&control->manager);
+        if (!control->socket_path || provider->was_stopped ||
+            !filter_is_connected(&provider->filter))
+                return;
+        control->n_retries_left = RETRIES_MAX;
+        loop_timer_start(&provider->loop, &control->retry, now_ns() + RETRY_INTERVAL_NS);
+}
+
+static int control_on_message(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct nx_provider *provider = userdata;
+        const char *name = wire_get_string(message, WIRE_ATTR_NAME);
+
+        switch (message->type) {
+        case NX_MSG_EXTENSION_FILE:
+                filter_handle_file(&provider->filter, name,
+                                   wire_get_string(message, WIRE_ATTR_TEXT), *fd);
+                return 0;
+        case NX_MSG_EXTENSION_CHANNEL:
+                return filter_connect(&provider->filter, name, take_fd(fd));
+        default:
+                return provider_fail_message(provider, "netextd", message->type);
+        }
+}
+
+static int control_on_io(uint32_t events, void *userdata)
+{
+        struct control *control = userdata;
+        int r;
+
+        r = provider_receive(control->provider, &control->manager, "netextd", control_on_message);
+        if (r == PROVIDER_PEER_GONE) {
+                control_lost(control);
+                return 0;
+        }
+        return r;
+}
+
+int control_init(struct control *control, struct nx_provider *provider, int fd)
+{
+        const char *path = getenv("NETEXT_EXTENSION_SOCKET");
+        size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+
+        *control = (struct control){ .provider = provider, .manager = PEER_NULL };
+        loop_timer_init(&control->retry, control_on_retry, control);
+        if (path && strlen(path) < path_max) {
+                control->socket_path = strdup(path);
+                if (!control->socket_path) {
+                        close_fd(fd);
+                        return -ENOMEM;
+                }
+        }
+        return control_open(control, fd);
+}
+
+void control_deinit(struct control *control)
+{
+        if (!control->provider)
+                return;
+        loop_timer_stop(&control->retry);
+        peer_close(&control->manager);
+        free(take_ptr(control->socket_path));
+        control->n_retries_left = 0;
+}
+
+bool control_is_alive(const struct control *control)
+{
+        return peer_is_open(&control->manager) || control->n_retries_left > 0;
+}
+
+void control_report(struct control *control, enum nx_level level, const char *text)
+{
+        struct channel *channel = &control->manager.channel;
+        struct wire_writer *report;
+
+        if (!peer_is_open(&control->manager))
+                return;
+        report = channel_begin(channel, NX_MSG_MANAGER_EXTENSION_REPORT, 0);
+        wire_put(report, WIRE_ATTR_COUNT, (uint64_t)level);
+        wire_put_string(report, WIRE_ATTR_TEXT, text);
+        (void)channel_end(channel);
+        provider_flush_soon(control->provider);
+}

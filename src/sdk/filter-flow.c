@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Flows are made and forgotten tens of thousands of times a second. Each is one block
+ * with its strings at the end, some 200 bytes, which are cheaper to copy than to
+ * decide about; a block that was let go waits in filter->spare for the next flow, so
+ * that nothing is allocated until an extension keeps one. Addresses become text only
+ * when asked for.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "sdk/filter-flow.h"
+#include "sdk/provider.h"
+#include "sdk/public.h"
+
+static const enum wire_attribute text_attributes[] = {
+        [FILTER_FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
+        [FILTER_FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
+        [FILTER_FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
+        [FILTER_FLOW_CGROUP] = WIRE_ATTR_CGROUP,
+};
+
+/* The owner's attributes; for a flow without a known program they say nothing. */
+static const bool is_about_owner[] = {
+        [FILTER_FLOW_REMOTE_NAME] = false,
+        [FILTER_FLOW_PROGRAM] = true,
+        [FILTER_FLOW_COMMAND_LINE] = true,
+        [FILTER_FLOW_CGROUP] = true,
+};
+
+static size_t measure_texts(const struct wire_message *message,
+                            size_t ret_sizes[static _FILTER_FLOW_TEXT_MAX])
+{
+        size_t total = 0;
+
+        for (int i = 0; i < _FILTER_FLOW_TEXT_MAX; i++) {
+                const char *text = wire_get_string(message, text_attributes[i]);
+
+                ret_sizes[i] = text ? strlen(text) + 1 : 0;
+                total += ret_sizes[i];
+        }
+        return total;
+}
+
+static void copy_texts(struct nx_filter_flow *flow, const struct wire_message *message,
+                       const size_t sizes[static _FILTER_FLOW_TEXT_MAX])
+{
+        char *to = flow->text;
+
+        for (int i = 0; i < _FILTER_FLOW_TEXT_MAX; i++) {
+                flow->texts[i] = NULL;
+                if (!sizes[i] || (is_about_owner[i] && !flow->is_attributed))
+                        continue;
+                flow->texts[i] = memcpy(to, wire_get_string(message, text_attributes[i]), sizes[i]);
+                to += sizes[i];
+        }
+}
+
+/* The spare block if it has room, else a new one. */
+static struct nx_filter_flow *allocate(struct nx_filter *filter, size_t text_size)
+{
+        struct nx_filter_flow *flow = take_ptr(filter->spare);
+
+        if (flow && flow->text_capacity >= text_size)
+                return flow;
+        free(flow);
+        flow = malloc(sizeof(*flow) + text_size);
+        if (flow)
+                flow->text_capacity = text_size;
+        return flow;
+}
+
+static void read_owner(struct nx_filter_flow *flow, const struct wire_message *message)
+{
+        flow->is_attributed = wire_get(message, WIRE_ATTR_OWNER) == WIRE_OWNER_PROGRAM;
+        flow->pid = -1;
+        flow->uid = UINT32_MAX;
+        flow->process_started_ns = 0;
+        flow->is_program_trusted = false;
+        if (!flow->is_attributed)
+                return;
+        if (wire_has(message, WIRE_ATTR_PID))
+                flow->pid = (int32_t)wire_get(message, WIRE_ATTR_PID);
+        if (wire_has(message, WIRE_ATTR_UID))
+                flow->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
+        flow->process_started_ns = wire_get(message, WIRE_ATTR_PROCESS_STARTED_NS);
+        flow->is_program_trusted = wire_get(message, WIRE_ATTR_PROGRAM_TRUSTED);
+}
+
+struct nx_filter_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message)
+{
+        size_t sizes[_FILTER_FLOW_TEXT_MAX];
+        struct nx_filter_flow *flow;
+
+        flow = allocate(run->filter, measure_texts(message, sizes));
+        if (!flow)
+                return NULL;
+        flow->n_refs = 1;
+        flow->is_paused = false;
+        flow->run = filter_run_ref(run);
+        flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
+        flow->direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
+        flow->protocol = (int)wire_get(message, WIRE_ATTR_PROTOCOL);
+        flow->local.address = wire_get_address(message, WIRE_ATTR_LOCAL_ADDRESS);
+        flow->local.port = (uint16_t)wire_get(message, WIRE_ATTR_LOCAL_PORT);
+        flow->remote.address = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS);
+        flow->remote.port = (uint16_t)wire_get(message, WIRE_ATTR_REMOTE_PORT);
+        flow->local_text[0] = flow->remote_text[0] = '\0';
+        flow->started_ns = wire_get(message, WIRE_ATTR_STARTED_NS);
+        read_owner(flow, message);
+        copy_texts(flow, message, sizes);
+        return flow;
+}
+
+bool filter_verdict_is_final(enum nx_verdict verdict)
+{
+        return verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DROP ||
+               verdict == NX_VERDICT_REFUSE;
+}
+
+_public_ struct nx_filter_flow *nx_filter_flow_ref(struct nx_filter_flow *flow)
+{
+        flow->n_refs++;
+        return flow;
+}
+
+/* Nobody can answer it any more, and a paused flow has no timeout: its program must not hang. */
+static void refuse_forgotten(struct nx_filter_flow *flow)
+{
+        struct nx_filter *filter = flow->run->filter;
+
+        (void)nx_filter_flow_resume(flow, NX_VERDICT_REFUSE);
+        nx_filter_report(filter, NX_LEVEL_WARNING,
+                         "Flow %llu was paused and let go without an answer; it is refused",
+                         (unsigned long long)flow->identifier);
+}
+
+_public_ struct nx_filter_flow *nx_filter_flow_unref(struct nx_filter_flow *flow)
+{
+        struct nx_filter *filter;
+
+        if (!flow || --flow->n_refs > 0)
+                return NULL;
+        filter = flow->run->filter;
+        if (filter && flow->is_paused)
+                refuse_forgotten(flow);
+        flow->run = filter_run_unref(flow->run);
+        if (filter && !filter->spare)
+                filter->spare = flow;
+        else
+                free(flow);
+        return NULL;
+}
+
+_public_ int nx_filter_flow_resume(struct nx_filter_flow *flow, enum nx_verdict verdict)
+{
+        struct nx_filter *filter = flow->run->filter;
+        int r;
+
+        if (!filter_verdict_is_final(verdict))
+                return -EINVAL;
+        if (!filter)
+                return -ESTALE;
+        if (!flow->is_paused)
+                return -EALREADY;
+        r = filter_send_verdict(filter, flow->identifier, verdict);
+        if (r < 0)
+                return r;
+        flow->is_paused = false;
+        provider_flush_soon(filter->provider);
+        return 0;
+}
+
+_public_ uint64_t nx_filter_flow_get_identifier(const struct nx_filter_flow *flow)
+{
+        return flow->identifier;
+}
+
+_public_ enum nx_direction nx_filter_flow_get_direction(const struct nx_filter_flow *flow)
+{
+        return flow->direction;
+}
+
+_public_ int nx_filter_flow_get_protocol(const struct nx_filter_flow *flow)
+{
+        return flow->protocol;
+}
+
+/* No flow is a constant: const in the API means that asking does not change what it says. */
+static const char *text_once(const struct endpoint *endpoint, const char *text)
+{
+        return *text ? text : address_to_string(&endpoint->address, (char *)text);
+}
+
+_public_ const char *nx_filter_flow_get_local_address(const struct nx_filter_flow *flow)
+{
+        return text_once(&flow->local, flow->local_text);
+}
+
+_public_ uint16_t nx_filter_flow_get_local_port(const struct nx_filter_flow *flow)
+{
+        return flow->local.port;
+}
+
+_public_ const char *nx_filter_flow_get_remote_address(const struct nx_filter_flow *flow)
+{
+        return text_once(&flow->remote, flow->remote_text);
+}
+
+_public_ uint16_t nx_filter_flow_get_remote_port(const struct nx_filter_flow *flow)
+{
+        return flow->remote.port;
+}
+
+_public_ const char *nx_filter_flow_get_remote_hostname(const struct nx_filter_flow *flow)
+{
+        return flow->texts[FILTER_FLOW_REMOTE_NAME];
+}
+
+_public_ uint64_t nx_filter_flow_get_started_ns(const struct nx_filter_flow *flow)
+{
+        return flow->started_ns;
+}
+
+_public_ bool nx_filter_flow_is_attributed(const struct nx_filter_flow *flow)
+{
+        return flow->is_attributed;
+}
+
+_public_ int32_t nx_filter_flow_get_pid(const struct nx_filter_flow *flow)
+{
+        return flow->pid;
+}
+
+_public_ uint64_t nx_filter_flow_get_process_started_ns(const struct nx_filter_flow *flow)
+{
+        return flow->process_started_ns;
+}
+
+_public_ uint32_t nx_filter_flow_get_uid(const struct nx_filter_flow *flow)
+{
+        return flow->uid;
+}
+
+_public_ const char *nx_filter_flow_get_program(const struct nx_filter_flow *flow)
+{
+        return flow->texts[FILTER_FLOW_PROGRAM];
+}
+
+_public_ bool nx_filter_flow_is_program_path_trusted(const struct nx_filter_flow *flow)
+{
+        return flow->is_program_trusted;
+}
+
+_public_ const char *nx_filter_flow_get_command_line(const struct nx_filter_flow *flow)
+{
+        return flow->texts[FILTER_FLOW_COMMAND_LINE];
+}
+
+_public_ const char *nx_filter_flow_get_cgroup(const struct nx_filter_flow *flow)
+{
+        return flow->texts[FILTER_FLOW_CGROUP];
+}

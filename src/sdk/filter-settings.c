@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The settings builder. A rule is checked and parsed when it is added, so that what is
+ * applied is right; its strings lie behind each other in one text block and the rule
+ * keeps their offsets.
+ */
+
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "sdk/check.h"
+#include "sdk/filter-settings.h"
+#include "sdk/public.h"
+
+#define DOMAIN_LENGTH_MAX       253
+#define DOMAIN_LABEL_LENGTH_MAX 63
+#define RULE_LABEL_LENGTH_MAX   63
+
+static bool action_is_known(enum nx_filter_action action)
+{
+        return action == NX_FILTER_ACTION_ALLOW || action == NX_FILTER_ACTION_DROP ||
+               action == NX_FILTER_ACTION_FILTER_DATA;
+}
+
+_public_ int nx_filter_settings_new(struct nx_filter_settings **ret_settings,
+                                    enum nx_filter_action default_action, bool loopback)
+{
+        struct nx_filter_settings *settings;
+
+        if (!action_is_known(default_action))
+                return -EINVAL;
+        settings = calloc(1, sizeof(*settings));
+        if (!settings)
+                return -ENOMEM;
+        settings->default_action = default_action;
+        settings->loopback = loopback;
+        *ret_settings = settings;
+        return 0;
+}
+
+_public_ struct nx_filter_settings *nx_filter_settings_free(struct nx_filter_settings *settings)
+{
+        if (!settings)
+                return NULL;
+        free(settings->rules);
+        free(settings->text);
+        free(settings);
+        return NULL;
+}
+
+/* Room for n more items of item_size; capacity doubles. 0 or -ENOMEM. */
+static int grow(void **block, size_t item_size, size_t n_items, size_t n_more, size_t *capacity)
+{
+        size_t wanted = *capacity ? *capacity : 16;
+        void *grown;
+
+        if (n_items + n_more <= *capacity)
+                return 0;
+        while (wanted < n_items + n_more)
+                wanted *= 2;
+        grown = realloc(*block, wanted * item_size);
+        if (!grown)
+                return -ENOMEM;
+        *block = grown;
+        *capacity = wanted;
+        return 0;
+}
+
+/* Offset 0 is the empty string, which stands for none. */
+static int add_text(struct nx_filter_settings *settings, const char *text, uint32_t *ret_offset)
+{
+        size_t skip = settings->text_size ? 0 : 1, size;
+        int r;
+
+        if (!text) {
+                *ret_offset = 0;
+                return 0;
+        }
+        size = strlen(text) + 1;
+        r = grow((void **)&settings->text, 1, settings->text_size, skip + size,
+                 &settings->text_capacity);
+        if (r < 0)
+                return r;
+        if (skip)
+                settings->text[settings->text_size++] = '\0';
+        *ret_offset = (uint32_t)settings->text_size;
+        memcpy(settings->text + settings->text_size, text, size);
+        settings->text_size += size;
+        return 0;
+}
+
+/* "Example.ORG." to "example.org". -EINVAL for what is no name. */
+static int parse_domain(const char *text, char ret_domain[static DOMAIN_LENGTH_MAX + 1])
+{
+        size_t length = strlen(text), label_length = 0;
+
+        if (length > 0 && text[length - 1] == '.')
+                length--;
+        if (length == 0 || length > DOMAIN_LENGTH_MAX)
+                return -EINVAL;
+        for (size_t i = 0; i < length; i++) {
+                unsigned char c = (unsigned char)text[i];
+
+                if (c == '.' && label_length == 0)
+                        return -EINVAL;
+                label_length = c == '.' ? 0 : label_length + 1;
+                if (label_length > DOMAIN_LABEL_LENGTH_MAX)
+                        return -EINVAL;
+                if (c != '.' && c != '-' && c != '_' && (c >= 0x80 || !isalnum(c)))
+                        return -EINVAL;
+                ret_domain[i] = (char)tolower(c);
+        }
+        ret_domain[length] = '\0';
+        return label_length > 0 ? 0 : -EINVAL;
+}
+
+static bool rule_is_valid(const struct nx_filter_rule *rule)
+{
+        if (!options_are_known(rule, sizeof(*rule)) || !action_is_known(rule->action))
+                return false;
+        if (rule->direction < NX_DIRECTION_ANY || rule->direction > NX_DIRECTION_OUTBOUND)
+                return false;
+        if (rule->protocol != 0 && rule->protocol != IPPROTO_TCP && rule->protocol != IPPROTO_UDP)
+                return false;
+        if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
+                return false;
+        if (rule->label && strlen(rule->label) > RULE_LABEL_LENGTH_MAX)
+                return false;
+        return rule->remote_port_last == 0 || rule->remote_port_first <= rule->remote_port_last;
+}
+
+static int parse_rule(const struct nx_filter_rule *rule, struct filter_rule *ret_rule,
+                      char ret_domain[static DOMAIN_LENGTH_MAX + 1])
+{
+        struct filter_rule parsed = {
+                .action = rule->action,
+                .direction = rule->direction,
+                .protocol = rule->protocol,
+                .user = rule->user,
+                .has_network = rule->remote_network != NULL,
+                .port_first = rule->remote_port_first,
+                .port_last = rule->remote_port_last,
+        };
+        int r = 0;
+
+        if (parsed.port_last == 0)
+                parsed.port_last = parsed.port_first;
+        if (rule->remote_network)
+                r = filter_network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
+        if (r >= 0 && rule->remote_domain)
+                r = parse_domain(rule->remote_domain, ret_domain);
+        if (r >= 0)
+                *ret_rule = parsed;
+        return r;
+}
+
+_public_ int nx_filter_settings_add_rule(struct nx_filter_settings *settings,
+                                         const struct nx_filter_rule *rule)
+{
+        char domain[DOMAIN_LENGTH_MAX + 1];
+        size_t text_size = settings->text_size;
+        struct filter_rule parsed;
+        int r;
+
+        if (!rule_is_valid(rule))
+                return -EINVAL;
+        if (settings->n_rules >= NX_FILTER_RULES_MAX)
+                return -E2BIG;
+        r = parse_rule(rule, &parsed, domain);
+        if (r < 0)
+                return r;
+        r = grow((void **)&settings->rules, sizeof(*settings->rules), settings->n_rules, 1,
+                 &settings->rules_capacity);
+        if (r >= 0)
+                r = add_text(settings, rule->program, &parsed.program);
+        if (r >= 0)
+                r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
+        if (r >= 0)
+                r = add_text(settings, rule->label, &parsed.label);
+        if (r < 0) {
+                settings->text_size = text_size;
+                return r;
+        }
+        settings->rules[settings->n_rules++] = parsed;
+        return 0;
+}
+
+static void *copy_block(const void *block, size_t size)
+{
+        void *copy = malloc(size ? size : 1);
+
+        if (copy && size)
+                memcpy(copy, block, size);
+        return copy;
+}
+
+struct nx_filter_settings *filter_settings_copy(const struct nx_filter_settings *settings)
+{
+        _cleanup_(cleanup_settings) struct nx_filter_settings *copy = NULL;
+
+        copy = copy_block(settings, sizeof(*settings));
+        if (!copy)
+                return NULL;
+        copy->rules = copy_block(settings->rules, settings->n_rules * sizeof(*settings->rules));
+        copy->text = copy_block(settings->text, settings->text_size);
+        if (!copy->rules || !copy->text)
+                return NULL;
+        copy->rules_capacity = copy->n_rules;
+        copy->text_capacity = copy->text_size;
+        return take_ptr(copy);
+}
+
+static void put_text(const struct nx_filter_settings *settings, struct wire_writer *writer,
+                     enum wire_attribute attribute, uint32_t offset)
+{
+        if (offset)
+                wire_put_string(writer, attribute, settings->text + offset);
+}
+
+/* What a rule does not mention is left out and matches everything. */
+static void put_rule(const struct nx_filter_settings *settings, struct wire_writer *writer,
+                     const struct filter_rule *rule)
+{
+        wire_put(writer, WIRE_ATTR_ACTION, (uint64_t)rule->action);
+        if (rule->direction != NX_DIRECTION_ANY)
+                wire_put(writer, WIRE_ATTR_DIRECTION, (uint64_t)rule->direction);
+        if (rule->protocol)
+                wire_put(writer, WIRE_ATTR_PROTOCOL, (uint64_t)rule->protocol);
+        if (rule->user != NX_FILTER_ANY_USER)
+                wire_put(writer, WIRE_ATTR_UID, rule->user);
+        if (rule->has_network) {
+                wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &rule->network);
+                wire_put(writer, WIRE_ATTR_REMOTE_PREFIX, rule->prefix);
+        }
+        if (rule->port_last) {
+                wire_put(writer, WIRE_ATTR_PORT_FIRST, rule->port_first);
+                wire_put(writer, WIRE_ATTR_PORT_LAST, rule->port_last);
+        }
+        put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
+        put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
+        put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);
+}
+
+/* More than the messages can need: a rule without its strings is under 100 bytes. */
+static size_t size_bound(const struct nx_filter_settings *settings)
+{
+        return (settings->n_rules + 2) * 128 + settings->text_size;
+}
+
+int filter_settings_send(const struct nx_filter_settings *settings, struct channel *channel,
+                         uint64_t id)
+{
+        struct wire_writer *writer;
+        int r;
+
+        if (channel->backlog + channel->writer.size + size_bound(settings) > CHANNEL_BACKLOG_MAX)
+                return -ENOBUFS;
+        writer = channel_begin(channel, NX_MSG_ENGINE_SETTINGS_BEGIN, id);
+        wire_put(writer, WIRE_ATTR_ACTION, (uint64_t)settings->default_action);
+        wire_put(writer, WIRE_ATTR_LOOPBACK, settings->loopback);
+        r = channel_end(channel);
+        for (size_t i = 0; i < settings->n_rules && r >= 0; i++) {
+                writer = channel_begin(channel, NX_MSG_ENGINE_SETTINGS_RULE, id);
+                put_rule(settings, writer, &settings->rules[i]);
+                r = channel_end(channel);
+        }
+        if (r < 0)
+                return r;
+        channel_begin(channel, NX_MSG_ENGINE_SETTINGS_COMMIT, id);
+        return channel_end(channel);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The connection to netextd and how calls over it fail: with a sentence. */
+
+#include <systemd/sd-bus.h>
+
+#include <netext/manager.h>
+
+#include "base/cleanup.h"
+#include "sdk/properties.h"
+
+#define MANAGER_OBJECT    "/org/netext1"
+#define MANAGER_INTERFACE "org.netext1.Manager"
+
+struct nx_manager {
+        sd_bus *bus; /* NULL until connected */
+        char error[1024];
+};
+
+/* Keeps the sentence and returns r. */
+int manager_fail(struct nx_manager *manager, int r, const char *format, ...) _printf_(3, 4);
+/* The same for an error of sd-bus; -EPIPE where it is that the connection is gone. */
+int manager_fail_bus(struct nx_manager *manager, int r);
+
+int manager_new_call(struct nx_manager *manager, const char *method, sd_bus_message **ret_call);
+/* Waits for the answer, which is read with list_read() as signature; both NULL for none. */
+int manager_call(struct nx_manager *manager, sd_bus_message *call, const char *signature,
+                 struct nx_list **ret_list);
+
+DEFINE_CLEANUP(struct nx_manager *, manager, nx_manager_close)

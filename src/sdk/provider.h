@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The provider half's one object: a loop, the channel to netextd, the filter with its own. */
+
+#include <netext/filter.h>
+
+#include "base/cleanup.h"
+#include "base/loop.h"
+#include "sdk/control.h"
+#include "sdk/filter.h"
+#include "sdk/peer.h"
+
+struct nx_provider {
+        struct loop loop;
+        struct nx_extension extension; /* strings and functions are the caller's */
+        void *userdata;
+        struct control control;
+        struct nx_filter filter;
+        bool is_dispatching;
+        bool was_stopped; /* netextd asked for the end: nothing to reconnect for */
+        int result;       /* the error that ended us, or 0 */
+        char error[512];
+};
+
+enum {
+        PROVIDER_PEER_GONE = 1, /* provider_receive(): the other end was closed */
+};
+
+/* Waits at most timeout_ms for something to do and does it; the same errors as dispatch. */
+int provider_round(struct nx_provider *provider, int timeout_ms);
+
+/* Remembers why everything ends, tells netextd, and returns r. The first call counts. */
+int provider_fail(struct nx_provider *provider, int r, const char *format, ...) _printf_(3, 4);
+/* The same for a message that does not belong here. */
+int provider_fail_message(struct nx_provider *provider, const char *peer_name,
+                          enum wire_message_type type);
+
+/* One datagram from peer through fn, whose userdata is the provider. 0, PROVIDER_PEER_GONE,
+ * or the error of provider_fail(). */
+int provider_receive(struct nx_provider *provider, struct peer *peer, const char *peer_name,
+                     channel_message_fn *fn);
+
+/* Something was batched: it leaves at the end of the round, or now where none is running. */
+void provider_flush_soon(struct nx_provider *provider);
+
+DEFINE_CLEANUP(struct nx_provider *, provider, nx_provider_free)

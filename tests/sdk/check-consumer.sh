@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# hello-filter as somebody else builds it: from an installed SDK, by the line at its
+# top, shared and static. The programs run, and explain how they are meant to be started.
+#
+# check-consumer.sh MESON BUILD-FOLDER HELLO-FILTER.c [CFLAG...]
+set -eu
+
+meson=$1 build=$2 source=$3
+shift 3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+DESTDIR=$work/root "$meson" install -C "$build" --no-rebuild --quiet >/dev/null
+pc=$(find "$work/root" -name netext.pc)
+libdir=$(dirname "$(dirname "$pc")")
+
+# With the staged folder before the paths, also where the compiler would look by itself.
+flags() {
+	PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
+		PKG_CONFIG_PATH=$(dirname "$pc") pkg-config "$@" netext |
+		sed "s,\(-[IL]\)\(/[^ ]*\),\1$work/root\2,g"
+}
+
+# What a person sees: exit status 2 and the way to start it.
+expect_explanation() {
+	status=0
+	"$@" 2>"$work/stderr" || status=$?
+	[ "$status" -eq 2 ]
+	grep -q 'netextctl run --with' "$work/stderr"
+}
+
+[ "$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --modversion netext)" = 0.1.0 ]
+cc "$@" "$source" $(flags --cflags --libs) -o "$work/shared"
+readelf -d "$work/shared" | grep -q 'NEEDED.*libnetext\.so\.0'
+expect_explanation env LD_LIBRARY_PATH="$libdir" "$work/shared"
+echo "ok shared"
+
+cc "$@" "$source" $(flags --static --cflags --libs | sed 's/-lnetext/-l:libnetext.a/') \
+	-Wl,--as-needed -o "$work/static"
+if readelf -d "$work/static" | grep 'NEEDED.*libnetext'; then
+	exit 1
+fi
+expect_explanation "$work/static"
+echo "ok static"
+
+# The provider half stands without libsystemd, so a program can be wholly static.
+if [ $# -eq 0 ]; then
+	cc -static "$source" $(flags --cflags) "$libdir/libnetext.a" -o "$work/whole"
+	expect_explanation "$work/whole"
+	echo "ok without libsystemd"
+fi
+
+# hello-filter is an example because it is short.
+[ "$(wc -l <"$source")" -lt 100 ]

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* See daemon.h. */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/endpoint.h"
+#include "daemon.h"
+
+void daemon_log(struct daemon *daemon, char letter)
+{
+        size_t length = strlen(daemon->log);
+
+        assert_true(length + 1 < sizeof(daemon->log));
+        daemon->log[length] = letter;
+}
+
+static void on_applied(struct nx_filter *filter, int result, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'a');
+        daemon->applied_result = result;
+}
+
+static int start_filter(struct nx_filter *filter, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 's');
+        daemon->filter = filter;
+        if (daemon->start_result < 0)
+                nx_filter_report(filter, NX_LEVEL_ERROR, "no rules\nat all");
+        return daemon->start_result;
+}
+
+static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason reason,
+                        void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 't');
+        daemon->stop_reason = reason;
+}
+
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+                                       void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'n');
+        if (daemon->look)
+                daemon->look(flow);
+        if (daemon->keeps)
+                daemon->kept = nx_filter_flow_ref(flow);
+        return daemon->verdict;
+}
+
+static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
+                        void *userdata)
+{
+        struct daemon *daemon = userdata;
+        struct nx_filter_settings *settings;
+        ssize_t n;
+
+        daemon_log(daemon, 'f');
+        n = read(fd, daemon->file, sizeof(daemon->file) - 1);
+        assert_true(n >= 0);
+        daemon->file[n] = '\0';
+        if (!daemon->applies_in_file)
+                return;
+        assert_int_equal(nx_filter_settings_new(&settings, NX_FILTER_ACTION_DROP, true), 0);
+        assert_int_equal(nx_filter_apply(filter, settings, on_applied, daemon), 0);
+        nx_filter_settings_free(settings);
+}
+
+static const struct nx_extension extension = {
+        NX_EXTENSION_INIT,
+        .identifier = "test-extension",
+        .filter = {
+                .start_filter = start_filter,
+                .stop_filter = stop_filter,
+                .handle_new_flow = handle_new_flow,
+                .handle_file = handle_file,
+        },
+};
+
+int daemon_setup(void **state)
+{
+        struct daemon *daemon = calloc(1, sizeof(*daemon));
+        char text[16];
+        int fds[2];
+
+        assert_non_null(daemon);
+        *state = daemon;
+        daemon->inbox = calloc(INBOX_MAX, sizeof(*daemon->inbox));
+        assert_non_null(daemon->inbox);
+        daemon->verdict = NX_VERDICT_ALLOW;
+        daemon->engine = (struct channel)CHANNEL_NULL;
+        assert_int_equal(channel_pair(fds), 0);
+        assert_int_equal(channel_init(&daemon->control, fds[0]), 0);
+        snprintf(text, sizeof(text), "%d", fds[1]);
+        setenv("NETEXT_CONTROL_FD", text, 1);
+        assert_int_equal(nx_provider_new(&daemon->provider, &extension, daemon), 0);
+        assert_null(getenv("NETEXT_CONTROL_FD"));
+        return 0;
+}
+
+int daemon_teardown(void **state)
+{
+        struct daemon *daemon = *state;
+
+        daemon->provider = nx_provider_free(daemon->provider);
+        nx_filter_flow_unref(daemon->kept); /* outlives the provider */
+        channel_deinit(&daemon->control);
+        channel_deinit(&daemon->engine);
+        free(daemon->inbox);
+        free(daemon);
+        return 0;
+}
+
+int daemon_let_work(struct daemon *daemon)
+{
+        struct pollfd poll_fd = { .fd = nx_provider_get_fd(daemon->provider), .events = POLLIN };
+        int r;
+
+        do
+                r = nx_provider_dispatch(daemon->provider);
+        while (r == 0 && poll(&poll_fd, 1, 0) > 0);
+        return r;
+}
+
+static void copy_string(char *to, size_t size, const struct wire_message *message,
+                        enum wire_attribute attribute)
+{
+        const char *text = wire_get_string(message, attribute);
+
+        snprintf(to, size, "%s", text ? text : "");
+}
+
+static int on_mail(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct daemon *daemon = userdata;
+        struct mail *mail = &daemon->inbox[daemon->n_mails++];
+
+        assert_true(daemon->n_mails <= INBOX_MAX);
+        *mail = (struct mail){
+                .type = message->type,
+                .id = message->id,
+                .present = message->present,
+                .remote_address = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS),
+        };
+        for (unsigned int i = 0; i < _WIRE_ATTR_MAX; i++) {
+                const struct wire_attribute_info *info = wire_attribute_info(i);
+
+                if (info && info->type != WIRE_STRING && info->type != WIRE_ADDRESS)
+                        mail->numbers[i] = wire_get(message, i);
+        }
+        copy_string(mail->name, sizeof(mail->name), message, WIRE_ATTR_NAME);
+        copy_string(mail->text, sizeof(mail->text), message, WIRE_ATTR_TEXT);
+        copy_string(mail->program, sizeof(mail->program), message, WIRE_ATTR_PROGRAM);
+        copy_string(mail->domain, sizeof(mail->domain), message, WIRE_ATTR_DOMAIN);
+        copy_string(mail->label, sizeof(mail->label), message, WIRE_ATTR_LABEL);
+        return 0;
+}
+
+size_t daemon_receive(struct daemon *daemon, struct channel *channel)
+{
+        daemon->n_mails = 0;
+        (void)channel_receive(channel, on_mail, daemon);
+        return daemon->n_mails;
+}
+
+void daemon_connect(struct daemon *daemon)
+{
+        struct wire_writer *writer;
+        int fds[2];
+
+        channel_deinit(&daemon->engine);
+        assert_int_equal(channel_pair(fds), 0);
+        assert_int_equal(channel_init(&daemon->engine, fds[0]), 0);
+        writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_CHANNEL, 0);
+        wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        assert_int_equal(channel_end_with_fd(&daemon->control, fds[1]), 0);
+        close_fd(fds[1]);
+}
+
+void daemon_start(struct daemon *daemon)
+{
+        struct wire_writer *writer;
+
+        daemon_connect(daemon);
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
+        wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
+        wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+}
+
+void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
+{
+        struct wire_writer *writer;
+        struct in6_addr local, remote;
+
+        assert_int_equal(address_from_string("198.18.0.2", &local), 0);
+        assert_int_equal(address_from_string("fd00::1", &remote), 0);
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_NEW, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_PROTOCOL, IPPROTO_TCP);
+        wire_put(writer, WIRE_ATTR_DIRECTION, NX_DIRECTION_OUTBOUND);
+        wire_put(writer, WIRE_ATTR_OWNER, program ? WIRE_OWNER_PROGRAM : WIRE_OWNER_UNATTRIBUTED);
+        wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &local);
+        wire_put(writer, WIRE_ATTR_LOCAL_PORT, 40000);
+        wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &remote);
+        wire_put(writer, WIRE_ATTR_REMOTE_PORT, 443);
+        wire_put(writer, WIRE_ATTR_STARTED_NS, 77);
+        wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, "example.org");
+        wire_put_string(writer, WIRE_ATTR_PROGRAM, program);
+        wire_put(writer, WIRE_ATTR_PID, 4321);
+        wire_put(writer, WIRE_ATTR_UID, 1000);
+        wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, 1);
+        wire_put_string(writer, WIRE_ATTR_CGROUP, "/user.slice");
+        assert_int_equal(channel_end(&daemon->engine), 0);
+}
+
+void daemon_send_raw(struct channel *channel, const void *bytes, size_t size)
+{
+        assert_int_equal(send(channel->fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+void daemon_send_done(struct daemon *daemon, uint64_t id, int result)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_SETTINGS_DONE, id);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Plays netextd and netext-flowd for a provider in the same thread: the other ends of
+ * its channels, and an inbox of what came through them. The extension under test notes
+ * what is called in a log of letters.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <netext/filter.h>
+
+#include "wire/channel.h"
+
+#define INBOX_MAX 1200
+
+/* A message that came, with the values that the tests look at. */
+struct mail {
+        enum wire_message_type type;
+        uint64_t id;
+        uint64_t present;
+        uint64_t numbers[_WIRE_ATTR_MAX];
+        struct in6_addr remote_address;
+        char name[64], text[512], program[64], domain[64], label[64];
+};
+
+struct daemon {
+        struct nx_provider *provider;
+        struct channel control; /* netextd's end */
+        struct channel engine;  /* flowd's end */
+        struct mail *inbox;     /* [INBOX_MAX] */
+        size_t n_mails;
+        /* What the extension does and was told. */
+        char log[64];
+        int start_result;
+        enum nx_verdict verdict;
+        struct nx_filter *filter;
+        struct nx_filter_flow *kept;
+        bool keeps;
+        enum nx_provider_stop_reason stop_reason;
+        char file[64];
+        bool applies_in_file;
+        int applied_result;
+        void (*look)(struct nx_filter_flow *flow);
+};
+
+/* cmocka's setup and teardown: *state is the daemon. The provider has said hello. */
+int daemon_setup(void **state);
+int daemon_teardown(void **state);
+
+void daemon_log(struct daemon *daemon, char letter);
+/* The provider does all that there is to do. Its result. */
+int daemon_let_work(struct daemon *daemon);
+/* Receives one datagram into the inbox, which is emptied before. The number of messages. */
+size_t daemon_receive(struct daemon *daemon, struct channel *channel);
+/* Gives the provider a new flow channel. */
+void daemon_connect(struct daemon *daemon);
+/* The same, and starts the filter. */
+void daemon_start(struct daemon *daemon);
+/* Batches a flow with program (or without an owner). */
+void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
+void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);
+void daemon_send_done(struct daemon *daemon, uint64_t id, int result);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What happens to a flow between flowd's question and the extension's answer. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon.h"
+
+static void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
+{
+        assert_int_equal(mail->type, NX_MSG_ENGINE_VERDICT);
+        assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
+        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
+}
+
+static void ask(struct daemon *daemon, uint64_t flow)
+{
+        daemon_put_flow(daemon, flow, "/usr/bin/curl");
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+static void start(struct daemon *daemon)
+{
+        daemon_start(daemon);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
+        assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_STARTED);
+        assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_RESULT], 0);
+}
+
+static void test_answers_of_a_round_are_one_datagram(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->verdict = NX_VERDICT_REFUSE;
+        for (uint64_t flow = 1; flow <= 3; flow++)
+                daemon_put_flow(daemon, flow, "/usr/bin/curl");
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 3);
+        for (uint64_t flow = 1; flow <= 3; flow++)
+                expect_verdict(&daemon->inbox[flow - 1], flow, NX_VERDICT_REFUSE);
+        assert_string_equal(daemon->log, "snnn");
+}
+
+static void look_at_known(struct nx_filter_flow *flow)
+{
+        assert_int_equal(nx_filter_flow_get_identifier(flow), 9);
+        assert_int_equal(nx_filter_flow_get_direction(flow), NX_DIRECTION_OUTBOUND);
+        assert_int_equal(nx_filter_flow_get_protocol(flow), IPPROTO_TCP);
+        assert_string_equal(nx_filter_flow_get_local_address(flow), "198.18.0.2");
+        assert_int_equal(nx_filter_flow_get_local_port(flow), 40000);
+        assert_string_equal(nx_filter_flow_get_remote_address(flow), "fd00::1");
+        assert_int_equal(nx_filter_flow_get_remote_port(flow), 443);
+        assert_string_equal(nx_filter_flow_get_remote_hostname(flow), "example.org");
+        assert_int_equal(nx_filter_flow_get_started_ns(flow), 77);
+        assert_true(nx_filter_flow_is_attributed(flow));
+        assert_int_equal(nx_filter_flow_get_pid(flow), 4321);
+        assert_int_equal(nx_filter_flow_get_uid(flow), 1000);
+        assert_string_equal(nx_filter_flow_get_program(flow), "/usr/bin/curl");
+        assert_true(nx_filter_flow_is_program_path_trusted(flow));
+        assert_null(nx_filter_flow_get_command_line(flow));
+        assert_string_equal(nx_filter_flow_get_cgroup(flow), "/user.slice");
+}
+
+static void test_a_flow_tells_what_flowd_said(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->look = look_at_known;
+        ask(daemon, 9);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_string_equal(daemon->log, "sn");
+}
+
+static void look_at_unknown(struct nx_filter_flow *flow)
+{
+        assert_false(nx_filter_flow_is_attributed(flow));
+        assert_int_equal(nx_filter_flow_get_pid(flow), -1);
+        assert_int_equal(nx_filter_flow_get_uid(flow), UINT32_MAX);
+        assert_null(nx_filter_flow_get_program(flow));
+        assert_null(nx_filter_flow_get_cgroup(flow));
+        assert_false(nx_filter_flow_is_program_path_trusted(flow));
+        assert_string_equal(nx_filter_flow_get_remote_hostname(flow), "example.org");
+}
+
+static void test_an_unattributed_flow_says_nothing_about_its_owner(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->look = look_at_unknown;
+        daemon_put_flow(daemon, 9, NULL);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_string_equal(daemon->log, "sn");
+}
+
+static void pause_one(struct daemon *daemon, uint64_t flow)
+{
+        daemon->verdict = NX_VERDICT_PAUSE;
+        daemon->keeps = true;
+        ask(daemon, flow);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
+        expect_verdict(&daemon->inbox[0], flow, NX_VERDICT_PAUSE);
+}
+
+static void test_a_paused_flow_is_resumed_at_once_and_only_once(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        pause_one(daemon, 5);
+        /* Another flow between: the kept one must not share its memory. */
+        daemon->keeps = false;
+        daemon->verdict = NX_VERDICT_ALLOW;
+        ask(daemon, 6);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
+
+        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_PAUSE), -EINVAL);
+        assert_int_equal(nx_filter_flow_resume(daemon->kept, (enum nx_verdict)99), -EINVAL);
+        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_DROP), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
+        expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_DROP);
+        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_DROP), -EALREADY);
+        assert_string_equal(nx_filter_flow_get_program(daemon->kept), "/usr/bin/curl");
+}
+
+static void test_a_flow_of_an_earlier_run_is_stale(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        pause_one(daemon, 5);
+        start(daemon); /* over a new channel */
+        assert_string_equal(daemon->log, "snts");
+        assert_int_equal(daemon->stop_reason, NX_PROVIDER_STOP_INTERNAL_ERROR);
+        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_ALLOW), -ESTALE);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 0);
+        assert_string_equal(nx_filter_flow_get_remote_address(daemon->kept), "fd00::1");
+}
+
+static void test_a_paused_flow_that_nobody_kept_is_refused(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->verdict = NX_VERDICT_PAUSE;
+        ask(daemon, 8);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 2);
+        expect_verdict(&daemon->inbox[0], 8, NX_VERDICT_PAUSE);
+        expect_verdict(&daemon->inbox[1], 8, NX_VERDICT_REFUSE);
+        assert_int_equal(daemon_receive(daemon, &daemon->control), 1); /* hello */
+        assert_int_equal(daemon_receive(daemon, &daemon->control), 1);
+        assert_int_equal(daemon->inbox[0].type, NX_MSG_MANAGER_EXTENSION_REPORT);
+        assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_COUNT], NX_LEVEL_WARNING);
+        assert_non_null(strstr(daemon->inbox[0].text, "Flow 8"));
+}
+
+static void test_a_verdict_that_is_none_ends_the_provider(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->verdict = (enum nx_verdict)3;
+        ask(daemon, 1);
+        assert_int_equal(daemon_let_work(daemon), -EPROTO);
+        assert_non_null(strstr(nx_provider_get_error(daemon->provider), "returned 3"));
+        assert_string_equal(daemon->log, "snt");
+        assert_int_equal(daemon_receive(daemon, &daemon->control), 1); /* hello */
+        assert_int_equal(daemon_receive(daemon, &daemon->control), 1);
+        assert_non_null(strstr(daemon->inbox[0].text, "returned 3"));
+        assert_int_equal(nx_provider_dispatch(daemon->provider), -EPROTO);
+}
+
+static void test_a_flow_before_the_start_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        daemon_connect(daemon);
+        ask(daemon, 1);
+        assert_int_equal(daemon_let_work(daemon), -EPROTO);
+        assert_non_null(strstr(nx_provider_get_error(daemon->provider), "PROVIDER_FLOW_NEW"));
+        assert_string_equal(daemon->log, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_setup, daemon_teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_answers_of_a_round_are_one_datagram),
+                TEST(test_a_flow_tells_what_flowd_said),
+                TEST(test_an_unattributed_flow_says_nothing_about_its_owner),
+                TEST(test_a_paused_flow_is_resumed_at_once_and_only_once),
+                TEST(test_a_flow_of_an_earlier_run_is_stale),
+                TEST(test_a_paused_flow_that_nobody_kept_is_refused),
+                TEST(test_a_verdict_that_is_none_ends_the_provider),
+                TEST(test_a_flow_before_the_start_is_a_fault),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
