@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From the firewall's rules to the platform's: field by field, in the same order, each
+ * with a label by which a person finds the line again. Everything is decided in the
+ * kernel, no rule asks this process.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "firewall/compile.h"
+
+#define LABEL_SIZE 64
+
+/* "rules:12". The name is cut before the number, and kept printable: it goes into JSON. */
+static void write_label(char label[LABEL_SIZE], const char *path, unsigned int line)
+{
+        const char *slash = strrchr(path, '/');
+
+        snprintf(label, LABEL_SIZE, "%.50s:%u", slash ? slash + 1 : path, line);
+        for (char *c = label; *c; c++)
+                if (*c <= ' ' || *c > '~')
+                        *c = '?';
+}
+
+static int add_rule(struct nx_filter_settings *settings, const struct rule *rule, const char *path,
+                    struct problems *problems)
+{
+        char label[LABEL_SIZE];
+        struct nx_filter_rule filter_rule = {
+                NX_FILTER_RULE_INIT,
+                .action = rule->action,
+                .direction = rule->direction,
+                .protocol = rule->protocol,
+                .program = rule->program,
+                .remote_network = rule->network,
+                .remote_domain = rule->domain,
+                .remote_port_first = rule->port_first,
+                .remote_port_last = rule->port_last,
+                .label = label,
+        };
+        int r;
+
+        filter_rule.user = rule->uid;
+        write_label(label, path, rule->line);
+        r = nx_filter_settings_add_rule(settings, &filter_rule);
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        problems_add(problems, (struct position){ rule->line, 1 },
+                     "the platform does not take this rule: %s", strerror(-r));
+        return RULES_E_INVALID;
+}
+
+static void cleanup_settings(struct nx_filter_settings **settings)
+{
+        nx_filter_settings_free(*settings);
+}
+
+int rules_compile(struct nx_filter_settings **ret_settings, const struct rules *rules,
+                  const char *path, struct problems *problems)
+{
+        __attribute__((cleanup(cleanup_settings))) struct nx_filter_settings *settings = NULL;
+        int r;
+
+        r = nx_filter_settings_new(&settings, rules->default_action, rules->loopback);
+        for (size_t i = 0; r == 0 && i < rules->n_rules; i++)
+                r = add_rule(settings, &rules->rules[i], path, problems);
+        if (r)
+                return r;
+        *ret_settings = settings;
+        settings = NULL;
+        return 0;
+}
