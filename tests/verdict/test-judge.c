@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The rule engine, asked through the kernel's test run: a table of rules, a table of
+ * questions, and the outcome that each must have. No traffic. Needs root; everything it
+ * makes (a mount in a namespace of its own, a cgroup) goes with it.
+ */
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/endpoint.h"
+#include "base/loop.h"
+#include "steer/hooks.h"
+
+#define CURL   "/usr/bin/curl"
+#define DOMAIN 7
+
+static struct hooks *hooks;
+
+static struct steer_address address(const char *text)
+{
+        struct steer_address steer;
+        struct in6_addr parsed;
+
+        assert_int_equal(address_from_string(text, &parsed), 0);
+        memcpy(&steer, &parsed, sizeof(steer));
+        return steer;
+}
+
+static struct steer_rule rule(enum steer_action action)
+{
+        return (struct steer_rule){ .action = action, .uid = ~0U };
+}
+
+static void put_rules(unsigned int slot, enum steer_action default_action, bool loopback,
+                      const struct steer_rule *rules, uint32_t n_rules)
+{
+        union steer_settings_entry entries[STEER_RULES_MAX + 1] = {};
+
+        entries[0].header = (struct steer_settings_header){
+                .n_rules = n_rules,
+                .default_action = default_action,
+                .loopback = loopback,
+        };
+        for (uint32_t i = 0; i < n_rules; i++)
+                entries[i + 1].rule = rules[i];
+        assert_int_equal(hooks_set_settings(hooks, slot, entries, n_rules + 1), 0);
+}
+
+static void put_chain(const char *slots)
+{
+        uint8_t numbers[STEER_SESSIONS_MAX] = {};
+        size_t n = strlen(slots);
+
+        for (size_t i = 0; i < n; i++)
+                numbers[i] = (uint8_t)(slots[i] - '0');
+        hooks_set_chain(hooks, numbers, n);
+}
+
+static struct steer_question question(const char *remote, uint16_t port, uint8_t protocol)
+{
+        return (struct steer_question){
+                .remote = address(remote),
+                .remote_port = port,
+                .protocol = protocol,
+                .direction = 2,
+                .uid = 1000,
+                .kind = STEER_OWNER_PROGRAM,
+                .path_hash = hooks_hash_path(hooks, CURL),
+        };
+}
+
+static struct steer_outcome judge(struct steer_question q)
+{
+        assert_int_equal(hooks_judge(hooks, &q), 0);
+        return q.outcome;
+}
+
+static struct steer_outcome judge_to(const char *remote, uint16_t port)
+{
+        return judge(question(remote, port, IPPROTO_TCP));
+}
+
+static void a_flow_without_sessions_is_allowed(void **state)
+{
+        put_chain("");
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_ALLOW);
+        assert_int_equal(judge_to("198.18.0.1", 80).reason, STEER_REASON_NONE);
+}
+
+static void a_session_without_settings_wants_to_be_asked(void **state)
+{
+        put_chain("3");
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_ASK);
+        assert_int_equal(judge_to("198.18.0.1", 80).ask_slots, 1 << 3);
+}
+
+static void the_first_matching_rule_wins(void **state)
+{
+        struct steer_rule rules[] = { rule(STEER_DENY), rule(STEER_ALLOW), rule(STEER_DENY) };
+
+        rules[0].port_first = rules[0].port_last = 25;
+        rules[1].port_first = 20;
+        rules[1].port_last = 30;
+        put_rules(0, STEER_ASK, true, rules, ARRAY_SIZE(rules));
+        put_chain("0");
+        assert_int_equal(judge_to("198.18.0.1", 25).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.1", 25).rule, 1);
+        assert_int_equal(judge_to("198.18.0.1", 20).verdict, STEER_ALLOW);
+        assert_int_equal(judge_to("198.18.0.1", 30).rule, 2);
+        assert_int_equal(judge_to("198.18.0.1", 31).rule, 3);
+}
+
+static void the_default_action_answers_what_no_rule_matches(void **state)
+{
+        static const enum steer_action actions[] = { STEER_ALLOW, STEER_DENY, STEER_ASK };
+        struct steer_rule none = rule(STEER_ALLOW);
+
+        none.port_first = none.port_last = 1;
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+                put_rules(0, actions[i], true, &none, 1);
+                assert_int_equal(judge_to("198.18.0.1", 80).verdict, actions[i]);
+                assert_int_equal(judge_to("198.18.0.1", 80).reason, STEER_REASON_DEFAULT);
+        }
+}
+
+struct network_case {
+        const char *network;
+        unsigned int prefix; /* of the mapped form */
+        const char *remote;
+        bool matches;
+};
+
+static void networks_match_by_prefix(void **state)
+{
+        static const struct network_case cases[] = {
+                { "198.18.0.0", 111, "198.18.0.1", true },   { "198.18.0.0", 111, "198.19.255.255", true },
+                { "198.18.0.0", 111, "198.20.0.0", false },  { "198.18.0.1", 128, "198.18.0.1", true },
+                { "198.18.0.1", 128, "198.18.0.2", false },  { "198.18.0.1", 128, "::ffff:198.18.0.1", true },
+                { "fd00::", 8, "fd12:3456::1", true },       { "fd00::", 8, "fe80::1", false },
+                { "fd00:1::", 64, "fd00:1::ffff", true },    { "fd00:1::", 64, "fd00:1:0:1::1", false },
+                { "fd00:1::", 65, "fd00:1::7fff:0:0:1", true }, { "fd00:1::", 65, "fd00:1::8000:0:0:1", false },
+        };
+
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const struct network_case *c = &cases[i];
+                struct steer_rule deny = rule(STEER_DENY);
+                unsigned int high = c->prefix > 64 ? 64 : c->prefix, low = c->prefix - high;
+
+                deny.mask.high = high ? htobe64(~0ULL << (64 - high)) : 0;
+                deny.mask.low = low ? htobe64(~0ULL << (64 - low)) : 0;
+                deny.remote = address(c->network);
+                put_rules(0, STEER_ALLOW, true, &deny, 1);
+                if ((judge_to(c->remote, 80).verdict == STEER_DENY) != c->matches)
+                        fail_msg("%s/%u and %s", c->network, c->prefix, c->remote);
+        }
+}
+
+static void programs_match_by_their_whole_path(void **state)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+
+        deny.program = hooks_hash_path(hooks, CURL);
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_chain("0");
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        q.path_hash = hooks_hash_path(hooks, "/bin/usr/curl");
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.path_hash = hooks_hash_path(hooks, "/usr/bin/curly");
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.path_hash = 0; /* unknown, or a path that is not to be trusted */
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+}
+
+static void users_protocols_and_directions_narrow_a_rule(void **state)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+        struct steer_question q = question("198.18.0.1", 53, IPPROTO_UDP);
+
+        deny.uid = 1000;
+        deny.protocol = IPPROTO_UDP;
+        deny.direction = 2;
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_chain("0");
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        q.uid = 0;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.uid = 1000;
+        q.protocol = IPPROTO_TCP;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.protocol = IPPROTO_UDP;
+        q.direction = 1;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+}
+
+static void a_domain_matches_the_addresses_learnt_for_it_until_they_expire(void **state)
+{
+        struct steer_address learnt = address("198.18.0.9");
+        struct steer_rule deny = rule(STEER_DENY);
+
+        deny.domain = DOMAIN;
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_chain("0");
+        assert_int_equal(judge_to("198.18.0.9", 443).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_set_name(hooks, &learnt, DOMAIN, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge_to("198.18.0.9", 443).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.8", 443).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_set_name(hooks, &learnt, DOMAIN, now_ns() - 1), 0);
+        assert_int_equal(judge_to("198.18.0.9", 443).verdict, STEER_ALLOW);
+}
+
+static void loopback_is_left_alone_unless_included(void **state)
+{
+        static const char *const own[] = { "127.0.0.1", "127.1.2.3", "::1" };
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+                put_rules(0, STEER_ASK, false, &deny, 1);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_ALLOW);
+                assert_int_equal(judge_to(own[i], 80).reason, STEER_REASON_LOOPBACK);
+                put_rules(0, STEER_ASK, true, &deny, 1);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_DENY);
+        }
+        put_rules(0, STEER_ASK, false, &deny, 1);
+        assert_int_equal(judge_to("128.0.0.1", 80).verdict, STEER_DENY);
+}
+
+static void one_session_that_denies_ends_it(void **state)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_rules(0, STEER_ASK, true, NULL, 0);
+        put_rules(1, STEER_ALLOW, true, NULL, 0);
+        put_rules(2, STEER_ALLOW, true, &deny, 1);
+        put_chain("01");
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_ASK);
+        assert_int_equal(judge_to("198.18.0.1", 80).ask_slots, 1 << 0);
+        put_chain("102");
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.1", 80).slot, 2);
+}
+
+static void an_extension_s_own_traffic_skips_its_session_only(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_rules(1, STEER_ASK, true, NULL, 0);
+        put_chain("01");
+        q.exempt_slots = 1 << 0;
+        assert_int_equal(judge(q).verdict, STEER_ASK);
+        assert_int_equal(judge(q).ask_slots, 1 << 1);
+        q.exempt_slots = 3;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_int_equal(judge(q).reason, STEER_REASON_OWN_TRAFFIC);
+}
+
+static void the_kernel_s_own_sockets_pass(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 2049, IPPROTO_TCP);
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_rules(0, STEER_DENY, true, &deny, 1);
+        put_chain("0");
+        q.kind = STEER_OWNER_KERNEL;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_int_equal(judge(q).reason, STEER_REASON_KERNEL);
+}
+
+static void the_last_of_a_thousand_rules_is_reached(void **state)
+{
+        struct steer_rule rules[STEER_RULES_MAX];
+
+        for (uint32_t i = 0; i < STEER_RULES_MAX; i++) {
+                rules[i] = rule(STEER_ALLOW);
+                rules[i].port_first = rules[i].port_last = (uint16_t)(1000 + i);
+        }
+        rules[STEER_RULES_MAX - 1].action = STEER_DENY;
+        put_rules(0, STEER_ASK, true, rules, STEER_RULES_MAX);
+        put_chain("0");
+        assert_int_equal(judge_to("198.18.0.1", 1000 + STEER_RULES_MAX - 1).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.1", 1000 + STEER_RULES_MAX - 1).rule, STEER_RULES_MAX);
+}
+
+static bool find_cgroup_root(char *path, size_t size)
+{
+        _cleanup_file_ FILE *mounts = setmntent("/proc/self/mounts", "re");
+        struct mntent *entry;
+
+        while (mounts && (entry = getmntent(mounts)))
+                if (strcmp(entry->mnt_type, "cgroup2") == 0) {
+                        snprintf(path, size, "%s", entry->mnt_dir);
+                        return true;
+                }
+        return false;
+}
+
+static int open_hooks(void **state)
+{
+        struct hooks_config config = { .pin_dir = "/mnt", .mark_mask = 0x0f000000 };
+        static char cgroup_root[256];
+        const char *problem = NULL;
+
+        if (!find_cgroup_root(cgroup_root, sizeof(cgroup_root)) || unshare(CLONE_NEWNS) < 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("bpf", "/mnt", "bpf", 0, NULL) < 0)
+                return -1;
+        config.cgroup_path = cgroup_root; /* opened, not attached to */
+        return hooks_open(&hooks, &config, &problem);
+}
+
+static int close_hooks(void **state)
+{
+        hooks = hooks_close(hooks);
+        return umount2("/mnt", MNT_DETACH);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_flow_without_sessions_is_allowed),
+                cmocka_unit_test(a_session_without_settings_wants_to_be_asked),
+                cmocka_unit_test(the_first_matching_rule_wins),
+                cmocka_unit_test(the_default_action_answers_what_no_rule_matches),
+                cmocka_unit_test(networks_match_by_prefix),
+                cmocka_unit_test(programs_match_by_their_whole_path),
+                cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
+                cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
+                cmocka_unit_test(loopback_is_left_alone_unless_included),
+                cmocka_unit_test(one_session_that_denies_ends_it),
+                cmocka_unit_test(an_extension_s_own_traffic_skips_its_session_only),
+                cmocka_unit_test(the_kernel_s_own_sockets_pass),
+                cmocka_unit_test(the_last_of_a_thousand_rules_is_reached),
+        };
+
+        return cmocka_run_group_tests(tests, open_hooks, close_hooks);
+}
