@@ -77,7 +77,8 @@ struct nx_filter_provider {
                             void *userdata);
 
         /** Decide flow. Anything but ALLOW, DROP, REFUSE and PAUSE counts as a fault of the
-         *  extension and closes its channel. */
+         *  extension and closes its channel; so does a PAUSE for a flow that was not kept,
+         *  which is refused. Without this function every flow that is asked about is allowed. */
         enum nx_verdict (*handle_new_flow)(struct nx_filter *filter, struct nx_filter_flow *flow,
                                            void *userdata);
 
@@ -219,8 +220,12 @@ int nx_filter_settings_add_rule(struct nx_filter_settings *settings,
 /** result: 0, or a negative errno with the old settings still in force. */
 typedef void nx_filter_applied_fn(struct nx_filter *filter, int result, void *userdata);
 
-/** Replaces the session's settings as one; settings stay the caller's. fn (or NULL) is called
- *  once, later, from dispatch. Without settings every flow is asked about. */
+/**
+ * Replaces the session's settings as one; settings stay the caller's. fn (or NULL) is called
+ * once, later, from dispatch. Without settings every flow is asked about. Settings in force
+ * outlive a restart of the daemon: the library applies them again before start_filter is.
+ * -ENOBUFS while 16 earlier calls are unanswered.
+ */
 int nx_filter_apply(struct nx_filter *filter, const struct nx_filter_settings *settings,
                     nx_filter_applied_fn *fn, void *userdata);
 /** @} */

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_(fn)        __attribute__((cleanup(fn)))
 #define _printf_(fmt, first) __attribute__((format(printf, fmt, first)))
-#define _unused_ __attribute__((unused))
+#define _unused_             __attribute__((unused))
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define ARRAY_SIZE(array)               (sizeof(array) / sizeof((array)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - __builtin_offsetof(type, member)))
 
 #define take_ptr(ptr)                                                                              \

@@ -50,7 +50,8 @@ const char *endpoint_to_string(const struct endpoint *endpoint, char *buffer)
         char address[INET6_ADDRSTRLEN];
 
         address_to_string(&endpoint->address, address);
-        snprintf(buffer, ENDPOINT_TEXT_MAX, address_is_ipv4(&endpoint->address) ? "%s:%u" : "[%s]:%u",
-                 address, endpoint->port);
+        snprintf(buffer, ENDPOINT_TEXT_MAX,
+                 address_is_ipv4(&endpoint->address) ? "%s:%u" : "[%s]:%u", address,
+                 endpoint->port);
         return buffer;
 }

@@ -15,7 +15,10 @@ struct list {
         struct list *prev;
 };
 
-#define LIST_INIT(name) { .next = &(name), .prev = &(name) }
+#define LIST_INIT(name)                                                                            \
+        {                                                                                          \
+                .next = &(name), .prev = &(name)                                                   \
+        }
 
 static inline void list_init(struct list *list)
 {
@@ -54,6 +57,5 @@ static inline void list_remove(struct list *link)
 #define list_for_each_safe(item, following, list, member)                                          \
         for ((item) = container_of((list)->next, __typeof__(*(item)), member),                     \
             (following) = container_of((item)->member.next, __typeof__(*(item)), member);          \
-             &(item)->member != (list);                                                            \
-             (item) = (following),                                                                 \
+             &(item)->member != (list); (item) = (following),                                      \
             (following) = container_of((item)->member.next, __typeof__(*(item)), member))

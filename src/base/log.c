@@ -37,6 +37,9 @@ void log_line(enum log_level level, const char *format, ...)
         va_start(args, format);
         vsnprintf(line + n, sizeof(line) - (size_t)n - 1, format, args);
         va_end(args);
+        for (char *c = line; *c; c++)
+                if ((unsigned char)*c < ' ' || *c == 0x7f)
+                        *c = '?'; /* a peer's text must not write lines of its own */
         strcat(line, "\n");
         (void)!write(STDERR_FILENO, line, strlen(line));
 }

@@ -41,7 +41,10 @@ struct loop {
         void *after_round_userdata;
 };
 
-#define LOOP_IO_NULL { .fd = -1 }
+#define LOOP_IO_NULL                                                                               \
+        {                                                                                          \
+                .fd = -1                                                                           \
+        }
 
 int loop_init(struct loop *loop);
 void loop_deinit(struct loop *loop);

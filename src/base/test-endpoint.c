@@ -49,8 +49,8 @@ static void test_text_round_trip(void **state)
 static void test_no_addresses(void **state)
 {
         static const char *const texts[] = {
-                "", "198.18.0", "198.18.0.256", "198.18.0.1 ", "fd00::1::2", "[fd00::1]",
-                "fd00::1%lo", "198.18.0.0/15", "example.org",
+                "",          "198.18.0",   "198.18.0.256",  "198.18.0.1 ", "fd00::1::2",
+                "[fd00::1]", "fd00::1%lo", "198.18.0.0/15", "example.org",
         };
         struct in6_addr untouched = address("fd00::1"), parsed = untouched;
 
@@ -100,10 +100,8 @@ static void test_endpoint_equal(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_text_round_trip),
-                cmocka_unit_test(test_no_addresses),
-                cmocka_unit_test(test_mapped_bytes),
-                cmocka_unit_test(test_endpoint_text),
+                cmocka_unit_test(test_text_round_trip), cmocka_unit_test(test_no_addresses),
+                cmocka_unit_test(test_mapped_bytes),    cmocka_unit_test(test_endpoint_text),
                 cmocka_unit_test(test_endpoint_equal),
         };
 

@@ -278,14 +278,10 @@ static void test_add_bad_descriptor(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                loop_test(test_timers_run_by_deadline),
-                loop_test(test_timer_restarted_and_stopped),
-                loop_test(test_timer_in_the_past),
-                loop_test(test_earlier_timer_comes_later),
-                loop_test(test_errors_end_the_run),
-                loop_test(test_stop),
-                loop_test(test_io_and_after_round),
-                loop_test(test_io_removed_in_its_round),
+                loop_test(test_timers_run_by_deadline), loop_test(test_timer_restarted_and_stopped),
+                loop_test(test_timer_in_the_past),      loop_test(test_earlier_timer_comes_later),
+                loop_test(test_errors_end_the_run),     loop_test(test_stop),
+                loop_test(test_io_and_after_round),     loop_test(test_io_removed_in_its_round),
                 loop_test(test_add_bad_descriptor),
         };
 

@@ -18,7 +18,8 @@ struct settings_map {
         __uint(value_size, sizeof(union steer_settings_entry));
 };
 
-/* One array a slot, replaced whole by flowd: new settings are in force from one packet to the next. */
+/* One array a slot, replaced whole by flowd: new settings are in force from one packet to the next.
+ */
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
         __uint(max_entries, STEER_SESSIONS_MAX);
@@ -59,8 +60,8 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
                 return false;
         if (rule->direction && rule->direction != question->direction)
                 return false;
-        if (rule->port_last && (question->remote_port < rule->port_first ||
-                                question->remote_port > rule->port_last))
+        if (rule->port_last &&
+            (question->remote_port < rule->port_first || question->remote_port > rule->port_last))
                 return false;
         if ((question->remote.high & rule->mask.high) != rule->remote.high ||
             (question->remote.low & rule->mask.low) != rule->remote.low)

@@ -51,10 +51,10 @@ struct steer_process_key {
         __u32 exec_id;
 };
 
-#define STEER_PROCESS_READY   1u
-#define STEER_PATH_TRUNCATED  2u
+#define STEER_PROCESS_READY  1u
+#define STEER_PATH_TRUNCATED 2u
 /* The path is in a mount namespace that only the daemon's users' root can arrange. */
-#define STEER_PATH_TRUSTED    4u
+#define STEER_PATH_TRUSTED 4u
 
 /* exe: components from the leaf up, each with its NUL: "curl\0bin\0usr\0". */
 struct steer_process {
@@ -77,11 +77,11 @@ struct steer_cgroup {
 };
 
 struct steer_outcome {
-        __u8 verdict;    /* enum steer_action */
-        __u8 reason;     /* enum steer_reason */
-        __u8 slot;       /* session of reason RULE, DEFAULT, LOOPBACK */
-        __u8 ask_slots;  /* bit k: session in slot k wants to be asked */
-        __u32 rule;      /* 1 and up, of reason RULE */
+        __u8 verdict;   /* enum steer_action */
+        __u8 reason;    /* enum steer_reason */
+        __u8 slot;      /* session of reason RULE, DEFAULT, LOOPBACK */
+        __u8 ask_slots; /* bit k: session in slot k wants to be asked */
+        __u32 rule;     /* 1 and up, of reason RULE */
         __u32 generation;
         __u32 pad;
 };
@@ -182,8 +182,8 @@ struct steer_name {
 };
 
 struct steer_counters {
-        __u64 events_lost;     /* the ring was full */
-        __u64 owners_lost;     /* no memory for a socket's record */
+        __u64 events_lost; /* the ring was full */
+        __u64 owners_lost; /* no memory for a socket's record */
         __u64 allowed;
         __u64 denied;
         __u64 asked;

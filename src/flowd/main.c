@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "engine.h"
-#include "probe.h"
-#include "sandbox.h"
+#include "engine/engine.h"
+#include "probe/probe.h"
+#include "engine/sandbox.h"
 
 static int usage(const char *problem)
 {

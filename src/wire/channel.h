@@ -28,7 +28,10 @@ struct channel {
         const char *problem; /* why the last receive failed, for people */
 };
 
-#define CHANNEL_NULL { .fd = -1 }
+#define CHANNEL_NULL                                                                               \
+        {                                                                                          \
+                .fd = -1                                                                           \
+        }
 
 /* Makes a connected pair, both ends close-on-exec and non-blocking. 0 or negative errno. */
 int channel_pair(int ret_fds[2]);
@@ -42,7 +45,8 @@ void channel_deinit(struct channel *channel);
  * Starts a message in the current batch; end it with channel_end(). The batch is sent
  * by channel_flush(), or earlier where it is full.
  */
-struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type, uint64_t id);
+struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type,
+                                  uint64_t id);
 /* 0, -EMSGSIZE (this message is lost), -ENOBUFS (backlog full; messages before it are lost),
  * or the socket's error. */
 int channel_end(struct channel *channel);

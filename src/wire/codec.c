@@ -27,7 +27,7 @@ static const struct wire_message_info messages[_NX_MSG_MAX] = {
 };
 
 static const uint8_t type_sizes[] = {
-        [WIRE_U8] = 1,  [WIRE_U16] = 2,  [WIRE_U32] = 4,     [WIRE_U64] = 8, [WIRE_I32] = 4,
+        [WIRE_U8] = 1,   [WIRE_U16] = 2,    [WIRE_U32] = 4,      [WIRE_U64] = 8,  [WIRE_I32] = 4,
         [WIRE_BOOL] = 1, [WIRE_STRING] = 0, [WIRE_ADDRESS] = 16, [WIRE_ENUM] = 1,
 };
 
@@ -89,7 +89,8 @@ void wire_begin(struct wire_writer *writer, enum wire_message_type type, uint64_
         put_le(header + 8, id, 8);
 }
 
-static uint8_t *put_attribute(struct wire_writer *writer, enum wire_attribute attribute, size_t size)
+static uint8_t *put_attribute(struct wire_writer *writer, enum wire_attribute attribute,
+                              size_t size)
 {
         uint8_t *room = reserve(writer, 4 + size);
 
@@ -156,7 +157,8 @@ static const char *value_problem(const struct wire_attribute_info *info, const u
                                  size_t size)
 {
         if (info->type == WIRE_STRING) {
-                if (size == 0 || size > WIRE_STRING_MAX || memchr(value, 0, size) != value + size - 1)
+                if (size == 0 || size > WIRE_STRING_MAX ||
+                    memchr(value, 0, size) != value + size - 1)
                         return "a string attribute is not a string";
                 return NULL;
         }
@@ -233,8 +235,8 @@ int wire_parse(const uint8_t *buffer, size_t size, size_t *offset, struct wire_m
         end = buffer + *offset + message_size;
         while (!problem && at < end)
                 problem = parse_attribute(&message, &at, end);
-        if (!problem && (message.present & messages[message.type].required) !=
-                                messages[message.type].required)
+        if (!problem &&
+            (message.present & messages[message.type].required) != messages[message.type].required)
                 problem = "a required attribute is missing";
         if (problem) {
                 *ret_problem = problem;

@@ -38,12 +38,8 @@ const struct wire_name wire_flow_states[] = {
 };
 
 const struct wire_name wire_verdicts[] = {
-        { NX_VERDICT_NONE, "none" },
-        { NX_VERDICT_ALLOW, "allow" },
-        { NX_VERDICT_DROP, "drop" },
-        { NX_VERDICT_REFUSE, "refuse" },
-        { NX_VERDICT_PAUSE, "pause" },
-        {},
+        { NX_VERDICT_NONE, "none" },     { NX_VERDICT_ALLOW, "allow" }, { NX_VERDICT_DROP, "drop" },
+        { NX_VERDICT_REFUSE, "refuse" }, { NX_VERDICT_PAUSE, "pause" }, {},
 };
 
 const struct wire_name wire_reasons[] = {
@@ -75,12 +71,9 @@ const struct wire_name wire_grades[] = {
 };
 
 const struct wire_name wire_session_states[] = {
-        { WIRE_SESSION_STARTING, "starting" },
-        { WIRE_SESSION_RUNNING, "running" },
-        { WIRE_SESSION_RESTARTING, "restarting" },
-        { WIRE_SESSION_FAILED, "failed" },
-        { WIRE_SESSION_STOPPED, "stopped" },
-        {},
+        { WIRE_SESSION_STARTING, "starting" },     { WIRE_SESSION_RUNNING, "running" },
+        { WIRE_SESSION_RESTARTING, "restarting" }, { WIRE_SESSION_FAILED, "failed" },
+        { WIRE_SESSION_STOPPED, "stopped" },       {},
 };
 
 const struct wire_name wire_flow_events[] = {

@@ -45,17 +45,17 @@ enum wire_flow_state {
 /* Why a flow has its verdict. */
 enum wire_reason {
         WIRE_REASON_NONE,
-        WIRE_REASON_NO_FILTER,        /* no session looked at it */
-        WIRE_REASON_RULE,             /* a session's rule, decided in the kernel */
-        WIRE_REASON_DEFAULT_ACTION,   /* no rule of the session matched */
-        WIRE_REASON_LOOPBACK,         /* the session leaves loopback alone */
-        WIRE_REASON_PROVIDER,         /* a provider answered */
-        WIRE_REASON_KERNEL_OWNER,     /* a kernel thread's socket */
-        WIRE_REASON_OWN_TRAFFIC,      /* the extension's own traffic */
-        WIRE_REASON_VERDICT_TIMEOUT,  /* fail policy: no answer in time */
-        WIRE_REASON_PROVIDER_GONE,    /* fail policy: the provider died while asked */
-        WIRE_REASON_PROVIDER_ABSENT,  /* fail policy: no provider was running */
-        WIRE_REASON_TABLE_FULL,       /* fail policy: no room to hold the flow */
+        WIRE_REASON_NO_FILTER,       /* no session looked at it */
+        WIRE_REASON_RULE,            /* a session's rule, decided in the kernel */
+        WIRE_REASON_DEFAULT_ACTION,  /* no rule of the session matched */
+        WIRE_REASON_LOOPBACK,        /* the session leaves loopback alone */
+        WIRE_REASON_PROVIDER,        /* a provider answered */
+        WIRE_REASON_KERNEL_OWNER,    /* a kernel thread's socket */
+        WIRE_REASON_OWN_TRAFFIC,     /* the extension's own traffic */
+        WIRE_REASON_VERDICT_TIMEOUT, /* fail policy: no answer in time */
+        WIRE_REASON_PROVIDER_GONE,   /* fail policy: the provider died while asked */
+        WIRE_REASON_PROVIDER_ABSENT, /* fail policy: no provider was running */
+        WIRE_REASON_TABLE_FULL,      /* fail policy: no room to hold the flow */
 };
 
 enum wire_fail_policy {

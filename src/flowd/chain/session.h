@@ -22,7 +22,7 @@ enum session_provider {
         PROVIDER_ABSENT,   /* no channel: never had one, or the provider is gone */
         PROVIDER_STARTING, /* start_filter has not answered */
         PROVIDER_RUNNING,
-        PROVIDER_FAILED,   /* would not start, or broke the protocol */
+        PROVIDER_FAILED, /* would not start, or broke the protocol */
 };
 
 struct session {

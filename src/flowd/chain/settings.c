@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "chain/settings.h"
 #include "names/names.h"
-#include "netext/filter.h"
+#include <netext/filter.h>
 #include "steer/hooks.h"
 
 _Static_assert(NX_FILTER_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");

@@ -13,13 +13,13 @@ struct hooks;
 struct names;
 
 struct settings {
-        uint64_t id;                          /* the provider's number for them */
-        union steer_settings_entry *entries;  /* the header, then the rules */
-        char (*labels)[FLOW_RULE_MAX];        /* of entries[1] and up */
+        uint64_t id;                         /* the provider's number for them */
+        union steer_settings_entry *entries; /* the header, then the rules */
+        char (*labels)[FLOW_RULE_MAX];       /* of entries[1] and up */
         uint32_t n_rules;
-        uint32_t generation;                  /* in force since */
-        struct hooks *hooks;                  /* borrowed */
-        struct names *names;                  /* borrowed */
+        uint32_t generation; /* in force since */
+        struct hooks *hooks; /* borrowed */
+        struct names *names; /* borrowed */
 };
 
 /* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action, -ENOMEM. */

@@ -9,13 +9,13 @@
 #include "base/endpoint.h"
 #include "base/htable.h"
 #include "base/list.h"
-#include "netext/netext.h"
+#include <netext/netext.h>
 #include "steer/queue.h"
 #include "wire/names.h"
 
-#define FLOW_HELD_MAX   8  /* packets of one flow that wait; more are dropped and counted */
-#define FLOW_NAME_MAX   33 /* a session's name */
-#define FLOW_RULE_MAX   64 /* a rule's label */
+#define FLOW_HELD_MAX 8  /* packets of one flow that wait; more are dropped and counted */
+#define FLOW_NAME_MAX 33 /* a session's name */
+#define FLOW_RULE_MAX 64 /* a rule's label */
 
 struct process;
 struct session;
@@ -48,11 +48,11 @@ struct flow {
         char rule[FLOW_RULE_MAX];
 
         /* while it is being decided */
-        uint32_t generation;     /* of the rules it was judged by */
-        uint8_t ask_slots;       /* sessions that want to be asked, one bit each */
-        uint8_t asked_slots;     /* those that have answered */
+        uint32_t generation; /* of the rules it was judged by */
+        uint8_t ask_slots;   /* sessions that want to be asked, one bit each */
+        uint8_t asked_slots; /* those that have answered */
         struct session *waits_for;
-        struct list waiting;     /* session.asked or session.paused */
+        struct list waiting; /* session.asked or session.paused */
         uint64_t deadline_ns;
         unsigned int n_held;
         struct queue_held held[FLOW_HELD_MAX];

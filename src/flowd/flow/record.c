@@ -49,8 +49,8 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
                 put_program(writer, flow->process);
 }
 
-void record_put_identity(struct wire_writer *writer, const struct flow *flow,
-                         struct owners *owners, struct names *names)
+void record_put_identity(struct wire_writer *writer, const struct flow *flow, struct owners *owners,
+                         struct names *names)
 {
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_PROTOCOL, flow->protocol);

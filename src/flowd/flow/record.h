@@ -10,7 +10,7 @@ struct owners;
 struct names;
 
 /* Who and where: what a provider decides by. */
-void record_put_identity(struct wire_writer *writer, const struct flow *flow,
-                         struct owners *owners, struct names *names);
+void record_put_identity(struct wire_writer *writer, const struct flow *flow, struct owners *owners,
+                         struct names *names);
 /* When and what became of it. */
 void record_put_decision(struct wire_writer *writer, const struct flow *flow);

@@ -75,7 +75,7 @@ static bool make_room(struct flow_table *table)
         struct flow *flow;
         unsigned int n_seen = 0;
 
-        list_for_each(flow, &table->ages, age) {
+        list_for_each (flow, &table->ages, age) {
                 if (flow->verdict != NX_VERDICT_NONE) {
                         flow_free(table, flow);
                         return true;
@@ -113,9 +113,8 @@ struct flow *flow_table_find(struct flow_table *table, uint64_t id)
 {
         struct flow *flow;
 
-        htable_for_each_match(flow, &table->by_id, htable_hash(&id, sizeof(id)), by_id)
-                if (flow->id == id)
-                        return flow;
+        htable_for_each_match(flow, &table->by_id, htable_hash(&id, sizeof(id)),
+                              by_id) if (flow->id == id) return flow;
         return NULL;
 }
 
@@ -125,10 +124,10 @@ struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
         uint64_t hash = tuple_hash(protocol, local, remote);
         struct flow *flow;
 
-        htable_for_each_match(flow, &table->by_tuple, hash, by_tuple)
-                if (flow->protocol == protocol && endpoint_equal(&flow->local, local) &&
-                    endpoint_equal(&flow->remote, remote))
-                        return flow;
+        htable_for_each_match(flow, &table->by_tuple, hash,
+                              by_tuple) if (flow->protocol == protocol &&
+                                            endpoint_equal(&flow->local, local) &&
+                                            endpoint_equal(&flow->remote, remote)) return flow;
         return NULL;
 }
 
@@ -139,7 +138,6 @@ void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *f
 
         if (cookie == 0)
                 return;
-        htable_for_each_match(flow, &table->by_socket, hash, by_socket)
-                if (flow->socket_cookie == cookie)
-                        fn(flow, userdata);
+        htable_for_each_match(flow, &table->by_socket, hash,
+                              by_socket) if (flow->socket_cookie == cookie) fn(flow, userdata);
 }

@@ -102,10 +102,9 @@ static struct name_entry *find_entry(struct names *names, const struct in6_addr 
 {
         struct name_entry *entry;
 
-        htable_for_each_match(entry, &names->entries, htable_hash(address, sizeof(*address)), link)
-                if (IN6_ARE_ADDR_EQUAL(&entry->address, address) &&
-                    (!name || strcmp(entry->name, name) == 0))
-                        return entry;
+        htable_for_each_match(entry, &names->entries, htable_hash(address, sizeof(*address)),
+                              link) if (IN6_ARE_ADDR_EQUAL(&entry->address, address) &&
+                                        (!name || strcmp(entry->name, name) == 0)) return entry;
         return NULL;
 }
 
@@ -141,7 +140,7 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
         if (ttl_s > KEPT_MAX_S)
                 ttl_s = KEPT_MAX_S;
         entry->expiry_ns = now_ns() + ttl_s * NS_PER_S;
-        list_for_each(domain, &names->domains, link)
+        list_for_each (domain, &names->domains, link)
                 tell_rules(names, entry, domain);
 }
 
@@ -157,7 +156,7 @@ uint32_t names_use_domain(struct names *names, const char *suffix)
         struct name_entry *entry;
         struct domain *domain;
 
-        list_for_each(domain, &names->domains, link)
+        list_for_each (domain, &names->domains, link)
                 if (strcasecmp(domain->suffix, suffix) == 0) {
                         domain->n_users++;
                         return domain->number;
@@ -168,7 +167,7 @@ uint32_t names_use_domain(struct names *names, const char *suffix)
         *domain = (struct domain){ .number = ++names->last_domain, .n_users = 1 };
         strcpy(domain->suffix, suffix);
         list_append(&names->domains, &domain->link);
-        list_for_each(entry, &names->ages, age)
+        list_for_each (entry, &names->ages, age)
                 tell_rules(names, entry, domain);
         return domain->number;
 }
@@ -177,7 +176,7 @@ void names_drop_domain(struct names *names, uint32_t number)
 {
         struct domain *domain;
 
-        list_for_each(domain, &names->domains, link)
+        list_for_each (domain, &names->domains, link)
                 if (domain->number == number) {
                         if (--domain->n_users == 0)
                                 domain_free(domain);

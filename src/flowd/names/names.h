@@ -16,10 +16,10 @@
 struct hooks;
 
 struct names {
-        struct hooks *hooks;    /* borrowed */
-        struct htable entries;  /* by address */
-        struct list ages;       /* name_entry.age, the oldest first */
-        struct list domains;    /* domain.link */
+        struct hooks *hooks;   /* borrowed */
+        struct htable entries; /* by address */
+        struct list ages;      /* name_entry.age, the oldest first */
+        struct list domains;   /* domain.link */
         size_t n_entries;
         uint32_t last_domain;
 };
@@ -33,6 +33,7 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
 /* The last name learnt for address, borrowed until the next call; NULL if there is none. */
 const char *names_find(struct names *names, const struct in6_addr *address);
 
-/* The number by which rules know domain; 0 if memory is short. Give it back with names_drop_domain(). */
+/* The number by which rules know domain; 0 if memory is short. Give it back with
+ * names_drop_domain(). */
 uint32_t names_use_domain(struct names *names, const char *domain);
 void names_drop_domain(struct names *names, uint32_t number);

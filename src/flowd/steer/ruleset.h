@@ -12,8 +12,8 @@
 
 /* How a packet gets from a rule to the queue. */
 enum queue_mechanism {
-        QUEUE_NATIVE,   /* nft's own queue statement */
-        QUEUE_XTABLES,  /* the NFQUEUE target through nft_compat */
+        QUEUE_NATIVE,  /* nft's own queue statement */
+        QUEUE_XTABLES, /* the NFQUEUE target through nft_compat */
 };
 
 struct ruleset_config {

@@ -17,11 +17,11 @@
 #include <sys/epoll.h>
 
 #include "flow/packet.h"
-#include "intake.h"
+#include "engine/intake.h"
 #include "names/answer.h"
 #include "steer/conntrack.h"
 
-#define EVENTS_PAUSE_NS    (10 * 1000000ULL)
+#define EVENTS_PAUSE_NS     (10 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
 
 static struct steer_address to_steer(const struct in6_addr *address)
@@ -78,7 +78,8 @@ static void judge_now(struct intake *intake, const struct flow *flow,
         if (flow->cgroup_id)
                 question.exempt_slots = exempt_slots(intake, flow->cgroup_id);
         if (hooks_judge(intake->hooks, &question) < 0)
-                question.outcome = (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
+                question.outcome =
+                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
         *ret_outcome = question.outcome;
 }
 
@@ -167,8 +168,8 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
         is_known = hooks_find_owner(intake->hooks, &tuple, &local, &owner);
         flow = flow_table_find_tuple(intake->flows, packet.protocol, &packet.source,
                                      &packet.destination);
-        if (flow && is_same_flow(intake, flow, is_known ? owner.cookie : 0,
-                                 is_known ? owner.time_ns : 0))
+        if (flow &&
+            is_same_flow(intake, flow, is_known ? owner.cookie : 0, is_known ? owner.time_ns : 0))
                 hold_or_release(intake, flow, held);
         else
                 on_new_flow(intake, &packet, is_known ? &owner : NULL, held);

@@ -13,25 +13,58 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "sandbox.h"
+#include "engine/sandbox.h"
 
 static const int allowed[] = {
         /* the loop */
-        SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_create1),
-        SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(epoll_wait),
+        SCMP_SYS(epoll_pwait),
+        SCMP_SYS(epoll_ctl),
+        SCMP_SYS(epoll_create1),
+        SCMP_SYS(timerfd_settime),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_nanosleep),
         /* channels and netlink */
-        SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
-        SCMP_SYS(sendto), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(getsockname),
-        SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(fcntl), SCMP_SYS(read),
-        SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(dup),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(recvmmsg),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(sendto),
+        SCMP_SYS(accept4),
+        SCMP_SYS(bind),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(fcntl),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(writev),
+        SCMP_SYS(close),
+        SCMP_SYS(dup),
         /* maps, links, test runs */
-        SCMP_SYS(bpf), SCMP_SYS(unlink),
+        SCMP_SYS(bpf),
+        SCMP_SYS(unlink),
         /* memory, signals, exit */
-        SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
-        SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(rt_sigaction),
-        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-        SCMP_SYS(sched_yield), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
-        SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(exit), SCMP_SYS(exit_group),
+        SCMP_SYS(mmap),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(mprotect),
+        SCMP_SYS(madvise),
+        SCMP_SYS(brk),
+        SCMP_SYS(futex),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(getpid),
+        SCMP_SYS(gettid),
+        SCMP_SYS(tgkill),
+        SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
 };
 
 static void cleanup_filter(scmp_filter_ctx *filter)

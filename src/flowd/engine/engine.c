@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "engine.h"
+#include "engine/engine.h"
 #include "steer/conntrack.h"
 
 static bool is_fallback(enum wire_reason reason)
@@ -53,8 +53,7 @@ static void on_flow_closed(struct flow *flow, void *userdata)
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
 
-static void on_session_changed(struct session *session, int error, const char *text,
-                               void *userdata)
+static void on_session_changed(struct session *session, int error, const char *text, void *userdata)
 {
         struct engine *engine = userdata;
 
@@ -205,8 +204,7 @@ static int on_round_over(void *userdata)
         return 0;
 }
 
-int engine_init(struct engine *engine, const struct engine_config *config,
-                const char **ret_problem)
+int engine_init(struct engine *engine, const struct engine_config *config, const char **ret_problem)
 {
         int r;
 

@@ -31,16 +31,16 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "flow/packet.h"
-#include "probe.h"
-#include "sandbox.h"
+#include "probe/probe.h"
+#include "engine/sandbox.h"
 #include "steer/conntrack.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
 #include "steer/ruleset.h"
 
-#define MARK_MASK      0x0f000000U
-#define PROBE_WAIT_MS  2000
-#define PROBE_PORT     9 /* discard: nobody listens in a fresh namespace */
+#define MARK_MASK     0x0f000000U
+#define PROBE_WAIT_MS 2000
+#define PROBE_PORT    9 /* discard: nobody listens in a fresh namespace */
 
 /* What one probe leaves for the next. */
 struct probe_scene {
@@ -351,8 +351,8 @@ static const struct probe {
           probe_ruleset },
         { "conntrack", "taking decisions on UDP flows back", false,
           "a UDP port that is used again within seconds inherits a decision", probe_conntrack },
-        { "main-job", "a held, attributed and refused connect()", true,
-          "no extension can be asked", probe_main_job },
+        { "main-job", "a held, attributed and refused connect()", true, "no extension can be asked",
+          probe_main_job },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
           probe_seccomp },
         { "pidfd", "processes that cannot be confused", true,

@@ -11,13 +11,13 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "engine.h"
+#include "engine/engine.h"
 #include "flow/record.h"
-#include "link.h"
+#include "engine/link.h"
 
-#define LISTING_PIECE      256
-#define LISTING_BACKLOG    (256 * 1024)
-#define WATCH_BACKLOG      (2 * 1024 * 1024)
+#define LISTING_PIECE   256
+#define LISTING_BACKLOG (256 * 1024)
+#define WATCH_BACKLOG   (2 * 1024 * 1024)
 
 static int adopt_channel(struct link *link, int fd);
 
@@ -152,11 +152,11 @@ static uint64_t count_held(const struct chain *chain)
                 struct session *session = chain->order[i];
                 struct flow *flow;
 
-                list_for_each(flow, &session->starting, waiting)
+                list_for_each (flow, &session->starting, waiting)
                         n_held++;
-                list_for_each(flow, &session->asked, waiting)
+                list_for_each (flow, &session->asked, waiting)
                         n_held++;
-                list_for_each(flow, &session->paused, waiting)
+                list_for_each (flow, &session->paused, waiting)
                         n_held++;
         }
         return n_held;
@@ -355,5 +355,6 @@ void link_flush(struct link *link)
         if (wants_write == link->wants_write)
                 return;
         link->wants_write = wants_write;
-        (void)loop_modify(&link->engine->loop, &link->io, wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        (void)loop_modify(&link->engine->loop, &link->io,
+                          wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }

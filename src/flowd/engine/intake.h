@@ -19,8 +19,8 @@
 
 struct intake_counters {
         uint64_t unattributed;
-        uint64_t packets_unreadable;  /* neither TCP nor UDP, or cut off: dropped */
-        uint64_t packets_over_limit;  /* of a flow that already holds FLOW_HELD_MAX: dropped */
+        uint64_t packets_unreadable; /* neither TCP nor UDP, or cut off: dropped */
+        uint64_t packets_over_limit; /* of a flow that already holds FLOW_HELD_MAX: dropped */
         uint64_t table_full;
 };
 
