@@ -282,6 +282,11 @@ static int watch_ring(struct intake *intake)
                         on_ring, intake);
 }
 
+void intake_catch_up(struct intake *intake)
+{
+        (void)hooks_read_events(intake->hooks, on_event, intake);
+}
+
 int intake_start(struct intake *intake)
 {
         int r;

@@ -46,3 +46,5 @@ struct intake {
 /* Begins to read. The sessions must be in force, else flows would pass unasked. */
 int intake_start(struct intake *intake);
 void intake_stop(struct intake *intake);
+/* Reads the events that are there now: who looks at the flows shall see the latest. */
+void intake_catch_up(struct intake *intake);

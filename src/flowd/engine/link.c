@@ -229,12 +229,14 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION));
                 return 0;
         case NX_MSG_FLOWD_FLOW_LIST:
+                intake_catch_up(&link->engine->intake);
                 on_list(link, message);
                 return 0;
         case NX_MSG_FLOWD_FLOW_WATCH:
                 link->watched = wire_get(message, WIRE_ATTR_ENABLE);
                 return 0;
         case NX_MSG_FLOWD_STATUS_GET:
+                intake_catch_up(&link->engine->intake);
                 on_status(link, message->id);
                 return 0;
         case NX_MSG_FLOWD_SYNC:
