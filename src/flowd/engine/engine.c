@@ -17,7 +17,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
-#include "steer/conntrack.h"
+#include "steer/passed.h"
 
 static bool is_fallback(enum wire_reason reason)
 {
@@ -131,10 +131,10 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
         r = hooks_open(&engine->hooks, &config, ret_problem);
         if (r < 0)
                 return r;
-        engine->conntrack_fd = conntrack_open();
-        if (engine->conntrack_fd < 0) {
-                *ret_problem = "the connection table cannot be opened";
-                return engine->conntrack_fd;
+        engine->passed_fd = passed_open();
+        if (engine->passed_fd < 0) {
+                *ret_problem = "netlink cannot be opened";
+                return engine->passed_fd;
         }
         r = open_queue(engine);
         if (r < 0)
@@ -184,8 +184,8 @@ static void wire_parts(struct engine *engine)
                 .names = &engine->names,
                 .flows = &engine->flows,
                 .chain = &engine->chain,
-                .conntrack_fd = engine->conntrack_fd,
-                .mark_mask = engine->config.mark_mask,
+                .passed_fd = engine->passed_fd,
+                .table = engine->table,
                 .flow_closed = on_flow_closed,
                 .userdata = engine,
                 .queue_io = LOOP_IO_NULL,
@@ -208,7 +208,7 @@ int engine_init(struct engine *engine, const struct engine_config *config, const
 {
         int r;
 
-        *engine = (struct engine){ .config = *config, .conntrack_fd = -1 };
+        *engine = (struct engine){ .config = *config, .passed_fd = -1 };
         snprintf(engine->table, sizeof(engine->table), "netext%s%s",
                  strcmp(config->instance, "main") == 0 ? "" : "-",
                  strcmp(config->instance, "main") == 0 ? "" : config->instance);
@@ -237,7 +237,7 @@ void engine_deinit(struct engine *engine)
         owners_deinit(&engine->owners);
         engine->queue = queue_close(engine->queue);
         engine->hooks = hooks_close(engine->hooks);
-        engine->conntrack_fd = close_fd(engine->conntrack_fd);
+        engine->passed_fd = close_fd(engine->passed_fd);
         loop_deinit(&engine->loop);
 }
 

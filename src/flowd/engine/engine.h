@@ -41,7 +41,7 @@ struct engine {
         struct link link;
         struct ruleset_config ruleset;
         char table[64];
-        int conntrack_fd;
+        int passed_fd;
         bool in_force; /* hooks attached, ruleset applied, queue read */
         struct engine_counters counters;
 };

@@ -19,7 +19,7 @@
 #include "flow/packet.h"
 #include "engine/intake.h"
 #include "names/answer.h"
-#include "steer/conntrack.h"
+#include "steer/passed.h"
 
 #define EVENTS_PAUSE_NS     (10 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
@@ -239,8 +239,7 @@ static void on_socket_closed(struct flow *flow, void *userdata)
                 return;
         flow->closed_ns = now_ns();
         if (flow->protocol == IPPROTO_UDP)
-                conntrack_forget(intake->conntrack_fd, intake->mark_mask, flow->protocol,
-                                 &flow->local, &flow->remote);
+                passed_forget(intake->passed_fd, intake->table, &flow->local, &flow->remote);
         intake->flow_closed(flow, intake->userdata);
 }
 

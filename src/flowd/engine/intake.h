@@ -32,8 +32,8 @@ struct intake {
         struct names *names;
         struct flow_table *flows;
         struct chain *chain;
-        int conntrack_fd;
-        uint32_t mark_mask;
+        int passed_fd;
+        const char *table;
         void (*flow_closed)(struct flow *flow, void *userdata);
         void *userdata;
 

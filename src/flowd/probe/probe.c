@@ -33,7 +33,6 @@
 #include "flow/packet.h"
 #include "probe/probe.h"
 #include "engine/sandbox.h"
-#include "steer/conntrack.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
 #include "steer/ruleset.h"
@@ -199,16 +198,6 @@ static void probe_ruleset(struct probe_scene *scene, struct probe_result *result
                          "the kernel has no native nft queue expression");
 }
 
-static void probe_conntrack(struct probe_scene *scene, struct probe_result *result)
-{
-        _cleanup_fd_ int fd = conntrack_open();
-
-        if (fd < 0)
-                missing(result, "the connection table cannot be reached", fd);
-        else
-                active(result, "ctnetlink");
-}
-
 static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
 {
         pid_t pid = fork();
@@ -349,8 +338,6 @@ static const struct probe {
           probe_queue },
         { "nftables", "steering undecided packets", true, "no extension can be asked",
           probe_ruleset },
-        { "conntrack", "taking decisions on UDP flows back", false,
-          "a UDP port that is used again within seconds inherits a decision", probe_conntrack },
         { "main-job", "a held, attributed and refused connect()", true, "no extension can be asked",
           probe_main_job },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",

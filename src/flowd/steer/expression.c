@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 #include <libnftnl/expr.h>
-#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <netinet/tcp.h>
@@ -63,24 +63,9 @@ static void load_meta(struct nftnl_rule *rule, uint32_t key)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, REG);
 }
 
-static void load_connection(struct nftnl_rule *rule, uint32_t key)
-{
-        struct nftnl_expr *expr = add(rule, "ct");
-
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, REG);
-}
-
 void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
 {
         load_meta(rule, NFT_META_MARK);
-        bitwise(rule, mask, 0);
-        compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
-}
-
-void match_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
-{
-        load_connection(rule, NFT_CT_MARK);
         bitwise(rule, mask, 0);
         compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
 }
@@ -96,31 +81,67 @@ void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG);
 }
 
-void set_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
-{
-        struct nftnl_expr *expr;
-
-        load_connection(rule, NFT_CT_MARK);
-        bitwise(rule, ~mask, bits);
-        expr = add(rule, "ct");
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_SREG, REG);
-}
-
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol)
 {
         load_meta(rule, NFT_META_L4PROTO);
         compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
 }
 
-static void load_transport(struct nftnl_rule *rule, uint32_t offset, uint32_t size)
+static void load_bytes(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t size,
+                       uint32_t reg)
 {
         struct nftnl_expr *expr = add(rule, "payload");
 
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, size);
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+}
+
+static void match_family(struct nftnl_rule *rule, uint8_t family)
+{
+        load_meta(rule, NFT_META_NFPROTO);
+        compare(rule, NFT_CMP_EQ, &family, sizeof(family));
+}
+
+/* Into registers of 4 bytes each from NFT_REG32_00 on: the key of steer/passed.h. */
+static void load_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction)
+{
+        uint32_t size = family == NFPROTO_IPV4 ? 4 : 16;
+        uint32_t source = family == NFPROTO_IPV4 ? 12 : 8; /* its place in the header */
+        uint32_t turned = direction == TUPLE_TURNED;
+        uint32_t reg = NFT_REG32_00;
+
+        match_family(rule, family);
+        load_bytes(rule, NFT_PAYLOAD_NETWORK_HEADER, source + turned * size, size, reg);
+        reg += size / 4;
+        load_bytes(rule, NFT_PAYLOAD_NETWORK_HEADER, source + !turned * size, size, reg);
+        reg += size / 4;
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, turned * 2, 2, reg);
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, !turned * 2, 2, reg + 1);
+}
+
+void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                 const char *set)
+{
+        struct nftnl_expr *expr;
+
+        load_tuple(rule, family, direction);
+        expr = add(rule, "lookup");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG32_00);
+        nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+}
+
+void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                    const char *set)
+{
+        struct nftnl_expr *expr;
+
+        load_tuple(rule, family, direction);
+        expr = add(rule, "dynset");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG32_00);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+        nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
 }
 
 void match_first_segment(struct nftnl_rule *rule, bool is_first)
@@ -129,7 +150,7 @@ void match_first_segment(struct nftnl_rule *rule, bool is_first)
         struct nftnl_expr *expr;
         uint8_t syn = TH_SYN;
 
-        load_transport(rule, 13, 1);
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, REG);
         expr = add(rule, "bitwise");
         nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG);
@@ -144,16 +165,8 @@ void match_udp_source_port(struct nftnl_rule *rule, uint16_t port)
 {
         uint16_t wire_port = htons(port);
 
-        load_transport(rule, 0, 2);
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, REG);
         compare(rule, NFT_CMP_EQ, &wire_port, sizeof(wire_port));
-}
-
-void match_reply(struct nftnl_rule *rule)
-{
-        uint8_t reply = IP_CT_DIR_REPLY;
-
-        load_connection(rule, NFT_CT_DIRECTION);
-        compare(rule, NFT_CMP_EQ, &reply, sizeof(reply));
 }
 
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)

@@ -12,17 +12,25 @@
 
 /* Masked mark equals bits; foreign bits do not matter. */
 void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
-void match_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 /* Our field of the mark becomes bits; foreign bits stay. */
 void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
-void set_connection_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+
+enum tuple_direction {
+        TUPLE_AS_SENT, /* source, destination */
+        TUPLE_TURNED,  /* destination, source: the tuple of the packet's answer */
+};
+
+/* The packet's 4-tuple is in the set of its family; family: NFPROTO_IPV4 or NFPROTO_IPV6. */
+void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                 const char *set);
+/* Adds it; a set that is full ends the rule. */
+void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                    const char *set);
 
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
 /* A TCP segment that is (or is not) the first of a connection: SYN alone. */
 void match_first_segment(struct nftnl_rule *rule, bool is_first);
 void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
-/* The packet answers one that came the other way. */
-void match_reply(struct nftnl_rule *rule);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 

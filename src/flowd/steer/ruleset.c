@@ -9,24 +9,30 @@
  *      tcp or udp [, socket in our cgroup]        jump decide
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
- *      mark & M == PASS      connection mark := PASS, clear ours, accept
- *      mark & M == DROP      drop
- *      mark & M == REFUSE    goto refuse          (not saved: the reset would be refused in turn)
- *      udp, connection mark & M == PASS           accept     decided before
- *      udp, answers another host                  accept
- *      mark & M := ASKED, queue
+ *      udp, mark & M == PASS                      into passed4 or passed6
+ *      mark & M == PASS                           clear ours, accept
+ *      mark & M == DROP                           drop
+ *      mark & M == REFUSE                         goto refuse
+ *      udp, in passed4 or passed6                 accept     decided before
+ *      udp, in served4 or served6                 accept     answers another host
+ *                                                 mark & M := ASKED, queue
  *
  *   guard: output, next after hold. Nobody listened to the queue, or it was full.
- *      mark & M == 0         accept
- *      mark & M == ASKED     count, then the fail policy: goto refuse, or clear ours and accept
- *                            clear ours           our bits leave with no packet
+ *      mark & M == 0                              accept
+ *      mark & M == ASKED                          count, then the fail policy: goto refuse,
+ *                                                 or clear ours and accept
+ *                                                 clear ours: no packet leaves with our bits
  *
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once.
  *
- *   answers: input. Name servers' answers pass flowd, which remembers names for addresses.
+ *   arrive: input.
+ *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
+ *                                                 name servers' answers pass flowd, which
+ *                                                 remembers names for addresses
+ *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp [, socket in our cgroup]               turned, into served4 or served6
  *
- * TCP has no use for the connection mark (later segments are not asked about); it is set
- * so that the flow can be found there.
+ * No expression looks at the connection table: see steer/passed.h.
  */
 
 /* First: linux/in.h steps aside for it. */
@@ -36,6 +42,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -47,6 +54,7 @@
 #include "base/cleanup.h"
 #include "steer/expression.h"
 #include "steer/mark.h"
+#include "steer/passed.h"
 #include "steer/ruleset.h"
 
 #define BATCH_SIZE     (64 * 1024)
@@ -54,11 +62,29 @@
 #define GUARD_PRIORITY (HOLD_PRIORITY + 1)
 #define DNS_PORT       53
 
+/* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
+#define TYPE_IPV4           7U
+#define TYPE_IPV6           8U
+#define TYPE_SERVICE        13U
+#define TYPE_TUPLE(address) ((address) << 18 | (address) << 12 | TYPE_SERVICE << 6 | TYPE_SERVICE)
+
+static const struct family {
+        uint8_t number;
+        const char *passed; /* UDP flows that passed */
+        const char *served; /* UDP flows that others began */
+        uint32_t key_type;
+        uint32_t key_size;
+} families[] = {
+        { NFPROTO_IPV4, "passed4", "served4", TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "served6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
+};
+
 /* One transaction under construction. */
 struct transaction {
         struct mnl_nlmsg_batch *batch;
         const struct ruleset_config *config;
         uint32_t sequence;
+        uint32_t last_set;
 };
 
 static struct nlmsghdr *message_begin(struct transaction *t, uint16_t type, uint16_t flags)
@@ -101,6 +127,26 @@ static void put_chain(struct transaction *t, const char *name, int hook, int32_t
         nftnl_chain_nlmsg_build_payload(message_begin(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE), chain);
         message_end(t);
         nftnl_chain_free(chain);
+}
+
+static void put_set(struct transaction *t, const struct family *family, const char *name)
+{
+        struct nftnl_set *set = nftnl_set_alloc();
+
+        if (!set)
+                abort();
+        nftnl_set_set_str(set, NFTNL_SET_TABLE, t->config->table);
+        nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+        nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+        nftnl_set_set_u32(set, NFTNL_SET_ID, ++t->last_set);
+        nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | NFT_SET_EVAL);
+        nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, family->key_type);
+        nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, family->key_size);
+        nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, PASSED_MAX);
+        nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, PASSED_SECONDS * 1000);
+        nftnl_set_nlmsg_build_payload(message_begin(t, NFT_MSG_NEWSET, NLM_F_CREATE), set);
+        message_end(t);
+        nftnl_set_free(set);
 }
 
 static struct nftnl_rule *rule_begin(struct transaction *t, const char *chain)
@@ -174,9 +220,16 @@ static void put_verdicts(struct transaction *t)
         uint32_t mask = t->config->mark_mask;
         struct nftnl_rule *rule;
 
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "decide");
+                match_protocol(rule, IPPROTO_UDP);
+                match_packet_mark(rule, mask, bits(t, MARK_PASS));
+                remember_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].passed);
+                rule_end(t, rule);
+        }
+
         rule = rule_begin(t, "decide");
         match_packet_mark(rule, mask, bits(t, MARK_PASS));
-        set_connection_mark(rule, mask, bits(t, MARK_PASS));
         set_packet_mark(rule, mask, 0);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
@@ -192,23 +245,26 @@ static void put_verdicts(struct transaction *t)
         rule_end(t, rule);
 }
 
+static void accept_known(struct transaction *t, uint8_t family, const char *set)
+{
+        struct nftnl_rule *rule = rule_begin(t, "decide");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family, TUPLE_AS_SENT, set);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
 static void put_decide(struct transaction *t)
 {
         uint32_t mask = t->config->mark_mask;
         struct nftnl_rule *rule;
 
         put_verdicts(t);
-        rule = rule_begin(t, "decide");
-        match_protocol(rule, IPPROTO_UDP);
-        match_connection_mark(rule, mask, bits(t, MARK_PASS));
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "decide");
-        match_protocol(rule, IPPROTO_UDP);
-        match_reply(rule);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                accept_known(t, families[i].number, families[i].passed);
+                accept_known(t, families[i].number, families[i].served);
+        }
 
         rule = rule_begin(t, "decide");
         set_packet_mark(rule, mask, bits(t, MARK_ASKED));
@@ -255,18 +311,32 @@ static void put_refuse(struct transaction *t)
         rule_end(t, rule);
 }
 
-static void put_answers(struct transaction *t)
+static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
-        put_chain(t, "answers", NF_INET_LOCAL_IN, HOLD_PRIORITY);
-        rule = rule_begin(t, "answers");
-        match_protocol(rule, IPPROTO_UDP);
-        match_udp_source_port(rule, DNS_PORT);
-        match_reply(rule);
-        match_instance(rule, t->config);
-        queue(rule, t->config, t->config->answers_queue);
-        rule_end(t, rule);
+        put_chain(t, "arrive", NF_INET_LOCAL_IN, HOLD_PRIORITY);
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_udp_source_port(rule, DNS_PORT);
+                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
+                match_instance(rule, t->config);
+                queue(rule, t->config, t->config->answers_queue);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_instance(rule, t->config);
+                remember_tuple(rule, families[i].number, TUPLE_TURNED, families[i].served);
+                rule_end(t, rule);
+        }
 }
 
 static void put_ruleset(struct transaction *t)
@@ -276,13 +346,17 @@ static void put_ruleset(struct transaction *t)
         put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
         put_table(t, NFT_MSG_DELTABLE, 0, table);
         put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                put_set(t, &families[i], families[i].passed);
+                put_set(t, &families[i], families[i].served);
+        }
         put_chain(t, "refuse", -1, 0);
         put_chain(t, "decide", -1, 0);
         put_refuse(t);
         put_decide(t);
         put_hold(t);
         put_guard(t);
-        put_answers(t);
+        put_arrive(t);
 }
 
 /* Sends the batch; the kernel answers with an acknowledgement or the error of one message. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The kernel's memory of UDP flows: sets of 4-tuples in our table. A TCP connection is
+ * asked about once, at its first segment; UDP has no first datagram, so a flow that
+ * passed is kept in a set, and its later datagrams meet the set instead of the queue.
+ * (The connection table would do it too, but switching it on costs every program on the
+ * machine a tenth of its connection rate, and it may not be there.)
+ *
+ * Elements live PASSED_SECONDS; then the next datagram is asked about again, which flowd
+ * answers from its table. They are taken back when the program closes its socket: another
+ * program that gets the port must not inherit what was decided for the one before.
+ */
+
+#include <stdint.h>
+
+#include "base/endpoint.h"
+
+#define PASSED_SECONDS 120
+#define PASSED_MAX     65536
+
+/* Source, destination, their ports, as in the headers; each field padded to 4 bytes. */
+#define PASSED_KEY_IPV4 16
+#define PASSED_KEY_IPV6 40
+
+/* A netlink socket for passed_forget(), or a negative errno. */
+int passed_open(void);
+/* Takes a flow out of its sets, if it is there. */
+void passed_forget(int fd, const char *table, const struct endpoint *local,
+                   const struct endpoint *remote);
