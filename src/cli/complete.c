@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What the shells ask when somebody presses Tab: the words up to the cursor come in,
+ * what the last one could become goes out, one a line. So the scripts in
+ * dist/completions know nothing that is not in the tables.
+ */
+
+#include <string.h>
+
+#include "cli/cleanup.h"
+#include "cli/cli.h"
+#include "cli/output/escape.h"
+
+static void offer(const char *prefix, const char *typed, const char *candidate)
+{
+        _cleanup_free_ char *whole = cli_format("%s%s", prefix, candidate);
+
+        if (strncmp(whole, typed, strlen(typed)) != 0)
+                return;
+        escape_text(stdout, whole);
+        fputc('\n', stdout);
+}
+
+static void offer_options(const struct cli_option *options, const char *typed)
+{
+        for (; options && options->name; options++)
+                offer("--", typed, options->name);
+}
+
+/* Verbs by their first word, or those of group by their second. */
+static void offer_verbs(const char *group, const char *typed)
+{
+        const char *offered = "";
+
+        for (const struct cli_verb *verb = cli_verbs; verb->name; verb++) {
+                _cleanup_free_ char *first = NULL;
+
+                if (!verb->help || (group && !verb_is_in(verb, group)))
+                        continue;
+                if (group) {
+                        offer("", typed, verb->name + strlen(group) + 1);
+                        continue;
+                }
+                first = strndup(verb->name, strcspn(verb->name, " "));
+                if (!first)
+                        cli_no_memory();
+                /* A group's verbs stand together in the table. */
+                if (strncmp(offered, first, strlen(first)) != 0)
+                        offer("", typed, first);
+                offered = verb->name;
+        }
+}
+
+static void offer_extensions(const char *typed)
+{
+        _cleanup_free_ char *path = cli_installed_path("libexec/netext/extensions");
+        _cleanup_dir_ DIR *dir = opendir(path);
+        struct dirent *entry;
+
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        offer("", typed, entry->d_name);
+}
+
+static void offer_sessions(const char *instance, const char *typed)
+{
+        _cleanup_manager_ struct nx_manager *manager = NULL;
+        _cleanup_list_ struct nx_list *sessions = NULL;
+
+        if (nx_manager_open(&manager, instance, NULL) ||
+            nx_manager_list_sessions(manager, &sessions))
+                return;
+        for (size_t i = 0; i < nx_list_get_count(sessions); i++) {
+                const char *name = nx_properties_get_string(nx_list_get(sessions, i), "name");
+
+                if (name)
+                        offer("", typed, name);
+        }
+}
+
+static void offer_values(const struct cli_option *option, const char *typed)
+{
+        for (const char *const *word = option->words; word && *word; word++)
+                offer("", typed, *word);
+        if (strcmp(option->name, "with") == 0)
+                offer_extensions(typed);
+}
+
+/* The option whose value the word after `word` is, or NULL. */
+static const struct cli_option *option_before(const struct cli_verb *verb, const char *word)
+{
+        const struct cli_option *option;
+
+        if (strncmp(word, "--", 2) != 0)
+                return NULL;
+        option = verb ? option_find(verb->options, word + 2, strlen(word + 2)) : NULL;
+        if (!option)
+                option = option_find(cli_global_options, word + 2, strlen(word + 2));
+        return option && option->value ? option : NULL;
+}
+
+static void offer_arguments(const struct cli_verb *verb, const char *instance, const char *typed)
+{
+        if (verb->fn == verb_session_start)
+                offer_extensions(typed);
+        else if (verb->fn == verb_session_stop)
+                offer_sessions(instance, typed);
+        else if (verb->fn == verb_help)
+                offer_verbs(NULL, typed);
+}
+
+/* What the words before the cursor have settled. */
+struct completion {
+        const char *instance;
+        const char *group;
+        const struct cli_verb *verb;
+        const struct cli_option *option; /* the word at the cursor is its value */
+        bool is_command;                 /* the cursor is behind "--" */
+};
+
+static void completion_take(struct completion *completion, const char *word)
+{
+        if (completion->option) {
+                if (strcmp(completion->option->name, "instance") == 0)
+                        completion->instance = word;
+                completion->option = NULL;
+        } else if (strcmp(word, "--") == 0) {
+                completion->is_command = true;
+        } else if (*word == '-') {
+                completion->option = option_before(completion->verb, word);
+        } else if (!completion->verb && completion->group) {
+                _cleanup_free_ char *name = cli_format("%s %s", completion->group, word);
+
+                completion->verb = verb_get(name);
+        } else if (!completion->verb) {
+                completion->group = verb_group(word);
+                completion->verb = verb_get(word);
+        } else if (completion->verb->max_arguments < 0) {
+                completion->is_command = true;
+        }
+}
+
+int verb_complete(struct cli *cli)
+{
+        struct completion completion = { .instance = cli->instance };
+        const char *typed;
+
+        if (cli->n_arguments == 0)
+                return CLI_OK;
+        typed = cli->arguments[cli->n_arguments - 1];
+        for (int i = 0; i < cli->n_arguments - 1; i++)
+                completion_take(&completion, cli->arguments[i]);
+
+        if (completion.is_command)
+                return CLI_OK; /* the shell knows commands and files */
+        if (completion.option) {
+                offer_values(completion.option, typed);
+        } else if (*typed == '-') {
+                offer_options(completion.verb ? completion.verb->options : NULL, typed);
+                offer_options(cli_global_options, typed);
+        } else if (completion.verb) {
+                offer_arguments(completion.verb, completion.instance, typed);
+        } else {
+                offer_verbs(completion.group, typed);
+        }
+        return CLI_OK;
+}

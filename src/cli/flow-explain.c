@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* netextctl flow explain: all that is known of one flow, as a person would tell it. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cleanup.h"
+#include "cli/cli.h"
+#include "cli/output/flow.h"
+#include "cli/output/escape.h"
+#include "cli/output/writer.h"
+
+/* Takes text over. */
+static void print_fact(const char *name, char *text)
+{
+        printf("  %-9s ", name);
+        escape_text(stdout, text);
+        putchar('\n');
+        free(text);
+}
+
+static void print_text(const struct nx_properties *flow, const char *name, const char *key)
+{
+        const char *text = nx_properties_get_string(flow, key);
+
+        if (text && *text)
+                print_fact(name, cli_format("%s", text));
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+        struct timespec now;
+
+        clock_gettime(clock, &now);
+        return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+/* Process times count from boot; people's clocks do not. */
+static char *process_start(uint64_t boottime_ns)
+{
+        return time_and_date(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + boottime_ns);
+}
+
+static char *user_name(uint64_t uid)
+{
+        const struct passwd *user = getpwuid((uid_t)uid);
+
+        return user ? cli_format("%s (%" PRIu64 ")", user->pw_name, uid)
+                    : cli_format("%" PRIu64, uid);
+}
+
+static void print_owner(const struct nx_properties *flow)
+{
+        const char *owner = nx_properties_get_string(flow, "owner") ?: "unattributed";
+        const char *program = nx_properties_get_string(flow, "program") ?: "";
+        _cleanup_free_ char *started = NULL;
+
+        if (strcmp(owner, "program") != 0) {
+                print_fact("program",
+                           cli_format("%s", strcmp(owner, "kernel") == 0
+                                                    ? "none: the kernel's own socket"
+                                                    : "unknown: the kernel could not say"));
+                return;
+        }
+        started = process_start(nx_properties_get_uint64(flow, "process_started_ns"));
+        print_fact("program", cli_format("%s%s", *program ? program : "path unknown",
+                                         nx_properties_get_bool(flow, "program_path_trusted")
+                                                 ? ""
+                                                 : " (a path its user could have arranged)"));
+        print_fact("process", cli_format("%" PRIu64 ", started %s",
+                                         nx_properties_get_uint64(flow, "pid"), started));
+        print_text(flow, "command", "command_line");
+        print_fact("user", user_name(nx_properties_get_uint64(flow, "uid")));
+        print_text(flow, "cgroup", "cgroup");
+}
+
+static void print_times(const struct nx_properties *flow)
+{
+        uint64_t started = nx_properties_get_uint64(flow, "started_ns");
+        uint64_t decided = nx_properties_get_uint64(flow, "decided_ns");
+        uint64_t closed = nx_properties_get_uint64(flow, "closed_ns");
+
+        print_fact("started", time_and_date(started));
+        if (decided >= started && decided > 0) {
+                _cleanup_free_ char *held = time_span(decided - started);
+
+                print_fact("decided", cli_format("after %s", held));
+        }
+        if (closed >= started && closed > 0) {
+                _cleanup_free_ char *when = time_and_date(closed),
+                                    *lasted = time_span(closed - started);
+
+                print_fact("closed", cli_format("%s, after %s", when, lasted));
+        }
+}
+
+static void print_verdict(const struct nx_properties *flow)
+{
+        const char *outcome = flow_outcome(flow);
+        enum table_colour colour =
+                colour_wanted(stdout) ? flow_outcome_colour(outcome) : TABLE_PLAIN;
+        _cleanup_free_ char *why = flow_why(flow);
+
+        printf("  %-9s %s", "verdict", colour_on(colour));
+        escape_text(stdout, outcome);
+        printf("%s%s", colour_off(colour), *why ? ", " : "");
+        escape_text(stdout, why);
+        printf("\n            %s\n",
+               flow_reason_sentence(nx_properties_get_string(flow, "reason")));
+}
+
+static void explain(const struct nx_properties *flow)
+{
+        _cleanup_free_ char *remote = flow_remote(flow);
+        _cleanup_free_ char *local = flow_endpoint(flow, "local");
+        _cleanup_free_ char *title = NULL;
+
+        title = cli_format("Flow %" PRIu64 ": %s %s, %s", nx_properties_get_uint64(flow, "flow"),
+                           nx_properties_get_string(flow, "direction") ?: "", remote,
+                           nx_properties_get_string(flow, "state") ?: "");
+        escape_text(stdout, title);
+        printf("\n\n");
+        print_owner(flow);
+        print_fact("from", cli_format("%s", local));
+        print_times(flow);
+        putchar('\n');
+        print_verdict(flow);
+}
+
+static int parse_identifier(const char *text, uint64_t *ret_identifier)
+{
+        char *end;
+
+        errno = 0;
+        *ret_identifier = strtoull(text, &end, 10);
+        return errno || *end || *text < '0' || *text > '9' ? -EINVAL : 0;
+}
+
+int verb_flow_explain(struct cli *cli)
+{
+        _cleanup_manager_ struct nx_manager *manager = NULL;
+        _cleanup_list_ struct nx_list *flows = NULL;
+        struct emitter json = EMITTER_INIT(stdout);
+        uint64_t identifier;
+
+        if (parse_identifier(cli->arguments[0], &identifier)) {
+                cli_complain("'%s' is not a flow's number; 'netextctl flow list' shows them",
+                             cli->arguments[0]);
+                return CLI_USAGE;
+        }
+        manager = cli_open(cli->instance);
+        if (!manager)
+                return CLI_FAILED;
+        if (nx_manager_get_flow(manager, identifier, &flows) || nx_list_get_count(flows) == 0)
+                return cli_complain("flow %" PRIu64 ": %s", identifier,
+                                    nx_manager_get_error(manager));
+        if (cli->json)
+                emit_record(&json, NULL, nx_list_get(flows, 0));
+        else
+                explain(nx_list_get(flows, 0));
+        return CLI_OK;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * netextctl: what a person or a script asks of netext, one file a verb. The table
+ * below is all there is to know about the verbs; parsing, help and completion read it.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "cli/cleanup.h"
+#include "cli/cli.h"
+#include "cli/output/writer.h"
+
+static struct cli cli = { .instance = NX_INSTANCE_DEFAULT };
+static bool wants_help;
+static bool wants_version;
+
+const struct cli_option cli_global_options[] = {
+        { "instance", "NAME", "the instance to talk to; default $NETEXT_INSTANCE, else main",
+          .string = &cli.instance },
+        { "json", NULL, "print JSON for programs", .flag = &cli.json },
+        { "help", NULL, "explain netextctl or a verb", .flag = &wants_help },
+        { "version", NULL, "print the version", .flag = &wants_version },
+        {},
+};
+
+const struct cli_verb cli_verbs[] = {
+        { "run", "COMMAND [ARGUMENT...]", "run a command under filters, show what its flows became",
+          run_options, 1, -1, verb_run },
+        { "status", "", "the instance: its state, sessions, counters and mechanisms", NULL, 0, 0,
+          verb_status },
+        { "doctor", "", "try each kernel mechanism: active, fallback or missing", NULL, 0, 0,
+          verb_doctor },
+        { "session list", "", "the sessions and how they are", NULL, 0, 0, verb_session_list },
+        { "session start", "EXTENSION", "start an extension, by identifier or path",
+          session_start_options, 1, 1, verb_session_start },
+        { "session stop", "NAME", "stop a session", NULL, 1, 1, verb_session_stop },
+        { "flow list", "", "the flows that are kept, oldest first", flow_list_options, 0, 0,
+          verb_flow_list },
+        { "flow watch", "", "a line for each thing that happens to a flow", NULL, 0, 0,
+          verb_flow_watch },
+        { "flow explain", "ID", "one flow: who, what, when, and why its verdict", NULL, 1, 1,
+          verb_flow_explain },
+        { "chain", "", "the order in which sessions are asked", NULL, 0, 0, verb_chain },
+        { "help", "[VERB]", "explain netextctl or a verb", NULL, 0, 2, verb_help },
+        { "complete", "[WORD...]", NULL, NULL, 0, -1, verb_complete },
+        {},
+};
+
+static int print_version(void)
+{
+        printf("netextctl %s\n", nx_version());
+        return CLI_OK;
+}
+
+/* Help was asked for, or nothing was. */
+static int explain(const char *group)
+{
+        FILE *out = wants_help ? stdout : stderr;
+
+        if (group)
+                help_print_group(out, group);
+        else
+                help_print(out);
+        return wants_help ? CLI_OK : CLI_USAGE;
+}
+
+static int check_arguments(const struct cli_verb *verb)
+{
+        if (cli.n_arguments < verb->min_arguments)
+                cli_complain("'%s' needs %s; see 'netextctl help %s'", verb->name, verb->arguments,
+                             verb->name);
+        else if (verb->max_arguments >= 0 && cli.n_arguments > verb->max_arguments)
+                cli_complain("'%s' has no use for '%s'; see 'netextctl help %s'", verb->name,
+                             cli.arguments[verb->max_arguments], verb->name);
+        else
+                return 0;
+        return -EINVAL;
+}
+
+/* words: the verb's own, and what follows them. */
+static int run_verb(char **words)
+{
+        const struct cli_verb *verb = verb_find(&words);
+        int status;
+
+        if (!verb)
+                return CLI_USAGE;
+        cli.n_arguments =
+                options_parse(words, verb->options, cli_global_options, verb->max_arguments < 0);
+        cli.arguments = words;
+        if (cli.n_arguments < 0)
+                return CLI_USAGE;
+        if (wants_help) {
+                help_print_verb(stdout, verb);
+                return CLI_OK;
+        }
+        if (check_arguments(verb))
+                return CLI_USAGE;
+        status = verb->fn(&cli);
+        return status == CLI_OK ? writer_finish(stdout) : status;
+}
+
+/* So that no descriptor we open takes the place of one that was closed. */
+static void fill_standard_descriptors(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        close_fd(fd);
+}
+
+int main(int argc, char *argv[])
+{
+        const char *instance = getenv("NETEXT_INSTANCE");
+        char **words = argv + (argc > 0);
+        const char *group;
+
+        fill_standard_descriptors();
+        if (instance && *instance)
+                cli.instance = instance;
+        if (options_parse(words, NULL, cli_global_options, true) < 0)
+                return CLI_USAGE;
+        group = verb_group(words[0]);
+        if (group && options_parse(words + 1, NULL, cli_global_options, true) < 0)
+                return CLI_USAGE;
+        if (wants_version)
+                return print_version();
+        if (!words[0] || (group && !words[1]))
+                return explain(group);
+        return run_verb(words);
+}

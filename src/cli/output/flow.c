@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One place that knows how a flow reads, so that list, watch, explain and the summary
+ * of `run` use the same words. The reasons' sentences are here; netext(7) has a
+ * paragraph for each.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/cleanup.h"
+#include "cli/cli.h"
+#include "cli/output/flow.h"
+
+struct reason {
+        const char *word;
+        bool by_fail_policy;
+        const char *sentence;
+};
+
+static const struct reason reasons[] = {
+        { "none", false, "Nothing is decided yet." },
+        { "no-filter", false, "No running session looks at flows, so it passed." },
+        { "rule", false,
+          "A rule of the session matched; the kernel decided without asking the extension." },
+        { "default-action", false,
+          "No rule of the session matched, so its default action applied." },
+        { "loopback", false, "It stays on this host, and the session leaves such flows alone." },
+        { "provider", false, "The session's extension was asked, and this is its answer." },
+        { "kernel-owner", false,
+          "The socket belongs to the kernel itself, not to a program; such flows pass." },
+        { "own-traffic", false,
+          "It is the extension's own traffic, which its own session does not filter." },
+        { "verdict-timeout", true,
+          "The extension did not answer within the session's verdict timeout." },
+        { "provider-gone", true, "The extension ended while it was being asked." },
+        { "provider-absent", true,
+          "The session's extension was not running, so nobody could be asked." },
+        { "table-full", true, "More flows were waiting for an answer than netext can hold." },
+};
+
+static const struct reason *reason_find(const char *word)
+{
+        for (size_t i = 0; word && i < ARRAY_SIZE(reasons); i++)
+                if (strcmp(reasons[i].word, word) == 0)
+                        return &reasons[i];
+        return NULL;
+}
+
+const char *flow_reason_sentence(const char *word)
+{
+        const struct reason *reason = reason_find(word);
+
+        return reason ? reason->sentence : "This netextctl does not know that reason.";
+}
+
+static const char *word_of(const struct nx_properties *flow, const char *key)
+{
+        const char *word = nx_properties_get_string(flow, key);
+
+        return word ? word : "";
+}
+
+char *flow_program_name(const struct nx_properties *flow)
+{
+        const char *program = word_of(flow, "program");
+        const char *slash = strrchr(program, '/');
+
+        if (slash)
+                program = slash + 1;
+        if (*program)
+                return cli_format("%s", program);
+        if (strcmp(word_of(flow, "owner"), "program") == 0)
+                return cli_format("%s", *word_of(flow, "comm") ? word_of(flow, "comm") : "?");
+        return cli_format("%s", word_of(flow, "owner"));
+}
+
+char *flow_program(const struct nx_properties *flow)
+{
+        char *name = flow_program_name(flow);
+        char *with_pid;
+
+        if (!nx_properties_has(flow, "pid") || strcmp(word_of(flow, "owner"), "program") != 0)
+                return name;
+        with_pid = cli_format("%s[%" PRIu64 "]", name, nx_properties_get_uint64(flow, "pid"));
+        free(name);
+        return with_pid;
+}
+
+char *flow_endpoint(const struct nx_properties *flow, const char *which)
+{
+        _cleanup_free_ char *address_key = cli_format("%s_address", which);
+        _cleanup_free_ char *port_key = cli_format("%s_port", which);
+        const char *address = word_of(flow, address_key);
+        bool bracketed = strchr(address, ':') != NULL;
+
+        return cli_format("%s%s%s:%" PRIu64, bracketed ? "[" : "", address, bracketed ? "]" : "",
+                          nx_properties_get_uint64(flow, port_key));
+}
+
+char *flow_remote(const struct nx_properties *flow)
+{
+        _cleanup_free_ char *endpoint = flow_endpoint(flow, "remote");
+        const char *name = word_of(flow, "remote_name");
+        bool inbound = strcmp(word_of(flow, "direction"), "inbound") == 0;
+
+        return cli_format("%s %s%s%s%s%s", word_of(flow, "protocol"), inbound ? "from " : "",
+                          endpoint, *name ? " (" : "", name, *name ? ")" : "");
+}
+
+char *flow_why(const struct nx_properties *flow)
+{
+        const char *word = word_of(flow, "reason"), *session = word_of(flow, "decided_by");
+        const char *rule = word_of(flow, "rule");
+        const struct reason *reason = reason_find(word);
+        const char *detail = *rule ? rule : word;
+
+        if (strcmp(word, "none") == 0)
+                return cli_format("%s", "");
+        if (!*session)
+                return cli_format("%s", detail);
+        if (reason && reason->by_fail_policy)
+                return cli_format("by %s's fail policy: %s", session, word);
+        if (!*rule && strcmp(word, "provider") == 0)
+                return cli_format("by %s", session);
+        return cli_format("by %s: %s", session, detail);
+}
+
+const char *flow_outcome(const struct nx_properties *flow)
+{
+        return strcmp(word_of(flow, "state"), "held") == 0 ? "held" : word_of(flow, "verdict");
+}
+
+enum table_colour flow_outcome_colour(const char *outcome)
+{
+        if (strcmp(outcome, "allow") == 0)
+                return TABLE_GREEN;
+        if (strcmp(outcome, "drop") == 0 || strcmp(outcome, "refuse") == 0)
+                return TABLE_RED;
+        if (strcmp(outcome, "held") == 0)
+                return TABLE_YELLOW;
+        return TABLE_DIM;
+}
