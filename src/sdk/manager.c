@@ -175,7 +175,7 @@ static int get_list(struct nx_manager *manager, const char *method, const char *
 }
 
 static int get_list_by_number(struct nx_manager *manager, const char *method, uint64_t number,
-                              struct nx_list **ret_list)
+                              const char *signature, struct nx_list **ret_list)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
@@ -186,7 +186,7 @@ static int get_list_by_number(struct nx_manager *manager, const char *method, ui
         r = sd_bus_message_append(call, "t", number);
         if (r < 0)
                 return manager_fail_bus(manager, r);
-        return manager_call(manager, call, "aa{sv}", ret_list);
+        return manager_call(manager, call, signature, ret_list);
 }
 
 _public_ int nx_manager_get_status(struct nx_manager *manager, struct nx_list **ret_status)
@@ -207,11 +207,11 @@ _public_ int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **r
 _public_ int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit,
                                    struct nx_list **ret_flows)
 {
-        return get_list_by_number(manager, "ListFlows", limit, ret_flows);
+        return get_list_by_number(manager, "ListFlows", limit, "aa{sv}", ret_flows);
 }
 
 _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
                                  struct nx_list **ret_flow)
 {
-        return get_list_by_number(manager, "GetFlow", identifier, ret_flow);
+        return get_list_by_number(manager, "GetFlow", identifier, "a{sv}", ret_flow);
 }

@@ -115,8 +115,6 @@ static int on_list_flows(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r;
 
         sd_bus_message_read(m, "t", &n);
-        if (n > 1000)
-                return sd_bus_error_set(error, "System.Error.ENOENT", "No such flow is kept");
         r = sd_bus_message_new_method_return(m, &reply);
         sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (uint64_t i = 0; i < n; i++) {
@@ -132,6 +130,19 @@ static int on_list_flows(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
         return r < 0 ? r : 1;
+}
+
+static int on_get_flow(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        uint64_t number;
+        int r;
+
+        r = sd_bus_message_read(m, "t", &number);
+        if (r < 0)
+                return r;
+        if (number > 1000)
+                return sd_bus_error_set(error, "System.Error.ENOENT", "No such flow is kept");
+        return sd_bus_reply_method_return(m, "a{sv}", 1, "flow", "t", number);
 }
 
 static int on_watch_flows(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -159,7 +170,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("ListSessions", "", "aa{sv}", on_list_sessions, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetChain", "", "s", on_get_chain, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListFlows", "t", "aa{sv}", on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("GetFlow", "t", "aa{sv}", on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetFlow", "t", "a{sv}", on_get_flow, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("WatchFlows", "b", "", on_watch_flows, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
