@@ -143,7 +143,7 @@ static __always_inline void judge(const struct steer_question *question,
 
                 if (slot >= STEER_SESSIONS_MAX)
                         break;
-                if (question->exempt_slots >> slot & 1) {
+                if (question->cgroup_id && question->cgroup_id == state.extension_cgroups[slot]) {
                         outcome->reason = STEER_REASON_OWN_TRAFFIC;
                         continue;
                 }

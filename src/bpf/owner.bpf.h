@@ -137,35 +137,6 @@ static __always_inline void read_cmdline(struct steer_process *process, struct m
                 process->cmdline_size = size;
 }
 
-/*
- * Finds or makes the record of the calling process. It is filled in place (a scratch
- * buffer per CPU could be overwritten by a task that preempts this one); two threads that
- * do so at once write the same bytes.
- */
-static __noinline struct steer_process *record_process(const struct steer_process_key *key)
-{
-        struct task_struct *task = (void *)bpf_get_current_task();
-        struct steer_process *process;
-        struct mm_struct *mm;
-
-        if (!key)
-                return NULL;
-        process = bpf_map_lookup_elem(&processes, key);
-        if (process && process->flags & STEER_PROCESS_READY)
-                return process;
-        bpf_map_update_elem(&processes, key, &no_process, BPF_NOEXIST);
-        process = bpf_map_lookup_elem(&processes, key);
-        if (!process)
-                return NULL;
-        process->flags = 0;
-        mm = BPF_CORE_READ(task, mm);
-        read_executable(process, mm);
-        read_cmdline(process, mm);
-        bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
-        process->flags |= STEER_PROCESS_READY;
-        return process;
-}
-
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
         struct kernfs_node___rcu *since_6_15 = (void *)node;
@@ -175,7 +146,7 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
         return BPF_CORE_READ(node, parent);
 }
 
-static __always_inline void record_cgroup(__u64 id)
+static __noinline void record_cgroup(__u64 id)
 {
         struct task_struct *task = (void *)bpf_get_current_task();
         struct steer_cgroup *cgroup;
@@ -208,28 +179,68 @@ static __always_inline void record_cgroup(__u64 id)
 }
 
 /*
+ * Makes the record of the calling process. It is filled in place (a scratch
+ * buffer per CPU could be overwritten by a task that preempts this one); two threads that
+ * do so at once write the same bytes.
+ */
+static __noinline struct steer_process *new_process(const struct steer_process_key *key)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_process *process;
+        struct mm_struct *mm;
+
+        if (!key)
+                return NULL;
+        bpf_map_update_elem(&processes, key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&processes, key);
+        if (!process)
+                return NULL;
+        process->flags = 0;
+        mm = BPF_CORE_READ(task, mm);
+        read_executable(process, mm);
+        read_cmdline(process, mm);
+        bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
+        process->flags |= STEER_PROCESS_READY;
+        return process;
+}
+
+/* The record of the calling process; it knows its cgroup's path as well. */
+static __always_inline struct steer_process *record_process(const struct steer_process_key *key,
+                                                            __u64 cgroup_id)
+{
+        struct steer_process *process = bpf_map_lookup_elem(&processes, key);
+
+        if (!process || !(process->flags & STEER_PROCESS_READY))
+                process = new_process(key);
+        if (process && process->cgroup_id != cgroup_id) {
+                record_cgroup(cgroup_id);
+                process->cgroup_id = cgroup_id;
+        }
+        return process;
+}
+
+/*
  * Fills who and when. Returns the executable's hash for the rules, 0 where there is none.
  * A kernel thread is "kernel": what it runs for is not its executable.
  */
 static __always_inline __u64 owner_of_current(struct steer_owner *owner)
 {
-        struct task_struct *task = (void *)bpf_get_current_task();
+        struct task_struct *task = bpf_get_current_task_btf();
         struct steer_process_key key = {};
         struct steer_process *process;
 
         owner->time_ns = bpf_ktime_get_boot_ns();
         owner->uid = (__u32)bpf_get_current_uid_gid();
         owner->cgroup_id = bpf_get_current_cgroup_id();
-        if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+        if (task->flags & PF_KTHREAD) {
                 owner->kind = STEER_OWNER_KERNEL;
                 return 0;
         }
         owner->kind = STEER_OWNER_PROGRAM;
-        key.tgid = bpf_get_current_pid_tgid() >> 32;
-        key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-        key.exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+        key.tgid = task->tgid;
+        key.start_ns = task->group_leader->start_boottime;
+        key.exec_id = (__u32)task->self_exec_id;
         owner->process = key;
-        record_cgroup(owner->cgroup_id);
-        process = record_process(&key);
+        process = record_process(&key, owner->cgroup_id);
         return process ? process->path_hash : 0;
 }

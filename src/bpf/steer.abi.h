@@ -59,6 +59,7 @@ struct steer_process_key {
 /* exe: components from the leaf up, each with its NUL: "curl\0bin\0usr\0". */
 struct steer_process {
         __u64 inode;
+        __u64 cgroup_id; /* of its last connect() or sendto() */
         __u64 path_hash; /* siphash of exe; 0 unless trusted and whole */
         __u32 device;    /* the kernel's dev_t: major << 20 | minor */
         __u32 flags;
@@ -110,14 +111,27 @@ struct steer_tuple {
 enum steer_event_type {
         STEER_EVENT_ALLOWED = 1, /* by rules alone; the packets never come to user space */
         STEER_EVENT_DENIED,      /* the program got EPERM */
-        STEER_EVENT_CLOSED,      /* the program closed the socket: owner.cookie */
+        STEER_EVENT_LOCAL,       /* the local end of an allowed flow, known a moment later */
+        STEER_EVENT_CLOSED,      /* the program closed the socket */
 };
 
+/* STEER_EVENT_CLOSED is this alone. */
 struct steer_event {
         __u32 type;
-        __u16 local_port;
+        __u16 local_port; /* of LOCAL, and of DENIED where it is known */
         __u16 pad;
+        __u64 cookie;
+};
+
+/* STEER_EVENT_LOCAL */
+struct steer_event_local {
+        struct steer_event event;
         struct steer_address local;
+};
+
+/* STEER_EVENT_ALLOWED, STEER_EVENT_DENIED */
+struct steer_event_decided {
+        struct steer_event event;
         struct steer_owner owner;
 };
 
@@ -125,8 +139,9 @@ struct steer_event {
 struct steer_question {
         struct steer_address remote;
         __u64 path_hash; /* 0: no program is known */
+        __u64 cgroup_id; /* of the program; 0: unknown */
         __u32 uid;       /* ~0: unknown */
-        __u32 exempt_slots;
+        __u32 pad;
         __u16 remote_port;
         __u8 protocol;
         __u8 direction;
@@ -202,12 +217,15 @@ struct steer_state {
         __u32 queue;
         __u32 last_packet;
         __u32 pad;
+        /* Written by flowd, by slot: the cgroup of the extension, whose own traffic skips it. */
+        __u64 extension_cgroups[STEER_SESSIONS_MAX];
         struct steer_counters counters; /* written by the hooks */
 };
 
 _Static_assert(sizeof(struct steer_outcome) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 80, "shared layout");
-_Static_assert(sizeof(struct steer_event) == 104, "shared layout");
+_Static_assert(sizeof(struct steer_event_local) == 32, "shared layout");
+_Static_assert(sizeof(struct steer_event_decided) == 96, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 144, "shared layout");

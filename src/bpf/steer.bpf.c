@@ -47,35 +47,43 @@ struct {
         __type(value, struct steer_owner);
 } asked SEC(".maps");
 
-/* Written by flowd: extensions' cgroups, and the sessions that their traffic skips. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 64);
-        __type(key, __u64);
-        __type(value, __u32);
-} exempt SEC(".maps");
-
 /* struct steer_event; read by flowd. */
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);
         __uint(max_entries, 1024 * 1024);
 } events SEC(".maps");
 
-static __always_inline void emit(__u32 type, const struct steer_owner *owner,
-                                 const struct steer_address *local, __u16 local_port)
-{
-        struct steer_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+/* Room for an event of the type's size, with its head filled; NULL and counted if there is none. */
+#define new_event(type_, size, cookie_)                                                            \
+        ({                                                                                         \
+                struct steer_event *_event = bpf_ringbuf_reserve(&events, size, 0);                \
+                                                                                                   \
+                if (_event)                                                                        \
+                        *_event = (struct steer_event){ .type = type_, .cookie = cookie_ };        \
+                else                                                                               \
+                        __sync_fetch_and_add(&state.counters.events_lost, 1);                      \
+                (void *)_event;                                                                    \
+        })
 
-        if (!event) {
-                __sync_fetch_and_add(&state.counters.events_lost, 1);
+static __always_inline void tell_decided(__u32 type, const struct steer_owner *owner,
+                                         __u16 local_port)
+{
+        struct steer_event_decided *decided;
+
+        decided = new_event(type, sizeof(*decided), owner->cookie);
+        if (!decided)
                 return;
-        }
-        event->type = type;
-        event->local_port = local_port;
-        event->pad = 0;
-        event->local = *local;
-        event->owner = *owner;
-        bpf_ringbuf_submit(event, 0);
+        decided->event.local_port = local_port;
+        decided->owner = *owner;
+        bpf_ringbuf_submit(decided, 0);
+}
+
+static __always_inline void tell_closed(__u64 cookie)
+{
+        struct steer_event *event = new_event(STEER_EVENT_CLOSED, sizeof(*event), cookie);
+
+        if (event)
+                bpf_ringbuf_submit(event, 0);
 }
 
 static __always_inline struct steer_address mapped(__u32 ipv4)
@@ -108,17 +116,10 @@ static __always_inline void mark_socket(struct bpf_sock_addr *ctx, __u32 bits)
         bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 }
 
-static __always_inline __u32 exempt_slots_of_current(void)
-{
-        __u64 cgroup_id = bpf_get_current_cgroup_id();
-        __u32 *slots = bpf_map_lookup_elem(&exempt, &cgroup_id);
-
-        return slots ? *slots : 0;
-}
-
-/* Notes the owner of ctx's socket and what the rules say about its flow to remote. */
-static __always_inline struct steer_owner *note_owner(struct bpf_sock_addr *ctx,
-                                                      const struct steer_address *remote)
+/* Who calls, and what the rules say about a flow to remote. */
+static __always_inline void judge_current(struct bpf_sock_addr *ctx,
+                                          const struct steer_address *remote,
+                                          struct steer_owner *owner)
 {
         struct steer_question question = {
                 .remote = *remote,
@@ -126,23 +127,28 @@ static __always_inline struct steer_owner *note_owner(struct bpf_sock_addr *ctx,
                 .protocol = ctx->protocol,
                 .direction = DIRECTION_OUTBOUND,
         };
-        struct steer_owner *owner;
 
-        owner = bpf_sk_storage_get(&owners, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (!owner) {
-                __sync_fetch_and_add(&state.counters.owners_lost, 1);
-                return NULL;
-        }
         owner->cookie = bpf_get_socket_cookie(ctx);
         owner->remote = *remote;
         owner->remote_port = question.remote_port;
         owner->protocol = question.protocol;
         question.path_hash = owner_of_current(owner);
+        question.cgroup_id = owner->cgroup_id;
         question.uid = owner->uid;
         question.kind = owner->kind;
-        question.exempt_slots = exempt_slots_of_current();
         judge(&question, &owner->outcome);
-        return owner;
+}
+
+/* Keeps the owner on the socket, for when its packets come to flowd. */
+static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct steer_owner *owner)
+{
+        struct steer_owner *kept;
+
+        kept = bpf_sk_storage_get(&owners, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (kept)
+                *kept = *owner;
+        else
+                __sync_fetch_and_add(&state.counters.owners_lost, 1);
 }
 
 static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
@@ -152,28 +158,35 @@ static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
         return bpf_get_netns_cookie(ctx) == netns_cookie;
 }
 
-/* 1 lets connect() go on, 0 is EPERM. */
+static __always_inline int deny(const struct steer_owner *owner, __u16 local_port)
+{
+        __sync_fetch_and_add(&state.counters.denied, 1);
+        tell_decided(STEER_EVENT_DENIED, owner, local_port);
+        return 0;
+}
+
+/*
+ * 1 lets connect() go on, 0 is EPERM. A socket with somebody else's mark is decided by
+ * packet instead of by mark: rules that compare the whole mark must find what they look for.
+ */
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_address remote)
 {
-        struct steer_address unbound = {};
-        struct steer_owner *owner;
+        bool is_tcp = ctx->protocol == IPPROTO_TCP;
+        struct steer_owner owner = {};
 
         if (!in_scope(ctx))
                 return 1;
-        owner = note_owner(ctx, &remote);
-        if (!owner || ctx->protocol != IPPROTO_TCP)
-                return 1;
-        if (owner->outcome.verdict == STEER_DENY) {
-                __sync_fetch_and_add(&state.counters.denied, 1);
-                emit(STEER_EVENT_DENIED, owner, &unbound, 0);
-                return 0;
-        }
-        /* A socket with somebody else's mark is decided by packet instead: rules that
-         * compare the whole mark must go on to find what they look for. */
-        if (owner->outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask))
+        judge_current(ctx, &remote, &owner);
+        if (is_tcp && owner.outcome.verdict == STEER_DENY)
+                return deny(&owner, 0);
+        if (is_tcp && owner.outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask)) {
                 mark_socket(ctx, mark_pass);
-        else
-                mark_socket(ctx, 0);
+                __sync_fetch_and_add(&state.counters.allowed, 1);
+                tell_decided(STEER_EVENT_ALLOWED, &owner, 0);
+                return 1;
+        }
+        mark_socket(ctx, 0);
+        keep_owner(ctx, &owner);
         return 1;
 }
 
@@ -200,20 +213,15 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_ad
                 .local_port = ctx->sk->src_port,
                 .protocol = IPPROTO_UDP,
         };
-        struct steer_address unbound = {};
-        struct steer_owner *owner;
+        struct steer_owner owner = {};
 
         if (!in_scope(ctx))
                 return 1;
-        owner = note_owner(ctx, &remote);
-        if (!owner)
-                return 1;
-        if (owner->outcome.verdict == STEER_DENY) {
-                __sync_fetch_and_add(&state.counters.denied, 1);
-                emit(STEER_EVENT_DENIED, owner, &unbound, tuple.local_port);
-                return 0;
-        }
-        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        judge_current(ctx, &remote, &owner);
+        if (owner.outcome.verdict == STEER_DENY)
+                return deny(&owner, tuple.local_port);
+        keep_owner(ctx, &owner);
+        bpf_map_update_elem(&asked, &tuple, &owner, BPF_ANY);
         return 1;
 }
 
@@ -231,53 +239,72 @@ int sendmsg6(struct bpf_sock_addr *ctx)
         return on_sendmsg(ctx, address6(words));
 }
 
-static __always_inline struct steer_address local_address(struct bpf_sock_ops *ctx,
-                                                          const struct steer_owner *owner)
+static __always_inline bool is_ipv4(const struct steer_address *address)
+{
+        return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
+}
+
+static __always_inline bool sends_ipv4(struct bpf_sock_ops *ctx)
+{
+        return ctx->family == AF_INET || (!ctx->remote_ip6[0] && !ctx->remote_ip6[1] &&
+                                          ctx->remote_ip6[2] == bpf_htonl(0x0000ffff));
+}
+
+static __always_inline void tell_local(struct bpf_sock_ops *ctx)
 {
         __u32 words[4] = { ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
                            ctx->local_ip6[3] };
-        bool is_ipv4 = !owner->remote.high && (__u32)owner->remote.low == bpf_htonl(0x0000ffff);
+        struct steer_event_local *local;
 
-        return is_ipv4 ? mapped(ctx->local_ip4) : address6(words);
+        local = new_event(STEER_EVENT_LOCAL, sizeof(*local), bpf_get_socket_cookie(ctx));
+        if (!local)
+                return;
+        local->event.local_port = ctx->local_port;
+        local->local = sends_ipv4(ctx) ? mapped(ctx->local_ip4) : address6(words);
+        bpf_ringbuf_submit(local, 0);
 }
 
-/* The SYN is about to leave: now the local endpoint is known. */
+static __always_inline void tell_flowd_to_ask(struct bpf_sock_ops *ctx,
+                                              const struct steer_owner *owner)
+{
+        struct steer_tuple tuple = {
+                .remote = owner->remote,
+                .remote_port = owner->remote_port,
+                .local_port = ctx->local_port,
+                .protocol = IPPROTO_TCP,
+        };
+
+        __sync_fetch_and_add(&state.counters.asked, 1);
+        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+}
+
+/* The SYN is about to leave: now the local end is known. */
 SEC("sockops")
 int tcp_connect(struct bpf_sock_ops *ctx)
 {
-        struct bpf_sock *socket = ctx->sk;
-        struct steer_tuple tuple = {};
-        struct steer_address local;
+        struct bpf_sock *socket;
         struct steer_owner *owner;
 
-        if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !socket)
+        if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
                 return 1;
-        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
-        if (!owner)
+        socket = ctx->sk;
+        if (!socket)
                 return 1;
-        if (owner->outcome.verdict == STEER_ALLOW && (socket->mark & mark_mask) == mark_pass) {
-                local = local_address(ctx, owner);
-                __sync_fetch_and_add(&state.counters.allowed, 1);
-                emit(STEER_EVENT_ALLOWED, owner, &local, ctx->local_port);
+        if ((socket->mark & mark_mask) == mark_pass) {
+                tell_local(ctx);
                 return 1;
         }
-        tuple.remote = owner->remote;
-        tuple.remote_port = owner->remote_port;
-        tuple.local_port = ctx->local_port;
-        tuple.protocol = IPPROTO_TCP;
-        __sync_fetch_and_add(&state.counters.asked, 1);
-        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+        if (owner)
+                tell_flowd_to_ask(ctx, owner);
         return 1;
 }
 
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
-        struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
-        struct steer_address unbound = {};
-
-        if (owner)
-                emit(STEER_EVENT_CLOSED, owner, &unbound, 0);
+        if ((ctx->mark & mark_mask) == mark_pass || bpf_sk_storage_get(&owners, ctx, 0, 0))
+                tell_closed(bpf_get_socket_cookie(ctx));
         return 1;
 }
 
@@ -300,7 +327,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
         __u32 size;
 
         /* The tables are asked as for an answer: its source is the flow's remote end. */
-        if (!lookup->remote.high && (__u32)lookup->remote.low == bpf_htonl(0x0000ffff)) {
+        if (is_ipv4(&lookup->remote)) {
                 tuple.ipv4.saddr = lookup->remote.low >> 32;
                 tuple.ipv4.daddr = lookup->local.low >> 32;
                 tuple.ipv4.sport = bpf_htons(lookup->remote_port);

@@ -265,12 +265,17 @@ static void an_extension_s_own_traffic_skips_its_session_only(void **state)
         put_rules(0, STEER_ALLOW, true, &deny, 1);
         put_rules(1, STEER_ASK, true, NULL, 0);
         put_chain("01");
-        q.exempt_slots = 1 << 0;
+        hooks_set_extension(hooks, 0, 4711);
+        q.cgroup_id = 4711;
         assert_int_equal(judge(q).verdict, STEER_ASK);
         assert_int_equal(judge(q).ask_slots, 1 << 1);
-        q.exempt_slots = 3;
+        hooks_set_extension(hooks, 1, 4711);
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
         assert_int_equal(judge(q).reason, STEER_REASON_OWN_TRAFFIC);
+        q.cgroup_id = 4712;
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        hooks_set_extension(hooks, 0, 0);
+        hooks_set_extension(hooks, 1, 0);
 }
 
 static void the_kernel_s_own_sockets_pass(void **state)

@@ -74,17 +74,6 @@ static void write_order(struct chain *chain)
         chain->listener.policy_changed(chain->listener.userdata);
 }
 
-/* An extension's own traffic skips all sessions that it serves. */
-static void write_exemption(struct chain *chain, uint64_t cgroup_id)
-{
-        uint32_t slots = 0;
-
-        for (size_t i = 0; i < chain->n_sessions; i++)
-                if (chain->order[i]->cgroup_id == cgroup_id)
-                        slots |= 1U << chain->order[i]->slot;
-        (void)hooks_set_exempt(chain->hooks, cgroup_id, slots);
-}
-
 void chain_put_in_force(struct chain *chain)
 {
         chain->in_force = true;
@@ -129,8 +118,8 @@ int chain_add(struct chain *chain, const struct wire_message *message)
         snprintf(session->name, sizeof(session->name), "%s",
                  wire_get_string(message, WIRE_ATTR_NAME));
         session_init(session);
+        hooks_set_extension(chain->hooks, session->slot, session->cgroup_id);
         sort_sessions(chain);
-        write_exemption(chain, session->cgroup_id);
         write_order(chain);
         return 0;
 }
@@ -155,10 +144,10 @@ void chain_remove(struct chain *chain, unsigned int slot)
         session->in_use = false;
         sort_sessions(chain);
         write_order(chain);
-        write_exemption(chain, session->cgroup_id);
         let_go(chain, session, &session->starting);
         let_go(chain, session, &session->asked);
         let_go(chain, session, &session->paused);
         session_stop(session);
+        hooks_set_extension(chain->hooks, slot, 0);
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
 }

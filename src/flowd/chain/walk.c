@@ -41,6 +41,10 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         for (unsigned int i = 0; i < flow->n_held; i++)
                 chain_release(chain, flow, flow->held[i]);
         flow->n_held = 0;
+        if (verdict != NX_VERDICT_ALLOW)
+                flow_table_close(chain->flows, flow, flow->decided_ns);
+        else if (flow->closed_ns) /* the program did not wait for it */
+                flow_table_close(chain->flows, flow, flow->closed_ns);
         chain->listener.flow_decided(flow, chain->listener.userdata);
 }
 

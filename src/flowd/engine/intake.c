@@ -51,16 +51,6 @@ static void set_owner(struct intake *intake, struct flow *flow, const struct ste
                 flow->process = owners_get_process(intake->owners, &owner->process);
 }
 
-static uint32_t exempt_slots(struct intake *intake, uint64_t cgroup_id)
-{
-        uint32_t slots = 0;
-
-        for (size_t i = 0; i < intake->chain->n_sessions; i++)
-                if (intake->chain->order[i]->cgroup_id == cgroup_id)
-                        slots |= 1U << intake->chain->order[i]->slot;
-        return slots;
-}
-
 /* For flows that no hook saw, and for answers that newer rules have overtaken. */
 static void judge_now(struct intake *intake, const struct flow *flow,
                       struct steer_outcome *ret_outcome)
@@ -73,10 +63,9 @@ static void judge_now(struct intake *intake, const struct flow *flow,
                 .kind = (uint32_t)flow->owner,
                 .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
                 .path_hash = flow->process ? flow->process->path_hash : 0,
+                .cgroup_id = flow->cgroup_id,
         };
 
-        if (flow->cgroup_id)
-                question.exempt_slots = exempt_slots(intake, flow->cgroup_id);
         if (hooks_judge(intake->hooks, &question) < 0)
                 question.outcome =
                         (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
@@ -210,13 +199,13 @@ static int on_queue(uint32_t events, void *userdata)
         return queue_receive(intake->queue, on_packet, intake);
 }
 
-static void on_decided_by_rules(struct intake *intake, const struct steer_event *event)
+static void on_decided_by_rules(struct intake *intake, const struct steer_event_decided *event)
 {
-        bool is_allowed = event->type == STEER_EVENT_ALLOWED;
+        bool is_allowed = event->event.type == STEER_EVENT_ALLOWED;
         struct flow model = {
                 .protocol = event->owner.protocol,
                 .direction = NX_DIRECTION_OUTBOUND,
-                .local = { from_steer(&event->local), event->local_port },
+                .local = { .port = event->event.local_port },
                 .remote = { from_steer(&event->owner.remote), event->owner.remote_port },
                 .verdict = is_allowed ? NX_VERDICT_ALLOW : NX_VERDICT_REFUSE,
                 .decided_ns = event->owner.time_ns,
@@ -227,8 +216,20 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event 
         set_owner(intake, &model, &event->owner);
         chain_note_outcome(intake->chain, &model, &event->owner.outcome);
         flow = flow_table_add(intake->flows, &model);
-        if (flow)
+        if (flow && !is_allowed)
                 intake->chain->listener.flow_decided(flow, intake->chain->listener.userdata);
+}
+
+/* The second half of an allowed flow; now it can be shown. */
+static void on_local_end(struct intake *intake, const struct steer_event_local *event)
+{
+        struct flow *flow = flow_table_find_socket(intake->flows, event->event.cookie);
+
+        if (!flow || flow->local.port)
+                return;
+        flow->local.address = from_steer(&event->local);
+        flow->local.port = event->event.local_port;
+        intake->chain->listener.flow_decided(flow, intake->chain->listener.userdata);
 }
 
 static void on_socket_closed(struct flow *flow, void *userdata)
@@ -237,7 +238,11 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 
         if (flow->closed_ns)
                 return;
-        flow->closed_ns = now_ns();
+        if (flow->verdict == NX_VERDICT_NONE) {
+                flow->closed_ns = now_ns(); /* still held: the verdict closes it */
+                return;
+        }
+        flow_table_close(intake->flows, flow, now_ns());
         if (flow->protocol == IPPROTO_UDP)
                 passed_forget(intake->passed_fd, intake->table, &flow->local, &flow->remote);
         intake->flow_closed(flow, intake->userdata);
@@ -247,10 +252,18 @@ static void on_event(const struct steer_event *event, void *userdata)
 {
         struct intake *intake = userdata;
 
-        if (event->type == STEER_EVENT_CLOSED)
-                flow_table_for_socket(intake->flows, event->owner.cookie, on_socket_closed, intake);
-        else
-                on_decided_by_rules(intake, event);
+        switch (event->type) {
+        case STEER_EVENT_ALLOWED:
+        case STEER_EVENT_DENIED:
+                on_decided_by_rules(intake, (const struct steer_event_decided *)event);
+                break;
+        case STEER_EVENT_LOCAL:
+                on_local_end(intake, (const struct steer_event_local *)event);
+                break;
+        case STEER_EVENT_CLOSED:
+                flow_table_for_socket(intake->flows, event->cookie, on_socket_closed, intake);
+                break;
+        }
 }
 
 static int watch_ring(struct intake *intake);

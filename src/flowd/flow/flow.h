@@ -25,7 +25,8 @@ struct flow {
         struct htable_link by_id;
         struct htable_link by_tuple;
         struct htable_link by_socket;
-        struct list age; /* flow_table.ages */
+        struct list age;    /* flow_table.ages */
+        struct list closed; /* flow_table.closed, once it is */
 
         uint8_t protocol;
         enum nx_direction direction;

@@ -18,6 +18,7 @@ int flow_table_init(struct flow_table *table, struct owners *owners)
 
         *table = (struct flow_table){ .owners = owners };
         list_init(&table->ages);
+        list_init(&table->closed);
         r = htable_init(&table->by_id, 1024);
         if (r >= 0)
                 r = htable_init(&table->by_tuple, 1024);
@@ -33,6 +34,10 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         htable_remove(&table->by_socket, &flow->by_socket);
         list_remove(&flow->age);
         list_remove(&flow->waiting);
+        if (!list_is_empty(&flow->closed)) {
+                list_remove(&flow->closed);
+                table->n_closed--;
+        }
         owners_put_process(table->owners, flow->process);
         table->n_flows--;
         free(flow);
@@ -99,6 +104,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         *flow = *model;
         flow->id = ++table->last_id;
         list_init(&flow->waiting);
+        list_init(&flow->closed);
         list_append(&table->ages, &flow->age);
         htable_add(&table->by_id, &flow->by_id, htable_hash(&flow->id, sizeof(flow->id)));
         htable_add(&table->by_tuple, &flow->by_tuple,
@@ -106,6 +112,8 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         htable_add(&table->by_socket, &flow->by_socket,
                    htable_hash(&flow->socket_cookie, sizeof(flow->socket_cookie)));
         table->n_flows++;
+        if (flow->closed_ns)
+                flow_table_close(table, flow, flow->closed_ns);
         return flow;
 }
 
@@ -129,6 +137,24 @@ struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
                                             endpoint_equal(&flow->local, local) &&
                                             endpoint_equal(&flow->remote, remote)) return flow;
         return NULL;
+}
+
+struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie)
+{
+        uint64_t hash = htable_hash(&cookie, sizeof(cookie));
+        struct flow *flow;
+
+        htable_for_each_match(flow, &table->by_socket, hash,
+                              by_socket) if (flow->socket_cookie == cookie) return flow;
+        return NULL;
+}
+
+void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns)
+{
+        flow->closed_ns = at_ns;
+        list_append(&table->closed, &flow->closed);
+        if (++table->n_closed > FLOW_CLOSED_MAX)
+                flow_free(table, list_first(&table->closed, struct flow, closed));
 }
 
 void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata)

@@ -3,15 +3,16 @@
 
 /*
  * All flows that flowd knows: those that are being decided, those that are open, and the
- * last ones that ended. Bounded: when it is full the oldest decided flow is forgotten,
- * which changes nothing for its packets.
+ * last FLOW_CLOSED_MAX that ended. Bounded: when it is full the oldest decided flow is
+ * forgotten, which changes nothing for its packets.
  */
 
 #include "base/htable.h"
 #include "base/list.h"
 #include "flow/flow.h"
 
-#define FLOW_TABLE_MAX 65536
+#define FLOW_TABLE_MAX  65536
+#define FLOW_CLOSED_MAX 4096
 
 struct owners;
 
@@ -20,8 +21,10 @@ struct flow_table {
         struct htable by_id;
         struct htable by_tuple;
         struct htable by_socket;
-        struct list ages; /* flow.age, the oldest first */
+        struct list ages;   /* flow.age, the oldest first */
+        struct list closed; /* flow.closed, the first to end first */
         size_t n_flows;
+        size_t n_closed;
         uint64_t last_id;
 };
 
@@ -39,6 +42,12 @@ struct flow *flow_table_find(struct flow_table *table, uint64_t id);
 struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
                                    const struct endpoint *local, const struct endpoint *remote);
 
-/* Calls fn for each flow of the socket; fn may not remove flows. */
+/* The newest flow of the socket, or NULL. */
+struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie);
+/* Notes the end of a decided flow; the flow that ended longest ago may go for it, never this one.
+ */
+void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns);
+
+/* Calls fn for each flow of the socket. */
 typedef void flow_fn(struct flow *flow, void *userdata);
 void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata);

@@ -154,8 +154,7 @@ static int on_ring_event(void *userdata, void *data, size_t size)
 {
         struct hooks *hooks = userdata;
 
-        if (size >= sizeof(struct steer_event))
-                hooks->event_fn(data, hooks->event_userdata);
+        hooks->event_fn(data, hooks->event_userdata);
         return 0;
 }
 
@@ -397,15 +396,10 @@ void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)
         hooks_state(hooks)->generation++;
 }
 
-int hooks_set_exempt(struct hooks *hooks, uint64_t cgroup_id, uint32_t slots)
+void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id)
 {
-        int fd = bpf_map__fd(hooks->skeleton->maps.exempt), r;
-
-        if (slots)
-                r = bpf_map_update_elem(fd, &cgroup_id, &slots, BPF_ANY);
-        else
-                r = bpf_map_delete_elem(fd, &cgroup_id);
-        return r < 0 && errno != ENOENT ? -errno : 0;
+        hooks_state(hooks)->extension_cgroups[slot] = cgroup_id;
+        hooks_state(hooks)->generation++;
 }
 
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,

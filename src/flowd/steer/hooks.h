@@ -21,6 +21,7 @@ struct hooks_config {
         uint32_t mark_mask;
 };
 
+/* event: whole, by its type a steer_event_decided, steer_event_local or itself. */
 typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
 
 /*
@@ -55,8 +56,8 @@ int hooks_judge(struct hooks *hooks, struct steer_question *question);
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries);
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
-/* Traffic from cgroup_id skips the sessions of slots; 0 ends that. */
-int hooks_set_exempt(struct hooks *hooks, uint64_t cgroup_id, uint32_t slots);
+/* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
+void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
 /* Addresses of names below a rule's domain. */
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns);
