@@ -127,15 +127,16 @@ static __always_inline __u32 ask_session(__u32 slot, const struct steer_question
  * Walks the chain. The first session that denies ends it; else the flow is allowed unless
  * some sessions want to be asked. The reason kept is that of the last session that had one.
  */
-static __always_inline void judge(const struct steer_question *question,
-                                  struct steer_outcome *outcome)
+__noinline int judge(const struct steer_question *question, struct steer_outcome *outcome)
 {
         __u64 order = state.chain;
 
+        if (!question || !outcome)
+                return 0;
         *outcome = (struct steer_outcome){ .verdict = STEER_ALLOW, .generation = state.generation };
         if (question->kind == STEER_OWNER_KERNEL) {
                 outcome->reason = STEER_REASON_KERNEL;
-                return;
+                return 0;
         }
         for (int i = 0; i < STEER_SESSIONS_MAX; i++) {
                 __u32 slot = order >> (8 * i) & 0xff;
@@ -150,11 +151,12 @@ static __always_inline void judge(const struct steer_question *question,
                 action = ask_session(slot, question, outcome);
                 if (action == STEER_DENY) {
                         outcome->verdict = STEER_DENY;
-                        return;
+                        return 0;
                 }
                 if (action == STEER_ASK) {
                         outcome->verdict = STEER_ASK;
                         outcome->ask_slots |= 1u << slot;
                 }
         }
+        return 0;
 }

@@ -146,7 +146,7 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
         return BPF_CORE_READ(node, parent);
 }
 
-static __noinline void record_cgroup(__u64 id)
+__noinline int record_cgroup(__u64 id)
 {
         struct task_struct *task = (void *)bpf_get_current_task();
         struct steer_cgroup *cgroup;
@@ -154,11 +154,11 @@ static __noinline void record_cgroup(__u64 id)
 
         cgroup = bpf_map_lookup_elem(&cgroups, &id);
         if (cgroup && cgroup->flags & STEER_PROCESS_READY)
-                return;
+                return 0;
         bpf_map_update_elem(&cgroups, &id, &no_cgroup, BPF_NOEXIST);
         cgroup = bpf_map_lookup_elem(&cgroups, &id);
         if (!cgroup)
-                return;
+                return 0;
         cgroup->flags = 0;
         cgroup->size = 0;
         node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
@@ -176,32 +176,34 @@ static __noinline void record_cgroup(__u64 id)
                 node = parent;
         }
         cgroup->flags |= STEER_PROCESS_READY;
+        return 0;
 }
 
 /*
- * Makes the record of the calling process. It is filled in place (a scratch
- * buffer per CPU could be overwritten by a task that preempts this one); two threads that
- * do so at once write the same bytes.
+ * Makes the record of the calling process. It is filled in place (a scratch buffer per CPU
+ * could be overwritten by a task that preempts this one); two threads that do so at once
+ * write the same bytes. Global functions like this one are verified once, by themselves:
+ * inlined into each hook, their loops would be walked in every state of their callers.
  */
-static __noinline struct steer_process *new_process(const struct steer_process_key *key)
+__noinline int new_process(const struct steer_process_key *key)
 {
         struct task_struct *task = (void *)bpf_get_current_task();
         struct steer_process *process;
         struct mm_struct *mm;
 
         if (!key)
-                return NULL;
+                return -1;
         bpf_map_update_elem(&processes, key, &no_process, BPF_NOEXIST);
         process = bpf_map_lookup_elem(&processes, key);
         if (!process)
-                return NULL;
+                return -1;
         process->flags = 0;
         mm = BPF_CORE_READ(task, mm);
         read_executable(process, mm);
         read_cmdline(process, mm);
         bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
         process->flags |= STEER_PROCESS_READY;
-        return process;
+        return 0;
 }
 
 /* The record of the calling process; it knows its cgroup's path as well. */
@@ -210,8 +212,11 @@ static __always_inline struct steer_process *record_process(const struct steer_p
 {
         struct steer_process *process = bpf_map_lookup_elem(&processes, key);
 
-        if (!process || !(process->flags & STEER_PROCESS_READY))
-                process = new_process(key);
+        if (!process || !(process->flags & STEER_PROCESS_READY)) {
+                if (new_process(key) < 0)
+                        return NULL;
+                process = bpf_map_lookup_elem(&processes, key);
+        }
         if (process && process->cgroup_id != cgroup_id) {
                 record_cgroup(cgroup_id);
                 process->cgroup_id = cgroup_id;
