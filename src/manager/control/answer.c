@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * An answer is a reply under construction: flowd's messages are appended as they come
+ * and it is sent at the end, or replaced by an error. What a client can have under
+ * construction or unread is bounded, so a list of flows cannot be asked for faster than
+ * it is read.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/control/answer.h"
+#include "manager/control/record.h"
+#include "manager/engine/request.h"
+#include "manager/loop/text.h"
+
+#define ANSWERS_MAX 4 /* of a client: under construction, and as many that it did not read yet */
+
+struct answer {
+        struct list link;      /* client.answers */
+        struct client *client; /* NULL: it left */
+        struct control *control;
+        sd_bus_message *call;
+        sd_bus_message *reply;
+        bool is_list;
+        size_t n_items;
+        int error;
+};
+
+static struct answer *answer_free(struct answer *answer)
+{
+        if (!answer)
+                return NULL;
+        list_remove(&answer->link);
+        if (answer->client)
+                answer->client->n_answers--;
+        sd_bus_message_unref(answer->reply);
+        sd_bus_message_unref(answer->call);
+        free(answer);
+        return NULL;
+}
+DEFINE_CLEANUP(struct answer *, answer, answer_free)
+
+void answers_orphan(struct client *client)
+{
+        struct answer *answer, *following;
+
+        list_for_each_safe (answer, following, &client->answers, link) {
+                list_remove(&answer->link);
+                answer->client = NULL;
+        }
+}
+
+static int answer_new(struct client *client, sd_bus_message *call, struct answer **ret)
+{
+        _cleanup_(cleanup_answer) struct answer *answer = NULL;
+        int r;
+
+        if (client->n_answers >= ANSWERS_MAX || client_get_queued(client) >= ANSWERS_MAX)
+                return -EBUSY;
+        answer = calloc(1, sizeof(*answer));
+        if (!answer)
+                return -ENOMEM;
+        answer->client = client;
+        answer->control = client->control;
+        answer->call = sd_bus_message_ref(call);
+        list_append(&client->answers, &answer->link);
+        client->n_answers++;
+        r = sd_bus_message_new_method_return(call, &answer->reply);
+        if (r < 0)
+                return r;
+        *ret = take_ptr(answer);
+        return 0;
+}
+
+static int refuse_answer(sd_bus_message *call, int error)
+{
+        switch (error) {
+        case -EBUSY:
+                return control_refuse(call, error, "too many answers wait; read those first");
+        case -ENOTCONN:
+        case -ECONNRESET:
+                return control_refuse(call, -EAGAIN, "netext-flowd is being restarted; ask again");
+        case -ETIMEDOUT:
+                return control_refuse(call, error, "netext-flowd does not answer");
+        case -ENOENT:
+                return control_refuse(call, error, "there is no such flow (any more)");
+        default:
+                return control_refuse(call, error, "cannot answer: %s", strerror(-error));
+        }
+}
+
+static void answer_send(struct answer *answer, int result)
+{
+        if (result >= 0)
+                result = answer->error;
+        if (result >= 0)
+                result = sd_bus_message_close_container(answer->reply);
+        if (result >= 0)
+                result = sd_bus_send(NULL, answer->reply, NULL);
+        if (result < 0)
+                (void)refuse_answer(answer->call, result);
+        answer_free(answer);
+}
+
+static int append_flow(struct answer *answer, const struct wire_message *flow)
+{
+        int r;
+
+        if (!answer->is_list)
+                return answer->n_items > 0 ? 0 : record_put_attributes(answer->reply, flow);
+        r = record_begin(answer->reply);
+        if (r >= 0)
+                r = record_put_attributes(answer->reply, flow);
+        return r < 0 ? r : record_end(answer->reply);
+}
+
+static void flow_item(const struct wire_message *message, void *userdata)
+{
+        struct answer *answer = userdata;
+
+        if (answer->error >= 0 && message->type == NX_MSG_MANAGER_FLOW)
+                answer->error = append_flow(answer, message);
+        answer->n_items++;
+}
+
+static void flows_done(int result, void *userdata)
+{
+        struct answer *answer = userdata;
+
+        if (result >= 0 && !answer->is_list && answer->n_items == 0)
+                result = -ENOENT;
+        answer_send(answer, result);
+}
+
+static int answer_flows(struct client *client, sd_bus_message *call, uint64_t flow, uint64_t count)
+{
+        const struct engine_question question = {
+                .type = NX_MSG_FLOWD_FLOW_LIST,
+                .flow = flow,
+                .count = count,
+                .waits = true,
+        };
+        _cleanup_(cleanup_answer) struct answer *answer = NULL;
+        int r;
+
+        r = answer_new(client, call, &answer);
+        if (r < 0)
+                return refuse_answer(call, r);
+        answer->is_list = flow == 0;
+        r = sd_bus_message_open_container(answer->reply, 'a', answer->is_list ? "a{sv}" : "{sv}");
+        if (r >= 0)
+                r = engine_ask(client->control->engine, &question, flow_item, flows_done, answer);
+        if (r < 0)
+                return refuse_answer(call, r);
+        take_ptr(answer);
+        return 1;
+}
+
+int answer_list_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        uint64_t limit;
+        int r;
+
+        r = sd_bus_message_read(message, "t", &limit);
+        return r < 0 ? r : answer_flows(userdata, message, 0, limit);
+}
+
+int answer_get_flow(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        uint64_t flow;
+        int r;
+
+        r = sd_bus_message_read(message, "t", &flow);
+        if (r < 0)
+                return r;
+        return flow ? answer_flows(userdata, message, flow, 0) : refuse_answer(message, -ENOENT);
+}
+
+static int append_own_status(sd_bus_message *reply, const struct control *control,
+                             const char *state)
+{
+        const struct engine *engine = control->engine;
+        char mark_mask[16];
+        int r;
+
+        snprintf(mark_mask, sizeof(mark_mask), "0x%08x", control->options->mark_mask);
+        r = record_put_string(reply, "version", NETEXT_VERSION);
+        if (r >= 0)
+                r = record_put_string(reply, "instance", control->options->instance);
+        if (r >= 0)
+                r = record_put_string(reply, "cgroup", control->paths->cgroup);
+        if (r >= 0)
+                r = record_put_string(reply, "mark_mask", mark_mask);
+        if (r >= 0)
+                r = record_put_uint64(reply, "netextd_pid", (uint64_t)getpid());
+        if (r >= 0 && process_is_alive(&engine->process))
+                r = record_put_uint64(reply, "flowd_pid", (uint64_t)engine->process.pid);
+        if (r >= 0)
+                r = record_put_uint64(reply, "flowd_restarts", engine->restarts.total);
+        return r < 0 ? r : record_put_string(reply, "state", state);
+}
+
+static void status_item(const struct wire_message *message, void *userdata)
+{
+        struct answer *answer = userdata;
+        _cleanup_free_ char *key = text_clean(wire_get_string(message, WIRE_ATTR_KEY));
+
+        if (answer->error < 0 || !key)
+                return;
+        if (wire_has(message, WIRE_ATTR_TEXT))
+                answer->error = record_put_string(answer->reply, key,
+                                                  wire_get_string(message, WIRE_ATTR_TEXT));
+        else
+                answer->error =
+                        record_put_uint64(answer->reply, key, wire_get(message, WIRE_ATTR_COUNT));
+}
+
+/* What netextd knows by itself, where flowd has no say. */
+static int reply_own_status(struct answer *answer, const char *state)
+{
+        int r;
+
+        answer->reply = sd_bus_message_unref(answer->reply);
+        r = sd_bus_message_new_method_return(answer->call, &answer->reply);
+        if (r >= 0)
+                r = record_begin(answer->reply);
+        if (r >= 0)
+                r = append_own_status(answer->reply, answer->control, state);
+        return r;
+}
+
+static void status_done(int result, void *userdata)
+{
+        struct answer *answer = userdata;
+
+        if (result == -ETIMEDOUT)
+                result = reply_own_status(answer, "flowd-silent");
+        else if (result < 0)
+                result = reply_own_status(answer, "flowd-restarting");
+        answer_send(answer, result);
+}
+
+int answer_get_status(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        const struct engine_question question = { .type = NX_MSG_FLOWD_STATUS_GET };
+        _cleanup_(cleanup_answer) struct answer *answer = NULL;
+        struct client *client = userdata;
+        int r;
+
+        r = answer_new(client, message, &answer);
+        if (r >= 0)
+                r = record_begin(answer->reply);
+        if (r >= 0)
+                r = append_own_status(answer->reply, client->control, "running");
+        if (r < 0)
+                return refuse_answer(message, r);
+        r = engine_ask(client->control->engine, &question, status_item, status_done, answer);
+        if (r < 0)
+                status_done(r, answer);
+        take_ptr(answer);
+        return 1;
+}

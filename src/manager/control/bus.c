@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Connections. Who the peer is comes from the kernel and is checked before a byte is
+ * read. At CLIENTS_MAX no more are accepted: the next ones wait in the socket's queue
+ * until one leaves. A client that watches flows but does not read loses events, not us
+ * memory, and is told how many when it reads again.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "manager/control/answer.h"
+#include "manager/control/call.h"
+#include "manager/control/control.h"
+#include "manager/control/record.h"
+#include "manager/priv/folder.h"
+
+#define CLIENTS_MAX       64
+#define EVENTS_QUEUED_MAX 4096
+
+DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
+
+uint64_t client_get_queued(const struct client *client)
+{
+        uint64_t queued = 0;
+
+        (void)sd_bus_get_n_queued_write(client->bus, &queued);
+        return queued;
+}
+
+static void control_watch_for_clients(struct control *control)
+{
+        struct client *client;
+        bool watched = false;
+
+        list_for_each (client, &control->clients, link)
+                watched |= client->watching;
+        engine_watch_flows(control->engine, watched);
+}
+
+void client_watch(struct client *client, bool enable)
+{
+        client->watching = enable;
+        client->n_missed = 0;
+        control_watch_for_clients(client->control);
+}
+
+static struct client *client_free(struct client *client)
+{
+        if (!client)
+                return NULL;
+        list_remove(&client->link);
+        client->control->n_clients--;
+        if (client->watching)
+                control_watch_for_clients(client->control);
+        answers_orphan(client);
+        (void)sd_event_source_set_enabled(client->control->source, SD_EVENT_ON);
+        sd_bus_close_unref(client->bus);
+        free(client);
+        return NULL;
+}
+DEFINE_CLEANUP(struct client *, client, client_free)
+
+static int client_gone(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        client_free(userdata);
+        return 0;
+}
+
+/* A server of its own for each connection; the peer is trusted since control_dispatch() let it in.
+ */
+static int client_serve(struct client *client, int fd)
+{
+        sd_id128_t id;
+        int r;
+
+        r = sd_bus_new(&client->bus);
+        if (r < 0) {
+                close_fd(fd);
+                return r;
+        }
+        r = sd_bus_set_fd(client->bus, fd, fd);
+        if (r < 0) {
+                close_fd(fd);
+                return r;
+        }
+        r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_set_server(client->bus, true, id);
+        if (r >= 0)
+                r = sd_bus_set_trusted(client->bus, true);
+        if (r >= 0)
+                r = sd_bus_start(client->bus);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(client->bus, NULL, CONTROL_PATH, CONTROL_INTERFACE,
+                                             manager_interface, client);
+        if (r >= 0)
+                r = sd_bus_match_signal(client->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                        "org.freedesktop.DBus.Local", "Disconnected", client_gone,
+                                        client);
+        if (r >= 0)
+                r = sd_bus_attach_event(client->bus, client->control->event, 0);
+        return r;
+}
+
+static int client_new(struct control *control, int fd)
+{
+        _cleanup_(cleanup_client) struct client *client = calloc(1, sizeof(*client));
+        int r;
+
+        if (!client) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        client->control = control;
+        list_init(&client->answers);
+        list_append(&control->clients, &client->link);
+        if (++control->n_clients >= CLIENTS_MAX)
+                (void)sd_event_source_set_enabled(control->source, SD_EVENT_OFF);
+        r = client_serve(client, fd);
+        if (r < 0)
+                return r;
+        take_ptr(client);
+        return 0;
+}
+
+static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t events, void *userdata)
+{
+        struct control *control = userdata;
+        struct ucred peer = {};
+        socklen_t size = sizeof(peer);
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return 0;
+        if (peer.uid != 0 && peer.uid != geteuid()) {
+                log_warning("uid %u (pid %d) may not control this instance: connection closed",
+                            peer.uid, peer.pid);
+                return 0;
+        }
+        r = client_new(control, take_fd(&fd));
+        if (r < 0)
+                log_error("cannot serve pid %d on the control socket: %s", peer.pid, strerror(-r));
+        return 0;
+}
+
+void control_init(struct control *control, sd_event *event, const struct options *options,
+                  const struct paths *paths, struct session_table *sessions, struct engine *engine)
+{
+        *control = (struct control){
+                .event = event,
+                .options = options,
+                .paths = paths,
+                .sessions = sessions,
+                .engine = engine,
+                .listen_fd = -1,
+        };
+        list_init(&control->clients);
+        list_init(&control->calls);
+}
+
+int control_open(struct control *control)
+{
+        control->listen_fd = folder_listen(control->paths->control_socket, SOCK_STREAM, 0600);
+        if (control->listen_fd < 0)
+                return control->listen_fd;
+        return sd_event_add_io(control->event, &control->source, control->listen_fd, EPOLLIN,
+                               control_dispatch, control);
+}
+
+void control_deinit(struct control *control)
+{
+        struct client *client;
+
+        calls_free(control);
+        while ((client = list_first(&control->clients, struct client, link)))
+                client_free(client);
+        control->source = sd_event_source_disable_unref(control->source);
+        control->listen_fd = close_fd(control->listen_fd);
+}
+
+static int send_event(struct client *client, const struct wire_message *flow)
+{
+        _cleanup_(cleanup_message) sd_bus_message *event = NULL;
+        int r;
+
+        r = sd_bus_message_new_signal(client->bus, &event, CONTROL_PATH, CONTROL_INTERFACE,
+                                      "FlowEvent");
+        if (r >= 0)
+                r = record_begin(event);
+        if (r >= 0)
+                r = record_put_attributes(event, flow);
+        if (r >= 0 && client->n_missed)
+                r = record_put_uint64(event, "missed", client->n_missed);
+        if (r >= 0)
+                r = record_end(event);
+        return r < 0 ? r : sd_bus_send(client->bus, event, NULL);
+}
+
+void control_flow_event(struct control *control, const struct wire_message *message)
+{
+        struct client *client;
+
+        list_for_each (client, &control->clients, link) {
+                if (!client->watching)
+                        continue;
+                if (client_get_queued(client) >= EVENTS_QUEUED_MAX ||
+                    send_event(client, message) < 0)
+                        client->n_missed++;
+                else
+                        client->n_missed = 0;
+        }
+}
+
+int control_refuse(sd_bus_message *message, int error, const char *format, ...)
+{
+        const char *error_name = strerrorname_np(-error) ?: "EIO";
+        _cleanup_free_ char *sentence = NULL;
+        char name[64];
+        va_list args;
+
+        va_start(args, format);
+        if (vasprintf(&sentence, format, args) < 0)
+                sentence = NULL;
+        va_end(args);
+        snprintf(name, sizeof(name), "System.Error.%s", error_name);
+        return sd_bus_reply_method_errorf(message, name, "%s", sentence ?: strerror(-error));
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The control API: D-Bus without a bus on the instance's socket. bus.c has the
+ * connections, manager-interface.c the methods, answer.c those whose answers come from
+ * flowd, call.c those that wait for a session, configuration-reader.c the arguments of
+ * StartSession, record.c what objects look like.
+ */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "manager/session/table.h"
+
+#define CONTROL_PATH      "/org/netext1"
+#define CONTROL_INTERFACE "org.netext1.Manager"
+
+struct control {
+        sd_event *event;
+        const struct options *options; /* borrowed, like the next three */
+        const struct paths *paths;
+        struct session_table *sessions;
+        struct engine *engine;
+        int listen_fd;
+        sd_event_source *source;
+        struct list clients; /* client.link */
+        unsigned int n_clients;
+        struct list calls; /* call.link */
+        unsigned int n_calls;
+        bool ending; /* the instance ends: nothing new is started */
+};
+
+struct client {
+        struct list link; /* control.clients */
+        struct control *control;
+        sd_bus *bus;
+        struct list answers; /* answer.link */
+        unsigned int n_answers;
+        bool watching;
+        uint64_t n_missed; /* events that were dropped since it fell behind */
+};
+
+/* Borrows everything. */
+void control_init(struct control *control, sd_event *event, const struct options *options,
+                  const struct paths *paths, struct session_table *sessions, struct engine *engine);
+/* Starts to listen. 0 or negative errno. */
+int control_open(struct control *control);
+void control_deinit(struct control *control);
+
+/* What became of sessions: answers who waits for it. */
+void control_session_settled(struct control *control, struct session *session, int result);
+void control_session_gone(struct control *control, struct session *session);
+/* An event of a flow, for the clients that watch. */
+void control_flow_event(struct control *control, const struct wire_message *message);
+
+/* For the files of this folder. */
+
+extern const sd_bus_vtable manager_interface[];
+
+/* Messages that wait because the client does not read. */
+uint64_t client_get_queued(const struct client *client);
+void client_watch(struct client *client, bool enable);
+
+/* Refuses a call as System.Error.ENAME. Returns what a method handler returns then. */
+int control_refuse(sd_bus_message *message, int error, const char *format, ...) _printf_(3, 4);

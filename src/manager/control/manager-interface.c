@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The methods of org.netext1.Manager, and what sessions and the chain look like there. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "manager/control/answer.h"
+#include "manager/control/call.h"
+#include "manager/control/configuration-reader.h"
+#include "manager/control/control.h"
+#include "manager/control/record.h"
+
+DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
+
+static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        struct control *control = client->control;
+        _cleanup_configuration_ struct configuration configuration;
+        _cleanup_free_ char *problem = NULL;
+        struct session *session;
+        int r;
+
+        configuration_init(&configuration);
+        if (control->ending)
+                return control_refuse(message, -ESHUTDOWN, "this instance is ending");
+        r = configuration_read(&configuration, message, control->paths->extensions_folder,
+                               &problem);
+        if (r >= 0)
+                r = session_table_add(control->sessions, &configuration, &session, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        r = call_add(control, message, session, CALL_START);
+        if (r < 0) {
+                session_free(session);
+                return control_refuse(message, r, "too many calls wait for sessions already");
+        }
+        session_start(session);
+        return 1;
+}
+
+static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        struct session *session;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        session = session_table_find(client->control->sessions, name);
+        if (!session)
+                return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+        r = call_add(client->control, message, session, CALL_STOP);
+        if (r < 0)
+                return control_refuse(message, r, "too many calls wait for sessions already");
+        session_stop(session);
+        return 1;
+}
+
+static int append_configuration(sd_bus_message *reply, const struct configuration *configuration)
+{
+        int r;
+
+        r = record_put_int64(reply, "order", configuration->order);
+        if (r >= 0)
+                r = record_put_string(reply, "grade",
+                                      wire_name_to_string(wire_grades, configuration->grade));
+        if (r >= 0)
+                r = record_put_string(
+                        reply, "fail_policy",
+                        wire_name_to_string(wire_fail_policies, configuration->fail_policy));
+        if (r >= 0)
+                r = record_put_uint64(reply, "verdict_timeout_ms",
+                                      configuration->verdict_timeout_ms);
+        if (r >= 0)
+                r = record_put_uint64(reply, "ready_timeout_ms", configuration->ready_timeout_ms);
+        return r;
+}
+
+static int append_history(sd_bus_message *reply, const struct session *session)
+{
+        int r = 0;
+
+        if (process_is_alive(&session->process)) {
+                r = record_put_uint64(reply, "uid", session->uid);
+                if (r >= 0)
+                        r = record_put_uint64(reply, "pid", (uint64_t)session->process.pid);
+        }
+        if (r >= 0 && session->running_since_ns)
+                r = record_put_uint64(reply, "running_since_ns", session->running_since_ns);
+        if (r >= 0)
+                r = record_put_uint64(reply, "restarts", session->restarts.total);
+        if (r >= 0)
+                r = record_put_string(reply, "last_exit", session->last_exit);
+        return r < 0 ? r : record_put_string(reply, "message", session->message);
+}
+
+static int append_session(sd_bus_message *reply, const struct session *session)
+{
+        int r;
+
+        r = record_begin(reply);
+        if (r >= 0)
+                r = record_put_string(reply, "name", session->name);
+        if (r >= 0)
+                r = record_put_string(reply, "extension", session->configuration.extension);
+        if (r >= 0)
+                r = record_put_string(reply, "state",
+                                      wire_name_to_string(wire_session_states, session->state));
+        if (r >= 0)
+                r = append_configuration(reply, &session->configuration);
+        if (r >= 0)
+                r = append_history(reply, session);
+        return r < 0 ? r : record_end(reply);
+}
+
+static int list_sessions(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        struct session *session;
+        int r;
+
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        if (r < 0)
+                return r;
+        list_for_each (session, &client->control->sessions->sessions, link) {
+                r = append_session(reply, session);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static int append_place(sd_bus_message *reply, const struct session *session, uint64_t position)
+{
+        const struct configuration *configuration = &session->configuration;
+        int r;
+
+        r = record_begin(reply);
+        if (r >= 0)
+                r = record_put_uint64(reply, "position", position);
+        if (r >= 0)
+                r = record_put_string(reply, "session", session->name);
+        if (r >= 0)
+                r = record_put_string(reply, "kind", "filter");
+        if (r >= 0)
+                r = record_put_string(reply, "grade",
+                                      wire_name_to_string(wire_grades, configuration->grade));
+        if (r >= 0)
+                r = record_put_int64(reply, "order", configuration->order);
+        if (r >= 0)
+                r = record_put_string(reply, "state",
+                                      wire_name_to_string(wire_session_states, session->state));
+        if (r >= 0)
+                r = record_put_string(
+                        reply, "fail_policy",
+                        wire_name_to_string(wire_fail_policies, configuration->fail_policy));
+        return r < 0 ? r : record_end(reply);
+}
+
+static int get_chain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        struct session *chain[SESSIONS_MAX];
+        size_t n;
+        int r;
+
+        n = session_table_get_chain(client->control->sessions, chain);
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append_place(reply, chain[i], i + 1);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static int watch_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        int enable, r;
+
+        r = sd_bus_message_read(message, "b", &enable);
+        if (r < 0)
+                return r;
+        client_watch(userdata, enable);
+        return sd_bus_reply_method_return(message, "");
+}
+
+const sd_bus_vtable manager_interface[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
+                                answer_get_status, 0),
+        SD_BUS_METHOD_WITH_ARGS("StartSession", SD_BUS_ARGS("a{sv}", configuration),
+                                SD_BUS_NO_RESULT, start_session, 0),
+        SD_BUS_METHOD_WITH_ARGS("StopSession", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                stop_session, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListSessions", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", sessions),
+                                list_sessions, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetChain", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", chain),
+                                get_chain, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListFlows", SD_BUS_ARGS("t", limit),
+                                SD_BUS_RESULT("aa{sv}", flows), answer_list_flows, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetFlow", SD_BUS_ARGS("t", identifier),
+                                SD_BUS_RESULT("a{sv}", flow), answer_get_flow, 0),
+        SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
+                                watch_flows, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("FlowEvent", SD_BUS_ARGS("a{sv}", flow), 0),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The link to flowd, message by message. flowd is the more exposed of the two: what it
+ * says is checked like anybody's, and a message that makes no sense ends the link.
+ */
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "manager/engine/messages.h"
+#include "manager/engine/request.h"
+
+static int receive_ready(struct engine *engine, const struct wire_message *message)
+{
+        uint64_t version = wire_get(message, WIRE_ATTR_VERSION);
+
+        if (version != WIRE_VERSION) {
+                log_error(
+                        "netext-flowd speaks protocol version %llu, this netextd %d: install both "
+                        "from the same release",
+                        (unsigned long long)version, WIRE_VERSION);
+                return -EPROTO;
+        }
+        if (engine->state == ENGINE_STARTING)
+                engine_is_ready(engine, false);
+        return 0;
+}
+
+static int receive_keep(struct engine *engine, int *fd)
+{
+        close_fd(engine->queue_fd);
+        engine->queue_fd = take_fd(fd);
+        return 0;
+}
+
+static int receive_flow(struct engine *engine, const struct wire_message *message)
+{
+        if (message->id == 0)
+                engine->listener->flow_event(message, engine->userdata);
+        else
+                engine_request_item(engine, message);
+        return 0;
+}
+
+int engine_message(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        switch (message->type) {
+        case NX_MSG_MANAGER_READY:
+                return receive_ready(engine, message);
+        case NX_MSG_MANAGER_KEEP:
+                return receive_keep(engine, fd);
+        case NX_MSG_MANAGER_FLOW:
+                return receive_flow(engine, message);
+        case NX_MSG_MANAGER_STATUS:
+                engine_request_item(engine, message);
+                return 0;
+        case NX_MSG_MANAGER_DONE:
+                engine_request_done(engine, message->id, wire_get_i32(message, WIRE_ATTR_RESULT));
+                return 0;
+        case NX_MSG_MANAGER_SESSION_STATE:
+                engine->listener->session_state(message, engine->userdata);
+                return 0;
+        default:
+                return -EPROTO;
+        }
+}
+
+static bool is_ready(const struct engine *engine)
+{
+        return engine->state == ENGINE_READY && peer_is_open(&engine->peer);
+}
+
+int engine_add_session(struct engine *engine, const struct engine_session *session)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSION_ADD, 0);
+        wire_put(writer, WIRE_ATTR_SESSION, session->slot);
+        wire_put_string(writer, WIRE_ATTR_NAME, session->name);
+        wire_put(writer, WIRE_ATTR_ORDER, (uint32_t)session->order);
+        wire_put(writer, WIRE_ATTR_GRADE, session->grade);
+        wire_put(writer, WIRE_ATTR_FAIL_POLICY, session->fail_policy);
+        wire_put(writer, WIRE_ATTR_VERDICT_TIMEOUT_MS, session->verdict_timeout_ms);
+        wire_put(writer, WIRE_ATTR_READY_TIMEOUT_MS, session->ready_timeout_ms);
+        wire_put(writer, WIRE_ATTR_CGROUP_ID, session->cgroup_id);
+        return peer_send(&engine->peer, -1);
+}
+
+int engine_give_channel(struct engine *engine, unsigned int slot, int fd)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSION_CHANNEL, 0);
+        wire_put(writer, WIRE_ATTR_SESSION, slot);
+        return peer_send(&engine->peer, fd);
+}
+
+int engine_remove_session(struct engine *engine, unsigned int slot)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSION_REMOVE, 0);
+        wire_put(writer, WIRE_ATTR_SESSION, slot);
+        return peer_send(&engine->peer, -1);
+}
+
+int engine_sync(struct engine *engine)
+{
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        peer_begin(&engine->peer, NX_MSG_FLOWD_SYNC, ++engine->last_id);
+        return peer_send(&engine->peer, -1);
+}
+
+int engine_send_watch(struct engine *engine)
+{
+        struct wire_writer *writer = peer_begin(&engine->peer, NX_MSG_FLOWD_FLOW_WATCH, 0);
+
+        wire_put(writer, WIRE_ATTR_ENABLE, engine->watching);
+        return peer_send(&engine->peer, -1);
+}
+
+void engine_watch_flows(struct engine *engine, bool enable)
+{
+        if (engine->watching == enable)
+                return;
+        engine->watching = enable;
+        if (is_ready(engine))
+                (void)engine_send_watch(engine);
+}
+
+int engine_send_quit(struct engine *engine)
+{
+        peer_begin(&engine->peer, NX_MSG_FLOWD_QUIT, 0);
+        return peer_send(&engine->peer, -1);
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Ties the parts together: the engine tells the sessions, the sessions tell the control
+ * API, everything that changes is written down. The order of a life is
+ *
+ *      claim the runtime folder → flowd and sessions, found again or new → flowd is
+ *      ready: control API opens, owner and service manager are told → … →
+ *      instance_end(): sessions stop → flowd takes its kernel objects away → the loop
+ *      ends → instance_free() takes the folders away.
+ *
+ * Killed in between, nothing of this happens: flowd and extensions go on, and the next
+ * netextd of this instance starts from state.json.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/log.h"
+#include "manager/instance.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/cgroup.h"
+#include "manager/priv/folder.h"
+#include "manager/priv/pins.h"
+#include "manager/state.h"
+
+#define END_TIMEOUT_MS 20000
+
+DEFINE_CLEANUP(struct instance *, instance, instance_free)
+DEFINE_CLEANUP(json_t *, json, json_decref)
+
+/* Nothing of the instance is left to wait for. */
+static void instance_exit(struct instance *instance)
+{
+        (void)sd_event_exit(instance->event, 0);
+}
+
+static void instance_quit_engine_after_sessions(struct instance *instance)
+{
+        if (instance->ending && list_is_empty(&instance->sessions.sessions))
+                engine_quit(&instance->engine);
+}
+
+static int end_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        log_error("the instance did not end in order within %d s: what is left is killed",
+                  END_TIMEOUT_MS / 1000);
+        instance->failed = true;
+        instance_exit(instance);
+        return 0;
+}
+
+static void instance_end(struct instance *instance, const char *why)
+{
+        if (instance->ending)
+                return;
+        log_info("instance %s ends: %s", instance->options.instance, why);
+        instance->ending = instance->control.ending = true;
+        if (timer_start(instance->event, &instance->deadline, END_TIMEOUT_MS, end_late, instance) <
+            0)
+                instance_exit(instance);
+        (void)sd_notify(0, "STOPPING=1");
+        session_table_stop_all(&instance->sessions);
+        instance_quit_engine_after_sessions(instance);
+}
+
+static void engine_is_changed(void *userdata)
+{
+        state_save(userdata);
+}
+
+static void instance_tell_ready(struct instance *instance)
+{
+        instance->ready = true;
+        log_info("instance %s is ready", instance->options.instance);
+        (void)sd_notify(0, "READY=1");
+        if (instance->options.owner_fd >= 0)
+                (void)send(instance->options.owner_fd, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void engine_is_ready(bool adopted, void *userdata)
+{
+        struct instance *instance = userdata;
+        int r;
+
+        session_table_engine_ready(&instance->sessions, adopted);
+        state_save(instance);
+        if (instance->ready)
+                return;
+        r = control_open(&instance->control);
+        if (r < 0) {
+                log_error("cannot listen on %s: %s", instance->paths.control_socket, strerror(-r));
+                instance->failed = true;
+                instance_end(instance, "nobody could reach it");
+                return;
+        }
+        instance_tell_ready(instance);
+}
+
+static void engine_has_died(void *userdata)
+{
+        struct instance *instance = userdata;
+
+        session_table_engine_died(&instance->sessions);
+}
+
+static void engine_says_session_state(const struct wire_message *message, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        session_table_engine_state(&instance->sessions, message);
+}
+
+static void engine_says_flow_event(const struct wire_message *message, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        control_flow_event(&instance->control, message);
+}
+
+static void engine_is_gone(bool failed, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        if (failed && instance->ending)
+                log_error("netext-flowd did not end in order: kernel objects of instance %s may be "
+                          "left; starting and ending netextd once more takes them away",
+                          instance->options.instance);
+        instance->failed |= failed;
+        instance_exit(instance);
+}
+
+static const struct engine_listener engine_listener = {
+        .ready = engine_is_ready,
+        .died = engine_has_died,
+        .changed = engine_is_changed,
+        .session_state = engine_says_session_state,
+        .flow_event = engine_says_flow_event,
+        .gone = engine_is_gone,
+};
+
+static void session_is_changed(void *userdata)
+{
+        state_save(userdata);
+}
+
+static void session_is_settled(struct session *session, int result, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        control_session_settled(&instance->control, session, result);
+}
+
+static void session_is_gone(struct session *session, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        control_session_gone(&instance->control, session);
+        instance_quit_engine_after_sessions(instance);
+}
+
+static const struct session_listener session_listener = {
+        .changed = session_is_changed,
+        .settled = session_is_settled,
+        .gone = session_is_gone,
+};
+
+static int handle_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+                         void *userdata)
+{
+        instance_end(userdata, strsignal((int)info->ssi_signo));
+        return 0;
+}
+
+static int handle_owner(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        char ignored[64];
+        ssize_t n;
+
+        n = recv(fd, ignored, sizeof(ignored), MSG_DONTWAIT);
+        if (n > 0 || (n < 0 && errno == EAGAIN))
+                return 0;
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        instance_end(userdata, "its owner is gone");
+        return 0;
+}
+
+static int instance_open_loop(struct instance *instance)
+{
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        sigset_t blocked;
+        int r;
+
+        sigemptyset(&blocked);
+        for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+                sigaddset(&blocked, signals[i]);
+        (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+        (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe whose reader left */
+        r = sd_event_new(&instance->event);
+        for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+                r = sd_event_add_signal(instance->event, NULL, signals[i], handle_signal, instance);
+        if (r >= 0 && instance->options.owner_fd >= 0)
+                r = sd_event_add_io(instance->event, &instance->owner, instance->options.owner_fd,
+                                    EPOLLIN, handle_owner, instance);
+        if (r < 0)
+                log_error("cannot set up the event loop: %s", strerror(-r));
+        return r;
+}
+
+int instance_new(struct instance **ret, const struct options *options)
+{
+        _cleanup_(cleanup_instance) struct instance *instance = calloc(1, sizeof(*instance));
+        struct stat network;
+        int r;
+
+        if (!instance)
+                return -ENOMEM;
+        instance->options = *options;
+        instance->lock_fd = -1;
+        engine_init(&instance->engine, NULL, NULL, NULL, NULL, NULL, NULL);
+        session_table_init(&instance->sessions, NULL, NULL, NULL, -1, NULL, NULL, NULL);
+        control_init(&instance->control, NULL, NULL, NULL, NULL, &instance->engine);
+        if (stat("/proc/self/ns/net", &network) < 0) {
+                log_error("/proc is not mounted: %s", strerror(errno));
+                return -errno;
+        }
+        instance->network = network.st_ino;
+        r = paths_init(&instance->paths, options);
+        if (r >= 0)
+                r = instance_open_loop(instance);
+        if (r < 0)
+                return r;
+        *ret = take_ptr(instance);
+        return 0;
+}
+
+int instance_claim(struct instance *instance)
+{
+        pid_t holder = 0;
+        int r;
+
+        r = folder_claim(instance->paths.folder, &instance->lock_fd, &holder);
+        if (r == -EBUSY)
+                log_error(
+                        "instance %s runs already (netextd, pid %d); end that one, or give another "
+                        "name with --instance",
+                        instance->options.instance, holder);
+        else if (r < 0)
+                log_error("cannot make %s: %s", instance->paths.folder, strerror(-r));
+        return r;
+}
+
+static int instance_open_folders(struct instance *instance)
+{
+        const char *cgroup = instance->paths.extension_cgroup;
+        int cgroup_fd, r;
+
+        cgroup_fd = cgroup_make_folder(cgroup, &instance->made_extension_cgroup);
+        if (cgroup_fd < 0) {
+                log_error("cannot make the extensions' cgroup %s: %s; give one in a cgroup v2 "
+                          "hierarchy "
+                          "with --extension-cgroup",
+                          cgroup, strerror(-cgroup_fd));
+                return cgroup_fd;
+        }
+        session_table_init(&instance->sessions, instance->event, instance->options.instance,
+                           &instance->paths, cgroup_fd, &instance->engine, &session_listener,
+                           instance);
+        r = pins_open(instance->options.instance, instance->paths.folder, &instance->pin_folder);
+        if (r < 0)
+                log_error("cannot make a folder in a bpffs for pinned BPF objects: %s",
+                          strerror(-r));
+        return r;
+}
+
+static int instance_start_parts(struct instance *instance, const json_t *state)
+{
+        struct session *session, *following;
+        int r;
+
+        engine_init(&instance->engine, instance->event, &instance->options, &instance->paths,
+                    instance->pin_folder, &engine_listener, instance);
+        control_init(&instance->control, instance->event, &instance->options, &instance->paths,
+                     &instance->sessions, &instance->engine);
+        if (state)
+                state_restore_sessions(instance, state);
+        session_table_sweep(&instance->sessions);
+        r = session_table_listen(&instance->sessions);
+        if (r < 0) {
+                log_error("cannot listen on %s: %s", instance->paths.extension_socket,
+                          strerror(-r));
+                return r;
+        }
+        r = state ? state_restore_engine(instance, state) : engine_start(&instance->engine);
+        if (r < 0)
+                return r;
+        list_for_each_safe (session, following, &instance->sessions.sessions, link)
+                session_resume(session);
+        return 0;
+}
+
+int instance_start(struct instance *instance)
+{
+        _cleanup_(cleanup_json) json_t *state = NULL;
+        int r;
+
+        r = state_load(instance, &state);
+        if (r < 0)
+                return r;
+        instance->owns = true;
+        r = instance_open_folders(instance);
+        return r < 0 ? r : instance_start_parts(instance, state);
+}
+
+int instance_run(struct instance *instance)
+{
+        int r;
+
+        r = sd_event_loop(instance->event);
+        if (r < 0)
+                log_error("the event loop failed: %s", strerror(-r));
+        return r < 0 ? r : instance->failed ? -EIO : 0;
+}
+
+/* Beyond an orderly end only what did not want to end is killed here. */
+static void instance_take_away(struct instance *instance)
+{
+        if (instance->sessions.cgroup_fd >= 0)
+                session_table_sweep(&instance->sessions);
+        process_signal(&instance->engine.process, SIGKILL);
+        if (instance->made_extension_cgroup)
+                cgroup_remove_folder(instance->paths.extension_cgroup);
+        if (instance->pin_folder)
+                pins_remove(instance->pin_folder, instance->paths.folder);
+        folder_remove(instance->paths.folder);
+}
+
+struct instance *instance_free(struct instance *instance)
+{
+        struct session *session;
+
+        if (!instance)
+                return NULL;
+        while ((session = list_first(&instance->sessions.sessions, struct session, link)))
+                session_free(session);
+        if (instance->owns)
+                instance_take_away(instance);
+        engine_deinit(&instance->engine);
+        control_deinit(&instance->control);
+        session_table_deinit(&instance->sessions);
+        close_fd(instance->lock_fd);
+        timer_stop(&instance->deadline);
+        sd_event_source_unref(instance->owner);
+        sd_event_unref(instance->event);
+        paths_deinit(&instance->paths);
+        free(instance->pin_folder);
+        free(instance);
+        return NULL;
+}

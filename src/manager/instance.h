@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One netextd with all that it runs. */
+
+#include "manager/control/control.h"
+#include "manager/engine/engine.h"
+#include "manager/options.h"
+#include "manager/paths.h"
+#include "manager/session/table.h"
+
+struct instance {
+        struct options options;
+        struct paths paths;
+        sd_event *event;
+        sd_event_source *owner;    /* --owner-fd */
+        sd_event_source *deadline; /* of the end */
+        int lock_fd;               /* who holds it is the instance */
+        char *pin_folder;
+        uint64_t network;           /* inode of our network namespace */
+        bool made_extension_cgroup; /* it is ours to remove */
+        bool owns;                  /* from here on, ending means taking everything away */
+        bool ready, ending, failed;
+
+        struct engine engine;
+        struct session_table sessions;
+        struct control control;
+};
+
+/* Each 0 or negative errno after a log line; -EBUSY from instance_claim(): it runs already. */
+
+/* Options are borrowed for ever. */
+int instance_new(struct instance **ret, const struct options *options);
+/* The runtime folder and its lock. */
+int instance_claim(struct instance *instance);
+/* flowd and sessions: those of an earlier netextd, or a new flowd. */
+int instance_start(struct instance *instance);
+/* Until the instance has ended in order, or could not start. */
+int instance_run(struct instance *instance);
+/* Takes away what is left. NULL in, NULL out. */
+struct instance *instance_free(struct instance *instance);

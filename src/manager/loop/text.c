@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Sentences, and UTF-8 as sd-bus understands it: no overlong forms, no surrogates,
+ * nothing above U+10FFFF, no non-characters. A sentence that cannot be made for lack of
+ * memory stays away; nothing depends on it.
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/loop/text.h"
+
+static bool is_harmless(uint32_t c)
+{
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0)) /* control characters */
+                return false;
+        if (c > 0x10ffff || (c & 0xfffff800) == 0xd800)
+                return false;
+        return (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
+}
+
+/* How many bytes the character at text has; 0 if there is none that may pass. */
+static size_t character_length(const unsigned char *text)
+{
+        static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        size_t length;
+        uint32_t c;
+
+        if (*text < 0x80)
+                return is_harmless(*text) ? 1 : 0;
+        length = *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : 2;
+        if (*text < 0xc0 || *text >= 0xf8)
+                return 0;
+        c = *text & (0x7fU >> length);
+        for (size_t i = 1; i < length; i++) {
+                if ((text[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (text[i] & 0x3f);
+        }
+        return c >= smallest[length] && is_harmless(c) ? length : 0;
+}
+
+char *text_clean(const char *text)
+{
+        char *clean, *to;
+
+        if (!text)
+                return NULL;
+        clean = to = malloc(strlen(text) * 4 + 1);
+        if (!clean)
+                return NULL;
+        while (*text) {
+                size_t length = character_length((const unsigned char *)text);
+
+                if (length == 0) {
+                        to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+                        continue;
+                }
+                to = mempcpy(to, text, length);
+                text += length;
+        }
+        *to = '\0';
+        return clean;
+}
+
+static void text_vset(char **text, const char *format, va_list args)
+{
+        char *made = NULL;
+
+        if (vasprintf(&made, format, args) < 0)
+                made = NULL;
+        free(*text);
+        *text = made;
+}
+
+void text_set(char **text, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        text_vset(text, format, args);
+        va_end(args);
+}
+
+int text_problem(char **ret_problem, int error, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        text_vset(ret_problem, format, args);
+        va_end(args);
+        return error;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Sentences for people. What comes from outside (file names, arguments, reports of
+ * extensions) is made harmless first: D-Bus and JSON refuse what is not UTF-8, and one
+ * odd file name must not cost a client its connection; control characters would let an
+ * extension forge log lines.
+ */
+
+#include "base/cleanup.h"
+
+/* A copy with control characters, and bytes that are not valid UTF-8, as "\xNN". Caller owns;
+ * NULL where there is no memory, or no text. */
+char *text_clean(const char *text);
+
+/* Replaces *text, which may be NULL, by the formatted one. */
+void text_set(char **text, const char *format, ...) _printf_(2, 3);
+
+/* text_set() for an error that is about to be returned: returns error. */
+int text_problem(char **ret_problem, int error, const char *format, ...) _printf_(3, 4);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Where everything of an instance is. */
+
+#include "manager/options.h"
+
+struct paths {
+        char *folder;           /* /run/netext/INSTANCE */
+        char *control_socket;   /* netextctl comes here */
+        char *extension_socket; /* extensions come back here */
+        char *flowd_socket;     /* we come back to flowd here */
+        char *state;            /* what we remember */
+        char *cgroup;           /* programs in it are seen */
+        char *extension_cgroup; /* parent of the extensions' cgroups */
+        char *flowd_program;
+        char *extensions_folder; /* installed extensions */
+};
+
+/* 0, or negative errno after a log line. */
+int paths_init(struct paths *paths, const struct options *options);
+void paths_deinit(struct paths *paths);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A cgroup for each extension is what "the extension" means to the kernel: its id tells
+ * flowd whose traffic is the extension's own, and cgroup.kill ends also those of its
+ * children that hid from their parent. No controllers are touched.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "manager/priv/cgroup.h"
+#include "manager/priv/priv.h"
+
+/* proc(5) writes blanks and their like as \ooo. */
+static void unescape(char *text)
+{
+        char *to = text;
+
+        for (; *text; text++) {
+                if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
+                        *to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+                                       (text[3] - '0'));
+                        text += 3;
+                } else {
+                        *to++ = *text;
+                }
+        }
+        *to = '\0';
+}
+
+/* "id parent device root mount-point options optional… - type source options" */
+static char *cgroup2_mount_point(char *line)
+{
+        char *root, *point, *save = NULL;
+        const char *type = strstr(line, " - ");
+
+        if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
+                return NULL;
+        strtok_r(line, " ", &save);
+        strtok_r(NULL, " ", &save);
+        strtok_r(NULL, " ", &save);
+        root = strtok_r(NULL, " ", &save);
+        point = strtok_r(NULL, " ", &save);
+        if (!point || strcmp(root, "/") != 0)
+                return NULL;
+        unescape(point);
+        return point;
+}
+
+int cgroup_find_root(char **ret_path)
+{
+        _cleanup_file_ FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+
+        if (!mounts)
+                return -errno;
+        while (getline(&line, &size, mounts) >= 0) {
+                const char *point = cgroup2_mount_point(line);
+
+                if (!point)
+                        continue;
+                *ret_path = strdup(point);
+                return *ret_path ? 0 : -ENOMEM;
+        }
+        return -ENOENT;
+}
+
+int cgroup_check(const char *path)
+{
+        struct statfs fs;
+
+        if (statfs(path, &fs) < 0)
+                return -errno;
+        return fs.f_type == CGROUP2_SUPER_MAGIC ? 0 : -ENOTDIR;
+}
+
+/* The folder above path. Caller owns. */
+static char *parent_of(const char *path)
+{
+        char *parent = strdup(path);
+
+        if (parent)
+                *strrchr(parent, '/') = '\0';
+        return parent;
+}
+
+/* CGROUP2/netext exists for its instances only; any other parent is somebody else's. */
+static bool is_shared_folder(const char *path)
+{
+        const char *name = strrchr(path, '/');
+
+        return name && strcmp(name, "/netext") == 0;
+}
+
+static int make_folder(const char *path, bool *ret_made)
+{
+        _cleanup_free_ char *parent = parent_of(path);
+        int r;
+
+        if (!parent)
+                return -ENOMEM;
+        r = cgroup_check(parent);
+        if (r < 0)
+                return r;
+        r = mkdir(path, 0755);
+        if (r < 0 && errno != EEXIST)
+                return -errno;
+        *ret_made = r == 0;
+        return 0;
+}
+
+int cgroup_make_folder(const char *path, bool *ret_made)
+{
+        _cleanup_free_ char *parent = parent_of(path);
+        bool made = false;
+        int r = 0, fd;
+
+        if (!parent)
+                return -ENOMEM;
+        priv_trace(PRIV_CGROUP, path);
+        if (is_shared_folder(parent))
+                r = make_folder(parent, &made);
+        if (r >= 0)
+                r = make_folder(path, &made);
+        if (r < 0)
+                return r;
+        fd = open(path, O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        *ret_made = made;
+        return fd;
+}
+
+void cgroup_remove_folder(const char *path)
+{
+        _cleanup_free_ char *parent = parent_of(path);
+
+        priv_trace(PRIV_CGROUP, path);
+        (void)rmdir(path);
+        if (parent && is_shared_folder(parent))
+                (void)rmdir(parent);
+}
+
+int cgroup_kill(int cgroup_fd)
+{
+        _cleanup_fd_ int fd = openat(cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+        return fd < 0 || write(fd, "1", 1) < 0 ? -errno : 0;
+}
+
+int cgroup_open(int folder_fd, const char *name, int *ret_fd, uint64_t *ret_id)
+{
+        _cleanup_fd_ int fd = -1;
+        struct stat st;
+
+        priv_trace(PRIV_CGROUP, name);
+        if (mkdirat(folder_fd, name, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        fd = openat(folder_fd, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        *ret_id = st.st_ino;
+        *ret_fd = take_fd(&fd);
+        return 0;
+}
+
+int cgroup_remove(int folder_fd, const char *name)
+{
+        _cleanup_fd_ int fd = openat(folder_fd, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        priv_trace(PRIV_CGROUP, name);
+        (void)cgroup_kill(fd);
+        return unlinkat(folder_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What an administrator wants of a session. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+#define CONFIGURATION_FILES_MAX 16
+
+struct configured_file {
+        char *name; /* what the extension calls it */
+        char *path; /* absolute */
+};
+
+struct configuration {
+        char *extension;  /* absolute path of the executable */
+        char *identifier; /* NULL: whatever the extension calls itself */
+        int32_t order;
+        int grade;       /* enum nx_filter_grade */
+        int fail_policy; /* enum wire_fail_policy */
+        uint32_t verdict_timeout_ms;
+        uint32_t ready_timeout_ms;
+        struct configured_file files[CONFIGURATION_FILES_MAX];
+        size_t n_files;
+};
+
+/* All defaults. */
+void configuration_init(struct configuration *configuration);
+void configuration_deinit(struct configuration *configuration);
+#define _cleanup_configuration_ _cleanup_(configuration_deinit)
+
+/* Each 0, or negative errno with the sentence for people in *ret_problem (caller owns). */
+
+/* extension: an absolute path, or the identifier of one that is installed in folder. */
+int configuration_set_extension(struct configuration *configuration, const char *folder,
+                                const char *extension, char **ret_problem);
+int configuration_set_grade(struct configuration *configuration, const char *word,
+                            char **ret_problem);
+int configuration_set_fail_policy(struct configuration *configuration, const char *word,
+                                  char **ret_problem);
+/* 0: leave the default. */
+int configuration_set_timeout(uint32_t *timeout_ms, const char *key, uint32_t value,
+                              char **ret_problem);
+int configuration_add_file(struct configuration *configuration, const char *name, const char *path,
+                           char **ret_problem);
+/* Complete, and everything it names is there? */
+int configuration_check(const struct configuration *configuration, char **ret_problem);

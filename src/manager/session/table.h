@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* All sessions of the instance, and the socket where their extensions come back. */
+
+#include "manager/session/session.h"
+
+struct session_listener {
+        /* Something that a later netextd needs to know has changed. */
+        void (*changed)(void *userdata);
+        /* A start has ended: result 0 runs, else negative errno and session->message. */
+        void (*settled)(struct session *session, int result, void *userdata);
+        /* It was stopped and is about to be freed. */
+        void (*gone)(struct session *session, void *userdata);
+};
+
+struct session_table {
+        sd_event *event;
+        const char *instance; /* borrowed, like the next four */
+        const struct paths *paths;
+        struct engine *engine;
+        const struct session_listener *listener;
+        void *userdata;
+        int cgroup_fd; /* the folder above the extensions' cgroups */
+        int lobby_fd;  /* the `extension` socket */
+        sd_event_source *lobby;
+        struct list sessions; /* session.link */
+};
+
+/* Borrows everything; takes cgroup_fd over. */
+void session_table_init(struct session_table *table, sd_event *event, const char *instance,
+                        const struct paths *paths, int cgroup_fd, struct engine *engine,
+                        const struct session_listener *listener, void *userdata);
+/* Leaves running extensions alone. */
+void session_table_deinit(struct session_table *table);
+/* Lets extensions come back. 0 or negative errno. */
+int session_table_listen(struct session_table *table);
+/* Kills and removes what is left in cgroups of slots that no session has. */
+void session_table_sweep(struct session_table *table);
+
+/*
+ * Makes a session for session_start(), which tells by listener->settled what became of it. Takes
+ * the configuration over on success. -EEXIST: it is there already; -ENOSPC: SESSIONS_MAX are.
+ */
+int session_table_add(struct session_table *table, struct configuration *configuration,
+                      struct session **ret_session, char **ret_problem);
+void session_table_stop_all(struct session_table *table);
+
+/* What the engine says; see struct engine_listener. */
+void session_table_engine_ready(struct session_table *table, bool adopted);
+void session_table_engine_died(struct session_table *table);
+void session_table_engine_state(struct session_table *table, const struct wire_message *message);
+
+struct session *session_table_find(struct session_table *table, const char *name);
+struct session *session_table_find_slot(struct session_table *table, unsigned int slot);
+/* The order in which a flow passes them; at most SESSIONS_MAX in ret. Returns how many. */
+size_t session_table_get_chain(struct session_table *table, struct session *ret[SESSIONS_MAX]);
+
+/* The extension of session calls itself name. 0; -EEXIST: another session is called that. */
+int session_table_rename(struct session_table *table, struct session *session, const char *name);

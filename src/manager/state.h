@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the next netextd of this instance has to know if this one is killed: state.json in
+ * the runtime folder.
+ */
+
+#include <jansson.h>
+
+#include "manager/instance.h"
+
+enum {
+        STATE_E_NONE = 1, /* there was no earlier netextd */
+};
+
+/* Replaces the file; a failure is logged, and costs adoption only. */
+void state_save(const struct instance *instance);
+
+/*
+ * Reads the file and checks that it is about an instance like ours. 0, STATE_E_NONE, or
+ * negative errno after a log line. Caller owns *ret_state.
+ */
+int state_load(const struct instance *instance, json_t **ret_state);
+/* Makes the sessions of state in the table; the processes that still run are watched. */
+void state_restore_sessions(struct instance *instance, const json_t *state);
+/* Takes flowd over, or starts one. */
+int state_restore_engine(struct instance *instance, const json_t *state);
