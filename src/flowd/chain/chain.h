@@ -60,7 +60,9 @@ void chain_put_in_force(struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);
 
-/* Judges a flow by what the rules said and sends it on its way. */
+/* What the rules in force say: for flows that no hook saw, or that newer rules have overtaken. */
+void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome);
+/* Sends a flow on its way by what the rules said. */
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
 /* Sends flow to the next session that wants to be asked, or allows it. */
 void chain_advance(struct chain *chain, struct flow *flow);

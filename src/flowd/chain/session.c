@@ -127,11 +127,24 @@ void session_ask(struct session *session, struct flow *flow)
                 chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_ABSENT);
 }
 
+/* Flows that came before the provider's rules did; most need not be asked about now. */
+static void judge_again(struct session *session)
+{
+        struct steer_outcome outcome;
+        struct flow *flow;
+
+        while ((flow = list_first(&session->starting, struct flow, waiting))) {
+                list_remove(&flow->waiting);
+                flow->asked_slots &= (uint8_t) ~(1U << session->slot);
+                chain_judge(session->chain, flow, &outcome);
+                chain_enter(session->chain, flow, &outcome);
+        }
+}
+
 static int on_started(struct session *session, const struct wire_message *message)
 {
         const char *text = wire_get_string(message, WIRE_ATTR_TEXT);
         int result = wire_get_i32(message, WIRE_ATTR_RESULT);
-        struct flow *flow;
 
         if (session->provider != PROVIDER_STARTING || result > 0)
                 return -EBADMSG;
@@ -143,8 +156,7 @@ static int on_started(struct session *session, const struct wire_message *messag
         loop_timer_stop(&session->ready_timer);
         session->provider = PROVIDER_RUNNING;
         report(session, 0, NULL);
-        while ((flow = list_first(&session->starting, struct flow, waiting)))
-                session_ask(session, flow);
+        judge_again(session);
         return 0;
 }
 

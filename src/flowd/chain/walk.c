@@ -6,6 +6,8 @@
  *      chain_enter → chain_advance → session_ask … chain_answer → chain_advance → … → decide
  *                                              └─ chain_fall_back ─┘
  *
+ * A flow that waited for a provider to start is judged again: its rules are known now.
+ *
  * The reason that a flow keeps is that of the session that ended its walk; where all
  * allowed it, that of the last one asked, except that a fail policy once applied stays
  * visible.
@@ -18,6 +20,8 @@
 #include "chain/chain.h"
 #include "chain/settings.h"
 #include "flow/table.h"
+#include "owner/owner.h"
+#include "steer/hooks.h"
 #include "steer/queue.h"
 
 static enum mark mark_of(enum nx_verdict verdict)
@@ -86,6 +90,25 @@ void chain_note_outcome(struct chain *chain, struct flow *flow, const struct ste
         flow->generation = outcome->generation;
         flow->ask_slots = outcome->ask_slots;
         note(flow, session, reason, session ? settings_label(session->rules, outcome) : "");
+}
+
+void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
+{
+        struct steer_question question = {
+                .remote_port = flow->remote.port,
+                .protocol = flow->protocol,
+                .direction = (uint8_t)flow->direction,
+                .kind = (uint32_t)flow->owner,
+                .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
+                .path_hash = flow->process ? flow->process->path_hash : 0,
+                .cgroup_id = flow->cgroup_id,
+        };
+
+        memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));
+        if (hooks_judge(chain->hooks, &question) < 0)
+                question.outcome =
+                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
+        *ret_outcome = question.outcome;
 }
 
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)

@@ -51,27 +51,6 @@ static void set_owner(struct intake *intake, struct flow *flow, const struct ste
                 flow->process = owners_get_process(intake->owners, &owner->process);
 }
 
-/* For flows that no hook saw, and for answers that newer rules have overtaken. */
-static void judge_now(struct intake *intake, const struct flow *flow,
-                      struct steer_outcome *ret_outcome)
-{
-        struct steer_question question = {
-                .remote = to_steer(&flow->remote.address),
-                .remote_port = flow->remote.port,
-                .protocol = flow->protocol,
-                .direction = (uint8_t)flow->direction,
-                .kind = (uint32_t)flow->owner,
-                .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
-                .path_hash = flow->process ? flow->process->path_hash : 0,
-                .cgroup_id = flow->cgroup_id,
-        };
-
-        if (hooks_judge(intake->hooks, &question) < 0)
-                question.outcome =
-                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
-        *ret_outcome = question.outcome;
-}
-
 static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_t cookie,
                          uint64_t started_ns)
 {
@@ -121,7 +100,7 @@ static void on_new_flow(struct intake *intake, const struct packet *packet,
         if (owner && owner->outcome.generation == hooks_state(intake->hooks)->generation)
                 outcome = owner->outcome;
         else
-                judge_now(intake, &model, &outcome);
+                chain_judge(intake->chain, &model, &outcome);
         flow = flow_table_add(intake->flows, &model);
         if (!flow) {
                 intake->counters.table_full++;

@@ -289,12 +289,28 @@ static int on_listen(uint32_t events, void *userdata)
         fd = accept4(link->listen_io.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
                 return 0;
-        if (link->channel.fd >= 0)
-                drop_channel(link);
+        if (link->channel.fd >= 0) {
+                close_fd(fd); /* one netextd at a time; its end is met before a second one comes */
+                return 0;
+        }
         r = adopt_channel(link, fd);
         if (r < 0)
                 log_error("netextd came back, but the link cannot be opened: %s", strerror(-r));
         return 0;
+}
+
+/* What a netextd that was away may have missed. */
+static void tell_sessions(struct link *link)
+{
+        struct chain *chain = &link->engine->chain;
+
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                if (chain->order[i]->provider == PROVIDER_RUNNING)
+                        link_tell_session(link, chain->order[i], 0, NULL);
+                else if (chain->order[i]->provider == PROVIDER_FAILED)
+                        link_tell_session(link, chain->order[i], -ECANCELED,
+                                          "the filter failed while netextd was away");
+        }
 }
 
 static int tell_ready(struct link *link)
@@ -308,7 +324,10 @@ static int tell_ready(struct link *link)
         if (r < 0)
                 return r;
         (void)channel_begin(&link->channel, NX_MSG_MANAGER_KEEP, 0);
-        return channel_end_with_fd(&link->channel, queue_fd(link->engine->queue));
+        r = channel_end_with_fd(&link->channel, queue_fd(link->engine->queue));
+        if (r >= 0)
+                tell_sessions(link);
+        return r;
 }
 
 static int adopt_channel(struct link *link, int fd)

@@ -3,7 +3,8 @@
 
 /*
  * The link to netextd: sessions come in, flows and news go out. netextd may go and come
- * back; meanwhile nothing here changes for the flows.
+ * back; meanwhile nothing here changes for the flows. A second one is turned away while
+ * the first is there.
  */
 
 #include <stdbool.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Times inside flowd are CLOCK_BOOTTIME; people get CLOCK_REALTIME, with the distance of
- * the two clocks as it is now.
+ * Times inside flowd are CLOCK_BOOTTIME; people get CLOCK_REALTIME. The distance of the
+ * two clocks is kept until somebody sets the time, so that the times of a flow are in the
+ * order in which things happened.
  */
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/loop.h"
@@ -12,12 +14,19 @@
 #include "names/names.h"
 #include "owner/owner.h"
 
+#define CLOCK_WAS_SET_NS 1000000
+
 static uint64_t to_realtime(uint64_t boot_ns)
 {
+        static int64_t distance_ns;
         struct timespec ts;
+        int64_t distance_now_ns;
 
         clock_gettime(CLOCK_REALTIME, &ts);
-        return boot_ns + (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec - now_ns();
+        distance_now_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec - (int64_t)now_ns();
+        if (llabs(distance_now_ns - distance_ns) > CLOCK_WAS_SET_NS)
+                distance_ns = distance_now_ns;
+        return boot_ns + (uint64_t)distance_ns;
 }
 
 static void put_time(struct wire_writer *writer, enum wire_attribute attribute, uint64_t boot_ns)
