@@ -188,9 +188,8 @@ static void wire_parts(struct engine *engine)
                 .table = engine->table,
                 .flow_closed = on_flow_closed,
                 .userdata = engine,
-                .queue_io = LOOP_IO_NULL,
-                .events_io = LOOP_IO_NULL,
         };
+        intake_init(&engine->intake);
 }
 
 /* Answers of one round leave together: verdicts first, a program waits for them. */

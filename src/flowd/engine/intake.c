@@ -278,11 +278,17 @@ void intake_catch_up(struct intake *intake)
         (void)hooks_read_events(intake->hooks, on_event, intake);
 }
 
+void intake_init(struct intake *intake)
+{
+        intake->queue_io = (struct loop_io)LOOP_IO_NULL;
+        intake->events_io = (struct loop_io)LOOP_IO_NULL;
+        loop_timer_init(&intake->events_timer, on_events_pause_over, intake);
+}
+
 int intake_start(struct intake *intake)
 {
         int r;
 
-        loop_timer_init(&intake->events_timer, on_events_pause_over, intake);
         r = watch_ring(intake);
         if (r < 0)
                 return r;

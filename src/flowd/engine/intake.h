@@ -43,6 +43,7 @@ struct intake {
         struct intake_counters counters;
 };
 
+void intake_init(struct intake *intake);
 /* Begins to read. The sessions must be in force, else flows would pass unasked. */
 int intake_start(struct intake *intake);
 void intake_stop(struct intake *intake);
