@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Helpers of netext-bench-load: time, the alarm that ends a run, and sockets
+ * that leave no TIME_WAIT behind.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "load.h"
+
+volatile sig_atomic_t stopped;
+
+void close_fdp(int *fd)
+{
+        if (*fd >= 0)
+                close(*fd);
+        *fd = -1;
+}
+
+void freep(void *p)
+{
+        free(*(void **)p);
+}
+
+uint64_t now_ns(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void on_alarm(int sig)
+{
+        (void)sig;
+        stopped = 1;
+}
+
+/* Interrupts blocking calls at the deadline, and again in case the first
+ * signal fell between the check of `stopped` and the call. */
+int alarm_at(double seconds)
+{
+        struct sigaction action = {.sa_handler = on_alarm};
+        struct itimerval timer = {
+                .it_value.tv_sec = (time_t)seconds,
+                .it_value.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6),
+                .it_interval.tv_usec = 20 * 1000,
+        };
+
+        if (sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &timer, NULL) < 0)
+                return -errno;
+        return 0;
+}
+
+int socket_set_reset_on_close(int fd)
+{
+        const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+        return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0 ? -errno : 0;
+}
+
+int connect_blocking(const struct target *target, int *ret_fd)
+{
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        r = socket_set_reset_on_close(fd);
+        if (r < 0)
+                return r;
+        if (connect(fd, (const struct sockaddr *)&target->address, target->n_address) < 0)
+                return -errno;
+
+        *ret_fd = fd;
+        fd = -1;
+        return 0;
+}
+
+int epoll_watch(int epoll_fd, int fd, uint32_t events, epoll_data_t data)
+{
+        struct epoll_event event = {.events = events, .data = data};
+
+        return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}

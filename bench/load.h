@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the parts of netext-bench-load share: the options of a run, and the few
+ * helpers that more than one part needs. Functions return 0 or negative errno
+ * unless they say otherwise.
+ */
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define NSEC_PER_SEC  UINT64_C(1000000000)
+#define BULK_SIZE     (256 * 1024)
+#define N_THREADS_MAX 64
+#define N_CLIENTS_MAX 4096
+
+enum server_mode {
+        SERVER_ECHO, /* each byte goes back */
+        SERVER_SINK, /* everything is read and thrown away */
+};
+
+struct target {
+        struct sockaddr_storage address;
+        socklen_t n_address;
+};
+
+struct options {
+        struct target target;
+        enum server_mode mode;
+        unsigned int n_clients;
+        unsigned int n_threads;
+        double seconds;
+        uint64_t count; /* connections, over all clients */
+};
+
+void close_fdp(int *fd);
+void freep(void *p);
+
+#define _cleanup_close_ __attribute__((cleanup(close_fdp)))
+#define _cleanup_free_  __attribute__((cleanup(freep)))
+
+uint64_t now_ns(void);
+
+/* Set by the alarm of alarm_at(). */
+extern volatile sig_atomic_t stopped;
+
+/* After `seconds` sets `stopped` and interrupts blocking calls with EINTR. */
+int alarm_at(double seconds);
+
+/* Connects; the socket will close with a reset. Caller owns *ret_fd. */
+int connect_blocking(const struct target *target, int *ret_fd);
+int socket_set_reset_on_close(int fd);
+
+int epoll_watch(int epoll_fd, int fd, uint32_t events, epoll_data_t data);
+
+/* The verbs. The server returns only when it fails; its alarm ends the process. */
+int run_server(const struct options *options);
+int run_connect(const struct options *options);
+int run_bulk(const struct options *options);
