@@ -170,6 +170,20 @@ static void rule_end(struct transaction *t, struct nftnl_rule *rule)
         nftnl_rule_free(rule);
 }
 
+/* All rules of all chains. */
+static void remove_rules(struct transaction *t)
+{
+        struct nftnl_rule *rule = nftnl_rule_alloc();
+
+        if (!rule)
+                abort();
+        nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, t->config->table);
+        nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+        nftnl_rule_nlmsg_build_payload(message_begin(t, NFT_MSG_DELRULE, 0), rule);
+        message_end(t);
+        nftnl_rule_free(rule);
+}
+
 static void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)
 {
         if (config->cgroup_level > 0)
@@ -194,7 +208,6 @@ static void put_hold(struct transaction *t)
         static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
         struct nftnl_rule *rule;
 
-        put_chain(t, "hold", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
         rule = rule_begin(t, "hold");
         match_packet_mark(rule, t->config->mark_mask, bits(t, MARK_PASS_SOCKET));
         verdict(rule, NF_ACCEPT, NULL);
@@ -277,7 +290,6 @@ static void put_guard(struct transaction *t)
         uint32_t mask = t->config->mark_mask;
         struct nftnl_rule *rule;
 
-        put_chain(t, "guard", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, 0);
         verdict(rule, NF_ACCEPT, NULL);
@@ -315,7 +327,6 @@ static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
-        put_chain(t, "arrive", NF_INET_LOCAL_IN, HOLD_PRIORITY);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "arrive");
                 match_protocol(rule, IPPROTO_UDP);
@@ -339,24 +350,48 @@ static void put_arrive(struct transaction *t)
         }
 }
 
-static void put_ruleset(struct transaction *t)
+static void put_objects(struct transaction *t)
 {
-        const char *table = t->config->table;
-
-        put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
-        put_table(t, NFT_MSG_DELTABLE, 0, table);
-        put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, table);
+        put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, t->config->table);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 put_set(t, &families[i], families[i].passed);
                 put_set(t, &families[i], families[i].served);
         }
         put_chain(t, "refuse", -1, 0);
         put_chain(t, "decide", -1, 0);
+        put_chain(t, "hold", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
+        put_chain(t, "guard", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
+        put_chain(t, "arrive", NF_INET_LOCAL_IN, HOLD_PRIORITY);
+}
+
+static void put_rules(struct transaction *t)
+{
         put_refuse(t);
         put_decide(t);
         put_hold(t);
         put_guard(t);
         put_arrive(t);
+}
+
+/*
+ * Over what an earlier flowd left, or from nothing: the chains stay and their rules are
+ * new. A chain that went and came back would drop every held packet with it
+ * (nf_queue_nf_hook_drop()), and forget the UDP flows that passed.
+ */
+static void put_over(struct transaction *t)
+{
+        put_objects(t);
+        remove_rules(t);
+        put_rules(t);
+}
+
+/* Where what is there does not fit: another version's table. */
+static void put_afresh(struct transaction *t)
+{
+        put_table(t, NFT_MSG_NEWTABLE, NLM_F_CREATE, t->config->table);
+        put_table(t, NFT_MSG_DELTABLE, 0, t->config->table);
+        put_objects(t);
+        put_rules(t);
 }
 
 /* Sends the batch; the kernel answers with an acknowledgement or the error of one message. */
@@ -407,14 +442,19 @@ static int transact(const struct ruleset_config *config, put_fn *put)
 
 int ruleset_apply(struct ruleset_config *config)
 {
-        int r;
+        static const enum queue_mechanism mechanisms[] = { QUEUE_NATIVE, QUEUE_XTABLES };
+        static put_fn *const ways[] = { put_over, put_afresh };
+        int r = 0;
 
-        config->mechanism = QUEUE_NATIVE;
-        r = transact(config, put_ruleset);
-        if (r == 0)
-                return 0;
-        config->mechanism = QUEUE_XTABLES;
-        return transact(config, put_ruleset);
+        for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+                for (size_t i = 0; i < ARRAY_SIZE(mechanisms); i++) {
+                        config->mechanism = mechanisms[i];
+                        r = transact(config, ways[way]);
+                        if (r == 0)
+                                return 0;
+                }
+        }
+        return r;
 }
 
 static void put_removal(struct transaction *t)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Chores. The build itself is meson's: see HACKING.md.
+
+PYTHON := /usr/bin/python3
+BUILD  ?= build
+STAGE  := $(BUILD)/stage
+
+export NETEXT_BUILD := $(abspath $(BUILD))
+export PYTHONDONTWRITEBYTECODE := 1
+export PYTHON
+
+help:
+	@echo 'sudo make demo      watch netext decide the traffic of real programs (a minute)'
+	@echo 'sudo make test      run every test (about ten minutes)'
+	@echo '     make build     compile, and stage an installation in $(STAGE)'
+	@echo 'sudo make bench     measure against the bare kernel and bare responders'
+	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'
+	@echo 'sudo make install   install to /usr (DESTDIR is honoured)'
+	@echo '     make clean     remove $(BUILD)'
+
+dependencies:
+	@tools/dependencies
+
+build: dependencies
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@meson compile -C $(BUILD)
+	@meson install -C $(BUILD) --no-rebuild --quiet --destdir $(abspath $(STAGE))
+
+demo: build
+	@demo/run
+
+test: build
+	@tests/run
+
+bench: build
+	@bench/run
+
+fuzz: dependencies
+	@tests/fuzz/run $(or $(SECONDS),60)
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help dependencies build demo test bench fuzz install clean

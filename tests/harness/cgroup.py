@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cgroup v2 for the programs of one test, removed with everything in it."""
+import os
+import pathlib
+import signal
+
+from .paths import CGROUP2
+from .wait import wait_until
+
+
+class Cgroup:
+    """The folder `name` below the cgroup v2 mount."""
+
+    def __init__(self, name):
+        self.path = CGROUP2 / name
+        self.name = "/" + name  # as the kernel and netextctl call it
+        self.path.mkdir()
+
+    def __str__(self):
+        return str(self.path)
+
+    @property
+    def nft_path(self):
+        """The path as nft wants it: below /sys/fs/cgroup, wherever v2 is mounted."""
+        return os.path.relpath(self.path, "/sys/fs/cgroup")
+
+    def close(self):
+        wait_until(lambda: remove_tree(self.path), f"{self.path} did not become empty")
+
+
+def remove_tree(path):
+    """Ends who is left inside and removes the folders, leaves first. True when it is gone."""
+    try:
+        for child in [entry for entry in path.iterdir() if entry.is_dir()]:
+            remove_tree(child)
+        for pid in (path / "cgroup.procs").read_text(encoding="ascii").split():
+            os.kill(int(pid), signal.SIGKILL)
+        pathlib.Path(path).rmdir()
+    except FileNotFoundError:
+        return True
+    except (ProcessLookupError, OSError):
+        return False  # a killed process leaves its cgroup a moment later
+    return True

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of the lab's client: what they are told by the kernel is what scenarios assert on."""
+import json
+import subprocess
+import types
+
+from .lab import Lab
+from .namespace import wait_for_line
+from .paths import PROGRAMS
+
+TALK = PROGRAMS / "talk"
+MAPPED = "::ffff:" + Lab.SERVER
+# Every way in which a program can begin a flow to the server.
+TRANSPORTS = [(protocol, address) for protocol in ("tcp", "udp", "udp-connected")
+              for address in (Lab.SERVER, Lab.SERVER6, MAPPED)]
+
+
+class Client:
+    """Runs programs in the client's namespace and cgroup."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def talk(self, protocol, address, port, *options, program=TALK, **kwargs):
+        """Says hello; tells `error` (None or "EPERM"), `at` which call, `ms`, `pid`, `local_port`, `answers`."""
+        done = self.lab.client.run([program, *options, protocol, address, port], check=False, **kwargs)
+        assert done.stdout, f"talk {protocol} {address} {port}: {done.stderr}"
+        return types.SimpleNamespace(**json.loads(done.stdout))
+
+    def tcp(self, port=80, address=Lab.SERVER, *options, **kwargs):
+        return self.talk("tcp", address, port, *options, **kwargs)
+
+    def udp(self, port=80, address=Lab.SERVER, *options, **kwargs):
+        return self.talk("udp", address, port, *options, **kwargs)
+
+    def start(self, protocol, address, port, *options, program=TALK):
+        """The same in the background; see answer()."""
+        return self.lab.client.start([program, *options, protocol, address, port], stdin=subprocess.PIPE)
+
+    @staticmethod
+    def answer(process, timeout=15):
+        """Waits for what a program in the background has to tell."""
+        return types.SimpleNamespace(**json.loads(wait_for_line(process, "{", timeout)))
+
+    def run(self, *argv, **kwargs):
+        """Any other program: the completed process."""
+        kwargs.setdefault("timeout", 20)
+        return self.lab.client.run(argv, check=False, **kwargs)

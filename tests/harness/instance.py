@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One netextd with its flowd and extensions, in a lab of its own.
+
+Its owner is this process: when the socket behind --owner-fd closes, the
+instance takes everything away and ends, also when the test run is killed.
+What it changed in the namespace and on the machine must be as before then;
+stop() is what checks it, in every scenario.
+"""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+from . import snapshot
+from .paths import NETEXTCTL, NETEXTD
+from .wait import wait_until
+
+READY_TIMEOUT_S = 15
+STOP_TIMEOUT_S = 15
+
+
+class CommandFailed(AssertionError):
+    """netextctl ended with a status other than 0."""
+
+
+class Instance:
+    """Runs in the client's namespace, for the programs of the lab's cgroup."""
+
+    def __init__(self, lab, name, log, cgroup=None, arguments=()):
+        self.lab, self.name, self.log = lab, name, pathlib.Path(log)
+        self.cgroup = cgroup or str(lab.cgroup)
+        self.arguments = list(arguments)
+        self.process = None
+        self.owner = None
+        self.started = []  # (pid, start time) of every process of ours that was ever seen
+        self.before = None
+
+    def command_line(self):
+        return [NETEXTD, "--instance", self.name, "--cgroup", self.cgroup, *self.arguments]
+
+    # Life
+
+    def start(self):
+        if self.before is None:
+            self.before = self._snapshot()
+        self.owner, theirs = socket.socketpair()
+        with theirs, open(self.log, "a", encoding="utf-8") as log:
+            self.process = self.lab.client.start(
+                [*self.command_line(), "--owner-fd", theirs.fileno()], cgroup=self._outside(),
+                dies_with_us=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=[theirs.fileno()])
+        self.owner.settimeout(READY_TIMEOUT_S)
+        if not self.owner.recv(1):
+            raise AssertionError(f"netextd ended with {self.process.wait()} before it was ready:\n{self.messages()}")
+        return self
+
+    def stop(self):
+        """Ends the instance, and fails if anything of it stays."""
+        if self.before is None:
+            return
+        if self.process:
+            self.remember_processes()
+            self.owner.close()
+            self._end_of(self.process)
+            self.process = None
+        wait_until(lambda: not self._alive(), lambda: f"processes {self._alive()} did not end", STOP_TIMEOUT_S)
+        before, self.before = self.before, None
+        after = self._snapshot()
+        changed = [key for key in before if before[key] != after[key]]
+        assert not changed, "left behind:\n" + "\n".join(
+            f"{key}\n  before: {before[key]}\n  after:  {after[key]}" for key in changed)
+
+    def kill_netextd(self):
+        """kill -9, and the owner's end stays open, as when the daemon crashes."""
+        self.remember_processes()
+        self.process.kill()
+        self.process.wait()
+        self.lab.client.stop(self.process)
+        self.process = None
+
+    def restart_netextd(self):
+        self.owner.close()
+        return self.start()
+
+    def _end_of(self, process):
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"netextd did not end with its owner:\n{self.messages()}") from error
+        self.lab.client.stop(process)
+
+    def abandon(self):
+        """Ends what is left after a failure, by pid."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        for pid in self._alive():
+            os.kill(pid, signal.SIGKILL)
+
+    def _outside(self):
+        """A cgroup that the instance does not cover: its own processes are never its subject."""
+        return self.lab.cgroup.path.parent
+
+    def _snapshot(self):
+        return {**snapshot.of_namespace(self.lab.client), **snapshot.of_instance(self.name),
+                **snapshot.of_cgroup(self.cgroup)}
+
+    # Processes
+
+    def remember_processes(self):
+        result = self.ctl("status", check=False)
+        if result is None:
+            return
+        pids = [result["flowd_pid"], result["netextd_pid"]] + [one.get("pid") for one in self.sessions()]
+        for pid in filter(None, pids):
+            if started_at(pid):
+                self.started.append((pid, started_at(pid)))
+
+    def _alive(self):
+        return [pid for pid, when in self.started if started_at(pid) == when]
+
+    def flowd_pid(self):
+        return self.status()["flowd_pid"]
+
+    def extension_pid(self, name):
+        return self.session(name)["pid"]
+
+    def kill(self, pid, how=signal.SIGKILL):
+        self.remember_processes()
+        os.kill(pid, how)
+
+    def messages(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    # Control
+
+    def ctl_command(self, *arguments):
+        return [NETEXTCTL, "--instance", self.name, *arguments]
+
+    def run_ctl(self, *arguments, **kwargs):
+        """netextctl as a person runs it: the completed process."""
+        return self.lab.client.run(self.ctl_command(*arguments), cgroup=self._outside(), check=False, **kwargs)
+
+    def ctl(self, *arguments, check=True):
+        """The parsed answer of a command with --json; None where it failed and check is False."""
+        done = self.run_ctl(*arguments, "--json")
+        if done.returncode != 0:
+            if check:
+                raise CommandFailed(f"netextctl {' '.join(map(str, arguments))}: {done.stderr}\n{self.messages()}")
+            return None
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def status(self):
+        return self.ctl("status")
+
+    def sessions(self):
+        return self.ctl("session", "list")
+
+    def session(self, name):
+        found = [one for one in self.sessions() if one["name"] == name]
+        assert found, f"no session {name}: {self.sessions()}"
+        return found[0]
+
+    def start_session(self, extension, *options):
+        done = self.run_ctl("session", "start", extension, *options)
+        if done.returncode != 0:
+            raise CommandFailed(f"session start {extension}: {done.stderr}\n{self.messages()}")
+
+    def stop_session(self, name):
+        done = self.run_ctl("session", "stop", name)
+        if done.returncode != 0:
+            raise CommandFailed(f"session stop {name}: {done.stderr}\n{self.messages()}")
+
+    def wait_for_session(self, name, state, timeout=10):
+        def found():
+            return next((one for one in self.sessions() if (one["name"], one["state"]) == (name, state)), None)
+
+        return wait_until(found, lambda: f"session {name} did not become {state}: {self.sessions()}", timeout)
+
+    # Flows
+
+    def flows(self, **wanted):
+        """The flows whose fields are as wanted: flows(remote_port=80, verdict="allow")."""
+        return [flow for flow in self.ctl("flow", "list", "--limit", "0")
+                if all(flow.get(key) == value for key, value in wanted.items())]
+
+    def flow(self, **wanted):
+        """The one flow with these fields, once it is decided."""
+
+        def decided():
+            return [flow for flow in self.flows(**wanted) if flow["state"] != "held"]
+
+        found = wait_until(decided, lambda: f"no flow with {wanted} was decided; there are {self.flows()}")
+        assert len(found) == 1, f"{len(found)} flows with {wanted}: {found}"
+        return found[0]
+
+
+def started_at(pid):
+    """The start time of a process in clock ticks, or None if there is none (or only its remains)."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])

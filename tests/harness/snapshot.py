@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an instance could leave behind: seen before, and again after."""
+import json
+import pathlib
+
+from .namespace import run
+from .paths import CGROUP2
+
+COMMANDS = (
+    "nft -s list ruleset",
+    "ip rule",
+    "ip -6 rule",
+    "ip route show table all",
+    "ip -6 route show table all",
+    "ip -o link",
+)
+ROOTS = ("/run/netext", "/sys/fs/bpf/netext")
+
+
+def of_namespace(namespace):
+    """Every netfilter rule, policy rule, route and link there."""
+    return {command: namespace.run(command.split()).stdout for command in COMMANDS}
+
+
+def of_instance(name):
+    """What bears the instance's name: folders, pinned BPF, cgroups, mounts."""
+    found = [str(path) for root in ROOTS for path in pathlib.Path(root).glob(name)]
+    found += [str(path) for path in CGROUP2.glob(f"netext/{name}")]
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    return {"named": found, "mounts": [line for line in mounts.splitlines() if f"/{name}" in line]}
+
+
+def of_cgroup(path):
+    """The BPF programs attached to a cgroup, by kind and name (their ids are always new)."""
+    text = run(["bpftool", "-j", "cgroup", "show", path]).stdout
+    programs = json.loads(text) if text.strip() else []
+    return {"programs": sorted((one["attach_type"], one.get("name", "")) for one in programs)}

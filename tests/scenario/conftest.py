@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario is given by name: a lab, an instance in it, and what they are asked to do.
+
+Everything is named after a hash of the test, so that all run in parallel, and
+every instance checks at its end that it left nothing behind (harness/instance.py).
+"""
+import contextlib
+import hashlib
+
+import pytest
+
+from harness.client import Client
+from harness.echo import Echo
+from harness.instance import Instance
+from harness.lab import Lab
+from harness.paths import BUILD, PROGRAMS
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets a fixture see whether its test failed: item.failed."""
+    report = (yield).get_result()
+    item.failed = getattr(item, "failed", False) or report.failed
+
+
+@pytest.fixture
+def name(request):
+    """Of the test, and of the build: two checkouts can run their tests at the same time."""
+    return "t-" + hashlib.sha256(f"{BUILD} {request.node.nodeid}".encode()).hexdigest()[:10]
+
+
+@pytest.fixture
+def lab(name):
+    with Lab(f"netext-{name}") as made:
+        yield made
+
+
+@pytest.fixture
+def instances(request, lab, name, tmp_path):
+    """Starts instances: instances() the first, instances("b") one more."""
+    with contextlib.ExitStack() as stack:
+        started = []
+
+        def start(suffix="", **kwargs):
+            instance = Instance(lab, name + suffix, tmp_path / f"netextd{suffix}.log", **kwargs)
+            started.append(instance)
+            stack.callback(instance.abandon)
+            return instance.start()
+
+        yield start
+        for instance in reversed(started):
+            if getattr(request.node, "failed", False):
+                print(f"--- messages of {instance.name}\n{instance.messages()}")
+            instance.stop()
+
+
+@pytest.fixture
+def netext(instances):
+    """One instance for the programs of the lab's client."""
+    return instances()
+
+
+@pytest.fixture
+def client(lab):
+    return Client(lab)
+
+
+@pytest.fixture
+def serve(lab):
+    """serve(80) answers on TCP and UDP port 80 of the server; serve(80, lab.client) at home."""
+    with contextlib.ExitStack() as stack:
+        yield lambda port, where=None: stack.enter_context(contextlib.closing(Echo(where or lab.server, port)))
+
+
+@pytest.fixture
+def server(serve):
+    """What most scenarios talk to: port 80 of the server."""
+    return serve(80)
+
+
+@pytest.fixture
+def rules(tmp_path):
+    """rules("deny port 25", …) writes the firewall's rule file and returns its path."""
+
+    def write(*lines, name="rules"):
+        path = tmp_path / name
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def scripted(netext, rules):
+    """scripted("80 refuse", fail_policy="closed") starts the scripted filter, or rewrites its script."""
+
+    def start(*lines, **options):
+        script = rules(*lines, name="script")
+        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        netext.start_session(PROGRAMS / "scripted", "--file", f"script={script}", *arguments)
+
+    return start
+
+
+@pytest.fixture
+def firewall(netext, rules):
+    """firewall("deny port 25", …) starts the bundled firewall with these rules; returns their file."""
+
+    def start(*lines, **options):
+        path = rules(*lines)
+        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        netext.start_session("firewall", "--rules", path, *arguments)
+        return path
+
+    return start

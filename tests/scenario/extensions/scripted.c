@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A filter that does what its file "script" says, so that a scenario can name the
+ * behaviour it is about. One line for each remote port ("*" for all others):
+ *
+ *         80 allow                    any verdict: allow, drop, refuse
+ *         81 pause 300 refuse         answers after 300 ms, meanwhile others are decided
+ *         82 sleep 5000 allow         blocks all of itself meanwhile
+ *         83 crash                    dies while it is asked
+ *         84 nonsense                 answers with a verdict that does not exist
+ *         85 call 198.18.0.2 7        opens a connection of its own, then allows
+ *         86 garbage                  writes what is no message into each of its channels
+ *         start fail                  start_filter fails
+ *         start hang                  start_filter does not return
+ *
+ * It has its own event loop, as an extension with other work to do would.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <netext/filter.h>
+
+#define LINES_MAX  32
+#define PAUSED_MAX 64
+
+struct line {
+        char port[16], what[16], first[64], second[16];
+};
+
+struct paused {
+        struct nx_filter_flow *flow; /* a reference; NULL: free */
+        enum nx_verdict verdict;
+        long long due_ms;
+};
+
+struct scripted {
+        struct line lines[LINES_MAX];
+        size_t n_lines;
+        struct paused paused[PAUSED_MAX];
+};
+
+static long long now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static enum nx_verdict verdict_from(const char *word)
+{
+        if (strcmp(word, "drop") == 0)
+                return NX_VERDICT_DROP;
+        return strcmp(word, "refuse") == 0 ? NX_VERDICT_REFUSE : NX_VERDICT_ALLOW;
+}
+
+static const struct line *line_for(const struct scripted *scripted, const char *port)
+{
+        for (size_t i = 0; i < scripted->n_lines; i++)
+                if (strcmp(scripted->lines[i].port, port) == 0)
+                        return &scripted->lines[i];
+        return NULL;
+}
+
+static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_filter_flow *flow,
+                                  const struct line *line)
+{
+        for (size_t i = 0; i < PAUSED_MAX; i++)
+                if (!scripted->paused[i].flow) {
+                        scripted->paused[i] = (struct paused){
+                                .flow = nx_filter_flow_ref(flow),
+                                .verdict = verdict_from(line->second),
+                                .due_ms = now_ms() + atoi(line->first),
+                        };
+                        return NX_VERDICT_PAUSE;
+                }
+        return NX_VERDICT_DROP;
+}
+
+static void call(const struct line *line)
+{
+        struct sockaddr_in server = { .sin_family = AF_INET,
+                                      .sin_port = htons(atoi(line->second)) };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+
+        inet_pton(AF_INET, line->first, &server.sin_addr);
+        connect(fd, (struct sockaddr *)&server, sizeof(server));
+        poll(&poll_fd, 1, 500);
+        send(fd, "own", 3, MSG_NOSIGNAL);
+        close(fd);
+}
+
+/* Behind the SDK's back: whatever descriptor is a channel gets bytes that mean nothing. */
+static void write_garbage(void)
+{
+        static const char garbage[] = "\x31\0\0\0\xff\xff\xff\xff garbage, not a message";
+
+        for (int fd = 3; fd < 64; fd++) {
+                int type = 0;
+
+                if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof(type) }) == 0 &&
+                    type == SOCK_SEQPACKET)
+                        send(fd, garbage, sizeof(garbage), MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+}
+
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+                                       void *userdata)
+{
+        struct scripted *scripted = userdata;
+        const struct line *line;
+        char port[8];
+
+        snprintf(port, sizeof(port), "%u", nx_filter_flow_get_remote_port(flow));
+        line = line_for(scripted, port);
+        if (!line)
+                line = line_for(scripted, "*");
+        if (!line)
+                return NX_VERDICT_ALLOW;
+        if (strcmp(line->what, "pause") == 0)
+                return pause_flow(scripted, flow, line);
+        if (strcmp(line->what, "sleep") == 0) {
+                poll(NULL, 0, atoi(line->first));
+                return verdict_from(line->second);
+        }
+        if (strcmp(line->what, "crash") == 0)
+                abort();
+        if (strcmp(line->what, "nonsense") == 0)
+                return (enum nx_verdict)99;
+        if (strcmp(line->what, "call") == 0)
+                call(line);
+        if (strcmp(line->what, "garbage") == 0)
+                write_garbage();
+        return verdict_from(line->what);
+}
+
+static int start_filter(struct nx_filter *filter, void *userdata)
+{
+        const struct line *line = line_for(userdata, "start");
+
+        if (!line)
+                return 0;
+        if (strcmp(line->what, "hang") == 0)
+                for (;;)
+                        pause();
+        nx_filter_report(filter, NX_LEVEL_ERROR, "The script says that this filter cannot start.");
+        return -EPERM;
+}
+
+static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
+                        void *userdata)
+{
+        struct scripted *scripted = userdata;
+        FILE *file = fdopen(dup(fd), "r");
+        char text[128];
+
+        scripted->n_lines = 0;
+        while (file && scripted->n_lines < LINES_MAX && fgets(text, sizeof(text), file)) {
+                struct line line = {};
+
+                if (sscanf(text, "%15s %15s %63s %15s", line.port, line.what, line.first,
+                           line.second) >= 2)
+                        scripted->lines[scripted->n_lines++] = line;
+        }
+        if (file)
+                fclose(file);
+}
+
+/* Answers what is due; the time until the next is, or -1. */
+static int resume_due(struct scripted *scripted)
+{
+        long long now = now_ms(), wait = -1;
+
+        for (size_t i = 0; i < PAUSED_MAX; i++) {
+                struct paused *paused = &scripted->paused[i];
+
+                if (!paused->flow)
+                        continue;
+                if (paused->due_ms <= now) {
+                        nx_filter_flow_resume(paused->flow, paused->verdict);
+                        paused->flow = nx_filter_flow_unref(paused->flow);
+                } else if (wait < 0 || paused->due_ms - now < wait) {
+                        wait = paused->due_ms - now;
+                }
+        }
+        return wait;
+}
+
+int main(void)
+{
+        static struct scripted scripted;
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "scripted",
+                .version = "1",
+                .filter = {
+                        .start_filter = start_filter,
+                        .handle_new_flow = handle_new_flow,
+                        .handle_file = handle_file,
+                },
+        };
+        struct nx_provider *provider;
+        int r;
+
+        r = nx_provider_new(&provider, &extension, &scripted);
+        if (r < 0) {
+                fprintf(stderr, "scripted: %s\n", strerror(-r));
+                return 2;
+        }
+        while (r >= 0) {
+                struct pollfd poll_fd = { .fd = nx_provider_get_fd(provider), .events = POLLIN };
+
+                poll(&poll_fd, 1, resume_due(&scripted));
+                r = nx_provider_dispatch(provider);
+        }
+        if (r != -EPIPE)
+                fprintf(stderr, "scripted: %s\n", nx_provider_get_error(provider));
+        nx_provider_free(provider);
+        return r == -EPIPE ? 0 : 1;
+}

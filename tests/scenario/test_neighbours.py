@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other people's tables, marks, rules and routes work on as if netext were not there."""
+import json
+
+import pytest
+
+FOREIGN = """
+table inet foreign {
+    counter marked {}
+    counter connection {}
+    chain output {
+        type filter hook output priority filter; policy accept;
+        meta mark & 0x00ffffff == 0x42 counter name marked
+        meta mark & 0x00ffffff == 0x42 ct mark set ct mark & 0xff000000 | 0x77
+    }
+    chain input {
+        type filter hook input priority filter; policy accept;
+        ct mark & 0x00ffffff == 0x77 counter name connection
+    }
+}
+"""
+FAR = "198.18.5.2"  # reached through table 100 only, by who sets mark 0x42
+
+
+@pytest.fixture
+def foreign(lab):
+    """Another program's firewall and policy routing, there before us."""
+    lab.client.nft(FOREIGN)
+    lab.server.run(["ip", "address", "add", f"{FAR}/32", "dev", "lo"])
+    lab.client.run(["ip", "route", "add", "unreachable", "198.18.5.0/24"])
+    lab.client.run(["ip", "rule", "add", "fwmark", "0x42", "lookup", "100"])
+    lab.client.run(["ip", "route", "add", "198.18.5.0/24", "via", lab.SERVER, "table", "100"])
+
+
+def packets(lab, name):
+    listed = json.loads(lab.client.run(["nft", "-j", "list", "counter", "inet", "foreign", name]).stdout)
+    return next(one["counter"]["packets"] for one in listed["nftables"] if "counter" in one)
+
+
+def check_foreign_marks(lab, client):
+    """A marked flow takes the marked route, and both marks are there where they are read."""
+    for protocol in ("tcp", "udp", "udp-connected"):
+        before = packets(lab, "marked"), packets(lab, "connection")
+        answer = client.talk(protocol, FAR, 80, "-m", "0x42")
+        assert answer.error is None, (protocol, answer)
+        assert packets(lab, "marked") > before[0]
+        assert packets(lab, "connection") > before[1]
+    assert client.tcp(80, FAR).error in ("EHOSTUNREACH", "ENETUNREACH")
+
+
+def test_marks_where_a_provider_decides(foreign, netext, scripted, client, server, lab):
+    scripted("* allow")
+    check_foreign_marks(lab, client)
+
+
+def test_marks_where_rules_decide(foreign, netext, firewall, client, server, lab):
+    firewall("allow port 80", "default deny")
+    check_foreign_marks(lab, client)
+
+
+def test_marks_without_a_session(foreign, netext, client, server, lab):
+    check_foreign_marks(lab, client)
+
+
+def test_a_foreign_drop_stays_a_drop(netext, scripted, client, server, lab):
+    lab.client.nft("table inet foreign { chain output { type filter hook output priority 10; "
+                   "tcp dport 80 drop; }; }")
+    scripted("* allow")
+    assert client.tcp(80, "198.18.0.2", "-t", "200").error == "ETIMEDOUT"
+    lab.client.run(["nft", "delete", "table", "inet", "foreign"])
+    assert client.tcp(80).error is None

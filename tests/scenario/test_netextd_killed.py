@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""netextd dies: verdicts go on, and a restarted netextd finds everything again."""
+from harness.instance import started_at
+from harness.wait import wait_until
+
+
+def test_verdicts_go_on(netext, scripted, client, server):
+    scripted("80 allow", "81 refuse")
+    netext.kill_netextd()
+    assert client.tcp(80).error is None
+    answer = client.tcp(81)
+    assert (answer.error, answer.ms < 500) == ("ECONNREFUSED", True)
+    netext.restart_netextd()
+
+
+def test_a_restarted_netextd_finds_flowd_and_the_extension(netext, scripted, client, server):
+    scripted("80 allow", "81 refuse")
+    client.tcp(80)
+    flowd, extension = netext.flowd_pid(), netext.extension_pid("scripted")
+    netext.kill_netextd()
+    netext.restart_netextd()
+    session = netext.wait_for_session("scripted", "running")
+    assert (netext.flowd_pid(), session["pid"]) == (flowd, extension)
+    assert session["restarts"] == 0
+    assert client.tcp(81).error == "ECONNREFUSED"
+    assert len(netext.flows(remote_port=80)) == 1  # from before
+
+
+def test_a_found_session_can_be_stopped_and_restarted(netext, scripted, client, server):
+    scripted("81 refuse")
+    netext.kill_netextd()
+    netext.restart_netextd()
+    extension = netext.wait_for_session("scripted", "running")["pid"]
+    netext.kill(extension)
+    session = netext.wait_for_session("scripted", "running")
+    assert session["pid"] != extension
+    assert client.tcp(81).error == "ECONNREFUSED"
+    netext.stop_session("scripted")
+    assert started_at(session["pid"]) is None and netext.sessions() == []
+
+
+def test_a_rule_file_that_changed_meanwhile_is_read(netext, firewall, client, server):
+    path = firewall("default allow")
+    netext.kill_netextd()
+    path.write_text("deny port 80\n", encoding="utf-8")
+    netext.restart_netextd()
+    wait_until(lambda: client.tcp(80).error == "EPERM", "the new rules were not in force")
+
+
+def test_both_daemons_die(netext, scripted, client, server):
+    scripted("81 refuse")
+    netext.kill(netext.flowd_pid())
+    netext.kill_netextd()
+    netext.restart_netextd()
+    netext.wait_for_session("scripted", "running")
+    assert client.tcp(81).error == "ECONNREFUSED"
+    assert client.tcp(80).error is None

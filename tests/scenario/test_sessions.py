@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions start or say why not, stand in a declared order, and every one of them has a say."""
+import pytest
+
+from harness.paths import PROGRAMS
+
+
+@pytest.mark.parametrize("script, options, said", [
+    ("start fail", [], "The script says that this filter cannot start."),
+    ("start hang", ["--ready-timeout", "300"], "ready timeout"),
+])
+def test_a_filter_that_cannot_start(netext, rules, client, server, script, options, said):
+    done = netext.run_ctl("session", "start", PROGRAMS / "scripted", "--file", f"script={rules(script)}", *options)
+    assert done.returncode == 1 and said in done.stderr
+    assert client.tcp(80).error is None
+
+
+def test_a_program_that_is_no_extension(netext, client, server):
+    done = netext.run_ctl("session", "start", "/bin/true", "--ready-timeout", "1000")
+    assert done.returncode == 1 and "session true failed" in done.stderr
+    assert client.tcp(80).error is None
+
+
+def test_a_stopped_session_decides_nothing(netext, scripted, client, server):
+    scripted("80 refuse")
+    assert client.tcp(80).error == "ECONNREFUSED"
+    netext.stop_session("scripted")
+    assert client.tcp(80).error is None
+    scripted("80 refuse")
+    assert client.tcp(80).error == "ECONNREFUSED"
+
+
+def test_the_chain_is_in_order_and_each_has_a_say(netext, scripted, firewall, client, serve):
+    serve(80), serve(81), serve(82)
+    scripted("80 refuse", "* allow", grade="inspector", order=-5)
+    firewall("deny port 81", order=5)
+    assert [place["session"] for place in netext.ctl("chain")] == ["firewall", "scripted"]
+    assert [client.tcp(port).error for port in (80, 81, 82)] == ["ECONNREFUSED", "EPERM", None]
+    assert netext.flow(remote_port=80)["decided_by"] == "scripted"
+    assert netext.flow(remote_port=81)["decided_by"] == "firewall"
+
+
+def test_an_extension_has_no_privileges(netext, scripted):
+    scripted("80 allow")
+    session = netext.session("scripted")
+    with open(f"/proc/{session['pid']}/status", encoding="utf-8") as status:
+        facts = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    assert facts["Uid"].split() == [str(session["uid"])] * 4 and 61184 <= session["uid"] <= 65519
+    assert facts["Groups"].strip() in ("", str(session["uid"]))
+    assert facts["NoNewPrivs"] == "1"
+    assert {facts[kind] for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a provider answers is what the program experiences, whatever the transport."""
+from harness.client import TRANSPORTS
+
+NUMBERS = {"tcp": "tcp", "udp": "udp", "udp-connected": "udp"}
+
+
+def flow_of(netext, protocol, address, answer):
+    flow = netext.flow(local_port=answer.local_port, protocol=NUMBERS[protocol])
+    assert flow["remote_address"] == address.removeprefix("::ffff:")
+    assert flow["direction"] == "outbound"
+    assert (flow["decided_by"], flow["reason"]) == ("scripted", "provider")
+    return flow
+
+
+def test_an_allowed_flow_passes(netext, scripted, client, server):
+    scripted("80 allow")
+    for protocol, address in TRANSPORTS:
+        answer = client.talk(protocol, address, 80)
+        assert answer.error is None, (protocol, address, answer)
+        assert flow_of(netext, protocol, address, answer)["verdict"] == "allow"
+
+
+def test_a_dropped_flow_is_silent_and_never_reaches_the_server(netext, scripted, client, server):
+    scripted("80 drop")
+    for protocol, address in TRANSPORTS:
+        answer = client.talk(protocol, address, 80, "-t", "200")
+        assert answer.error == "ETIMEDOUT", (protocol, address, answer)
+        assert flow_of(netext, protocol, address, answer)["verdict"] == "drop"
+    assert server.seen == []
+
+
+def test_a_refused_program_is_told_at_once(netext, scripted, client, server):
+    scripted("80 refuse")
+    for protocol, address in TRANSPORTS:
+        answer = client.talk(protocol, address, 80, "-t", "1000")
+        if protocol == "udp":  # an unconnected socket is told of no errors
+            assert answer.error == "ETIMEDOUT", (address, answer)
+        else:
+            assert answer.error == "ECONNREFUSED", (protocol, address, answer)
+            assert answer.ms < 500
+        assert flow_of(netext, protocol, address, answer)["verdict"] == "refuse"
+    assert server.seen == []
+
+
+def test_an_allowed_flow_is_asked_about_once(netext, scripted, client, server):
+    scripted("* allow")
+    for protocol in NUMBERS:
+        answer = client.talk(protocol, "198.18.0.2", 80, "-n", "5", "-i", "5")
+        assert answer.answers == 5
+        netext.flow(local_port=answer.local_port, protocol=NUMBERS[protocol])
+
+
+def test_one_udp_socket_with_two_servers_has_two_flows(netext, scripted, client, lab):
+    scripted("80 allow", "81 drop")
+    program = """
+import socket
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in (80, 81):
+    udp.sendto(b"hello", ("198.18.0.2", port))
+"""
+    assert client.run("/usr/bin/python3", "-c", program).returncode == 0
+    first, second = netext.flow(remote_port=80), netext.flow(remote_port=81)
+    assert first["local_port"] == second["local_port"]
+    assert (first["verdict"], second["verdict"]) == ("allow", "drop")
+
+
+def test_without_a_session_everything_passes(netext, client, server):
+    for protocol, address in TRANSPORTS:
+        assert client.talk(protocol, address, 80).error is None

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An instance of the root cgroup covers its whole network namespace, and nothing else."""
+import pytest
+
+from harness.client import TALK
+from harness.paths import CGROUP2
+
+pytestmark = pytest.mark.xdist_group("root-cgroup")
+
+
+@pytest.fixture
+def netext(instances):
+    return instances(cgroup=str(CGROUP2))
+
+
+def test_programs_of_every_cgroup_are_decided(netext, scripted, client, server, lab):
+    scripted("81 refuse")
+    for cgroup in (lab.cgroup, CGROUP2):
+        assert client.tcp(81, cgroup=cgroup).error == "ECONNREFUSED"
+        answer = client.tcp(80, cgroup=cgroup)
+        assert netext.flow(local_port=answer.local_port)["reason"] == "provider"
+
+
+def test_other_namespaces_are_not(netext, scripted, serve, lab):
+    serve(80, lab.client)
+    scripted("* refuse")
+    done = lab.server.run([TALK, "tcp", lab.CLIENT, 80], check=False)
+    assert done.returncode == 0, done.stdout
+    assert netext.flows(direction="outbound") == []
+
+
+def test_an_extension_is_not_asked_about_its_own_traffic(netext, scripted, client, serve):
+    first, own = serve(80), serve(7)
+    scripted("80 call 198.18.0.2 7", "7 drop")
+    answer = client.tcp(80)
+    assert answer.error is None and answer.ms < 500
+    assert [received for _, _, received in own.seen] == [b"own"]
+    assert [flow["reason"] for flow in netext.flows(remote_port=7)] in ([], ["own-traffic"])
+    assert len(first.seen) == 1
