@@ -103,6 +103,14 @@ struct css_set {
         struct cgroup *dfl_cgrp;
 };
 
+struct sock_common {
+        unsigned short skc_num; /* the local port, in host order */
+};
+
+struct sock {
+        struct sock_common __sk_common;
+};
+
 struct task_struct {
         unsigned int flags;
         int tgid;

@@ -139,16 +139,37 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
         judge(&question, &owner->outcome);
 }
 
+/*
+ * The local port of a connected UDP socket is chosen after its connect() hook, and no hook
+ * runs when it sends. When it is closed, or connected elsewhere, its record goes where
+ * flowd looks for packets whose socket is gone.
+ */
+static __always_inline void leave_owner(const struct steer_owner *owner, __u16 local_port)
+{
+        struct steer_tuple tuple = {
+                .remote = owner->remote,
+                .remote_port = owner->remote_port,
+                .local_port = local_port,
+                .protocol = IPPROTO_UDP,
+        };
+
+        if (owner->protocol == IPPROTO_UDP && local_port)
+                bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+}
+
 /* Keeps the owner on the socket, for when its packets come to flowd. */
 static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct steer_owner *owner)
 {
         struct steer_owner *kept;
 
         kept = bpf_sk_storage_get(&owners, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (kept)
-                *kept = *owner;
-        else
+        if (!kept) {
                 __sync_fetch_and_add(&state.counters.owners_lost, 1);
+                return;
+        }
+        if (kept->cookie)
+                leave_owner(kept, ctx->sk->src_port);
+        *kept = *owner;
 }
 
 static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
@@ -303,8 +324,17 @@ int tcp_connect(struct bpf_sock_ops *ctx)
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
-        if ((ctx->mark & mark_mask) == mark_pass || bpf_sk_storage_get(&owners, ctx, 0, 0))
-                tell_closed(bpf_get_socket_cookie(ctx));
+        struct steer_owner *owner = NULL;
+        __u32 mark = ctx->mark & mark_mask;
+
+        if (mark != mark_pass) {
+                owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
+                if (!owner)
+                        return 1;
+                /* The context is the socket; struct bpf_sock does not show its port here. */
+                leave_owner(owner, BPF_CORE_READ((struct sock *)ctx, __sk_common.skc_num));
+        }
+        tell_closed(bpf_get_socket_cookie(ctx));
         return 1;
 }
 

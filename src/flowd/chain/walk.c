@@ -24,16 +24,16 @@
 #include "steer/hooks.h"
 #include "steer/queue.h"
 
-static enum mark mark_of(enum nx_verdict verdict)
+static enum mark mark_of(const struct flow *flow)
 {
-        if (verdict == NX_VERDICT_ALLOW)
-                return MARK_PASS;
-        return verdict == NX_VERDICT_DROP ? MARK_DROP : MARK_REFUSE;
+        if (flow->verdict == NX_VERDICT_ALLOW)
+                return flow->closed_ns ? MARK_PASS_ONCE : MARK_PASS;
+        return flow->verdict == NX_VERDICT_DROP ? MARK_DROP : MARK_REFUSE;
 }
 
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held)
 {
-        queue_decide(chain->queue, held, mark_of(flow->verdict));
+        queue_decide(chain->queue, held, mark_of(flow));
 }
 
 static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdict)

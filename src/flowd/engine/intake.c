@@ -77,6 +77,12 @@ static void hold_or_release(struct intake *intake, struct flow *flow, struct que
         }
 }
 
+/* A program can send and be gone before its packet is read: the end comes first then. */
+static bool was_closed_early(struct intake *intake, uint64_t cookie)
+{
+        return cookie && intake->closed_early[cookie % INTAKE_CLOSED_EARLY] == cookie;
+}
+
 static void on_new_flow(struct intake *intake, const struct packet *packet,
                         const struct steer_owner *owner, struct queue_held held)
 {
@@ -97,6 +103,8 @@ static void on_new_flow(struct intake *intake, const struct packet *packet,
                 intake->counters.unattributed++;
         if (!model.started_ns || model.protocol == IPPROTO_UDP)
                 model.started_ns = now_ns();
+        if (was_closed_early(intake, model.socket_cookie))
+                model.closed_ns = now_ns();
         if (owner && owner->outcome.generation == hooks_state(intake->hooks)->generation)
                 outcome = owner->outcome;
         else
@@ -240,6 +248,7 @@ static void on_event(const struct steer_event *event, void *userdata)
                 on_local_end(intake, (const struct steer_event_local *)event);
                 break;
         case STEER_EVENT_CLOSED:
+                intake->closed_early[event->cookie % INTAKE_CLOSED_EARLY] = event->cookie;
                 flow_table_for_socket(intake->flows, event->cookie, on_socket_closed, intake);
                 break;
         }

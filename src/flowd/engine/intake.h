@@ -17,6 +17,8 @@
 #include "steer/hooks.h"
 #include "steer/queue.h"
 
+#define INTAKE_CLOSED_EARLY 4096 /* a power of two */
+
 struct intake_counters {
         uint64_t unattributed;
         uint64_t packets_unreadable; /* neither TCP nor UDP, or cut off: dropped */
@@ -41,6 +43,9 @@ struct intake {
         struct loop_io events_io;
         struct loop_timer events_timer;
         struct intake_counters counters;
+
+        /* Sockets that were closed before flowd knew a flow of theirs; by the cookie's low bits. */
+        uint64_t closed_early[INTAKE_CLOSED_EARLY];
 };
 
 void intake_init(struct intake *intake);

@@ -64,8 +64,10 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_PROTOCOL, flow->protocol);
         wire_put(writer, WIRE_ATTR_DIRECTION, flow->direction);
-        wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &flow->local.address);
-        wire_put(writer, WIRE_ATTR_LOCAL_PORT, flow->local.port);
+        if (flow->local.port) { /* a denied connect() never got one */
+                wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &flow->local.address);
+                wire_put(writer, WIRE_ATTR_LOCAL_PORT, flow->local.port);
+        }
         wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &flow->remote.address);
         wire_put(writer, WIRE_ATTR_REMOTE_PORT, flow->remote.port);
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));

@@ -112,7 +112,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         htable_add(&table->by_socket, &flow->by_socket,
                    htable_hash(&flow->socket_cookie, sizeof(flow->socket_cookie)));
         table->n_flows++;
-        if (flow->closed_ns)
+        if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE)
                 flow_table_close(table, flow, flow->closed_ns);
         return flow;
 }

@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -44,11 +45,15 @@ struct hooks {
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-        char line[512];
+        _cleanup_free_ char *text = NULL;
+        char *line, *rest;
 
-        vsnprintf(line, sizeof(line), format, args);
-        line[strcspn(line, "\n")] = '\0';
-        log_debug("libbpf: %s", line);
+        if (vasprintf(&text, format, args) < 0)
+                return 0;
+        rest = text;
+        while ((line = strsep(&rest, "\n"))) /* the verifier's log is one text of many lines */
+                if (*line)
+                        log_debug("%s", line);
         return 0;
 }
 
@@ -315,21 +320,30 @@ static bool is_owner_of(const struct steer_owner *owner, const struct steer_tupl
                owner->remote_port == tuple->remote_port;
 }
 
+static bool find_by_tuple(struct hooks *hooks, const struct steer_tuple *tuple,
+                          struct steer_owner *ret_owner)
+{
+        return bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), tuple, ret_owner) == 0;
+}
+
 /*
- * The record that connect() or sendto() left for exactly this flow, else what is stored on
- * the socket that would get the answer, if it speaks of the same peer.
+ * Two places know: the map of what connect() and sendto() left for exactly this flow, and
+ * the socket that would get the answer, if it speaks of the same peer. For TCP the map is
+ * fresh (written as the segment leaves) and quick. A connected UDP socket writes there only
+ * when it is closed, so the socket that is open now comes first.
  */
 bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
                       const struct steer_address *local, struct steer_owner *ret_owner)
 {
         struct steer_owner owner;
 
-        if (bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), tuple, ret_owner) == 0)
+        if (tuple->protocol == IPPROTO_TCP && find_by_tuple(hooks, tuple, ret_owner))
                 return true;
-        if (!find_by_socket(hooks, tuple, local, &owner) || !is_owner_of(&owner, tuple))
-                return false;
-        *ret_owner = owner;
-        return true;
+        if (find_by_socket(hooks, tuple, local, &owner) && is_owner_of(&owner, tuple)) {
+                *ret_owner = owner;
+                return true;
+        }
+        return tuple->protocol == IPPROTO_UDP && find_by_tuple(hooks, tuple, ret_owner);
 }
 
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,

@@ -16,6 +16,7 @@ enum mark {
         MARK_DROP = 3,        /* verdict on a packet */
         MARK_REFUSE = 4,      /* verdict on a packet */
         MARK_ASKED = 5,       /* on its way to the queue; past it: nobody listens */
+        MARK_PASS_ONCE = 6,   /* verdict on a packet whose flow is over: not remembered */
 };
 
 /* mark in the place of mask: 0x02000000 for MARK_PASS and 0x0f000000 */

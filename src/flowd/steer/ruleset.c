@@ -11,6 +11,7 @@
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      udp, mark & M == PASS                      into passed4 or passed6
  *      mark & M == PASS                           clear ours, accept
+ *      mark & M == PASS_ONCE                      clear ours, accept
  *      mark & M == DROP                           drop
  *      mark & M == REFUSE                         goto refuse
  *      udp, in passed4 or passed6                 accept     decided before
@@ -230,6 +231,7 @@ static void put_hold(struct transaction *t)
 
 static void put_verdicts(struct transaction *t)
 {
+        static const enum mark passes[] = { MARK_PASS, MARK_PASS_ONCE };
         uint32_t mask = t->config->mark_mask;
         struct nftnl_rule *rule;
 
@@ -241,11 +243,13 @@ static void put_verdicts(struct transaction *t)
                 rule_end(t, rule);
         }
 
-        rule = rule_begin(t, "decide");
-        match_packet_mark(rule, mask, bits(t, MARK_PASS));
-        set_packet_mark(rule, mask, 0);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
+        for (size_t i = 0; i < ARRAY_SIZE(passes); i++) {
+                rule = rule_begin(t, "decide");
+                match_packet_mark(rule, mask, bits(t, passes[i]));
+                set_packet_mark(rule, mask, 0);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+        }
 
         rule = rule_begin(t, "decide");
         match_packet_mark(rule, mask, bits(t, MARK_DROP));

@@ -18,6 +18,8 @@
 #include "manager/priv/cgroup.h"
 #include "manager/priv/priv.h"
 
+#define SHARED_FOLDER_TRIES 10
+
 /* proc(5) writes blanks and their like as \ooo. */
 static void unescape(char *text)
 {
@@ -126,10 +128,15 @@ int cgroup_make_folder(const char *path, bool *ret_made)
         if (!parent)
                 return -ENOMEM;
         priv_trace(PRIV_CGROUP, path);
-        if (is_shared_folder(parent))
-                r = make_folder(parent, &made);
-        if (r >= 0)
-                r = make_folder(path, &made);
+        /* Another instance that ends may take the empty shared folder away in between. */
+        for (int i = 0; i < SHARED_FOLDER_TRIES; i++) {
+                if (is_shared_folder(parent))
+                        r = make_folder(parent, &made);
+                if (r >= 0)
+                        r = make_folder(path, &made);
+                if (r != -ENOENT)
+                        break;
+        }
         if (r < 0)
                 return r;
         fd = open(path, O_DIRECTORY | O_CLOEXEC);

@@ -139,7 +139,8 @@ static int set_capabilities(void)
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-static int give_everything_up(const struct spawn *spawn, int *gate_fd, unsigned int *step)
+static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *program_fd,
+                              unsigned int *step)
 {
         int r;
 
@@ -151,6 +152,8 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, unsigned 
         r = arrange_descriptors(spawn, gate_fd);
         if (r < 0)
                 return r;
+        /* If it is not there, execve() says so. */
+        *program_fd = open(spawn->program, O_PATH | O_CLOEXEC);
         *step = STEP_LIMITS;
         r = set_limits();
         if (r < 0)
@@ -163,17 +166,31 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, unsigned 
         return set_capabilities();
 }
 
+/*
+ * By its path, as everybody knows a program. Where the child's user may not walk that path
+ * (a home that is private), by the descriptor that root opened: the program itself still
+ * has to be executable for that user.
+ */
+static int execute(const struct spawn *spawn, int program_fd)
+{
+        char *const *argv = (char *const *)spawn->argv, *const *env = (char *const *)spawn->environ;
+
+        (void)execve(spawn->program, argv, env);
+        if (errno == EACCES && program_fd >= 0)
+                (void)execveat(program_fd, "", argv, env, AT_EMPTY_PATH);
+        return -errno;
+}
+
 static _Noreturn void child(const struct spawn *spawn, int gate_fd)
 {
         struct report report = {};
+        int program_fd = -1;
         char go;
 
-        report.error = give_everything_up(spawn, &gate_fd, &report.step);
+        report.error = give_everything_up(spawn, &gate_fd, &program_fd, &report.step);
         (void)send(gate_fd, &report, sizeof(report), MSG_NOSIGNAL);
         if (report.error == 0 && recv(gate_fd, &go, 1, 0) == 1) {
-                (void)execve(spawn->program, (char *const *)spawn->argv,
-                             (char *const *)spawn->environ);
-                report.error = -errno;
+                report.error = execute(spawn, program_fd);
                 (void)send(gate_fd, &report, sizeof(report), MSG_NOSIGNAL);
         }
         _exit(127);
