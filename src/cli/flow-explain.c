@@ -85,12 +85,14 @@ static void print_times(const struct nx_properties *flow)
         uint64_t closed = nx_properties_get_uint64(flow, "closed_ns");
 
         print_fact("started", time_and_date(started));
-        if (decided >= started && decided > 0) {
+        if (decided == started) {
+                print_fact("decided", cli_format("at once"));
+        } else if (decided > started) {
                 _cleanup_free_ char *held = time_span(decided - started);
 
                 print_fact("decided", cli_format("after %s", held));
         }
-        if (closed >= started && closed > 0) {
+        if (closed > started) {
                 _cleanup_free_ char *when = time_and_date(closed),
                                     *lasted = time_span(closed - started);
 
@@ -125,7 +127,9 @@ static void explain(const struct nx_properties *flow)
         escape_text(stdout, title);
         printf("\n\n");
         print_owner(flow);
-        print_fact("from", cli_format("%s", local));
+        /* A connect() that was denied at once never got a local end. */
+        if (nx_properties_has(flow, "local_port"))
+                print_fact("from", cli_format("%s", local));
         print_times(flow);
         putchar('\n');
         print_verdict(flow);
