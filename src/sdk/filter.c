@@ -146,8 +146,6 @@ static int handle_message(struct nx_filter *filter, const struct wire_message *m
                 return handle_stop(filter, message);
         case NX_MSG_PROVIDER_FLOW_NEW:
                 return handle_flow_new(filter, message);
-        case NX_MSG_PROVIDER_FLOW_CLOSED:
-                return 0; /* a late answer to it is ignored over there */
         case NX_MSG_PROVIDER_SETTINGS_DONE:
                 return filter_apply_done(filter, message->id,
                                          wire_get_i32(message, WIRE_ATTR_RESULT));

@@ -126,7 +126,6 @@ enum wire_attribute {
                 WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PORT) | WIRE_HAS(REMOTE_ADDRESS) |        \
                 WIRE_HAS(REMOTE_PORT),                                                             \
             0)                                                                                     \
-        MSG(35, PROVIDER_FLOW_CLOSED, WIRE_HAS(FLOW), 0)                                           \
         MSG(36, PROVIDER_SETTINGS_DONE, WIRE_HAS(RESULT), 0)                                       \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \

@@ -376,23 +376,13 @@ static void raise_loopback(void)
                 (void)ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-static void remove_pins(const char *dir)
-{
-        _cleanup_dir_ DIR *pins = opendir(dir);
-        struct dirent *entry;
-
-        while (pins && (entry = readdir(pins)))
-                if (entry->d_name[0] != '.')
-                        (void)unlinkat(dirfd(pins), entry->d_name, 0);
-}
-
 /* The namespace goes with this process, and the table with it. */
 static void clear(struct probe_scene *scene)
 {
         scene->queue = queue_close(scene->queue);
         scene->hooks = hooks_close(scene->hooks);
         if (scene->is_pin_dir_mounted) {
-                remove_pins(scene->pin_dir);
+                hooks_remove_pins(scene->pin_dir);
                 (void)umount2(scene->pin_dir, MNT_DETACH);
         }
         if (scene->pin_dir[0])

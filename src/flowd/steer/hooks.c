@@ -105,7 +105,7 @@ static int choose_pins(struct hooks *hooks)
         return 0;
 }
 
-static void remove_pins(const char *dir)
+void hooks_remove_pins(const char *dir)
 {
         _cleanup_dir_ DIR *pins = opendir(dir);
         struct dirent *entry;
@@ -142,7 +142,7 @@ static int load(struct hooks *hooks, const struct hooks_config *config, const ch
         r = load_once(hooks, config);
         if (r < 0) {
                 log_debug("the pinned BPF state does not fit (%s); starting afresh", strerror(-r));
-                remove_pins(hooks->pin_dir);
+                hooks_remove_pins(hooks->pin_dir);
                 r = load_once(hooks, config);
         }
         if (r < 0) {

@@ -30,6 +30,8 @@ typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
  */
 int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
                const char **ret_problem);
+/* Takes away what was pinned in dir: then the kernel's objects go with their last user. */
+void hooks_remove_pins(const char *dir);
 /* Attaches, or replaces the programs of links that an earlier flowd pinned, one by one. */
 int hooks_attach(struct hooks *hooks, const char **ret_problem);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
