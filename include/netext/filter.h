@@ -207,8 +207,8 @@ struct nx_filter_rule {
 #define NX_FILTER_ANY_USER  UINT32_MAX
 #define NX_FILTER_RULE_INIT .size = sizeof(struct nx_filter_rule), .user = NX_FILTER_ANY_USER
 
-/** -EINVAL for an unknown action. loopback: false leaves flows to 127.0.0.0/8 and ::1 alone,
- *  whatever the rules say. */
+/** -EINVAL for an unknown action. loopback: false leaves flows to the host's own addresses
+ *  alone (127.0.0.0/8, ::1, and those of its interfaces), whatever the rules say. */
 int nx_filter_settings_new(struct nx_filter_settings **ret_settings,
                            enum nx_filter_action default_action, bool loopback);
 /** NULL in, NULL out. */

@@ -35,14 +35,24 @@ struct {
         __type(value, __u64);
 } names SEC(".maps");
 
+/* Written by flowd: the addresses of the host's own interfaces; read by is_loopback(). */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, STEER_LOCAL_ADDRESSES_MAX);
+        __type(key, struct steer_address);
+        __type(value, __u8);
+} local_addresses SEC(".maps");
+
 static __always_inline bool is_loopback(const struct steer_address *address)
 {
-        if (address->high)
-                return false;
-        if (address->low == bpf_cpu_to_be64(1)) /* ::1 */
+        struct steer_address key = *address;
+
+        if (!key.high && key.low == bpf_cpu_to_be64(1)) /* ::1 */
                 return true;
-        return (address->low & bpf_cpu_to_be64(0xffffffffff000000ULL)) ==
-               bpf_cpu_to_be64(0x0000ffff7f000000ULL); /* ::ffff:127.0.0.0/104 */
+        if (!key.high && (key.low & bpf_cpu_to_be64(0xffffffffff000000ULL)) ==
+                                 bpf_cpu_to_be64(0x0000ffff7f000000ULL))
+                return true; /* ::ffff:127.0.0.0/104 */
+        return bpf_map_lookup_elem(&local_addresses, &key);
 }
 
 static __always_inline bool name_matches(const struct steer_address *remote, __u32 domain)

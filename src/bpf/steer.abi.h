@@ -17,6 +17,9 @@
 /* Rules of one session; one entry of its map is the header. */
 #define STEER_RULES_MAX 1000
 
+/* Addresses of the host's own interfaces. */
+#define STEER_LOCAL_ADDRESSES_MAX 4096
+
 enum steer_action {
         STEER_ALLOW = 1,
         STEER_DENY = 2,
@@ -211,12 +214,12 @@ struct steer_state {
         /* Written by flowd: slots in the order of the chain, one a byte, then 0xff. One word, so
          * that a reader sees the old chain or the new one. */
         __u64 chain;
-        /* Written by flowd: raised when the chain or settings change. */
+        /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
-        /* flowd's notes to the next flowd: its first queue's number, the last packet it read. */
+        /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
         __u32 queue;
         __u32 last_packet;
-        __u32 pad;
+        __u32 last_answer;
         /* Written by flowd, by slot: the cgroup of the extension, whose own traffic skips it. */
         __u64 extension_cgroups[STEER_SESSIONS_MAX];
         struct steer_counters counters; /* written by the hooks */

@@ -211,18 +211,41 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_ad
         return 1;
 }
 
+/*
+ * "Any" as a destination is this host: the address that the socket is bound to, else
+ * loopback (ip_route_output_key_hash_rcu(), tcp_v6_connect()). What is judged is where the
+ * packets go.
+ */
+static __always_inline struct steer_address remote4(struct bpf_sock_addr *ctx)
+{
+        __u32 ipv4 = ctx->user_ip4;
+
+        if (!ipv4)
+                ipv4 = ctx->sk->src_ip4;
+        return mapped(ipv4 ? ipv4 : bpf_htonl(0x7f000001));
+}
+
+static __always_inline struct steer_address remote6(struct bpf_sock_addr *ctx)
+{
+        __u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+
+        if (!words[0] && !words[1] && words[2] == bpf_htonl(0x0000ffff) && !words[3])
+                words[3] = bpf_htonl(0x7f000001);
+        if (!(words[0] | words[1] | words[2] | words[3]))
+                words[3] = bpf_htonl(1);
+        return address6(words);
+}
+
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
-        return on_connect(ctx, mapped(ctx->user_ip4));
+        return on_connect(ctx, remote4(ctx));
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
-        __u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
-
-        return on_connect(ctx, address6(words));
+        return on_connect(ctx, remote6(ctx));
 }
 
 /* Leaves a record for the packet that is about to be queued. 0 is EPERM. */
@@ -249,15 +272,13 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_ad
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
-        return on_sendmsg(ctx, mapped(ctx->user_ip4));
+        return on_sendmsg(ctx, remote4(ctx));
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
-        __u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
-
-        return on_sendmsg(ctx, address6(words));
+        return on_sendmsg(ctx, remote6(ctx));
 }
 
 static __always_inline bool is_ipv4(const struct steer_address *address)

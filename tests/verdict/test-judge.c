@@ -242,6 +242,42 @@ static void loopback_is_left_alone_unless_included(void **state)
         assert_int_equal(judge_to("128.0.0.1", 80).verdict, STEER_DENY);
 }
 
+static void an_own_address_is_left_alone_for_as_long_as_it_is_there(void **state)
+{
+        static const char *const own[] = { "198.18.0.7", "fd00::7" };
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+                struct steer_address steer = address(own[i]);
+
+                put_rules(0, STEER_ASK, false, &deny, 1);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_DENY);
+                assert_int_equal(hooks_set_local_address(hooks, &steer, true), 0);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_ALLOW);
+                assert_int_equal(judge_to(own[i], 80).reason, STEER_REASON_LOOPBACK);
+                put_rules(0, STEER_ASK, true, &deny, 1);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_DENY);
+                put_rules(0, STEER_ASK, false, &deny, 1);
+                assert_int_equal(hooks_set_local_address(hooks, &steer, false), 0);
+                assert_int_equal(judge_to(own[i], 80).verdict, STEER_DENY);
+        }
+}
+
+static void only_a_change_of_the_addresses_makes_answers_old(void **state)
+{
+        struct steer_address steer = address("198.18.0.7");
+        uint32_t generation = hooks_state(hooks)->generation;
+
+        assert_int_equal(hooks_set_local_address(hooks, &steer, true), 0);
+        assert_int_equal(hooks_state(hooks)->generation, generation + 1);
+        assert_int_equal(hooks_set_local_address(hooks, &steer, true), 0);
+        assert_int_equal(hooks_state(hooks)->generation, generation + 1);
+        assert_int_equal(hooks_set_local_address(hooks, &steer, false), 0);
+        assert_int_equal(hooks_set_local_address(hooks, &steer, false), 0);
+        assert_int_equal(hooks_state(hooks)->generation, generation + 2);
+}
+
 static void one_session_that_denies_ends_it(void **state)
 {
         struct steer_rule deny = rule(STEER_DENY);
@@ -350,6 +386,8 @@ int main(void)
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
                 cmocka_unit_test(loopback_is_left_alone_unless_included),
+                cmocka_unit_test(an_own_address_is_left_alone_for_as_long_as_it_is_there),
+                cmocka_unit_test(only_a_change_of_the_addresses_makes_answers_old),
                 cmocka_unit_test(one_session_that_denies_ends_it),
                 cmocka_unit_test(an_extension_s_own_traffic_skips_its_session_only),
                 cmocka_unit_test(the_kernel_s_own_sockets_pass),

@@ -106,7 +106,8 @@ static int open_queue(struct engine *engine)
                 seed = seed * 33 + (unsigned char)instance[i];
         if (engine->config.queue_fd >= 0 && state->queue)
                 return queue_adopt(&engine->queue, engine->config.queue_fd, (uint16_t)state->queue,
-                                   state->last_packet, engine->config.mark_mask);
+                                   state->last_packet, state->last_answer,
+                                   engine->config.mark_mask);
         close_fd(engine->config.queue_fd);
         r = queue_open(&engine->queue, seed, engine->config.mark_mask);
         if (r >= 0)
@@ -131,6 +132,11 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
         r = hooks_open(&engine->hooks, &config, ret_problem);
         if (r < 0)
                 return r;
+        r = addresses_open(&engine->addresses, &engine->loop, engine->hooks);
+        if (r < 0) {
+                *ret_problem = "the host's addresses cannot be read";
+                return r;
+        }
         engine->passed_fd = passed_open();
         if (engine->passed_fd < 0) {
                 *ret_problem = "netlink cannot be opened";
@@ -235,6 +241,7 @@ void engine_deinit(struct engine *engine)
         names_deinit(&engine->names);
         owners_deinit(&engine->owners);
         engine->queue = queue_close(engine->queue);
+        addresses_close(&engine->addresses);
         engine->hooks = hooks_close(engine->hooks);
         engine->passed_fd = close_fd(engine->passed_fd);
         loop_deinit(&engine->loop);

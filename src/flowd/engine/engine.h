@@ -10,6 +10,7 @@
 #include "engine/link.h"
 #include "names/names.h"
 #include "owner/owner.h"
+#include "steer/addresses.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
 #include "steer/ruleset.h"
@@ -33,6 +34,7 @@ struct engine {
         struct loop loop;
         struct hooks *hooks;
         struct queue *queue;
+        struct addresses addresses;
         struct owners owners;
         struct names names;
         struct flow_table flows;

@@ -164,6 +164,7 @@ static void on_answer(struct intake *intake, const struct queue_packet *bytes)
 {
         struct packet packet;
 
+        hooks_state(intake->hooks)->last_answer = bytes->id;
         if (packet_parse(bytes->bytes, bytes->size, &packet) >= 0)
                 (void)answer_parse(packet.payload, packet.payload_size, on_address, intake);
         queue_release_answer(intake->queue, (struct queue_held){ bytes->id, bytes->mark });

@@ -425,6 +425,27 @@ int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uin
         return bpf_map_update_elem(fd, &name, &expiry_ns, BPF_ANY) < 0 ? -errno : 0;
 }
 
+int hooks_set_local_address(struct hooks *hooks, const struct steer_address *address, bool is_local)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.local_addresses), r;
+        uint8_t is_there = 1;
+
+        r = is_local ? bpf_map_update_elem(fd, address, &is_there, BPF_NOEXIST)
+                     : bpf_map_delete_elem(fd, address);
+        if (r < 0)
+                return errno == EEXIST || errno == ENOENT ? 0 : -errno;
+        hooks_state(hooks)->generation++;
+        return 0;
+}
+
+bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *after,
+                              struct steer_address *ret_address)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.local_addresses);
+
+        return bpf_map_get_next_key(fd, after, ret_address) == 0;
+}
+
 /* Reverses "/usr/bin/curl" to "curl\0bin\0usr\0", as the kernel's walk meets it. */
 static size_t reverse_path(const char *path, char *reversed)
 {

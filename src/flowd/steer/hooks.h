@@ -63,6 +63,12 @@ void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup
 /* Addresses of names below a rule's domain. */
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns);
+/* Addresses of the host's own interfaces. */
+int hooks_set_local_address(struct hooks *hooks, const struct steer_address *address,
+                            bool is_local);
+/* Walks through them, beginning with after == NULL; false behind the last. */
+bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *after,
+                              struct steer_address *ret_address);
 
 /* The rules' name for an executable: the hash the programs compute for its path. */
 uint64_t hooks_hash_path(struct hooks *hooks, const char *path);

@@ -202,7 +202,7 @@ int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask)
 }
 
 int queue_adopt(struct queue **ret_queue, int fd, uint16_t first_queue, uint32_t last_packet,
-                uint32_t mark_mask)
+                uint32_t last_answer, uint32_t mark_mask)
 {
         struct queue *queue;
         int r;
@@ -212,7 +212,7 @@ int queue_adopt(struct queue **ret_queue, int fd, uint16_t first_queue, uint32_t
                 return r;
         queue->first = first_queue;
         repeat_up_to(queue, first_queue, last_packet);
-        repeat_up_to(queue, first_queue + 1, last_packet);
+        repeat_up_to(queue, first_queue + 1, last_answer);
         *ret_queue = queue;
         return 0;
 }

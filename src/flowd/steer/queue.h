@@ -37,10 +37,10 @@ struct queue_held {
 int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask);
 /*
  * Takes over fd, the socket of an earlier flowd that used first_queue and read packets up
- * to last_packet: those whose verdict it owed are queued again.
+ * to last_packet and answers up to last_answer: those whose verdict it owed are queued again.
  */
 int queue_adopt(struct queue **ret_queue, int fd, uint16_t first_queue, uint32_t last_packet,
-                uint32_t mark_mask);
+                uint32_t last_answer, uint32_t mark_mask);
 /* NULL in, NULL out. */
 struct queue *queue_close(struct queue *queue);
 
