@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can stand between client and server: nothing, connection tracking, a bare
+responder, or netext. Each is a set-up for measure.Site, and checks afterwards
+that it did what it is named for.
+"""
+import contextlib
+import pathlib
+import tempfile
+
+from measure import NotMeasured, PORT, program
+
+from harness.instance import Instance
+
+QUEUE = "7"
+MARK = "0x4e580001"
+
+# The least that asks once for each flow. Packets of an answered flow leave at
+# the first rule. The repeated SYN bears the mark: saved by the second rule, kept
+# from the queue by the third. Without a listener packets pass (bypass).
+QUEUE_RULES = [
+    ["-m", "connmark", "--mark", MARK, "-j", "ACCEPT"],
+    ["-m", "mark", "--mark", MARK, "-j", "CONNMARK", "--save-mark"],
+    ["-p", "tcp", "--syn", "-m", "mark", "--mark", "0",
+     "-j", "NFQUEUE", "--queue-num", QUEUE, "--queue-bypass"],
+]
+CONNTRACK = """
+table inet bench {
+        chain output {
+                type filter hook output priority filter; policy accept;
+                ct mark 0x4e58ffff drop
+        }
+}
+"""
+FIREWALL_RULES = f"default deny\nallow protocol tcp to 198.18.0.0/15 port {PORT}\n"
+# An allowed bulk stream may be asked about more than once (a SYN that was sent
+# again), but not with its packets: those number a million.
+ASKED_PER_STREAM_MAX = 10
+
+
+def none(site):
+    """The bare kernel."""
+
+
+def conntrack(site):
+    site.lab.client.nft(CONNTRACK)
+
+
+def add_queue_rules(site, rules):
+    for rule in rules:
+        site.lab.client.run(["iptables-nft", "-w", "-t", "mangle", "-A", "OUTPUT", *rule])
+
+
+def responder(kind, rules=QUEUE_RULES):
+    """A bare responder ("single" or "pair" of processes) that allows every flow."""
+
+    def set_up(site):
+        site.lab.client.start([program(f"responder-{kind}"), QUEUE, MARK],
+                              ready="ready", cpus=site.options.responder_cpus)
+        add_queue_rules(site, rules)
+        return lambda: expect(count_asked(site) >= site.n_connections,
+                              f"the responder was asked about {count_asked(site)} "
+                              f"of {site.n_connections} connections")
+
+    return set_up
+
+
+def expect(true, complaint):
+    if not true:
+        raise NotMeasured(complaint)
+
+
+def count_asked(site):
+    """How many packets the client's queues have handed to user space: their id sequences."""
+    queues = site.lab.client.run(["cat", "/proc/net/netfilter/nfnetlink_queue"]).stdout.splitlines()
+    expect(queues, "nobody listens to a queue")
+    return sum(int(queue.split()[7]) for queue in queues)
+
+
+@contextlib.contextmanager
+def netext_instance(lab):
+    """For the programs of the lab's cgroup. It has to end and leave nothing: Instance looks."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="netext-bench-"))
+        instance = Instance(lab, lab.name.removeprefix("netext-"), f"{folder}/netextd.log")
+        stack.callback(instance.abandon)
+        stack.callback(instance.stop)
+        yield instance.start()
+
+
+class Growth:
+    """Of what the instance has counted, since the load began."""
+
+    KEYS = ("flows_allowed", "flows_not_recorded", "flows_by_fail_policy")
+
+    def __init__(self, site, instance):
+        self.site, self.instance = site, instance
+        self.before = self._count()
+
+    def _count(self):
+        status = self.instance.status()
+        return {"asked": count_asked(self.site), **{key: status[key] for key in self.KEYS}}
+
+    def now(self):
+        return {key: count - self.before[key] for key, count in self._count().items()}
+
+
+def expect_records(instance, **wanted):
+    """The newest flows are ours, and each was decided by whom it should be."""
+    flows = instance.ctl("flow", "list", "--limit", "100")
+    expect(flows and all(flow.get(key) == value for flow in flows for key, value in wanted.items()),
+           f"not every record says {wanted}: {flows[:1]}")
+
+
+def netext_rules(site):
+    """The firewall's rules allow every connection in the kernel; nobody is asked."""
+    instance = site.stack.enter_context(netext_instance(site.lab))
+    rules = pathlib.Path(instance.log).with_name("rules")
+    rules.write_text(FIREWALL_RULES, encoding="ascii")
+    instance.start_session("firewall", "--rules", rules)
+    growth = Growth(site, instance)
+
+    def check():
+        grown = growth.now()
+        expect(grown["asked"] == 0, f"{grown['asked']} packets were held, but rules should decide")
+        expect(grown["flows_allowed"] + grown["flows_not_recorded"] >= site.n_connections,
+               f"{site.n_connections} connections, but {grown}")
+        expect_records(instance, verdict="allow", decided_by="firewall", reason="rule")
+
+    return check
+
+
+def netext_filter(site):
+    """hello-filter, a process of its own, is asked about every connection."""
+    instance = site.stack.enter_context(netext_instance(site.lab))
+    instance.start_session("hello-filter")
+    growth = Growth(site, instance)
+
+    def check():
+        grown = growth.now()
+        for key in ("asked", "flows_allowed"):
+            expect(grown[key] >= site.n_connections,
+                   f"{site.n_connections} connections, but {grown}")
+        expect(grown["flows_by_fail_policy"] == 0, f"the fail policy decided some: {grown}")
+        expect(site.load.server_mode == "echo" or
+               grown["asked"] <= site.n_connections * ASKED_PER_STREAM_MAX,
+               f"packets of allowed streams left the kernel: {grown}")
+        expect_records(instance, verdict="allow", decided_by="hello-filter", reason="provider")
+
+    return check
