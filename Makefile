@@ -12,7 +12,7 @@ export PYTHON
 
 help:
 	@echo 'sudo make demo      watch netext decide the traffic of real programs (a minute)'
-	@echo 'sudo make test      run every test (about ten minutes)'
+	@echo 'sudo make test      run every test (a few minutes)'
 	@echo '     make build     compile, and stage an installation in $(STAGE)'
 	@echo 'sudo make bench     measure against the bare kernel and bare responders'
 	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'

@@ -27,6 +27,15 @@ static struct htable_link **bucket_of(const struct htable *table, uint64_t hash)
         return &table->buckets[hash & (table->n_buckets - 1)];
 }
 
+static void put_at(struct htable_link **at, struct htable_link *link)
+{
+        link->next = *at;
+        link->previous = at;
+        *at = link;
+        if (link->next)
+                link->next->previous = &link->next;
+}
+
 static void htable_grow(struct htable *table)
 {
         struct htable bigger;
@@ -42,8 +51,7 @@ static void htable_grow(struct htable *table)
                         next = link->next;
                         while (*at) /* at the end: equal hashes keep their order */
                                 at = &(*at)->next;
-                        link->next = NULL;
-                        *at = link;
+                        put_at(at, link);
                 }
         }
         bigger.n_items = table->n_items;
@@ -53,27 +61,21 @@ static void htable_grow(struct htable *table)
 
 void htable_add(struct htable *table, struct htable_link *link, uint64_t hash)
 {
-        struct htable_link **bucket;
-
         if (table->n_items >= table->n_buckets)
                 htable_grow(table);
-        bucket = bucket_of(table, hash);
         link->hash = hash;
-        link->next = *bucket;
-        *bucket = link;
+        put_at(bucket_of(table, hash), link);
         table->n_items++;
 }
 
 void htable_remove(struct htable *table, struct htable_link *link)
 {
-        struct htable_link **at = bucket_of(table, link->hash);
-
-        while (*at && *at != link)
-                at = &(*at)->next;
-        if (!*at)
+        if (!link->previous)
                 return;
-        *at = link->next;
-        link->next = NULL;
+        *link->previous = link->next;
+        if (link->next)
+                link->next->previous = link->previous;
+        *link = (struct htable_link){};
         table->n_items--;
 }
 

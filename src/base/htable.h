@@ -13,6 +13,7 @@
 
 struct htable_link {
         struct htable_link *next;
+        struct htable_link **previous; /* what points here; NULL while it is in no table */
         uint64_t hash;
 };
 
@@ -29,6 +30,7 @@ void htable_deinit(struct htable *table);
 
 /* Never fails: a table that cannot grow gets longer chains. */
 void htable_add(struct htable *table, struct htable_link *link, uint64_t hash);
+/* Fine on a link that is zero or was removed. */
 void htable_remove(struct htable *table, struct htable_link *link);
 /* The first link with this hash after previous (NULL: the first), or NULL. */
 struct htable_link *htable_next(const struct htable *table, uint64_t hash,

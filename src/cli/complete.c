@@ -52,7 +52,7 @@ static void offer_verbs(const char *group, const char *typed)
         }
 }
 
-static void offer_extensions(const char *typed)
+static void offer_extensions(const char *prefix, const char *typed)
 {
         _cleanup_free_ char *path = cli_installed_path("libexec/netext/extensions");
         _cleanup_dir_ DIR *dir = opendir(path);
@@ -60,7 +60,7 @@ static void offer_extensions(const char *typed)
 
         while (dir && (entry = readdir(dir)))
                 if (entry->d_name[0] != '.')
-                        offer("", typed, entry->d_name);
+                        offer(prefix, typed, entry->d_name);
 }
 
 static void offer_sessions(const char *instance, const char *typed)
@@ -79,12 +79,17 @@ static void offer_sessions(const char *instance, const char *typed)
         }
 }
 
+/* Of a list, what is in front of its last comma stays. */
 static void offer_values(const struct cli_option *option, const char *typed)
 {
+        const char *comma = option->list ? strrchr(typed, ',') : NULL;
+        _cleanup_free_ char *prefix =
+                cli_format("%.*s", comma ? (int)(comma + 1 - typed) : 0, typed);
+
         for (const char *const *word = option->words; word && *word; word++)
-                offer("", typed, *word);
+                offer(prefix, typed, *word);
         if (strcmp(option->name, "with") == 0)
-                offer_extensions(typed);
+                offer_extensions(prefix, typed);
 }
 
 /* The option whose value the word after `word` is, or NULL. */
@@ -103,7 +108,7 @@ static const struct cli_option *option_before(const struct cli_verb *verb, const
 static void offer_arguments(const struct cli_verb *verb, const char *instance, const char *typed)
 {
         if (verb->fn == verb_session_start)
-                offer_extensions(typed);
+                offer_extensions("", typed);
         else if (verb->fn == verb_session_stop)
                 offer_sessions(instance, typed);
         else if (verb->fn == verb_help)
@@ -122,6 +127,8 @@ struct completion {
 static void completion_take(struct completion *completion, const char *word)
 {
         if (completion->option) {
+                if (strcmp(word, "=") == 0) /* bash makes three words of "--name=value" */
+                        return;
                 if (strcmp(completion->option->name, "instance") == 0)
                         completion->instance = word;
                 completion->option = NULL;
@@ -155,7 +162,7 @@ int verb_complete(struct cli *cli)
         if (completion.is_command)
                 return CLI_OK; /* the shell knows commands and files */
         if (completion.option) {
-                offer_values(completion.option, typed);
+                offer_values(completion.option, strcmp(typed, "=") == 0 ? "" : typed);
         } else if (*typed == '-') {
                 offer_options(completion.verb ? completion.verb->options : NULL, typed);
                 offer_options(cli_global_options, typed);

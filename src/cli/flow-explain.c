@@ -127,8 +127,8 @@ static void explain(const struct nx_properties *flow)
         escape_text(stdout, title);
         printf("\n\n");
         print_owner(flow);
-        /* A connect() that was denied at once never got a local end. */
-        if (nx_properties_has(flow, "local_port"))
+        /* What was denied at once never got a local end. */
+        if (nx_properties_has(flow, "local_address"))
                 print_fact("from", cli_format("%s", local));
         print_times(flow);
         putchar('\n');

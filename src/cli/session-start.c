@@ -33,9 +33,9 @@ const struct cli_option session_start_options[] = {
         { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",
           .words = fail_policies, .string = &fail_policy },
         { "verdict-timeout", "MS", "how long a flow may wait for its verdict; default 1000",
-          .min = 1, .max = 3600000, .number = &verdict_timeout_ms },
+          .min = 1, .max = 600000, .number = &verdict_timeout_ms },
         { "ready-timeout", "MS", "how long the extension may take to start; default 5000", .min = 1,
-          .max = 3600000, .number = &ready_timeout_ms },
+          .max = 600000, .number = &ready_timeout_ms },
         {},
 };
 

@@ -87,6 +87,7 @@ static int handle_start(struct nx_filter *filter, const struct wire_message *mes
 
         if (functions->start_filter)
                 r = functions->start_filter(filter, filter->provider->userdata);
+        filter->provider->did_not_start = r < 0;
         if (r >= 0)
                 return send_started(filter, 0, NULL);
         filter_end_run(filter);

@@ -83,6 +83,8 @@ static int serve(struct nx_provider *provider, struct termination *termination)
         loop_remove(&provider->loop, &termination->io);
         if (r >= 0 || (r == -EPIPE && provider->was_stopped))
                 return EXIT_SUCCESS;
+        if (r == -EPIPE && provider->did_not_start)
+                return EXIT_FAILURE;
         fprintf(stderr, "%s: %s\n", program_invocation_short_name,
                 provider->result < 0 ? nx_provider_get_error(provider) : strerror(-r));
         return EXIT_FAILURE;

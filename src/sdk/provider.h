@@ -18,8 +18,9 @@ struct nx_provider {
         struct control control;
         struct nx_filter filter;
         bool is_dispatching;
-        bool was_stopped; /* netextd asked for the end: nothing to reconnect for */
-        int result;       /* the error that ended us, or 0 */
+        bool was_stopped;   /* netextd asked for the end: nothing to reconnect for */
+        bool did_not_start; /* start_filter failed, and what it said is known to netextd */
+        int result;         /* the error that ended us, or 0 */
         char error[512];
 };
 

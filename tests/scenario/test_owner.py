@@ -28,6 +28,14 @@ def test_a_flow_names_its_program(netext, scripted, client, server, lab):
     assert (flow["remote_address"], flow["remote_port"]) == (lab.SERVER, 80)
 
 
+def test_odd_characters_of_a_command_line_survive(netext, client, server):
+    client.run("bash", "-c", "echo 'a\n\x01\\n' >/dev/tcp/198.18.0.2/80")
+    flow = netext.flow(remote_port=80, comm="bash")
+    assert "'a\n\x01\\n'" in flow["command_line"]
+    shown = netext.run_ctl("flow", "explain", flow["flow"]).stdout
+    assert "'a\\n\\x01\\\\n'" in shown
+
+
 def test_times_are_in_order(netext, scripted, client, server, lab):
     scripted("80 pause 100 allow")
     process = client.start("tcp", lab.SERVER, 80, "-s")

@@ -4,6 +4,8 @@ import json
 import select
 import signal
 
+import pytest
+
 from harness import snapshot
 from harness.client import TALK
 from harness.namespace import run, wait_for_line
@@ -60,4 +62,19 @@ def test_every_verb_has_text_and_json(netext, scripted, client, server):
     for verb in (["status"], ["session", "list"], ["flow", "list"], ["chain"]):
         assert netext.run_ctl(*verb).stdout.strip()
         assert netext.ctl(*verb)
-    assert run([NETEXTCTL, "complete", "session", "st"]).stdout.split() == ["start", "stop"]
+
+
+def test_what_is_empty_is_json_too(netext):
+    assert [netext.ctl(*verb) for verb in (["session", "list"], ["flow", "list"], ["chain"])] == [[], [], []]
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["session", "st"], ["start", "stop"]),
+    (["run", "--with", "fire"], ["firewall"]),
+    (["run", "--with", "a,fire"], ["a,firewall"]),
+    (["session", "start", "--grade", "=", "f"], ["firewall"]),  # "--grade=f", as bash has it
+    (["session", "stop", "scr"], ["scripted"]),
+])
+def test_completions(netext, scripted, words, offered):
+    scripted()
+    assert netext.run_ctl("complete", "--", *words).stdout.split() == offered

@@ -55,7 +55,7 @@ int chain_add(struct chain *chain, const struct wire_message *message);
 void chain_remove(struct chain *chain, unsigned int slot);
 /* NULL for a slot that is free or none. */
 struct session *chain_session(struct chain *chain, uint64_t slot);
-/* Writes order and exemptions to the kernel, now and at each change from now on. */
+/* Writes the order to the kernel, now and at each change from now on. */
 void chain_put_in_force(struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);

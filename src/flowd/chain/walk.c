@@ -62,8 +62,10 @@ static void note(struct flow *flow, const struct session *session, enum wire_rea
                  const char *rule)
 {
         flow->reason = reason;
-        snprintf(flow->decided_by, sizeof(flow->decided_by), "%s", session ? session->name : "");
-        snprintf(flow->rule, sizeof(flow->rule), "%s", rule);
+        flow->decided_by[0] = '\0';
+        if (session)
+                memcpy(flow->decided_by, session->name, sizeof(flow->decided_by));
+        strncpy(flow->rule, rule, sizeof(flow->rule) - 1);
 }
 
 static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)

@@ -17,7 +17,6 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
-#include "steer/passed.h"
 
 static bool is_fallback(enum wire_reason reason)
 {
@@ -137,10 +136,10 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
                 *ret_problem = "the host's addresses cannot be read";
                 return r;
         }
-        engine->passed_fd = passed_open();
-        if (engine->passed_fd < 0) {
+        r = passed_open(&engine->passed, engine->table);
+        if (r < 0) {
                 *ret_problem = "netlink cannot be opened";
-                return engine->passed_fd;
+                return r;
         }
         r = open_queue(engine);
         if (r < 0)
@@ -190,8 +189,7 @@ static void wire_parts(struct engine *engine)
                 .names = &engine->names,
                 .flows = &engine->flows,
                 .chain = &engine->chain,
-                .passed_fd = engine->passed_fd,
-                .table = engine->table,
+                .passed = &engine->passed,
                 .flow_closed = on_flow_closed,
                 .userdata = engine,
         };
@@ -213,7 +211,7 @@ int engine_init(struct engine *engine, const struct engine_config *config, const
 {
         int r;
 
-        *engine = (struct engine){ .config = *config, .passed_fd = -1 };
+        *engine = (struct engine){ .config = *config, .passed = PASSED_NULL };
         snprintf(engine->table, sizeof(engine->table), "netext%s%s",
                  strcmp(config->instance, "main") == 0 ? "" : "-",
                  strcmp(config->instance, "main") == 0 ? "" : config->instance);
@@ -243,7 +241,7 @@ void engine_deinit(struct engine *engine)
         engine->queue = queue_close(engine->queue);
         addresses_close(&engine->addresses);
         engine->hooks = hooks_close(engine->hooks);
-        engine->passed_fd = close_fd(engine->passed_fd);
+        passed_close(&engine->passed);
         loop_deinit(&engine->loop);
 }
 

@@ -12,6 +12,7 @@
 #include "owner/owner.h"
 #include "steer/addresses.h"
 #include "steer/hooks.h"
+#include "steer/passed.h"
 #include "steer/queue.h"
 #include "steer/ruleset.h"
 
@@ -43,7 +44,7 @@ struct engine {
         struct link link;
         struct ruleset_config ruleset;
         char table[64];
-        int passed_fd;
+        struct passed passed;
         bool in_force; /* hooks attached, ruleset applied, queue read */
         struct engine_counters counters;
 };

@@ -232,7 +232,7 @@ static void on_socket_closed(struct flow *flow, void *userdata)
         }
         flow_table_close(intake->flows, flow, now_ns());
         if (flow->protocol == IPPROTO_UDP)
-                passed_forget(intake->passed_fd, intake->table, &flow->local, &flow->remote);
+                passed_forget(intake->passed, &flow->local, &flow->remote);
         intake->flow_closed(flow, intake->userdata);
 }
 

@@ -19,6 +19,8 @@
 
 #define INTAKE_CLOSED_EARLY 4096 /* a power of two */
 
+struct passed;
+
 struct intake_counters {
         uint64_t unattributed;
         uint64_t packets_unreadable; /* neither TCP nor UDP, or cut off: dropped */
@@ -34,8 +36,7 @@ struct intake {
         struct names *names;
         struct flow_table *flows;
         struct chain *chain;
-        int passed_fd;
-        const char *table;
+        const struct passed *passed;
         void (*flow_closed)(struct flow *flow, void *userdata);
         void *userdata;
 

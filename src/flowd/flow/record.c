@@ -58,16 +58,24 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
                 put_program(writer, flow->process);
 }
 
+/* A denied connect() never got a local end, a denied sendto() only a port. */
+static void put_local(struct wire_writer *writer, const struct flow *flow)
+{
+        bool is_held = flow->verdict == NX_VERDICT_NONE;
+
+        if (is_held || !IN6_IS_ADDR_UNSPECIFIED(&flow->local.address))
+                wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &flow->local.address);
+        if (is_held || flow->local.port)
+                wire_put(writer, WIRE_ATTR_LOCAL_PORT, flow->local.port);
+}
+
 void record_put_identity(struct wire_writer *writer, const struct flow *flow, struct owners *owners,
                          struct names *names)
 {
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_PROTOCOL, flow->protocol);
         wire_put(writer, WIRE_ATTR_DIRECTION, flow->direction);
-        if (flow->local.port) { /* a denied connect() never got one */
-                wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &flow->local.address);
-                wire_put(writer, WIRE_ATTR_LOCAL_PORT, flow->local.port);
-        }
+        put_local(writer, flow);
         wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &flow->remote.address);
         wire_put(writer, WIRE_ATTR_REMOTE_PORT, flow->remote.port);
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));

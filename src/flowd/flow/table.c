@@ -107,8 +107,9 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         list_init(&flow->closed);
         list_append(&table->ages, &flow->age);
         htable_add(&table->by_id, &flow->by_id, htable_hash(&flow->id, sizeof(flow->id)));
-        htable_add(&table->by_tuple, &flow->by_tuple,
-                   tuple_hash(flow->protocol, &flow->local, &flow->remote));
+        if (flow->verdict == NX_VERDICT_NONE)
+                htable_add(&table->by_tuple, &flow->by_tuple,
+                           tuple_hash(flow->protocol, &flow->local, &flow->remote));
         htable_add(&table->by_socket, &flow->by_socket,
                    htable_hash(&flow->socket_cookie, sizeof(flow->socket_cookie)));
         table->n_flows++;
@@ -121,8 +122,9 @@ struct flow *flow_table_find(struct flow_table *table, uint64_t id)
 {
         struct flow *flow;
 
-        htable_for_each_match(flow, &table->by_id, htable_hash(&id, sizeof(id)),
-                              by_id) if (flow->id == id) return flow;
+        htable_for_each_match (flow, &table->by_id, htable_hash(&id, sizeof(id)), by_id)
+                if (flow->id == id)
+                        return flow;
         return NULL;
 }
 
@@ -132,10 +134,10 @@ struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
         uint64_t hash = tuple_hash(protocol, local, remote);
         struct flow *flow;
 
-        htable_for_each_match(flow, &table->by_tuple, hash,
-                              by_tuple) if (flow->protocol == protocol &&
-                                            endpoint_equal(&flow->local, local) &&
-                                            endpoint_equal(&flow->remote, remote)) return flow;
+        htable_for_each_match (flow, &table->by_tuple, hash, by_tuple)
+                if (flow->protocol == protocol && endpoint_equal(&flow->local, local) &&
+                    endpoint_equal(&flow->remote, remote))
+                        return flow;
         return NULL;
 }
 
@@ -144,8 +146,9 @@ struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie)
         uint64_t hash = htable_hash(&cookie, sizeof(cookie));
         struct flow *flow;
 
-        htable_for_each_match(flow, &table->by_socket, hash,
-                              by_socket) if (flow->socket_cookie == cookie) return flow;
+        htable_for_each_match (flow, &table->by_socket, hash, by_socket)
+                if (flow->socket_cookie == cookie)
+                        return flow;
         return NULL;
 }
 
@@ -164,6 +167,7 @@ void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *f
 
         if (cookie == 0)
                 return;
-        htable_for_each_match(flow, &table->by_socket, hash,
-                              by_socket) if (flow->socket_cookie == cookie) fn(flow, userdata);
+        htable_for_each_match (flow, &table->by_socket, hash, by_socket)
+                if (flow->socket_cookie == cookie)
+                        fn(flow, userdata);
 }

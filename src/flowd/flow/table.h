@@ -38,7 +38,8 @@ void flow_table_deinit(struct flow_table *table);
 struct flow *flow_table_add(struct flow_table *table, const struct flow *flow);
 
 struct flow *flow_table_find(struct flow_table *table, uint64_t id);
-/* The newest flow of these endpoints, or NULL. */
+/* The newest flow of these endpoints that came undecided, or NULL: what rules decided at
+ * socket time never sends a packet here. */
 struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
                                    const struct endpoint *local, const struct endpoint *remote);
 

@@ -102,9 +102,10 @@ static struct name_entry *find_entry(struct names *names, const struct in6_addr 
 {
         struct name_entry *entry;
 
-        htable_for_each_match(entry, &names->entries, htable_hash(address, sizeof(*address)),
-                              link) if (IN6_ARE_ADDR_EQUAL(&entry->address, address) &&
-                                        (!name || strcmp(entry->name, name) == 0)) return entry;
+        htable_for_each_match (entry, &names->entries, htable_hash(address, sizeof(*address)), link)
+                if (IN6_ARE_ADDR_EQUAL(&entry->address, address) &&
+                    (!name || strcmp(entry->name, name) == 0))
+                        return entry;
         return NULL;
 }
 

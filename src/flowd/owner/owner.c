@@ -154,9 +154,9 @@ static struct process *find_process(struct owners *owners, const struct steer_pr
 {
         struct process *process;
 
-        htable_for_each_match(process, &owners->processes, htable_hash(key, sizeof(*key)),
-                              link) if (memcmp(&process->key, key, sizeof(*key)) ==
-                                        0) return process;
+        htable_for_each_match (process, &owners->processes, htable_hash(key, sizeof(*key)), link)
+                if (memcmp(&process->key, key, sizeof(*key)) == 0)
+                        return process;
         return NULL;
 }
 
@@ -214,8 +214,9 @@ const char *owners_cgroup_path(struct owners *owners, uint64_t id)
 {
         struct cgroup_path *cgroup;
 
-        htable_for_each_match(cgroup, &owners->cgroups, htable_hash(&id, sizeof(id)),
-                              link) if (cgroup->id == id) return cgroup->path;
+        htable_for_each_match (cgroup, &owners->cgroups, htable_hash(&id, sizeof(id)), link)
+                if (cgroup->id == id)
+                        return cgroup->path;
         cgroup = cgroup_new(owners, id);
         return cgroup ? cgroup->path : NULL;
 }

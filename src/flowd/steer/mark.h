@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The instance's bits of the packet, socket and connection marks: one 4-bit field at the
- * place of the instance's mask. Everybody else's bits are never touched, and ours leave
+ * The instance's bits of packet and socket marks: one 4-bit field at the place of the
+ * instance's mask. Everybody else's bits are never touched, and ours leave
  * our chains with no packet.
  */
 
@@ -12,7 +12,7 @@
 enum mark {
         MARK_UNDECIDED = 0,
         MARK_PASS_SOCKET = 1, /* on a socket: allowed by rules at connect() */
-        MARK_PASS = 2,        /* verdict on a packet, then on its connection */
+        MARK_PASS = 2,        /* verdict on a packet */
         MARK_DROP = 3,        /* verdict on a packet */
         MARK_REFUSE = 4,      /* verdict on a packet */
         MARK_ASKED = 5,       /* on its way to the queue; past it: nobody listens */

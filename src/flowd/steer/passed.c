@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One small transaction for one element; one that has run out by itself is fine. */
+/*
+ * One small transaction for one flow. It must never fail: to take a transaction back, the
+ * kernel waits for all its readers (20 ms and more), and flowd with it; thousands of
+ * short flows would stand behind that. One that deletes what is not there fails, so this
+ * asks for something else: to destroy it, which minds nothing (Linux 6.3 and later), or to
+ * add it, which does not mind if it is there, and then to delete it.
+ */
 
 /* First: linux/in.h steps aside for it. */
 #include <netinet/in.h>
@@ -18,15 +24,8 @@
 #include "base/cleanup.h"
 #include "steer/passed.h"
 
-int passed_open(void)
-{
-        struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-        _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-
-        if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-                return -errno;
-        return take_fd(&fd);
-}
+/* NFT_MSG_DESTROYSETELEM; newer than the headers of some who build us. */
+#define DESTROY_ELEMENT 30
 
 static uint32_t make_key(uint8_t *key, const struct endpoint *local, const struct endpoint *remote)
 {
@@ -63,46 +62,103 @@ static struct nftnl_set *make_set(const char *table, const char *name, const str
         return take_ptr(set);
 }
 
-static void drain(int fd)
+static void put_element(struct mnl_nlmsg_batch *batch, uint16_t type, const struct nftnl_set *set)
+{
+        uint16_t flags = type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
+        struct nlmsghdr *message;
+
+        message =
+                nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch), type, NFPROTO_INET, flags, 1);
+        nftnl_set_elems_nlmsg_build_payload(message, (struct nftnl_set *)set);
+        mnl_nlmsg_batch_next(batch);
+}
+
+static void put_removal(const struct passed *passed, struct mnl_nlmsg_batch *batch,
+                        const struct nftnl_set *set)
+{
+        if (passed->can_destroy) {
+                put_element(batch, DESTROY_ELEMENT, set);
+                return;
+        }
+        put_element(batch, NFT_MSG_NEWSETELEM, set);
+        put_element(batch, NFT_MSG_DELSETELEM, set);
+}
+
+/* What the kernel objected to first, or 0. */
+static int receive_error(int fd)
 {
         char buffer[4096];
+        int r = 0;
 
-        while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
-                ;
+        while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
+                const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
+
+                if (message->nlmsg_type == NLMSG_ERROR && r == 0)
+                        r = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error;
+        }
+        return r;
 }
 
-static void forget(int fd, const char *table, const char *name, const struct endpoint *local,
-                   const struct endpoint *remote)
+static int forget(const struct passed *passed, const char *const names[2],
+                  const struct endpoint *local, const struct endpoint *remote)
 {
-        _cleanup_(cleanup_set) struct nftnl_set *set = make_set(table, name, local, remote);
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-        char buffer[1024];
-        struct mnl_nlmsg_batch *batch;
+        char buffer[2048];
+        struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
 
-        if (!set)
-                return;
-        batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
+        if (!batch)
+                return -ENOMEM;
         nftnl_batch_begin(mnl_nlmsg_batch_current(batch), 0);
         mnl_nlmsg_batch_next(batch);
-        nftnl_set_elems_nlmsg_build_payload(nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch),
-                                                                  NFT_MSG_DELSETELEM, NFPROTO_INET,
-                                                                  0, 1),
-                                            set);
-        mnl_nlmsg_batch_next(batch);
+        for (size_t i = 0; i < 2; i++) {
+                _cleanup_(cleanup_set) struct nftnl_set *set =
+                        make_set(passed->table, names[i], local, remote);
+
+                if (set)
+                        put_removal(passed, batch, set);
+        }
         nftnl_batch_end(mnl_nlmsg_batch_current(batch), 2);
         mnl_nlmsg_batch_next(batch);
-        (void)sendto(fd, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch), 0,
+        (void)sendto(passed->fd, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch), 0,
                      (struct sockaddr *)&kernel, sizeof(kernel));
         mnl_nlmsg_batch_stop(batch);
-        drain(fd);
+        return receive_error(passed->fd);
 }
 
-void passed_forget(int fd, const char *table, const struct endpoint *local,
+void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        bool is_ipv4 = address_is_ipv4(&local->address);
-
-        forget(fd, table, is_ipv4 ? "passed4" : "passed6", local, remote);
         /* Where the element ran out in between, an answer made the flow look like a served one. */
-        forget(fd, table, is_ipv4 ? "served4" : "served6", local, remote);
+        static const char *const names4[] = { "passed4", "served4" };
+        static const char *const names6[] = { "passed6", "served6" };
+
+        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
+}
+
+/* A kernel that does not know the message says so before it looks for the table. */
+static bool can_destroy(const struct passed *passed)
+{
+        static const char *const nowhere[] = { "", "" };
+        static const struct endpoint nobody;
+        struct passed trial = *passed;
+
+        trial.can_destroy = true;
+        return forget(&trial, nowhere, &nobody, &nobody) != -EINVAL;
+}
+
+int passed_open(struct passed *passed, const char *table)
+{
+        struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+        _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+        if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -errno;
+        *passed = (struct passed){ .fd = take_fd(&fd), .table = table };
+        passed->can_destroy = can_destroy(passed);
+        return 0;
+}
+
+void passed_close(struct passed *passed)
+{
+        passed->fd = close_fd(passed->fd);
 }

@@ -13,6 +13,7 @@
  * program that gets the port must not inherit what was decided for the one before.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
@@ -24,8 +25,21 @@
 #define PASSED_KEY_IPV4 16
 #define PASSED_KEY_IPV6 40
 
-/* A netlink socket for passed_forget(), or a negative errno. */
-int passed_open(void);
+struct passed {
+        int fd;            /* owned; -1 while it is closed */
+        const char *table; /* borrowed */
+        bool can_destroy;  /* the kernel can destroy elements that may not be there */
+};
+
+#define PASSED_NULL                                                                                \
+        {                                                                                          \
+                .fd = -1                                                                           \
+        }
+
+/* 0 or a negative errno. */
+int passed_open(struct passed *passed, const char *table);
+/* Fine on PASSED_NULL. */
+void passed_close(struct passed *passed);
 /* Takes a flow out of its sets, if it is there. */
-void passed_forget(int fd, const char *table, const struct endpoint *local,
+void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote);

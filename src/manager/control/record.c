@@ -38,14 +38,14 @@ int record_put_int64(sd_bus_message *reply, const char *key, int64_t value)
 
 int record_put_string(sd_bus_message *reply, const char *key, const char *value)
 {
-        _cleanup_free_ char *clean = NULL;
+        _cleanup_free_ char *text = NULL;
 
         if (!value)
                 return 0;
-        clean = text_clean(value);
-        if (!clean)
+        text = text_to_utf8(value);
+        if (!text)
                 return -ENOMEM;
-        return sd_bus_message_append(reply, "{sv}", key, "s", clean);
+        return sd_bus_message_append(reply, "{sv}", key, "s", text);
 }
 
 static int put_address(sd_bus_message *reply, const char *key, struct in6_addr address)

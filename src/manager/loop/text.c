@@ -14,24 +14,27 @@
 
 #include "manager/loop/text.h"
 
-static bool is_harmless(uint32_t c)
+static bool is_control(uint32_t c)
 {
-        if (c < 0x20 || (c >= 0x7f && c < 0xa0)) /* control characters */
-                return false;
+        return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+static bool is_character(uint32_t c)
+{
         if (c > 0x10ffff || (c & 0xfffff800) == 0xd800)
                 return false;
         return (c < 0xfdd0 || c > 0xfdef) && (c & 0xfffe) != 0xfffe;
 }
 
-/* How many bytes the character at text has; 0 if there is none that may pass. */
-static size_t character_length(const unsigned char *text)
+/* How many bytes the character at text has; 0 if it is none, or a control character. */
+static size_t character_length(const unsigned char *text, bool controls_pass)
 {
         static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
         size_t length;
         uint32_t c;
 
         if (*text < 0x80)
-                return is_harmless(*text) ? 1 : 0;
+                return controls_pass || !is_control(*text) ? 1 : 0;
         length = *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : 2;
         if (*text < 0xc0 || *text >= 0xf8)
                 return 0;
@@ -41,10 +44,12 @@ static size_t character_length(const unsigned char *text)
                         return 0;
                 c = c << 6 | (text[i] & 0x3f);
         }
-        return c >= smallest[length] && is_harmless(c) ? length : 0;
+        if (c < smallest[length] || !is_character(c))
+                return 0;
+        return controls_pass || !is_control(c) ? length : 0;
 }
 
-char *text_clean(const char *text)
+static char *escape(const char *text, bool controls_pass)
 {
         char *clean, *to;
 
@@ -54,7 +59,7 @@ char *text_clean(const char *text)
         if (!clean)
                 return NULL;
         while (*text) {
-                size_t length = character_length((const unsigned char *)text);
+                size_t length = character_length((const unsigned char *)text, controls_pass);
 
                 if (length == 0) {
                         to += sprintf(to, "\\x%02x", (unsigned char)*text++);
@@ -65,6 +70,16 @@ char *text_clean(const char *text)
         }
         *to = '\0';
         return clean;
+}
+
+char *text_clean(const char *text)
+{
+        return escape(text, false);
+}
+
+char *text_to_utf8(const char *text)
+{
+        return escape(text, true);
 }
 
 static void text_vset(char **text, const char *format, va_list args)

@@ -13,6 +13,8 @@
 /* A copy with control characters, and bytes that are not valid UTF-8, as "\xNN". Caller owns;
  * NULL where there is no memory, or no text. */
 char *text_clean(const char *text);
+/* The same with control characters as they are: for programs, which know what is for a terminal. */
+char *text_to_utf8(const char *text);
 
 /* Replaces *text, which may be NULL, by the formatted one. */
 void text_set(char **text, const char *format, ...) _printf_(2, 3);

@@ -110,7 +110,9 @@ static void session_fail(struct session *session, int error)
 {
         timer_stop(&session->deadline);
         session->state = WIRE_SESSION_FAILED;
-        log_error("%s failed: %s", session->name, session->message ?: strerror(-error));
+        /* Whoever asked for a first start is told by the answer. */
+        log_line(session->ran ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s failed: %s", session->name,
+                 session->message ?: strerror(-error));
         session_settled(session, error);
 }
 
