@@ -83,6 +83,12 @@ const struct wire_name wire_flow_events[] = {
         {},
 };
 
+bool wire_reason_is_fallback(enum wire_reason reason)
+{
+        return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
+               reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL;
+}
+
 const char *wire_name_to_string(const struct wire_name *names, int value)
 {
         for (; names->name; names++)

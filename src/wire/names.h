@@ -6,6 +6,7 @@
  * from which to_string, from_string and the control API's strings come.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct wire_name {
@@ -57,6 +58,9 @@ enum wire_reason {
         WIRE_REASON_PROVIDER_ABSENT, /* fail policy: no provider was running */
         WIRE_REASON_TABLE_FULL,      /* fail policy: no room to hold the flow */
 };
+
+/* Is it a fail policy that answered, in the place of a provider? */
+bool wire_reason_is_fallback(enum wire_reason reason);
 
 enum wire_fail_policy {
         WIRE_FAIL_OPEN = 1,

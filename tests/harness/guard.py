@@ -62,6 +62,14 @@ def look():
 
 
 def differences(before, after):
-    """One line for each thing that changed."""
-    return [f"{key}\n  before: {before[key]}\n  after:  {after[key]}" for key in before
-            if before[key] != after[key]]
+    """What changed in the network's configuration, and what of ours is more than before.
+
+    Less than before is somebody else's: another instance that ended meanwhile.
+    """
+    changed = []
+    for key, was in before.items():
+        if isinstance(was, list):
+            changed += [f"{key}: {thing} is left" for thing in after[key] if thing not in was]
+        elif was != after[key]:
+            changed.append(f"{key}\n  before: {was}\n  after:  {after[key]}")
+    return changed

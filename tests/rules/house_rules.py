@@ -11,6 +11,8 @@ import subprocess
 CODE_FOLDERS = ("include", "src", "extensions", "examples")
 ALL_FOLDERS = CODE_FOLDERS + ("tests", "bench", "demo", "docs", "dist")
 DAEMONS = ("manager", "flowd")
+# The numbers of src/wire/table.h that make a flow's record.
+FLOW_KEYS = (16, 41)
 VERBS = ("run", "status", "doctor", "session", "flow", "chain")
 
 FUNCTION_LINES_LONG = 100
@@ -294,3 +296,24 @@ def man_pages(root):
                             text, re.MULTILINE | re.IGNORECASE)
         if f"netextctl-{verb}" not in pages and not heading:
             yield f"docs/man: neither netextctl-{verb} nor a heading for '{verb}' in netextctl"
+
+
+def words_of_records(root):
+    """Keys of a flow's record, and reasons for its verdict, by the tables that the programs use."""
+    table, names = (root / "src" / "wire" / name for name in ("table.h", "names.c"))
+    if table.exists():
+        text = table.read_text("utf-8")
+        identity = [key for number, key in re.findall(r'ATTR\((\d+), \w+, \w+, "(\w+)"', text)
+                    if FLOW_KEYS[0] <= int(number) <= FLOW_KEYS[1]]
+        yield from identity
+    if names.exists():
+        yield from re.findall(r'WIRE_REASON_\w+, "([\w-]+)"', names.read_text("utf-8"))
+
+
+def documented_words(root):
+    """Every key of a flow's record and every reason has its entry in netext(7)."""
+    page = root / "docs" / "man" / "netext.7"
+    text = page.read_text("utf-8") if page.exists() else ""
+    for word in words_of_records(root):
+        if not re.search(rf"^\.(It|\w+) .*\b{re.escape(word)}\b", text, re.MULTILINE):
+            yield f"docs/man/netext.7: no entry for '{word}'"

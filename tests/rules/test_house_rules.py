@@ -90,6 +90,10 @@ SAMPLES = [
      {"docs/man/netextctl.1": page(*rules.VERBS)}),
     (rules.man_pages, "extensions/a/meson.build", "executable('a',\n  'a.c'\n)\n", "executable('b',\n  'b.c'\n)\n",
      {"docs/man/netextctl.1": page(*rules.VERBS), "docs/man/netext-a.8": ""}),
+    (rules.documented_words, "docs/man/netext.7", ".It Cm verdict\n", ".It Cm version\n",
+     {"src/wire/table.h": 'ATTR(38, VERDICT, WIRE_ENUM, "verdict", wire_verdicts)\n'}),
+    (rules.documented_words, "docs/man/netext.7", ".It Cm no-filter\n", ".It Cm filter\n",
+     {"src/wire/names.c": '{ WIRE_REASON_NO_FILTER, "no-filter" },\n'}),
 ]
 
 RULES = sorted({sample[0] for sample in SAMPLES}, key=lambda rule: rule.__name__)
@@ -126,4 +130,4 @@ def test_every_rule_has_samples():
     public = {value for name, value in vars(rules).items()
               if callable(value) and getattr(value, "__doc__", None)
               and value.__module__ == rules.__name__ and value.__code__.co_varnames[:value.__code__.co_argcount] == ("root",)}
-    assert public - {rules.functions, rules.programs} == set(RULES)
+    assert public - {rules.functions, rules.programs, rules.words_of_records} == set(RULES)

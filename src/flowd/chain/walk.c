@@ -52,12 +52,6 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         chain->listener.flow_decided(flow, chain->listener.userdata);
 }
 
-static bool is_fallback(enum wire_reason reason)
-{
-        return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
-               reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL;
-}
-
 static void note(struct flow *flow, const struct session *session, enum wire_reason reason,
                  const char *rule)
 {
@@ -144,7 +138,7 @@ void chain_answer(struct chain *chain, struct session *session, struct flow *flo
                   enum nx_verdict verdict)
 {
         list_remove(&flow->waiting);
-        if (verdict != NX_VERDICT_ALLOW || !is_fallback(flow->reason))
+        if (verdict != NX_VERDICT_ALLOW || !wire_reason_is_fallback(flow->reason))
                 note(flow, session, WIRE_REASON_PROVIDER, "");
         if (verdict == NX_VERDICT_ALLOW)
                 chain_advance(chain, flow);

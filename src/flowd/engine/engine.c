@@ -18,11 +18,6 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
-static bool is_fallback(enum wire_reason reason)
-{
-        return reason >= WIRE_REASON_VERDICT_TIMEOUT;
-}
-
 static void on_flow_held(struct flow *flow, void *userdata)
 {
         struct engine *engine = userdata;
@@ -40,7 +35,7 @@ static void on_flow_decided(struct flow *flow, void *userdata)
                 engine->counters.dropped++;
         else
                 engine->counters.refused++;
-        if (is_fallback(flow->reason))
+        if (wire_reason_is_fallback(flow->reason))
                 engine->counters.fallbacks++;
         link_tell_flow(&engine->link, flow, WIRE_EVENT_DECIDED);
 }
