@@ -12,6 +12,9 @@
 #include "flow/table.h"
 #include "owner/owner.h"
 
+/* To grow is to move all flows while packets wait: room for a busy machine from the start. */
+#define BUCKETS 16384
+
 int flow_table_init(struct flow_table *table, struct owners *owners)
 {
         int r;
@@ -19,11 +22,11 @@ int flow_table_init(struct flow_table *table, struct owners *owners)
         *table = (struct flow_table){ .owners = owners };
         list_init(&table->ages);
         list_init(&table->closed);
-        r = htable_init(&table->by_id, 1024);
+        r = htable_init(&table->by_id, BUCKETS);
         if (r >= 0)
-                r = htable_init(&table->by_tuple, 1024);
+                r = htable_init(&table->by_tuple, BUCKETS);
         if (r >= 0)
-                r = htable_init(&table->by_socket, 1024);
+                r = htable_init(&table->by_socket, BUCKETS);
         return r;
 }
 
