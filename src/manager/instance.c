@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "manager/instance.h"
 #include "manager/loop/timer.h"
+#include "manager/neighbours.h"
 #include "manager/priv/cgroup.h"
 #include "manager/priv/folder.h"
 #include "manager/priv/pins.h"
@@ -316,7 +317,9 @@ int instance_start(struct instance *instance)
         if (r < 0)
                 return r;
         instance->owns = true;
-        r = instance_open_folders(instance);
+        r = state ? 0 : neighbours_check(instance);
+        if (r >= 0)
+                r = instance_open_folders(instance);
         return r < 0 ? r : instance_start_parts(instance, state);
 }
 

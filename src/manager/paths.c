@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -79,7 +80,7 @@ static int check_cgroup(const char *path)
 
 static int put_cgroups(struct paths *paths, const struct options *options)
 {
-        _cleanup_free_ char *root = NULL;
+        _cleanup_free_ char *root = NULL, *cgroup = NULL;
         int r = 0;
 
         if (!options->cgroup || !options->extension_cgroup)
@@ -88,7 +89,9 @@ static int put_cgroups(struct paths *paths, const struct options *options)
                 log_error("no cgroup v2 hierarchy is mounted here (\"ip netns exec\" hides it: "
                           "enter with \"nsenter --net=…\"); mount one, or give --cgroup and "
                           "--extension-cgroup");
-        put(&r, &paths->cgroup, "%s", options->cgroup ? options->cgroup : root);
+        if (options->cgroup)
+                cgroup = realpath(options->cgroup, NULL);
+        put(&r, &paths->cgroup, "%s", cgroup ?: options->cgroup ?: root);
         if (options->extension_cgroup)
                 put(&r, &paths->extension_cgroup, "%s", options->extension_cgroup);
         else

@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/engine.h"
 
@@ -64,18 +66,20 @@ static void on_policy_changed(void *userdata)
                 return;
         engine->ruleset.closed = closed;
         r = ruleset_apply(&engine->ruleset);
-        if (r < 0)
+        if (r < 0) {
                 log_error("the guard's fail policy cannot be changed: %s", strerror(-r));
+                engine->ruleset.closed = !closed; /* as it still is: the next change tries again */
+        }
 }
 
 /* The instance's place in the cgroup hierarchy, as nft's socket expression wants it. */
 static int find_cgroup(struct engine *engine)
 {
-        char path[4096], *end;
+        _cleanup_free_ char *path = realpath(engine->config.cgroup_path, NULL);
         struct stat st, root;
+        char *end;
 
-        snprintf(path, sizeof(path), "%s", engine->config.cgroup_path);
-        if (stat(path, &st) < 0)
+        if (!path || stat(path, &st) < 0)
                 return -errno;
         engine->ruleset.cgroup_id = st.st_ino;
         engine->ruleset.cgroup_level = 0;

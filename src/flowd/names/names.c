@@ -5,10 +5,14 @@
  * An answer adds its address under every domain in use that its name is below; a domain
  * that comes into use is held against the names that are already known.
  *
+ * The map outlives us. So a domain's number follows from its name: under every flowd the
+ * addresses of one domain are that domain's, and known at once.
+ *
  * An entry outlives its TTL by as much as programs do: they resolve once and connect for
  * minutes. What a name stood for a quarter of an hour ago is still a good hint.
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +156,28 @@ const char *names_find(struct names *names, const struct in6_addr *address)
         return entry && entry->expiry_ns > now_ns() ? entry->name : NULL;
 }
 
+static struct domain *find_number(struct names *names, uint32_t number)
+{
+        struct domain *domain;
+
+        list_for_each (domain, &names->domains, link)
+                if (domain->number == number)
+                        return domain;
+        return NULL;
+}
+
+/* FNV-1a of the name, or the next number that is free; never 0. */
+static uint32_t choose_number(struct names *names, const char *suffix)
+{
+        uint32_t number = 2166136261U;
+
+        for (const char *at = suffix; *at; at++)
+                number = (number ^ (uint32_t)tolower((unsigned char)*at)) * 16777619U;
+        while (number == 0 || find_number(names, number))
+                number++;
+        return number;
+}
+
 uint32_t names_use_domain(struct names *names, const char *suffix)
 {
         struct name_entry *entry;
@@ -165,7 +191,7 @@ uint32_t names_use_domain(struct names *names, const char *suffix)
         domain = malloc(sizeof(*domain) + strlen(suffix) + 1);
         if (!domain)
                 return 0;
-        *domain = (struct domain){ .number = ++names->last_domain, .n_users = 1 };
+        *domain = (struct domain){ .number = choose_number(names, suffix), .n_users = 1 };
         strcpy(domain->suffix, suffix);
         list_append(&names->domains, &domain->link);
         list_for_each (entry, &names->ages, age)
@@ -175,12 +201,8 @@ uint32_t names_use_domain(struct names *names, const char *suffix)
 
 void names_drop_domain(struct names *names, uint32_t number)
 {
-        struct domain *domain;
+        struct domain *domain = find_number(names, number);
 
-        list_for_each (domain, &names->domains, link)
-                if (domain->number == number) {
-                        if (--domain->n_users == 0)
-                                domain_free(domain);
-                        return;
-                }
+        if (domain && --domain->n_users == 0)
+                domain_free(domain);
 }

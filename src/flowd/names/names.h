@@ -21,7 +21,6 @@ struct names {
         struct list ages;      /* name_entry.age, the oldest first */
         struct list domains;   /* domain.link */
         size_t n_entries;
-        uint32_t last_domain;
 };
 
 int names_init(struct names *names, struct hooks *hooks);

@@ -162,8 +162,9 @@ static struct process *find_process(struct owners *owners, const struct steer_pr
 
 struct process *owners_get_process(struct owners *owners, const struct steer_process_key *key)
 {
-        struct process *process = find_process(owners, key);
+        struct process *process;
 
+        process = find_process(owners, key);
         if (!process)
                 process = process_new(owners, key);
         if (!process)

@@ -87,6 +87,12 @@ void match_protocol(struct nftnl_rule *rule, uint8_t protocol)
         compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
 }
 
+void match_other_protocol(struct nftnl_rule *rule, uint8_t protocol)
+{
+        load_meta(rule, NFT_META_L4PROTO);
+        compare(rule, NFT_CMP_NEQ, &protocol, sizeof(protocol));
+}
+
 static void load_bytes(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t size,
                        uint32_t reg)
 {

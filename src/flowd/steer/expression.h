@@ -28,6 +28,7 @@ void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_directio
                     const char *set);
 
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
+void match_other_protocol(struct nftnl_rule *rule, uint8_t protocol);
 /* A TCP segment that is (or is not) the first of a connection: SYN alone. */
 void match_first_segment(struct nftnl_rule *rule, bool is_first);
 void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);

@@ -379,15 +379,14 @@ static int fill_settings(int fd, const union steer_settings_entry *entries, uint
         return 0;
 }
 
-int hooks_set_settings(struct hooks *hooks, unsigned int slot,
-                       const union steer_settings_entry *entries, uint32_t n_entries)
+static int put_settings(struct hooks *hooks, unsigned int slot,
+                        const union steer_settings_entry *entries, uint32_t n_entries)
 {
         LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
         int outer = bpf_map__fd(hooks->skeleton->maps.settings);
         _cleanup_fd_ int inner = -1;
         int r;
 
-        hooks_state(hooks)->generation++;
         if (!entries)
                 return bpf_map_delete_elem(outer, &slot) < 0 && errno != ENOENT ? -errno : 0;
         inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "settings", sizeof(uint32_t), sizeof(*entries),
@@ -398,6 +397,16 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
         if (r < 0)
                 return r;
         return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int hooks_set_settings(struct hooks *hooks, unsigned int slot,
+                       const union steer_settings_entry *entries, uint32_t n_entries)
+{
+        int r = put_settings(hooks, slot, entries, n_entries);
+
+        /* Only now: what the old settings judged meanwhile must not look judged by the new. */
+        hooks_state(hooks)->generation++;
+        return r;
 }
 
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)

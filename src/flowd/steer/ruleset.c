@@ -4,7 +4,7 @@
  * The chains, as `nft list table inet netext` shows them (M is the instance's mark mask):
  *
  *   hold: output, just behind mangle. Decides who waits.
- *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
+ *      mark & M == PASS_SOCKET                    clear ours, accept: rules allowed it at connect()
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
  *
@@ -27,6 +27,7 @@
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once.
  *
  *   arrive: input.
+ *      not udp                                    accept
  *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
@@ -211,6 +212,7 @@ static void put_hold(struct transaction *t)
 
         rule = rule_begin(t, "hold");
         match_packet_mark(rule, t->config->mark_mask, bits(t, MARK_PASS_SOCKET));
+        set_packet_mark(rule, t->config->mark_mask, 0);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
@@ -330,6 +332,11 @@ static void put_refuse(struct transaction *t)
 static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
+
+        rule = rule_begin(t, "arrive");
+        match_other_protocol(rule, IPPROTO_UDP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "arrive");

@@ -24,6 +24,10 @@
 #define CLIENTS_MAX       64
 #define EVENTS_QUEUED_MAX 4096
 
+/* Where accept() fails for want of descriptors, the socket stays readable: no endless round. */
+#define ACCEPTS_MAX         64
+#define ACCEPTS_INTERVAL_US 100000
+
 DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
 
 uint64_t client_get_queued(const struct client *client)
@@ -169,11 +173,16 @@ void control_init(struct control *control, sd_event *event, const struct options
 
 int control_open(struct control *control)
 {
+        int r;
+
         control->listen_fd = folder_listen(control->paths->control_socket, SOCK_STREAM, 0600);
         if (control->listen_fd < 0)
                 return control->listen_fd;
-        return sd_event_add_io(control->event, &control->source, control->listen_fd, EPOLLIN,
-                               control_dispatch, control);
+        r = sd_event_add_io(control->event, &control->source, control->listen_fd, EPOLLIN,
+                            control_dispatch, control);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_ratelimit(control->source, ACCEPTS_INTERVAL_US, ACCEPTS_MAX);
 }
 
 void control_deinit(struct control *control)

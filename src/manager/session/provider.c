@@ -92,6 +92,9 @@ void session_engine_ready(struct session *session, bool adopted)
                         (void)engine_remove_session(session->table->engine, session->slot);
                 return;
         }
+        /* A channel that was on its way when the link broke may not have arrived. */
+        if (session->state != WIRE_SESSION_RUNNING)
+                session->has_channel = false;
         if (!adopted && (session->announced || session->greeted))
                 session_announce(session);
         if (session->greeted && !session->has_channel)
