@@ -36,6 +36,19 @@ static void put_at(struct htable_link **at, struct htable_link *link)
                 link->next->previous = &link->next;
 }
 
+/* The last comes first: put at the head in this order, equal hashes keep theirs. */
+static struct htable_link *turn(struct htable_link *link)
+{
+        struct htable_link *turned = NULL, *next;
+
+        for (; link; link = next) {
+                next = link->next;
+                link->next = turned;
+                turned = link;
+        }
+        return turned;
+}
+
 static void htable_grow(struct htable *table)
 {
         struct htable bigger;
@@ -43,15 +56,11 @@ static void htable_grow(struct htable *table)
         if (htable_init(&bigger, table->n_buckets * 2) < 0)
                 return;
         for (size_t i = 0; i < table->n_buckets; i++) {
-                struct htable_link *link = table->buckets[i], *next;
+                struct htable_link *link = turn(table->buckets[i]), *next;
 
                 for (; link; link = next) {
-                        struct htable_link **at = bucket_of(&bigger, link->hash);
-
                         next = link->next;
-                        while (*at) /* at the end: equal hashes keep their order */
-                                at = &(*at)->next;
-                        put_at(at, link);
+                        put_at(bucket_of(&bigger, link->hash), link);
                 }
         }
         bigger.n_items = table->n_items;

@@ -202,9 +202,6 @@ struct steer_name {
 struct steer_counters {
         __u64 events_lost; /* the ring was full */
         __u64 owners_lost; /* no memory for a socket's record */
-        __u64 allowed;
-        __u64 denied;
-        __u64 asked;
 };
 
 /* Pinned: see state.bpf.h. */

@@ -181,7 +181,6 @@ static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
 
 static __always_inline int deny(const struct steer_owner *owner, __u16 local_port)
 {
-        __sync_fetch_and_add(&state.counters.denied, 1);
         tell_decided(STEER_EVENT_DENIED, owner, local_port);
         return 0;
 }
@@ -202,7 +201,6 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_ad
                 return deny(&owner, 0);
         if (is_tcp && owner.outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask)) {
                 mark_socket(ctx, mark_pass);
-                __sync_fetch_and_add(&state.counters.allowed, 1);
                 tell_decided(STEER_EVENT_ALLOWED, &owner, 0);
                 return 1;
         }
@@ -316,7 +314,6 @@ static __always_inline void tell_flowd_to_ask(struct bpf_sock_ops *ctx,
                 .protocol = IPPROTO_TCP,
         };
 
-        __sync_fetch_and_add(&state.counters.asked, 1);
         bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
 }
 

@@ -40,3 +40,12 @@ def test_a_name_is_taken_once(netext, lab):
     second = lab.client.run(netext.command_line(), check=False, cgroup=lab.cgroup.path.parent, timeout=5)
     assert second.returncode != 0 and netext.name in second.stderr
     assert netext.status()["instance"] == netext.name
+
+
+def test_marks_that_another_instance_needs_are_refused(netext, lab):
+    inner = lab.cgroup.path / "inner"
+    inner.mkdir()
+    command = [*netext.command_line(), "--instance", f"{netext.name}-in", "--cgroup", inner]
+    second = lab.client.run(command, check=False, cgroup=lab.cgroup.path.parent, timeout=5)
+    assert second.returncode == 1
+    assert netext.name in second.stderr and "--mark-mask" in second.stderr

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a provider answers is what the program experiences, whatever the transport."""
+import pytest
+
 from harness.client import TRANSPORTS
+from harness.paths import PROGRAMS
 
 NUMBERS = {"tcp": "tcp", "udp": "udp", "udp-connected": "udp"}
 
@@ -68,3 +71,10 @@ for port in (80, 81):
 def test_without_a_session_everything_passes(netext, client, server):
     for protocol, address in TRANSPORTS:
         assert client.talk(protocol, address, 80).error is None
+
+
+@pytest.mark.parametrize("suffix", ["/", "//", "/."])
+def test_a_cgroup_by_another_spelling_is_the_same(instances, lab, client, server, rules, suffix):
+    instance = instances("spelt", cgroup=f"{lab.cgroup.path}{suffix}")
+    instance.start_session(PROGRAMS / "scripted", "--file", f"script={rules('80 refuse', name='spelt')}")
+    assert client.tcp(80).error == "ECONNREFUSED"

@@ -9,7 +9,7 @@
  * Two packets are of the same flow if their endpoints and their socket are; so a port that
  * is used again by another program is another flow.
  *
- * Events are read in batches: after the first one, the ring is looked at every 10 ms until
+ * Events are read in batches: after the first one, the ring is looked at every 20 ms until
  * it stays empty. That costs a record some milliseconds and a busy machine nothing.
  */
 
@@ -21,7 +21,7 @@
 #include "names/answer.h"
 #include "steer/passed.h"
 
-#define EVENTS_PAUSE_NS     (10 * 1000000ULL)
+#define EVENTS_PAUSE_NS     (20 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
 
 static struct steer_address to_steer(const struct in6_addr *address)
