@@ -49,3 +49,19 @@ def test_marks_that_another_instance_needs_are_refused(netext, lab):
     second = lab.client.run(command, check=False, cgroup=lab.cgroup.path.parent, timeout=5)
     assert second.returncode == 1
     assert netext.name in second.stderr and "--mark-mask" in second.stderr
+
+
+def test_instances_beside_each_other_may_have_the_same_marks(instances, lab, rules, client, server):
+    pair = []
+    for suffix in ("a", "b"):
+        (lab.cgroup.path / suffix).mkdir()
+        instance = instances(suffix, cgroup=str(lab.cgroup.path / suffix))
+        instance.start_session("firewall", "--rules", rules("default allow", name=suffix))
+        pair.append(instance)
+    for instance in pair:
+        answer = client.tcp(80, cgroup=instance.cgroup)
+        assert answer.error is None
+        flow = instance.flow(local_port=answer.local_port)
+        assert (flow["owner"], flow["pid"]) == ("program", answer.pid)
+    assert [len(one.flows()) for one in pair] == [1, 1]
+    assert [one.status()["flows_unattributed"] for one in pair] == [0, 0]

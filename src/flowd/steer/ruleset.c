@@ -4,7 +4,7 @@
  * The chains, as `nft list table inet netext` shows them (M is the instance's mark mask):
  *
  *   hold: output, just behind mangle. Decides who waits.
- *      mark & M == PASS_SOCKET                    clear ours, accept: rules allowed it at connect()
+ *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
  *
@@ -20,9 +20,10 @@
  *
  *   guard: output, next after hold. Nobody listened to the queue, or it was full.
  *      mark & M == 0                              accept
- *      mark & M == ASKED                          count, then the fail policy: goto refuse,
- *                                                 or clear ours and accept
- *                                                 clear ours: no packet leaves with our bits
+ *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
+ *                                                 or clear ours
+ *      mark & M == PASS_SOCKET                    clear ours: no packet leaves with our bits
+ *      (An instance beside this one may have the same bits: what it must still see stays.)
  *
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once.
  *
@@ -212,7 +213,6 @@ static void put_hold(struct transaction *t)
 
         rule = rule_begin(t, "hold");
         match_packet_mark(rule, t->config->mark_mask, bits(t, MARK_PASS_SOCKET));
-        set_packet_mark(rule, t->config->mark_mask, 0);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
@@ -303,6 +303,7 @@ static void put_guard(struct transaction *t)
 
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, bits(t, MARK_ASKED));
+        match_instance(rule, t->config);
         count(rule);
         if (t->config->closed)
                 verdict(rule, NFT_GOTO, "refuse");
@@ -311,6 +312,7 @@ static void put_guard(struct transaction *t)
         rule_end(t, rule);
 
         rule = rule_begin(t, "guard");
+        match_packet_mark(rule, mask, bits(t, MARK_PASS_SOCKET));
         set_packet_mark(rule, mask, 0);
         rule_end(t, rule);
 }
