@@ -12,26 +12,25 @@
 
 #include <netinet/in.h>
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #define SMTP_PORT 25
 
 /* Called once for each new flow, which waits in the kernel for the answer: so be quick, or
- * keep the flow, return NX_VERDICT_PAUSE, and call nx_filter_flow_resume() later. */
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+ * keep the flow, return NX_VERDICT_PAUSE, and call nx_flow_resume() later. */
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
-        const char *program = nx_filter_flow_get_program(flow);
+        const char *program = nx_flow_get_program(flow);
 
         (void)userdata;
-        if (nx_filter_flow_get_protocol(flow) != IPPROTO_TCP ||
-            nx_filter_flow_get_remote_port(flow) != SMTP_PORT)
+        if (nx_flow_get_protocol(flow) != IPPROTO_TCP || nx_flow_get_remote_port(flow) != SMTP_PORT)
                 return NX_VERDICT_ALLOW;
 
         /* For the administrator: the session's log line. */
         nx_filter_report(filter, NX_LEVEL_INFO, "refused mail from %s to %s",
                          program ? program : "an unknown program",
-                         nx_filter_flow_get_remote_address(flow));
+                         nx_flow_get_remote_address(flow));
         return NX_VERDICT_REFUSE;
 }
 

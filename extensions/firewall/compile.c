@@ -29,9 +29,8 @@ static int add_rule(struct nx_filter_settings *settings, const struct rule *rule
                     struct problems *problems)
 {
         char label[LABEL_SIZE];
-        struct nx_filter_rule filter_rule = {
-                NX_FILTER_RULE_INIT,
-                .action = rule->action,
+        struct nx_rule matched = {
+                NX_RULE_INIT,
                 .direction = rule->direction,
                 .protocol = rule->protocol,
                 .program = rule->program,
@@ -43,9 +42,9 @@ static int add_rule(struct nx_filter_settings *settings, const struct rule *rule
         };
         int r;
 
-        filter_rule.user = rule->uid;
+        matched.user = rule->uid;
         write_label(label, path, rule->line);
-        r = nx_filter_settings_add_rule(settings, &filter_rule);
+        r = nx_filter_settings_add_rule(settings, rule->action, &matched);
         if (r == 0 || r == -ENOMEM)
                 return r;
         problems_add(problems, (struct position){ rule->line, 1 },

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <netext/extension.h>
+
 #include "firewall/compile.h"
 #include "firewall/resolve.h"
 
@@ -178,7 +180,7 @@ static int start_filter(struct nx_filter *filter, void *userdata)
 }
 
 /* Only asked where the platform refused the first rules: nothing passes by accident. */
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
         return NX_VERDICT_REFUSE;

@@ -41,7 +41,7 @@ static int resolve_user(struct rule *rule, struct problems *problems)
         if (!rule->user)
                 return 0;
         passwd = getpwnam(rule->user);
-        if (passwd && passwd->pw_uid != NX_FILTER_ANY_USER) {
+        if (passwd && passwd->pw_uid != NX_ANY_USER) {
                 rule->uid = passwd->pw_uid;
                 return 0;
         }

@@ -252,7 +252,7 @@ static int append_rule(struct parser *parser, struct rule **ret)
                 rules->rules = grown;
         }
         *ret = &rules->rules[rules->n_rules++];
-        **ret = (struct rule){ .uid = NX_FILTER_ANY_USER };
+        **ret = (struct rule){ .uid = NX_ANY_USER };
         return 0;
 }
 

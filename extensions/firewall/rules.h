@@ -14,7 +14,7 @@
 #include "firewall/words.h"
 
 #define RULES_FILE_MAX (1024 * 1024)
-#define RULES_MAX      NX_FILTER_RULES_MAX
+#define RULES_MAX      NX_RULES_MAX
 
 enum {
         RULES_E_INVALID = 1,

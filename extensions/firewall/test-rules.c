@@ -98,7 +98,7 @@ static void test_bare_rule_matches_everything(void **state)
         assert_int_equal(rule->protocol, 0);
         assert_int_equal(rule->port_first, 0);
         assert_int_equal(rule->port_last, 0);
-        assert_int_equal(rule->uid, NX_FILTER_ANY_USER);
+        assert_int_equal(rule->uid, NX_ANY_USER);
         assert_null(rule->program);
         assert_null(rule->network);
         assert_null(rule->domain);

@@ -156,7 +156,7 @@ int value_user(const struct word *word, struct rule *rule, struct problems *prob
         rule->user_at = word->at;
         if (!is_digits(word->text, length))
                 return keep(&rule->user, word->text);
-        if (!parse_number(word->text, length, NX_FILTER_ANY_USER - 1, &rule->uid))
+        if (!parse_number(word->text, length, NX_ANY_USER - 1, &rule->uid))
                 return refuse(word, problems, "is not a user id: expected at most 4294967294");
         return 0;
 }

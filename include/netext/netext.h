@@ -9,7 +9,7 @@
  *
  * An **extension** is an ordinary program. Its main() hands a table of functions to
  * nx_main(), which connects it to the daemon that started it and calls the functions
- * when there is something to decide; see netext/filter.h. An app or tool that wants to
+ * when there is something to decide; see netext/extension.h. An app or tool that wants to
  * start sessions or look at flows is a **manager**; see netext/manager.h.
  *
  * Conventions, unless a function says otherwise:
@@ -47,14 +47,25 @@ enum nx_verdict {
         NX_VERDICT_DROP = 2,
         /** The program is told at once: ECONNREFUSED (or EPERM where a rule decided). */
         NX_VERDICT_REFUSE = 5,
-        /** The provider will answer later with nx_filter_flow_resume(). */
+        /** The provider will answer later with nx_flow_resume(). */
         NX_VERDICT_PAUSE = 6,
+        /** A proxy takes the flow over. */
+        NX_VERDICT_CLAIM = 100,
+        /** A proxy leaves the flow to the next in the chain. */
+        NX_VERDICT_DECLINE = 101,
 };
 
 /** Firewall-grade filters see a flow before inspector-grade ones (NEFilterManagerGrade). */
 enum nx_filter_grade {
         NX_FILTER_GRADE_FIREWALL = 1,
         NX_FILTER_GRADE_INSPECTOR = 2,
+};
+
+/** What a session is, in the order of the chain. */
+enum nx_provider_kind {
+        NX_PROVIDER_KIND_FILTER = 1,
+        NX_PROVIDER_KIND_TRANSPARENT_PROXY = 3,
+        NX_PROVIDER_KIND_APP_PROXY = 4,
 };
 
 /** Why a provider is asked to stop (NEProviderStopReason). */

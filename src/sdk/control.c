@@ -33,6 +33,7 @@ static int control_open(struct control *control, int fd)
         hello = channel_begin(&control->manager.channel, NX_MSG_MANAGER_EXTENSION_HELLO, 0);
         wire_put(hello, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(hello, WIRE_ATTR_NAME, provider->extension.identifier);
+        wire_put(hello, WIRE_ATTR_KINDS, 1U << NX_PROVIDER_KIND_FILTER);
         (void)channel_end(&control->manager.channel);
         return peer_flush(&control->manager);
 }

@@ -91,7 +91,7 @@ int filter_apply_again(struct nx_filter *filter)
                 list_remove(&apply->link);
                 list_append(filter->applies.next, &apply->link);
         }
-        list_for_each(apply, &filter->applies, link) {
+        list_for_each (apply, &filter->applies, link) {
                 r = filter_settings_send(apply->settings, &filter->engine.channel, apply->id);
                 if (r < 0)
                         return provider_fail(filter->provider, r,

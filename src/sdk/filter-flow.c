@@ -44,7 +44,7 @@ static size_t measure_texts(const struct wire_message *message,
         return total;
 }
 
-static void copy_texts(struct nx_filter_flow *flow, const struct wire_message *message,
+static void copy_texts(struct nx_flow *flow, const struct wire_message *message,
                        const size_t sizes[static _FILTER_FLOW_TEXT_MAX])
 {
         char *to = flow->text;
@@ -59,9 +59,9 @@ static void copy_texts(struct nx_filter_flow *flow, const struct wire_message *m
 }
 
 /* The spare block if it has room, else a new one. */
-static struct nx_filter_flow *allocate(struct nx_filter *filter, size_t text_size)
+static struct nx_flow *allocate(struct nx_filter *filter, size_t text_size)
 {
-        struct nx_filter_flow *flow = take_ptr(filter->spare);
+        struct nx_flow *flow = take_ptr(filter->spare);
 
         if (flow && flow->text_capacity >= text_size)
                 return flow;
@@ -72,7 +72,7 @@ static struct nx_filter_flow *allocate(struct nx_filter *filter, size_t text_siz
         return flow;
 }
 
-static void read_owner(struct nx_filter_flow *flow, const struct wire_message *message)
+static void read_owner(struct nx_flow *flow, const struct wire_message *message)
 {
         flow->is_attributed = wire_get(message, WIRE_ATTR_OWNER) == WIRE_OWNER_PROGRAM;
         flow->pid = -1;
@@ -89,10 +89,10 @@ static void read_owner(struct nx_filter_flow *flow, const struct wire_message *m
         flow->is_program_trusted = wire_get(message, WIRE_ATTR_PROGRAM_TRUSTED);
 }
 
-struct nx_filter_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message)
+struct nx_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message)
 {
         size_t sizes[_FILTER_FLOW_TEXT_MAX];
-        struct nx_filter_flow *flow;
+        struct nx_flow *flow;
 
         flow = allocate(run->filter, measure_texts(message, sizes));
         if (!flow)
@@ -120,24 +120,24 @@ bool filter_verdict_is_final(enum nx_verdict verdict)
                verdict == NX_VERDICT_REFUSE;
 }
 
-_public_ struct nx_filter_flow *nx_filter_flow_ref(struct nx_filter_flow *flow)
+_public_ struct nx_flow *nx_flow_ref(struct nx_flow *flow)
 {
         flow->n_refs++;
         return flow;
 }
 
 /* Nobody can answer it any more, and a paused flow has no timeout: its program must not hang. */
-static void refuse_forgotten(struct nx_filter_flow *flow)
+static void refuse_forgotten(struct nx_flow *flow)
 {
         struct nx_filter *filter = flow->run->filter;
 
-        (void)nx_filter_flow_resume(flow, NX_VERDICT_REFUSE);
+        (void)nx_flow_resume(flow, NX_VERDICT_REFUSE);
         nx_filter_report(filter, NX_LEVEL_WARNING,
                          "Flow %llu was paused and let go without an answer; it is refused",
                          (unsigned long long)flow->identifier);
 }
 
-_public_ struct nx_filter_flow *nx_filter_flow_unref(struct nx_filter_flow *flow)
+_public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
 {
         struct nx_filter *filter;
 
@@ -154,7 +154,7 @@ _public_ struct nx_filter_flow *nx_filter_flow_unref(struct nx_filter_flow *flow
         return NULL;
 }
 
-_public_ int nx_filter_flow_resume(struct nx_filter_flow *flow, enum nx_verdict verdict)
+_public_ int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict)
 {
         struct nx_filter *filter = flow->run->filter;
         int r;
@@ -173,17 +173,17 @@ _public_ int nx_filter_flow_resume(struct nx_filter_flow *flow, enum nx_verdict 
         return 0;
 }
 
-_public_ uint64_t nx_filter_flow_get_identifier(const struct nx_filter_flow *flow)
+_public_ uint64_t nx_flow_get_identifier(const struct nx_flow *flow)
 {
         return flow->identifier;
 }
 
-_public_ enum nx_direction nx_filter_flow_get_direction(const struct nx_filter_flow *flow)
+_public_ enum nx_direction nx_flow_get_direction(const struct nx_flow *flow)
 {
         return flow->direction;
 }
 
-_public_ int nx_filter_flow_get_protocol(const struct nx_filter_flow *flow)
+_public_ int nx_flow_get_protocol(const struct nx_flow *flow)
 {
         return flow->protocol;
 }
@@ -194,72 +194,72 @@ static const char *text_once(const struct endpoint *endpoint, const char *text)
         return *text ? text : address_to_string(&endpoint->address, (char *)text);
 }
 
-_public_ const char *nx_filter_flow_get_local_address(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_local_address(const struct nx_flow *flow)
 {
         return text_once(&flow->local, flow->local_text);
 }
 
-_public_ uint16_t nx_filter_flow_get_local_port(const struct nx_filter_flow *flow)
+_public_ uint16_t nx_flow_get_local_port(const struct nx_flow *flow)
 {
         return flow->local.port;
 }
 
-_public_ const char *nx_filter_flow_get_remote_address(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_remote_address(const struct nx_flow *flow)
 {
         return text_once(&flow->remote, flow->remote_text);
 }
 
-_public_ uint16_t nx_filter_flow_get_remote_port(const struct nx_filter_flow *flow)
+_public_ uint16_t nx_flow_get_remote_port(const struct nx_flow *flow)
 {
         return flow->remote.port;
 }
 
-_public_ const char *nx_filter_flow_get_remote_hostname(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_remote_hostname(const struct nx_flow *flow)
 {
         return flow->texts[FILTER_FLOW_REMOTE_NAME];
 }
 
-_public_ uint64_t nx_filter_flow_get_started_ns(const struct nx_filter_flow *flow)
+_public_ uint64_t nx_flow_get_started_ns(const struct nx_flow *flow)
 {
         return flow->started_ns;
 }
 
-_public_ bool nx_filter_flow_is_attributed(const struct nx_filter_flow *flow)
+_public_ bool nx_flow_is_attributed(const struct nx_flow *flow)
 {
         return flow->is_attributed;
 }
 
-_public_ int32_t nx_filter_flow_get_pid(const struct nx_filter_flow *flow)
+_public_ int32_t nx_flow_get_pid(const struct nx_flow *flow)
 {
         return flow->pid;
 }
 
-_public_ uint64_t nx_filter_flow_get_process_started_ns(const struct nx_filter_flow *flow)
+_public_ uint64_t nx_flow_get_process_started_ns(const struct nx_flow *flow)
 {
         return flow->process_started_ns;
 }
 
-_public_ uint32_t nx_filter_flow_get_uid(const struct nx_filter_flow *flow)
+_public_ uint32_t nx_flow_get_uid(const struct nx_flow *flow)
 {
         return flow->uid;
 }
 
-_public_ const char *nx_filter_flow_get_program(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_program(const struct nx_flow *flow)
 {
         return flow->texts[FILTER_FLOW_PROGRAM];
 }
 
-_public_ bool nx_filter_flow_is_program_path_trusted(const struct nx_filter_flow *flow)
+_public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)
 {
         return flow->is_program_trusted;
 }
 
-_public_ const char *nx_filter_flow_get_command_line(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_command_line(const struct nx_flow *flow)
 {
         return flow->texts[FILTER_FLOW_COMMAND_LINE];
 }
 
-_public_ const char *nx_filter_flow_get_cgroup(const struct nx_filter_flow *flow)
+_public_ const char *nx_flow_get_cgroup(const struct nx_flow *flow)
 {
         return flow->texts[FILTER_FLOW_CGROUP];
 }

@@ -3,7 +3,7 @@
 
 /* One flow as an extension sees it: a copy of what flowd said about it. */
 
-#include <netext/filter.h>
+#include <netext/flow.h>
 
 #include "base/cleanup.h"
 #include "base/endpoint.h"
@@ -19,7 +19,7 @@ enum filter_flow_text {
         _FILTER_FLOW_TEXT_MAX,
 };
 
-struct nx_filter_flow {
+struct nx_flow {
         unsigned int n_refs;
         bool is_paused;
         bool is_program_trusted;
@@ -40,9 +40,9 @@ struct nx_filter_flow {
 };
 
 /* NULL where memory is out. */
-struct nx_filter_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message);
+struct nx_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message);
 
 /* Decides the flow for good: ALLOW, DROP, REFUSE. */
 bool filter_verdict_is_final(enum nx_verdict verdict);
 
-DEFINE_CLEANUP(struct nx_filter_flow *, flow, nx_filter_flow_unref)
+DEFINE_CLEANUP(struct nx_flow *, flow, nx_flow_unref)

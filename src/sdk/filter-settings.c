@@ -117,9 +117,9 @@ static int parse_domain(const char *text, char ret_domain[static DOMAIN_LENGTH_M
         return label_length > 0 ? 0 : -EINVAL;
 }
 
-static bool rule_is_valid(const struct nx_filter_rule *rule)
+static bool rule_is_valid(const struct nx_rule *rule)
 {
-        if (!options_are_known(rule, sizeof(*rule)) || !action_is_known(rule->action))
+        if (!options_are_known(rule, sizeof(*rule)))
                 return false;
         if (rule->direction < NX_DIRECTION_ANY || rule->direction > NX_DIRECTION_OUTBOUND)
                 return false;
@@ -132,11 +132,10 @@ static bool rule_is_valid(const struct nx_filter_rule *rule)
         return rule->remote_port_last == 0 || rule->remote_port_first <= rule->remote_port_last;
 }
 
-static int parse_rule(const struct nx_filter_rule *rule, struct filter_rule *ret_rule,
+static int parse_rule(const struct nx_rule *rule, struct filter_rule *ret_rule,
                       char ret_domain[static DOMAIN_LENGTH_MAX + 1])
 {
         struct filter_rule parsed = {
-                .action = rule->action,
                 .direction = rule->direction,
                 .protocol = rule->protocol,
                 .user = rule->user,
@@ -158,20 +157,21 @@ static int parse_rule(const struct nx_filter_rule *rule, struct filter_rule *ret
 }
 
 _public_ int nx_filter_settings_add_rule(struct nx_filter_settings *settings,
-                                         const struct nx_filter_rule *rule)
+                                         enum nx_filter_action action, const struct nx_rule *rule)
 {
         char domain[DOMAIN_LENGTH_MAX + 1];
         size_t text_size = settings->text_size;
         struct filter_rule parsed;
         int r;
 
-        if (!rule_is_valid(rule))
+        if (!action_is_known(action) || !rule_is_valid(rule))
                 return -EINVAL;
-        if (settings->n_rules >= NX_FILTER_RULES_MAX)
+        if (settings->n_rules >= NX_RULES_MAX)
                 return -E2BIG;
         r = parse_rule(rule, &parsed, domain);
         if (r < 0)
                 return r;
+        parsed.action = action;
         r = grow((void **)&settings->rules, sizeof(*settings->rules), settings->n_rules, 1,
                  &settings->rules_capacity);
         if (r >= 0)
@@ -229,7 +229,7 @@ static void put_rule(const struct nx_filter_settings *settings, struct wire_writ
                 wire_put(writer, WIRE_ATTR_DIRECTION, (uint64_t)rule->direction);
         if (rule->protocol)
                 wire_put(writer, WIRE_ATTR_PROTOCOL, (uint64_t)rule->protocol);
-        if (rule->user != NX_FILTER_ANY_USER)
+        if (rule->user != NX_ANY_USER)
                 wire_put(writer, WIRE_ATTR_UID, rule->user);
         if (rule->has_network) {
                 wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &rule->network);

@@ -118,7 +118,7 @@ int filter_send_verdict(struct nx_filter *filter, uint64_t flow, enum nx_verdict
 static int handle_flow_new(struct nx_filter *filter, const struct wire_message *message)
 {
         const struct nx_filter_provider *functions = &filter->provider->extension.filter;
-        _cleanup_(cleanup_flow) struct nx_filter_flow *flow = NULL;
+        _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
         enum nx_verdict verdict = NX_VERDICT_ALLOW;
 
         if (!filter->run)

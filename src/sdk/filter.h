@@ -25,7 +25,7 @@ struct nx_filter {
         char *name;                   /* the session's; NULL until a flow channel came */
         struct peer engine;
         struct filter_run *run;              /* NULL while stopped */
-        struct nx_filter_flow *spare;        /* the last flow that went, for the next one */
+        struct nx_flow *spare;               /* the last flow that went, for the next one */
         struct nx_filter_settings *settings; /* in force, or NULL */
         struct list applies;                 /* filter_apply.link, oldest first */
         unsigned int n_applies;

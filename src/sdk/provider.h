@@ -3,7 +3,7 @@
 
 /* The provider half's one object: a loop, the channel to netextd, the filter with its own. */
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"

@@ -38,8 +38,10 @@ const struct wire_name wire_flow_states[] = {
 };
 
 const struct wire_name wire_verdicts[] = {
-        { NX_VERDICT_NONE, "none" },     { NX_VERDICT_ALLOW, "allow" }, { NX_VERDICT_DROP, "drop" },
-        { NX_VERDICT_REFUSE, "refuse" }, { NX_VERDICT_PAUSE, "pause" }, {},
+        { NX_VERDICT_NONE, "none" },       { NX_VERDICT_ALLOW, "allow" },
+        { NX_VERDICT_DROP, "drop" },       { NX_VERDICT_REFUSE, "refuse" },
+        { NX_VERDICT_PAUSE, "pause" },     { NX_VERDICT_CLAIM, "claim" },
+        { NX_VERDICT_DECLINE, "decline" }, {},
 };
 
 const struct wire_name wire_reasons[] = {
@@ -55,12 +57,22 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_PROVIDER_GONE, "provider-gone" },
         { WIRE_REASON_PROVIDER_ABSENT, "provider-absent" },
         { WIRE_REASON_TABLE_FULL, "table-full" },
+        { WIRE_REASON_DECLINED, "declined" },
+        { WIRE_REASON_UPSTREAM_FAILED, "upstream-failed" },
+        { WIRE_REASON_LOOP, "loop" },
         {},
 };
 
 const struct wire_name wire_fail_policies[] = {
         { WIRE_FAIL_OPEN, "open" },
         { WIRE_FAIL_CLOSED, "closed" },
+        {},
+};
+
+const struct wire_name wire_kinds[] = {
+        { NX_PROVIDER_KIND_FILTER, "filter" },
+        { NX_PROVIDER_KIND_TRANSPARENT_PROXY, "transparent-proxy" },
+        { NX_PROVIDER_KIND_APP_PROXY, "app-proxy" },
         {},
 };
 

@@ -22,6 +22,7 @@ extern const struct wire_name wire_flow_states[];
 extern const struct wire_name wire_verdicts[];
 extern const struct wire_name wire_reasons[];
 extern const struct wire_name wire_fail_policies[];
+extern const struct wire_name wire_kinds[];
 extern const struct wire_name wire_grades[];
 extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];
@@ -57,6 +58,9 @@ enum wire_reason {
         WIRE_REASON_PROVIDER_GONE,   /* fail policy: the provider died while asked */
         WIRE_REASON_PROVIDER_ABSENT, /* fail policy: no provider was running */
         WIRE_REASON_TABLE_FULL,      /* fail policy: no room to hold the flow */
+        WIRE_REASON_DECLINED,        /* an app proxy declined: refused */
+        WIRE_REASON_UPSTREAM_FAILED, /* claimed, but there was no way to the destination */
+        WIRE_REASON_LOOP,            /* it came back to a session that it had passed: refused */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

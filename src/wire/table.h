@@ -10,10 +10,10 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION          1
-#define WIRE_MESSAGE_SIZE_MAX 8192         /* one message with its header */
-#define WIRE_BATCH_SIZE_MAX   (64 * 1024)  /* one datagram: whole messages, back to back */
-#define WIRE_STRING_MAX       1024         /* a string with its NUL */
+#define WIRE_VERSION          2
+#define WIRE_MESSAGE_SIZE_MAX 8192        /* one message with its header */
+#define WIRE_BATCH_SIZE_MAX   (64 * 1024) /* one datagram: whole messages, back to back */
+#define WIRE_STRING_MAX       1024        /* a string with its NUL */
 
 enum wire_type {
         WIRE_U8,
@@ -79,13 +79,20 @@ enum wire_type {
         ATTR(48, LABEL, WIRE_STRING, "label", NULL)                                                \
         ATTR(49, KEY, WIRE_STRING, "key", NULL)                                                    \
         ATTR(50, HELD_PACKETS, WIRE_U32, "held_packets", NULL)                                     \
-        ATTR(51, COMM, WIRE_STRING, "comm", NULL)
+        ATTR(51, COMM, WIRE_STRING, "comm", NULL)                                                  \
+        ATTR(52, KIND, WIRE_ENUM, "kind", wire_kinds)                                              \
+        ATTR(53, KINDS, WIRE_U32, "kinds", NULL) /* 1 << enum nx_provider_kind, several */         \
+        ATTR(54, BYTES_OUTBOUND, WIRE_U64, "bytes_outbound", NULL)                                 \
+        ATTR(55, BYTES_INBOUND, WIRE_U64, "bytes_inbound", NULL)                                   \
+        ATTR(56, ORIGIN_FLOW, WIRE_U64, "origin_flow", NULL)                                       \
+        ATTR(57, ORIGIN_PROGRAM, WIRE_STRING, "origin_program", NULL)                              \
+        ATTR(58, ORIGIN_PID, WIRE_U32, "origin_pid", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
         WIRE_ATTRIBUTES(ATTR)
 #undef ATTR
-        _WIRE_ATTR_MAX = 64, /* an attribute is a bit of a 64-bit set */
+                _WIRE_ATTR_MAX = 64, /* an attribute is a bit of a 64-bit set */
 };
 
 #define WIRE_HAS(name) (1ULL << WIRE_ATTR_##name)
@@ -101,8 +108,8 @@ enum wire_attribute {
         /* netextd -> flowd */                                                                     \
         MSG(1, FLOWD_SESSION_ADD,                                                                  \
             WIRE_HAS(SESSION) | WIRE_HAS(NAME) | WIRE_HAS(ORDER) | WIRE_HAS(GRADE) |               \
-                WIRE_HAS(FAIL_POLICY) | WIRE_HAS(VERDICT_TIMEOUT_MS) |                             \
-                WIRE_HAS(READY_TIMEOUT_MS) | WIRE_HAS(CGROUP_ID),                                  \
+                    WIRE_HAS(FAIL_POLICY) | WIRE_HAS(VERDICT_TIMEOUT_MS) |                         \
+                    WIRE_HAS(READY_TIMEOUT_MS) | WIRE_HAS(CGROUP_ID) | WIRE_HAS(KIND),             \
             0)                                                                                     \
         MSG(2, FLOWD_SESSION_CHANNEL, WIRE_HAS(SESSION), 1) /* a provider's flow channel */        \
         MSG(3, FLOWD_SESSION_REMOVE, WIRE_HAS(SESSION), 0)                                         \
@@ -119,14 +126,17 @@ enum wire_attribute {
         MSG(20, MANAGER_SESSION_STATE, WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE), 0)             \
         MSG(21, MANAGER_STATUS, WIRE_HAS(KEY), 0) /* KEY and COUNT or TEXT, one fact each */       \
         /* flowd -> provider */                                                                    \
-        MSG(32, PROVIDER_START, WIRE_HAS(VERSION) | WIRE_HAS(NAME), 0)                             \
+        MSG(32, PROVIDER_START, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KIND), 0)            \
         MSG(33, PROVIDER_STOP, WIRE_HAS(COUNT), 0) /* COUNT: enum nx_provider_stop_reason */       \
         MSG(34, PROVIDER_FLOW_NEW,                                                                 \
             WIRE_HAS(FLOW) | WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION) | WIRE_HAS(OWNER) |          \
-                WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PORT) | WIRE_HAS(REMOTE_ADDRESS) |        \
-                WIRE_HAS(REMOTE_PORT),                                                             \
+                    WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PORT) | WIRE_HAS(REMOTE_ADDRESS) |    \
+                    WIRE_HAS(REMOTE_PORT),                                                         \
             0)                                                                                     \
         MSG(36, PROVIDER_SETTINGS_DONE, WIRE_HAS(RESULT), 0)                                       \
+        MSG(37, PROVIDER_FLOW_SOCKET, WIRE_HAS(FLOW), 1) /* an open flow's end of the program */   \
+        MSG(38, PROVIDER_FLOW_CLOSED, WIRE_HAS(FLOW) | WIRE_HAS(RESULT),                           \
+            0) /* BYTES_… if spliced */                                                          \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
@@ -134,16 +144,18 @@ enum wire_attribute {
         MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0)                                         \
         MSG(52, ENGINE_SETTINGS_COMMIT, 0, 0) /* answered by PROVIDER_SETTINGS_DONE */             \
         MSG(53, ENGINE_STOPPED, 0, 0)                                                              \
+        MSG(54, ENGINE_FLOW_OPEN, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0) /* 0, or why not */        \
+        MSG(55, ENGINE_FLOW_SPLICE, WIRE_HAS(FLOW), 1) /* the flow's upstream, maybe connecting */ \
         /* netextd -> extension */                                                                 \
-        MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1) /* TEXT: its path, for messages */              \
+        MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1)    /* TEXT: its path, for messages */           \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \
         /* extension -> netextd */                                                                 \
-        MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME), 0)                    \
+        MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KINDS), 0)  \
         MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0) /* COUNT: level */
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,
         WIRE_MESSAGES(MSG)
 #undef MSG
-        _NX_MSG_MAX = 96,
+                _NX_MSG_MAX = 96,
 };

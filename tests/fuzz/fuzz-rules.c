@@ -58,7 +58,7 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require(!rule->network || !rule->domain);
         require(!rule->network || is_network(rule->network));
         require(!rule->domain || (rule->domain[0] && strlen(rule->domain) <= 253));
-        require(!rule->user || rule->uid == NX_FILTER_ANY_USER);
+        require(!rule->user || rule->uid == NX_ANY_USER);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

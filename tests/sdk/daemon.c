@@ -49,7 +49,7 @@ static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason r
         daemon->stop_reason = reason;
 }
 
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
         struct daemon *daemon = userdata;
@@ -58,7 +58,7 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filte
         if (daemon->look)
                 daemon->look(flow);
         if (daemon->keeps)
-                daemon->kept = nx_filter_flow_ref(flow);
+                daemon->kept = nx_flow_ref(flow);
         return daemon->verdict;
 }
 
@@ -117,7 +117,7 @@ int daemon_teardown(void **state)
         struct daemon *daemon = *state;
 
         daemon->provider = nx_provider_free(daemon->provider);
-        nx_filter_flow_unref(daemon->kept); /* outlives the provider */
+        nx_flow_unref(daemon->kept); /* outlives the provider */
         channel_deinit(&daemon->control);
         channel_deinit(&daemon->engine);
         free(daemon->inbox);
@@ -199,6 +199,7 @@ void daemon_start(struct daemon *daemon)
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
         assert_int_equal(daemon_let_work(daemon), 0);

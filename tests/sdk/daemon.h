@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #include "wire/channel.h"
 
@@ -41,13 +41,13 @@ struct daemon {
         int start_result;
         enum nx_verdict verdict;
         struct nx_filter *filter;
-        struct nx_filter_flow *kept;
+        struct nx_flow *kept;
         bool keeps;
         enum nx_provider_stop_reason stop_reason;
         char file[64];
         bool applies_in_file;
         int applied_result;
-        void (*look)(struct nx_filter_flow *flow);
+        void (*look)(struct nx_flow *flow);
 };
 
 /* cmocka's setup and teardown: *state is the daemon. The provider has said hello. */

@@ -45,24 +45,24 @@ static void test_answers_of_a_round_are_one_datagram(void **state)
         assert_string_equal(daemon->log, "snnn");
 }
 
-static void look_at_known(struct nx_filter_flow *flow)
+static void look_at_known(struct nx_flow *flow)
 {
-        assert_int_equal(nx_filter_flow_get_identifier(flow), 9);
-        assert_int_equal(nx_filter_flow_get_direction(flow), NX_DIRECTION_OUTBOUND);
-        assert_int_equal(nx_filter_flow_get_protocol(flow), IPPROTO_TCP);
-        assert_string_equal(nx_filter_flow_get_local_address(flow), "198.18.0.2");
-        assert_int_equal(nx_filter_flow_get_local_port(flow), 40000);
-        assert_string_equal(nx_filter_flow_get_remote_address(flow), "fd00::1");
-        assert_int_equal(nx_filter_flow_get_remote_port(flow), 443);
-        assert_string_equal(nx_filter_flow_get_remote_hostname(flow), "example.org");
-        assert_int_equal(nx_filter_flow_get_started_ns(flow), 77);
-        assert_true(nx_filter_flow_is_attributed(flow));
-        assert_int_equal(nx_filter_flow_get_pid(flow), 4321);
-        assert_int_equal(nx_filter_flow_get_uid(flow), 1000);
-        assert_string_equal(nx_filter_flow_get_program(flow), "/usr/bin/curl");
-        assert_true(nx_filter_flow_is_program_path_trusted(flow));
-        assert_null(nx_filter_flow_get_command_line(flow));
-        assert_string_equal(nx_filter_flow_get_cgroup(flow), "/user.slice");
+        assert_int_equal(nx_flow_get_identifier(flow), 9);
+        assert_int_equal(nx_flow_get_direction(flow), NX_DIRECTION_OUTBOUND);
+        assert_int_equal(nx_flow_get_protocol(flow), IPPROTO_TCP);
+        assert_string_equal(nx_flow_get_local_address(flow), "198.18.0.2");
+        assert_int_equal(nx_flow_get_local_port(flow), 40000);
+        assert_string_equal(nx_flow_get_remote_address(flow), "fd00::1");
+        assert_int_equal(nx_flow_get_remote_port(flow), 443);
+        assert_string_equal(nx_flow_get_remote_hostname(flow), "example.org");
+        assert_int_equal(nx_flow_get_started_ns(flow), 77);
+        assert_true(nx_flow_is_attributed(flow));
+        assert_int_equal(nx_flow_get_pid(flow), 4321);
+        assert_int_equal(nx_flow_get_uid(flow), 1000);
+        assert_string_equal(nx_flow_get_program(flow), "/usr/bin/curl");
+        assert_true(nx_flow_is_program_path_trusted(flow));
+        assert_null(nx_flow_get_command_line(flow));
+        assert_string_equal(nx_flow_get_cgroup(flow), "/user.slice");
 }
 
 static void test_a_flow_tells_what_flowd_said(void **state)
@@ -76,15 +76,15 @@ static void test_a_flow_tells_what_flowd_said(void **state)
         assert_string_equal(daemon->log, "sn");
 }
 
-static void look_at_unknown(struct nx_filter_flow *flow)
+static void look_at_unknown(struct nx_flow *flow)
 {
-        assert_false(nx_filter_flow_is_attributed(flow));
-        assert_int_equal(nx_filter_flow_get_pid(flow), -1);
-        assert_int_equal(nx_filter_flow_get_uid(flow), UINT32_MAX);
-        assert_null(nx_filter_flow_get_program(flow));
-        assert_null(nx_filter_flow_get_cgroup(flow));
-        assert_false(nx_filter_flow_is_program_path_trusted(flow));
-        assert_string_equal(nx_filter_flow_get_remote_hostname(flow), "example.org");
+        assert_false(nx_flow_is_attributed(flow));
+        assert_int_equal(nx_flow_get_pid(flow), -1);
+        assert_int_equal(nx_flow_get_uid(flow), UINT32_MAX);
+        assert_null(nx_flow_get_program(flow));
+        assert_null(nx_flow_get_cgroup(flow));
+        assert_false(nx_flow_is_program_path_trusted(flow));
+        assert_string_equal(nx_flow_get_remote_hostname(flow), "example.org");
 }
 
 static void test_an_unattributed_flow_says_nothing_about_its_owner(void **state)
@@ -122,13 +122,13 @@ static void test_a_paused_flow_is_resumed_at_once_and_only_once(void **state)
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
 
-        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_PAUSE), -EINVAL);
-        assert_int_equal(nx_filter_flow_resume(daemon->kept, (enum nx_verdict)99), -EINVAL);
-        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_DROP), 0);
+        assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_PAUSE), -EINVAL);
+        assert_int_equal(nx_flow_resume(daemon->kept, (enum nx_verdict)99), -EINVAL);
+        assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_DROP), 0);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
         expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_DROP);
-        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_DROP), -EALREADY);
-        assert_string_equal(nx_filter_flow_get_program(daemon->kept), "/usr/bin/curl");
+        assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_DROP), -EALREADY);
+        assert_string_equal(nx_flow_get_program(daemon->kept), "/usr/bin/curl");
 }
 
 static void test_a_flow_of_an_earlier_run_is_stale(void **state)
@@ -140,10 +140,10 @@ static void test_a_flow_of_an_earlier_run_is_stale(void **state)
         start(daemon); /* over a new channel */
         assert_string_equal(daemon->log, "snts");
         assert_int_equal(daemon->stop_reason, NX_PROVIDER_STOP_INTERNAL_ERROR);
-        assert_int_equal(nx_filter_flow_resume(daemon->kept, NX_VERDICT_ALLOW), -ESTALE);
+        assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_ALLOW), -ESTALE);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 0);
-        assert_string_equal(nx_filter_flow_get_remote_address(daemon->kept), "fd00::1");
+        assert_string_equal(nx_flow_get_remote_address(daemon->kept), "fd00::1");
 }
 
 static void test_a_paused_flow_that_nobody_kept_is_refused(void **state)

@@ -132,6 +132,7 @@ static void test_a_second_start_is_a_clean_end(void **state)
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
         expect_end(daemon, -EPROTO, "PROVIDER_START");
@@ -146,6 +147,7 @@ static void test_another_version_is_refused(void **state)
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION + 1);
         wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
         assert_int_equal(daemon_let_work(daemon), 0);

@@ -21,15 +21,13 @@ static struct nx_filter_settings *new_settings(void)
 
 #define RULE(...)                                                                                  \
         {                                                                                          \
-                NX_FILTER_RULE_INIT, .action = NX_FILTER_ACTION_ALLOW, __VA_ARGS__                 \
+                NX_RULE_INIT, __VA_ARGS__                 \
         }
 
 static void test_what_does_not_parse_is_refused(void **state)
 {
-        static const struct nx_filter_rule bad[] = {
-                { NX_FILTER_RULE_INIT },
-                { .action = NX_FILTER_ACTION_ALLOW },
-                { NX_FILTER_RULE_INIT, .action = (enum nx_filter_action)3 },
+        static const struct nx_rule bad[] = {
+                {},
                 RULE(.direction = (enum nx_direction)3),
                 RULE(.protocol = IPPROTO_ICMP),
                 RULE(.program = "curl"),
@@ -50,10 +48,14 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.remote_port_first = 2, .remote_port_last = 1),
                 RULE(.label = "1234567890123456789012345678901234567890123456789012345678901234"),
         };
+        static const struct nx_rule good = RULE();
         struct nx_filter_settings *settings = new_settings();
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-                assert_int_equal(nx_filter_settings_add_rule(settings, &bad[i]), -EINVAL);
+                assert_int_equal(nx_filter_settings_add_rule(settings, NX_FILTER_ACTION_ALLOW, &bad[i]),
+                                 -EINVAL);
+        assert_int_equal(nx_filter_settings_add_rule(settings, (enum nx_filter_action)3, &good),
+                         -EINVAL);
         nx_filter_settings_free(settings);
         assert_int_equal(nx_filter_settings_new(&settings, (enum nx_filter_action)3, false),
                          -EINVAL);
@@ -61,12 +63,12 @@ static void test_what_does_not_parse_is_refused(void **state)
 
 static void test_rules_are_bounded(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.remote_port_first = 1);
+        static const struct nx_rule rule = RULE(.remote_port_first = 1);
         struct nx_filter_settings *settings = new_settings();
 
-        for (int i = 0; i < NX_FILTER_RULES_MAX; i++)
-                assert_int_equal(nx_filter_settings_add_rule(settings, &rule), 0);
-        assert_int_equal(nx_filter_settings_add_rule(settings, &rule), -E2BIG);
+        for (int i = 0; i < NX_RULES_MAX; i++)
+                assert_int_equal(nx_filter_settings_add_rule(settings, NX_FILTER_ACTION_ALLOW, &rule), 0);
+        assert_int_equal(nx_filter_settings_add_rule(settings, NX_FILTER_ACTION_ALLOW, &rule), -E2BIG);
         nx_filter_settings_free(settings);
 }
 
@@ -79,13 +81,14 @@ static void on_applied(struct nx_filter *filter, int result, void *userdata)
 }
 
 /* Starts the filter, applies the rule, and has BEGIN, RULE and COMMIT in the inbox. */
-static const struct mail *apply(struct daemon *daemon, const struct nx_filter_rule *rule)
+static const struct mail *apply(struct daemon *daemon, enum nx_filter_action action,
+                                const struct nx_rule *rule)
 {
         struct nx_filter_settings *settings = new_settings();
 
         daemon_start(daemon);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
-        assert_int_equal(nx_filter_settings_add_rule(settings, rule), 0);
+        assert_int_equal(nx_filter_settings_add_rule(settings, action, rule), 0);
         assert_int_equal(nx_filter_apply(daemon->filter, settings, on_applied, daemon), 0);
         nx_filter_settings_free(settings);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 3);
@@ -97,9 +100,8 @@ static const struct mail *apply(struct daemon *daemon, const struct nx_filter_ru
 
 static void test_a_full_rule_is_sent_with_all_it_says(void **state)
 {
-        struct nx_filter_rule rule = {
-                NX_FILTER_RULE_INIT,
-                .action = NX_FILTER_ACTION_DROP,
+        struct nx_rule rule = {
+                NX_RULE_INIT,
                 .direction = NX_DIRECTION_OUTBOUND,
                 .protocol = IPPROTO_UDP,
                 .program = "/usr/bin/dig",
@@ -113,7 +115,7 @@ static void test_a_full_rule_is_sent_with_all_it_says(void **state)
         char text[INET6_ADDRSTRLEN];
 
         rule.user = 0;
-        mail = apply(daemon, &rule);
+        mail = apply(daemon, NX_FILTER_ACTION_DROP, &rule);
         assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_ACTION], NX_FILTER_ACTION_FILTER_DATA);
         assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_LOOPBACK], 0);
         assert_int_equal(mail->numbers[WIRE_ATTR_ACTION], NX_FILTER_ACTION_DROP);
@@ -132,17 +134,17 @@ static void test_a_full_rule_is_sent_with_all_it_says(void **state)
 
 static void test_an_empty_rule_says_only_its_action(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.label = NULL);
-        const struct mail *mail = apply(*state, &rule);
+        static const struct nx_rule rule = RULE(.label = NULL);
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
 
         assert_int_equal(mail->present, WIRE_HAS(ACTION));
 }
 
 static void test_ipv6_networks_keep_their_prefix(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.remote_network = "fd00::/8",
+        static const struct nx_rule rule = RULE(.remote_network = "fd00::/8",
                                                        .remote_port_last = 1023);
-        const struct mail *mail = apply(*state, &rule);
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
 
         assert_int_equal(mail->numbers[WIRE_ATTR_REMOTE_PREFIX], 8);
         assert_int_equal(mail->numbers[WIRE_ATTR_PORT_FIRST], 0);
@@ -151,9 +153,9 @@ static void test_ipv6_networks_keep_their_prefix(void **state)
 
 static void test_the_answer_reaches_the_caller_once(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.label = "x");
+        static const struct nx_rule rule = RULE(.label = "x");
         struct daemon *daemon = *state;
-        uint64_t id = apply(daemon, &rule)[1].id;
+        uint64_t id = apply(daemon, NX_FILTER_ACTION_ALLOW, &rule)[1].id;
 
         daemon_send_done(daemon, id, -ENOSPC);
         assert_int_equal(daemon_let_work(daemon), 0);
@@ -166,10 +168,10 @@ static void test_the_answer_reaches_the_caller_once(void **state)
 
 static void test_what_is_in_force_goes_to_a_new_flowd(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.label = "kept");
+        static const struct nx_rule rule = RULE(.label = "kept");
         struct daemon *daemon = *state;
 
-        daemon_send_done(daemon, apply(daemon, &rule)[1].id, 0);
+        daemon_send_done(daemon, apply(daemon, NX_FILTER_ACTION_ALLOW, &rule)[1].id, 0);
         assert_int_equal(daemon_let_work(daemon), 0);
         daemon_start(daemon);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 3);
@@ -181,10 +183,10 @@ static void test_what_is_in_force_goes_to_a_new_flowd(void **state)
 
 static void test_what_flowd_refused_is_not_sent_again(void **state)
 {
-        static const struct nx_filter_rule rule = RULE(.label = "bad");
+        static const struct nx_rule rule = RULE(.label = "bad");
         struct daemon *daemon = *state;
 
-        daemon_send_done(daemon, apply(daemon, &rule)[1].id, -EINVAL);
+        daemon_send_done(daemon, apply(daemon, NX_FILTER_ACTION_ALLOW, &rule)[1].id, -EINVAL);
         assert_int_equal(daemon_let_work(daemon), 0);
         daemon_start(daemon);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
@@ -222,7 +224,7 @@ static void test_settings_wait_for_the_first_channel(void **state)
 
 static void test_a_slow_flowd_gets_every_rule(void **state)
 {
-        struct nx_filter_rule rule = RULE(.program = NULL);
+        struct nx_rule rule = RULE(.program = NULL);
         struct nx_filter_settings *settings = new_settings();
         struct daemon *daemon = *state;
         size_t n_rules = 0;
@@ -233,8 +235,8 @@ static void test_a_slow_flowd_gets_every_rule(void **state)
         program[sizeof(program) - 1] = '\0';
         rule.program = program;
         daemon_start(daemon);
-        for (int i = 0; i < NX_FILTER_RULES_MAX; i++)
-                assert_int_equal(nx_filter_settings_add_rule(settings, &rule), 0);
+        for (int i = 0; i < NX_RULES_MAX; i++)
+                assert_int_equal(nx_filter_settings_add_rule(settings, NX_FILTER_ACTION_ALLOW, &rule), 0);
         for (int i = 0; i < 3; i++)
                 assert_int_equal(nx_filter_apply(daemon->filter, settings, NULL, NULL), 0);
         nx_filter_settings_free(settings);
@@ -247,7 +249,7 @@ static void test_a_slow_flowd_gets_every_rule(void **state)
                 }
                 assert_int_equal(daemon_let_work(daemon), 0);
         }
-        assert_int_equal(n_rules, 3 * NX_FILTER_RULES_MAX);
+        assert_int_equal(n_rules, 3 * NX_RULES_MAX);
 }
 
 static void test_pending_settings_are_bounded_and_cancelled(void **state)

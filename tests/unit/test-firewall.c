@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
@@ -170,6 +170,7 @@ static void start(struct firewall *firewall)
         writer = channel_begin(&firewall->flows, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, "firewall");
+        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
         assert_int_equal(channel_end(&firewall->flows), 0);
         assert_int_equal(channel_flush(&firewall->flows), 0);
 }

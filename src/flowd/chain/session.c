@@ -282,6 +282,7 @@ void session_set_channel(struct session *session, int fd)
         writer = channel_begin(&session->channel, NX_MSG_PROVIDER_START, session->slot);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, session->name);
+        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
         (void)channel_end(&session->channel);
 }
 

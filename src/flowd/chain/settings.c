@@ -13,7 +13,7 @@
 #include <netext/filter.h>
 #include "steer/hooks.h"
 
-_Static_assert(NX_FILTER_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");
+_Static_assert(NX_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");
 _Static_assert(NX_FILTER_ACTION_ALLOW == (int)STEER_ALLOW, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_DROP == (int)STEER_DENY, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_FILTER_DATA == (int)STEER_ASK, "one set of numbers");

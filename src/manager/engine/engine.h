@@ -71,6 +71,7 @@ struct engine_session {
         unsigned int slot;
         const char *name;
         int32_t order;
+        uint8_t kind; /* enum nx_provider_kind */
         uint8_t grade;
         uint8_t fail_policy;
         uint32_t verdict_timeout_ms;

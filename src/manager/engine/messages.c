@@ -88,6 +88,7 @@ int engine_add_session(struct engine *engine, const struct engine_session *sessi
         wire_put(writer, WIRE_ATTR_VERDICT_TIMEOUT_MS, session->verdict_timeout_ms);
         wire_put(writer, WIRE_ATTR_READY_TIMEOUT_MS, session->ready_timeout_ms);
         wire_put(writer, WIRE_ATTR_CGROUP_ID, session->cgroup_id);
+        wire_put(writer, WIRE_ATTR_KIND, session->kind);
         return peer_send(&engine->peer, -1);
 }
 

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <netext/netext.h>
+
 #include "base/log.h"
 #include "manager/loop/timer.h"
 #include "manager/session/extension.h"
@@ -50,6 +52,7 @@ static void session_announce(struct session *session)
                                &(struct engine_session){
                                        .slot = session->slot,
                                        .name = session->name,
+                                       .kind = NX_PROVIDER_KIND_FILTER,
                                        .order = configuration->order,
                                        .grade = (uint8_t)configuration->grade,
                                        .fail_policy = (uint8_t)configuration->fail_policy,

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #define LINES_MAX  32
 #define PAUSED_MAX 64
@@ -37,7 +37,7 @@ struct line {
 };
 
 struct paused {
-        struct nx_filter_flow *flow; /* a reference; NULL: free */
+        struct nx_flow *flow; /* a reference; NULL: free */
         enum nx_verdict verdict;
         long long due_ms;
 };
@@ -71,13 +71,13 @@ static const struct line *line_for(const struct scripted *scripted, const char *
         return NULL;
 }
 
-static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_filter_flow *flow,
+static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_flow *flow,
                                   const struct line *line)
 {
         for (size_t i = 0; i < PAUSED_MAX; i++)
                 if (!scripted->paused[i].flow) {
                         scripted->paused[i] = (struct paused){
-                                .flow = nx_filter_flow_ref(flow),
+                                .flow = nx_flow_ref(flow),
                                 .verdict = verdict_from(line->second),
                                 .due_ms = now_ms() + atoi(line->first),
                         };
@@ -114,14 +114,14 @@ static void write_garbage(void)
         }
 }
 
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_filter_flow *flow,
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
         struct scripted *scripted = userdata;
         const struct line *line;
         char port[8];
 
-        snprintf(port, sizeof(port), "%u", nx_filter_flow_get_remote_port(flow));
+        snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
         line = line_for(scripted, port);
         if (!line)
                 line = line_for(scripted, "*");
@@ -187,8 +187,8 @@ static int resume_due(struct scripted *scripted)
                 if (!paused->flow)
                         continue;
                 if (paused->due_ms <= now) {
-                        nx_filter_flow_resume(paused->flow, paused->verdict);
-                        paused->flow = nx_filter_flow_unref(paused->flow);
+                        nx_flow_resume(paused->flow, paused->verdict);
+                        paused->flow = nx_flow_unref(paused->flow);
                 } else if (wait < 0 || paused->due_ms - now < wait) {
                         wait = paused->due_ms - now;
                 }

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/**
+ * @file netext/extension.h
+ *
+ * The main() of an extension: one table of what it provides, handed to nx_main().
+ *
+ * @code
+ * static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
+ *                                        void *userdata)
+ * {
+ *         return nx_flow_get_remote_port(flow) == 25 ? NX_VERDICT_REFUSE : NX_VERDICT_ALLOW;
+ * }
+ *
+ * int main(void)
+ * {
+ *         static const struct nx_extension extension = {
+ *                 NX_EXTENSION_INIT,
+ *                 .identifier = "no-smtp",
+ *                 .filter = { .handle_new_flow = handle_new_flow },
+ *         };
+ *
+ *         return nx_main(&extension, NULL);
+ * }
+ * @endcode
+ *
+ * The daemon starts the program; started by hand it explains itself and exits with 2.
+ * Everything runs in one thread: the one that calls nx_main() or
+ * nx_provider_dispatch(). While a callback runs, flows wait; a provider that needs time
+ * returns NX_VERDICT_PAUSE and answers later. Between a flow being handed over and its
+ * answer at most the session's verdict timeout may pass (a paused flow is exempt), then
+ * the session's fail policy decides.
+ */
+
+#include <netext/filter.h>
+#include <netext/proxy.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An extension, in one static table. Start it with NX_EXTENSION_INIT. */
+struct nx_extension {
+        size_t size;
+        /** Lower-case letters, digits and dashes; the name sessions are started by. */
+        const char *identifier;
+        const char *version;
+        /** What it can be; a session runs one of them. A table without any function is absent. */
+        struct nx_filter_provider filter;
+        struct nx_proxy_provider transparent_proxy;
+        struct nx_proxy_provider app_proxy;
+};
+
+#define NX_EXTENSION_INIT .size = sizeof(struct nx_extension)
+
+/**
+ * Connects to the daemon that started this program, serves until the daemon is done
+ * with it, and returns main()'s exit status. Prints to stderr what went wrong.
+ */
+int nx_main(const struct nx_extension *extension, void *userdata);
+
+/** @name The same for programs with an event loop of their own.
+ *  @{ */
+struct nx_provider;
+
+/** -EINVAL for a bad table, -ENOTCONN where the daemon did not start this program. extension
+ *  and userdata are borrowed until nx_provider_free(). */
+int nx_provider_new(struct nx_provider **ret_provider, const struct nx_extension *extension,
+                    void *userdata);
+/** A descriptor to poll for reading; stays the provider's. */
+int nx_provider_get_fd(struct nx_provider *provider);
+/** Handles what is there, without blocking. -EPIPE when the daemon is done with us. */
+int nx_provider_dispatch(struct nx_provider *provider);
+/** What the last failed call was about. Never NULL. */
+const char *nx_provider_get_error(struct nx_provider *provider);
+/** NULL in, NULL out. */
+struct nx_provider *nx_provider_free(struct nx_provider *provider);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif

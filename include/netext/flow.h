@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/**
+ * @file netext/flow.h
+ *
+ * One TCP connection or one UDP 4-tuple, as a provider sees it.
+ */
+
+#include <netext/netext.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * One flow. Borrowed for the length of the callback; nx_flow_ref() keeps it.
+ * After a NX_VERDICT_PAUSE it must be kept until it is resumed.
+ */
+struct nx_flow;
+
+struct nx_flow *nx_flow_ref(struct nx_flow *flow);
+/** NULL in, NULL out. */
+struct nx_flow *nx_flow_unref(struct nx_flow *flow);
+
+/** Answers a paused flow with a final verdict of its provider: a filter's ALLOW, DROP or
+ *  REFUSE, a proxy's CLAIM, DECLINE, DROP or REFUSE. -EINVAL for other verdicts, -EALREADY if
+ *  it is not paused, -ESTALE if the session was stopped or restarted meanwhile. */
+int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict);
+
+/** Unique within the instance while it runs; the number netextctl shows. */
+uint64_t nx_flow_get_identifier(const struct nx_flow *flow);
+enum nx_direction nx_flow_get_direction(const struct nx_flow *flow);
+/** IPPROTO_TCP or IPPROTO_UDP. */
+int nx_flow_get_protocol(const struct nx_flow *flow);
+/** Numeric text, "198.18.0.1" or "fd00::1". IPv4-mapped peers show as IPv4. */
+const char *nx_flow_get_local_address(const struct nx_flow *flow);
+uint16_t nx_flow_get_local_port(const struct nx_flow *flow);
+const char *nx_flow_get_remote_address(const struct nx_flow *flow);
+uint16_t nx_flow_get_remote_port(const struct nx_flow *flow);
+/** A name the instance's programs resolved to this address, or NULL. A hint: several names
+ *  can share an address, and a program can connect without asking. */
+const char *nx_flow_get_remote_hostname(const struct nx_flow *flow);
+/** When the flow's first packet was held, CLOCK_REALTIME in nanoseconds. */
+uint64_t nx_flow_get_started_ns(const struct nx_flow *flow);
+
+/** True if the kernel knows the program whose socket this is; if not, pid and uid are
+ *  (pid_t)-1 and (uid_t)-1 and the strings NULL. Never a guess. */
+bool nx_flow_is_attributed(const struct nx_flow *flow);
+int32_t nx_flow_get_pid(const struct nx_flow *flow);
+/** CLOCK_BOOTTIME in nanoseconds: with the pid, a process for ever. */
+uint64_t nx_flow_get_process_started_ns(const struct nx_flow *flow);
+uint32_t nx_flow_get_uid(const struct nx_flow *flow);
+/** Path of the executable as the kernel had it at socket time. */
+const char *nx_flow_get_program(const struct nx_flow *flow);
+/** False for a path inside a mount namespace that its user could have arranged. */
+bool nx_flow_is_program_path_trusted(const struct nx_flow *flow);
+/** Arguments separated by blanks, cut at 255 bytes. */
+const char *nx_flow_get_command_line(const struct nx_flow *flow);
+/** Path below the cgroup v2 mount, "/user.slice/…". */
+const char *nx_flow_get_cgroup(const struct nx_flow *flow);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/**
+ * @file netext/proxy.h
+ *
+ * The transparent proxy and the app proxy: providers that take flows over
+ * (NETransparentProxyProvider, NEAppProxyProvider).
+ *
+ * A flow comes to handle_new_flow while its first packet waits in the kernel, so the
+ * program's connect() has not returned. The provider claims it or declines it:
+ *
+ *      DECLINE   transparent proxy: the next session in the chain is asked, at last the flow
+ *                goes direct, untouched. App proxy: the flow is refused.
+ *      CLAIM     it is ours. Open the way to its destination, then call nx_flow_open(): the
+ *                program's connect() succeeds and handle_open gets a connected socket whose
+ *                peer is the program and whose local address is the flow's remote end. Or
+ *                call nx_flow_fail(): connect() fails as the upstream did.
+ *                Or call nx_flow_splice() with a socket that is on its way to the
+ *                destination: the platform waits for it, opens or fails the flow as it ends,
+ *                and carries the bytes itself.
+ *      PAUSE     the answer comes later, by nx_flow_resume().
+ *
+ * The two kinds differ in what DECLINE means and in what their rules are expected to name
+ * (destinations, programs), and in their place in the chain.
+ */
+
+#include <netext/flow.h>
+#include <netext/rule.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The running proxy, as the extension sees it. Valid from start_proxy to stop_proxy. */
+struct nx_proxy;
+
+/** Included and excluded rules, built before they are applied as one. */
+struct nx_proxy_settings;
+
+/** Why a flow that was claimed is over. */
+struct nx_flow_end {
+        size_t size;
+        /** 0, or the negative errno with which it ended. */
+        int error;
+        /** Carried by the platform for a spliced flow, else 0. */
+        uint64_t bytes_outbound, bytes_inbound;
+};
+
+/** The functions of a proxy provider; NULL where there is nothing to do. */
+struct nx_proxy_provider {
+        /** The session starts. Until this returns, new flows wait. Apply settings here.
+         *  0, or a negative errno: the session fails with the last message reported. */
+        int (*start_proxy)(struct nx_proxy *proxy, void *userdata);
+
+        /** The session ends. Sockets of claimed flows stay the extension's and go on. */
+        void (*stop_proxy)(struct nx_proxy *proxy, enum nx_provider_stop_reason reason,
+                           void *userdata);
+
+        /** CLAIM, DECLINE, DROP, REFUSE or PAUSE; anything else is a fault of the extension.
+         *  Without this function every flow is declined. A flow that is claimed has to be
+         *  kept (nx_flow_ref()) until handle_closed. nx_flow_splice() may be called here
+         *  before CLAIM is returned. */
+        enum nx_verdict (*handle_new_flow)(struct nx_proxy *proxy, struct nx_flow *flow,
+                                           void *userdata);
+
+        /**
+         * The flow is open. TCP: fd is a connected stream socket, half-close and resets as
+         * on any other. UDP: a connected datagram socket, one datagram of the program each.
+         * fd is handed over: close it when done, which ends the program's connection.
+         * getsockname() is the flow's remote end, getpeername() the program's.
+         */
+        void (*handle_open)(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata);
+
+        /** A claimed flow is over: a spliced one has carried its last byte, or its program
+         *  went away before it was open, or a UDP program closed its socket. end is borrowed.
+         *  Once for each claimed flow, except that a TCP flow whose socket was handed over
+         *  by handle_open ends on that socket. */
+        void (*handle_closed)(struct nx_proxy *proxy, struct nx_flow *flow,
+                              const struct nx_flow_end *end, void *userdata);
+
+        /** As in struct nx_filter_provider. */
+        void (*handle_file)(struct nx_proxy *proxy, const char *name, const char *path, int fd,
+                            void *userdata);
+};
+
+/** The session's name. */
+const char *nx_proxy_get_name(struct nx_proxy *proxy);
+
+/** Tells the administrator something, by the session's record and the log. One line. */
+void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/** @name Claimed flows
+ *  Each -EALREADY if the flow was opened, failed or spliced before, -ESTALE if its session was
+ *  stopped or restarted meanwhile, -EINVAL for a flow that is not claimed.
+ *  @{ */
+/** The way to the destination is open: let the program's connect() succeed. */
+int nx_flow_open(struct nx_flow *flow);
+/** There is no way: the program's connect() fails like the upstream's did. error: -ECONNREFUSED,
+ *  -EHOSTUNREACH, -ENETUNREACH, -ETIMEDOUT; others become -ECONNREFUSED. */
+int nx_flow_fail(struct nx_flow *flow, int error);
+/**
+ * Gives a TCP flow to the platform together with upstream_fd, a stream socket that is
+ * connected or connecting. The platform opens the flow when it is connected, relays both
+ * directions in the kernel, and ends with both. upstream_fd is handed over on success.
+ */
+int nx_flow_splice(struct nx_flow *flow, int upstream_fd);
+/**
+ * Says that the socket fd carries this flow on: its connection has the flow's origin, and
+ * goes on behind this session in the chain instead of through it again. fd: any AF_INET or
+ * AF_INET6 socket before its connect(). A plain call on the descriptor (setsockopt(2)), for
+ * any library's socket, from any thread or process of the extension. -EPERM for a flow that
+ * was not delivered to this extension.
+ */
+int nx_flow_attach(struct nx_flow *flow, int fd);
+/** @} */
+
+/** @name Settings
+ *  Which flows come to handle_new_flow: those that an included rule matches and no excluded
+ *  one. Without settings none does.
+ *  @{ */
+/** loopback: false leaves flows to the host's own addresses alone, whatever the rules say. */
+int nx_proxy_settings_new(struct nx_proxy_settings **ret_settings, bool loopback);
+/** NULL in, NULL out. */
+struct nx_proxy_settings *nx_proxy_settings_free(struct nx_proxy_settings *settings);
+/** -EINVAL (a field does not parse; settings unchanged), -E2BIG. A rule's direction may be any
+ *  or outbound. */
+int nx_proxy_settings_include(struct nx_proxy_settings *settings, const struct nx_rule *rule);
+int nx_proxy_settings_exclude(struct nx_proxy_settings *settings, const struct nx_rule *rule);
+
+/** result: 0, or a negative errno with the old settings still in force. */
+typedef void nx_proxy_applied_fn(struct nx_proxy *proxy, int result, void *userdata);
+/** Replaces the session's settings as one; otherwise like nx_filter_apply(). */
+int nx_proxy_apply(struct nx_proxy *proxy, const struct nx_proxy_settings *settings,
+                   nx_proxy_applied_fn *fn, void *userdata);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/**
+ * @file netext/rule.h
+ *
+ * Which flows? The fields that filters and proxies match by (NENetworkRule, NEAppRule).
+ */
+
+#include <netext/netext.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Rules of one session. */
+#define NX_RULES_MAX 1000
+
+/** What is 0 or NULL matches everything. Initialise with NX_RULE_INIT. */
+struct nx_rule {
+        size_t size;
+        enum nx_direction direction;
+        /** IPPROTO_TCP or IPPROTO_UDP. */
+        int protocol;
+        /** Absolute path of the executable, symbolic links resolved. */
+        const char *program;
+        /** The user id, or NX_ANY_USER. */
+        uint32_t user;
+        /** "198.18.0.0/15", "fd00::/8", or a single address. */
+        const char *remote_network;
+        /** "example.org": the name itself and everything below it, by what the instance's
+         *  programs resolved. */
+        const char *remote_domain;
+        uint16_t remote_port_first;
+        uint16_t remote_port_last;
+        /** Shown in a flow's record as the rule that decided, e.g. "rules:12"; at most 63 bytes. */
+        const char *label;
+};
+
+#define NX_ANY_USER  UINT32_MAX
+#define NX_RULE_INIT .size = sizeof(struct nx_rule), .user = NX_ANY_USER
+
+#ifdef __cplusplus
+}
+#endif
