@@ -59,7 +59,7 @@ static int control_on_retry(void *userdata)
         struct nx_provider *provider = control->provider;
 
         control->n_retries_left--;
-        if (!filter_is_connected(&provider->filter))
+        if (!session_is_connected(&provider->session))
                 control->n_retries_left = 0;
         else if (control_connect(control) >= 0)
                 control->n_retries_left = 0;
@@ -74,7 +74,7 @@ static void control_lost(struct control *control)
 
         peer_close(&control->manager);
         if (!control->socket_path || provider->was_stopped ||
-            !filter_is_connected(&provider->filter))
+            !session_is_connected(&provider->session))
                 return;
         control->n_retries_left = RETRIES_MAX;
         loop_timer_start(&provider->loop, &control->retry, now_ns() + RETRY_INTERVAL_NS);
@@ -87,11 +87,11 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
 
         switch (message->type) {
         case NX_MSG_EXTENSION_FILE:
-                filter_handle_file(&provider->filter, name,
+                session_handle_file(&provider->session, name,
                                    wire_get_string(message, WIRE_ATTR_TEXT), *fd);
                 return 0;
         case NX_MSG_EXTENSION_CHANNEL:
-                return filter_connect(&provider->filter, name, take_fd(fd));
+                return session_connect(&provider->session, name, take_fd(fd));
         default:
                 return provider_fail_message(provider, "netextd", message->type);
         }

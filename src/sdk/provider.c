@@ -2,7 +2,7 @@
 
 /*
  * Life of a provider. It has two peers, netextd (control.c) and netext-flowd
- * (filter.c), and ends when neither is left, or at the first thing that should not
+ * (session.c), and ends when neither is left, or at the first thing that should not
  * have happened: bytes that break the protocol, a verdict that is none. An error
  * anywhere is remembered with its sentence by provider_fail() and travels up as the
  * result of the round, so that there is one place that ends things: provider_end().
@@ -69,7 +69,7 @@ static void provider_flush(struct nx_provider *provider)
 
         /* Reports that netextd does not read are lost; verdicts must not be. */
         (void)peer_flush(&provider->control.manager);
-        r = peer_flush(&provider->filter.engine);
+        r = peer_flush(&provider->session.engine);
         if (r < 0)
                 (void)provider_fail(provider, r, "Answering netext-flowd failed: %s", strerror(-r));
 }
@@ -87,7 +87,7 @@ static int provider_after_round(void *userdata)
         provider_flush(provider);
         if (provider->result < 0)
                 return provider->result;
-        if (control_is_alive(&provider->control) || filter_is_connected(&provider->filter))
+        if (control_is_alive(&provider->control) || session_is_connected(&provider->session))
                 return 0;
         return provider_fail(provider, -EPIPE, "netextd and netext-flowd closed their channels");
 }
@@ -95,7 +95,7 @@ static int provider_after_round(void *userdata)
 /* Also the end of one that was never begun or that ended before. */
 static void provider_end(struct nx_provider *provider, enum nx_provider_stop_reason reason)
 {
-        filter_deinit(&provider->filter, reason);
+        session_deinit(&provider->session, reason);
         (void)peer_flush(&provider->control.manager);
         control_deinit(&provider->control);
 }
@@ -169,7 +169,7 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         provider->extension = *extension;
         provider->userdata = userdata;
         provider->control = (struct control)CONTROL_NULL;
-        filter_init(&provider->filter, provider);
+        session_init(&provider->session, provider);
         r = loop_init(&provider->loop);
         if (r < 0)
                 return r;

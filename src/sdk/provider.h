@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The provider half's one object: a loop, the channel to netextd, the filter with its own. */
+/* The provider half's one object: a loop, the channel to netextd, the session with its own. */
 
 #include <netext/extension.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "sdk/control.h"
-#include "sdk/filter.h"
+#include "sdk/session.h"
 #include "sdk/peer.h"
 
 struct nx_provider {
@@ -16,10 +16,10 @@ struct nx_provider {
         struct nx_extension extension; /* strings and functions are the caller's */
         void *userdata;
         struct control control;
-        struct nx_filter filter;
+        struct session session;
         bool is_dispatching;
         bool was_stopped;   /* netextd asked for the end: nothing to reconnect for */
-        bool did_not_start; /* start_filter failed, and what it said is known to netextd */
+        bool did_not_start; /* the start failed, and what it said is known to netextd */
         int result;         /* the error that ended us, or 0 */
         char error[512];
 };

@@ -9,14 +9,14 @@
 #include "base/endpoint.h"
 #include "wire/codec.h"
 
-struct filter_run;
+struct session_run;
 
-enum filter_flow_text {
-        FILTER_FLOW_REMOTE_NAME,
-        FILTER_FLOW_PROGRAM,
-        FILTER_FLOW_COMMAND_LINE,
-        FILTER_FLOW_CGROUP,
-        _FILTER_FLOW_TEXT_MAX,
+enum flow_text {
+        FLOW_REMOTE_NAME,
+        FLOW_PROGRAM,
+        FLOW_COMMAND_LINE,
+        FLOW_CGROUP,
+        _FLOW_TEXT_MAX,
 };
 
 struct nx_flow {
@@ -24,7 +24,7 @@ struct nx_flow {
         bool is_paused;
         bool is_program_trusted;
         bool is_attributed;
-        struct filter_run *run;
+        struct session_run *run;
         uint64_t identifier;
         enum nx_direction direction;
         int protocol;
@@ -34,15 +34,12 @@ struct nx_flow {
         int32_t pid;
         uint32_t uid;
         uint64_t process_started_ns;
-        const char *texts[_FILTER_FLOW_TEXT_MAX]; /* into text, or NULL */
+        const char *texts[_FLOW_TEXT_MAX]; /* into text, or NULL */
         size_t text_capacity;
         char text[];
 };
 
 /* NULL where memory is out. */
-struct nx_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message);
-
-/* Decides the flow for good: ALLOW, DROP, REFUSE. */
-bool filter_verdict_is_final(enum nx_verdict verdict);
+struct nx_flow *flow_new(struct session_run *run, const struct wire_message *message);
 
 DEFINE_CLEANUP(struct nx_flow *, flow, nx_flow_unref)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The settings builder. A rule is checked and parsed when it is added, so that what is
+ * Builds settings. A rule is checked and parsed when it is added, so that what is
  * applied is right; its strings lie behind each other in one text block and the rule
  * keeps their offsets.
  */
@@ -12,41 +12,28 @@
 #include <string.h>
 
 #include "sdk/check.h"
-#include "sdk/filter-settings.h"
-#include "sdk/public.h"
+#include "sdk/settings.h"
 
 #define DOMAIN_LENGTH_MAX       253
 #define DOMAIN_LABEL_LENGTH_MAX 63
 #define RULE_LABEL_LENGTH_MAX   63
 
-static bool action_is_known(enum nx_filter_action action)
+void settings_init(struct settings *settings, enum nx_filter_action default_action, bool loopback)
 {
-        return action == NX_FILTER_ACTION_ALLOW || action == NX_FILTER_ACTION_DROP ||
-               action == NX_FILTER_ACTION_FILTER_DATA;
+        *settings = (struct settings){ .default_action = default_action, .loopback = loopback };
 }
 
-_public_ int nx_filter_settings_new(struct nx_filter_settings **ret_settings,
-                                    enum nx_filter_action default_action, bool loopback)
+void settings_deinit(struct settings *settings)
 {
-        struct nx_filter_settings *settings;
-
-        if (!action_is_known(default_action))
-                return -EINVAL;
-        settings = calloc(1, sizeof(*settings));
-        if (!settings)
-                return -ENOMEM;
-        settings->default_action = default_action;
-        settings->loopback = loopback;
-        *ret_settings = settings;
-        return 0;
+        free(settings->rules);
+        free(settings->text);
 }
 
-_public_ struct nx_filter_settings *nx_filter_settings_free(struct nx_filter_settings *settings)
+struct settings *settings_free(struct settings *settings)
 {
         if (!settings)
                 return NULL;
-        free(settings->rules);
-        free(settings->text);
+        settings_deinit(settings);
         free(settings);
         return NULL;
 }
@@ -70,7 +57,7 @@ static int grow(void **block, size_t item_size, size_t n_items, size_t n_more, s
 }
 
 /* Offset 0 is the empty string, which stands for none. */
-static int add_text(struct nx_filter_settings *settings, const char *text, uint32_t *ret_offset)
+static int add_text(struct settings *settings, const char *text, uint32_t *ret_offset)
 {
         size_t skip = settings->text_size ? 0 : 1, size;
         int r;
@@ -132,10 +119,10 @@ static bool rule_is_valid(const struct nx_rule *rule)
         return rule->remote_port_last == 0 || rule->remote_port_first <= rule->remote_port_last;
 }
 
-static int parse_rule(const struct nx_rule *rule, struct filter_rule *ret_rule,
+static int parse_rule(const struct nx_rule *rule, struct rule *ret_rule,
                       char ret_domain[static DOMAIN_LENGTH_MAX + 1])
 {
-        struct filter_rule parsed = {
+        struct rule parsed = {
                 .direction = rule->direction,
                 .protocol = rule->protocol,
                 .user = rule->user,
@@ -148,7 +135,7 @@ static int parse_rule(const struct nx_rule *rule, struct filter_rule *ret_rule,
         if (parsed.port_last == 0)
                 parsed.port_last = parsed.port_first;
         if (rule->remote_network)
-                r = filter_network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
+                r = network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
         if (r >= 0 && rule->remote_domain)
                 r = parse_domain(rule->remote_domain, ret_domain);
         if (r >= 0)
@@ -156,15 +143,15 @@ static int parse_rule(const struct nx_rule *rule, struct filter_rule *ret_rule,
         return r;
 }
 
-_public_ int nx_filter_settings_add_rule(struct nx_filter_settings *settings,
-                                         enum nx_filter_action action, const struct nx_rule *rule)
+int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter_action action,
+                         const struct nx_rule *rule)
 {
         char domain[DOMAIN_LENGTH_MAX + 1];
         size_t text_size = settings->text_size;
-        struct filter_rule parsed;
+        struct rule parsed, *at;
         int r;
 
-        if (!action_is_known(action) || !rule_is_valid(rule))
+        if (!rule_is_valid(rule))
                 return -EINVAL;
         if (settings->n_rules >= NX_RULES_MAX)
                 return -E2BIG;
@@ -184,7 +171,10 @@ _public_ int nx_filter_settings_add_rule(struct nx_filter_settings *settings,
                 settings->text_size = text_size;
                 return r;
         }
-        settings->rules[settings->n_rules++] = parsed;
+        at = &settings->rules[index];
+        memmove(at + 1, at, (settings->n_rules - index) * sizeof(*at));
+        *at = parsed;
+        settings->n_rules++;
         return 0;
 }
 
@@ -197,9 +187,9 @@ static void *copy_block(const void *block, size_t size)
         return copy;
 }
 
-struct nx_filter_settings *filter_settings_copy(const struct nx_filter_settings *settings)
+struct settings *settings_copy(const struct settings *settings)
 {
-        _cleanup_(cleanup_settings) struct nx_filter_settings *copy = NULL;
+        _cleanup_(cleanup_settings) struct settings *copy = NULL;
 
         copy = copy_block(settings, sizeof(*settings));
         if (!copy)
@@ -213,7 +203,7 @@ struct nx_filter_settings *filter_settings_copy(const struct nx_filter_settings 
         return take_ptr(copy);
 }
 
-static void put_text(const struct nx_filter_settings *settings, struct wire_writer *writer,
+static void put_text(const struct settings *settings, struct wire_writer *writer,
                      enum wire_attribute attribute, uint32_t offset)
 {
         if (offset)
@@ -221,8 +211,8 @@ static void put_text(const struct nx_filter_settings *settings, struct wire_writ
 }
 
 /* What a rule does not mention is left out and matches everything. */
-static void put_rule(const struct nx_filter_settings *settings, struct wire_writer *writer,
-                     const struct filter_rule *rule)
+static void put_rule(const struct settings *settings, struct wire_writer *writer,
+                     const struct rule *rule)
 {
         wire_put(writer, WIRE_ATTR_ACTION, (uint64_t)rule->action);
         if (rule->direction != NX_DIRECTION_ANY)
@@ -245,13 +235,12 @@ static void put_rule(const struct nx_filter_settings *settings, struct wire_writ
 }
 
 /* More than the messages can need: a rule without its strings is under 100 bytes. */
-static size_t size_bound(const struct nx_filter_settings *settings)
+static size_t size_bound(const struct settings *settings)
 {
         return (settings->n_rules + 2) * 128 + settings->text_size;
 }
 
-int filter_settings_send(const struct nx_filter_settings *settings, struct channel *channel,
-                         uint64_t id)
+int settings_send(const struct settings *settings, struct channel *channel, uint64_t id)
 {
         struct wire_writer *writer;
         int r;

@@ -3,7 +3,7 @@
 /*
  * Flows are made and forgotten tens of thousands of times a second. Each is one block
  * with its strings at the end, some 200 bytes, which are cheaper to copy than to
- * decide about; a block that was let go waits in filter->spare for the next flow, so
+ * decide about; a block that was let go waits in session->spare for the next flow, so
  * that nothing is allocated until an extension keeps one. Addresses become text only
  * when asked for.
  */
@@ -11,31 +11,31 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sdk/filter-flow.h"
+#include "sdk/flow.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
 static const enum wire_attribute text_attributes[] = {
-        [FILTER_FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
-        [FILTER_FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
-        [FILTER_FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
-        [FILTER_FLOW_CGROUP] = WIRE_ATTR_CGROUP,
+        [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
+        [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
+        [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
+        [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
 static const bool is_about_owner[] = {
-        [FILTER_FLOW_REMOTE_NAME] = false,
-        [FILTER_FLOW_PROGRAM] = true,
-        [FILTER_FLOW_COMMAND_LINE] = true,
-        [FILTER_FLOW_CGROUP] = true,
+        [FLOW_REMOTE_NAME] = false,
+        [FLOW_PROGRAM] = true,
+        [FLOW_COMMAND_LINE] = true,
+        [FLOW_CGROUP] = true,
 };
 
 static size_t measure_texts(const struct wire_message *message,
-                            size_t ret_sizes[static _FILTER_FLOW_TEXT_MAX])
+                            size_t ret_sizes[static _FLOW_TEXT_MAX])
 {
         size_t total = 0;
 
-        for (int i = 0; i < _FILTER_FLOW_TEXT_MAX; i++) {
+        for (int i = 0; i < _FLOW_TEXT_MAX; i++) {
                 const char *text = wire_get_string(message, text_attributes[i]);
 
                 ret_sizes[i] = text ? strlen(text) + 1 : 0;
@@ -45,11 +45,11 @@ static size_t measure_texts(const struct wire_message *message,
 }
 
 static void copy_texts(struct nx_flow *flow, const struct wire_message *message,
-                       const size_t sizes[static _FILTER_FLOW_TEXT_MAX])
+                       const size_t sizes[static _FLOW_TEXT_MAX])
 {
         char *to = flow->text;
 
-        for (int i = 0; i < _FILTER_FLOW_TEXT_MAX; i++) {
+        for (int i = 0; i < _FLOW_TEXT_MAX; i++) {
                 flow->texts[i] = NULL;
                 if (!sizes[i] || (is_about_owner[i] && !flow->is_attributed))
                         continue;
@@ -59,9 +59,9 @@ static void copy_texts(struct nx_flow *flow, const struct wire_message *message,
 }
 
 /* The spare block if it has room, else a new one. */
-static struct nx_flow *allocate(struct nx_filter *filter, size_t text_size)
+static struct nx_flow *allocate(struct session *session, size_t text_size)
 {
-        struct nx_flow *flow = take_ptr(filter->spare);
+        struct nx_flow *flow = take_ptr(session->spare);
 
         if (flow && flow->text_capacity >= text_size)
                 return flow;
@@ -89,17 +89,17 @@ static void read_owner(struct nx_flow *flow, const struct wire_message *message)
         flow->is_program_trusted = wire_get(message, WIRE_ATTR_PROGRAM_TRUSTED);
 }
 
-struct nx_flow *filter_flow_new(struct filter_run *run, const struct wire_message *message)
+struct nx_flow *flow_new(struct session_run *run, const struct wire_message *message)
 {
-        size_t sizes[_FILTER_FLOW_TEXT_MAX];
+        size_t sizes[_FLOW_TEXT_MAX];
         struct nx_flow *flow;
 
-        flow = allocate(run->filter, measure_texts(message, sizes));
+        flow = allocate(run->session, measure_texts(message, sizes));
         if (!flow)
                 return NULL;
         flow->n_refs = 1;
         flow->is_paused = false;
-        flow->run = filter_run_ref(run);
+        flow->run = session_run_ref(run);
         flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
         flow->direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
         flow->protocol = (int)wire_get(message, WIRE_ATTR_PROTOCOL);
@@ -114,12 +114,6 @@ struct nx_flow *filter_flow_new(struct filter_run *run, const struct wire_messag
         return flow;
 }
 
-bool filter_verdict_is_final(enum nx_verdict verdict)
-{
-        return verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DROP ||
-               verdict == NX_VERDICT_REFUSE;
-}
-
 _public_ struct nx_flow *nx_flow_ref(struct nx_flow *flow)
 {
         flow->n_refs++;
@@ -129,26 +123,26 @@ _public_ struct nx_flow *nx_flow_ref(struct nx_flow *flow)
 /* Nobody can answer it any more, and a paused flow has no timeout: its program must not hang. */
 static void refuse_forgotten(struct nx_flow *flow)
 {
-        struct nx_filter *filter = flow->run->filter;
+        struct session *session = flow->run->session;
 
         (void)nx_flow_resume(flow, NX_VERDICT_REFUSE);
-        nx_filter_report(filter, NX_LEVEL_WARNING,
-                         "Flow %llu was paused and let go without an answer; it is refused",
-                         (unsigned long long)flow->identifier);
+        session_report(session, NX_LEVEL_WARNING,
+                       "Flow %llu was paused and let go without an answer; it is refused",
+                       (unsigned long long)flow->identifier);
 }
 
 _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
 {
-        struct nx_filter *filter;
+        struct session *session;
 
         if (!flow || --flow->n_refs > 0)
                 return NULL;
-        filter = flow->run->filter;
-        if (filter && flow->is_paused)
+        session = flow->run->session;
+        if (session && flow->is_paused)
                 refuse_forgotten(flow);
-        flow->run = filter_run_unref(flow->run);
-        if (filter && !filter->spare)
-                filter->spare = flow;
+        flow->run = session_run_unref(flow->run);
+        if (session && !session->spare)
+                session->spare = flow;
         else
                 free(flow);
         return NULL;
@@ -156,20 +150,19 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
 
 _public_ int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict)
 {
-        struct nx_filter *filter = flow->run->filter;
+        struct session *session = flow->run->session;
         int r;
 
-        if (!filter_verdict_is_final(verdict))
-                return -EINVAL;
-        if (!filter)
+        if (!session)
                 return -ESTALE;
+        if (!session->role->verdict_is_final(verdict))
+                return -EINVAL;
         if (!flow->is_paused)
                 return -EALREADY;
-        r = filter_send_verdict(filter, flow->identifier, verdict);
+        r = session_answer(session, flow, verdict);
         if (r < 0)
                 return r;
-        flow->is_paused = false;
-        provider_flush_soon(filter->provider);
+        provider_flush_soon(session->provider);
         return 0;
 }
 
@@ -216,7 +209,7 @@ _public_ uint16_t nx_flow_get_remote_port(const struct nx_flow *flow)
 
 _public_ const char *nx_flow_get_remote_hostname(const struct nx_flow *flow)
 {
-        return flow->texts[FILTER_FLOW_REMOTE_NAME];
+        return flow->texts[FLOW_REMOTE_NAME];
 }
 
 _public_ uint64_t nx_flow_get_started_ns(const struct nx_flow *flow)
@@ -246,7 +239,7 @@ _public_ uint32_t nx_flow_get_uid(const struct nx_flow *flow)
 
 _public_ const char *nx_flow_get_program(const struct nx_flow *flow)
 {
-        return flow->texts[FILTER_FLOW_PROGRAM];
+        return flow->texts[FLOW_PROGRAM];
 }
 
 _public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)
@@ -256,10 +249,10 @@ _public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)
 
 _public_ const char *nx_flow_get_command_line(const struct nx_flow *flow)
 {
-        return flow->texts[FILTER_FLOW_COMMAND_LINE];
+        return flow->texts[FLOW_COMMAND_LINE];
 }
 
 _public_ const char *nx_flow_get_cgroup(const struct nx_flow *flow)
 {
-        return flow->texts[FILTER_FLOW_CGROUP];
+        return flow->texts[FLOW_CGROUP];
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/endpoint.h"
-#include "sdk/filter-settings.h"
+#include "sdk/settings.h"
 
 /* One to three digits and nothing else. */
 static int parse_prefix(const char *text, unsigned int max, unsigned int *ret_prefix)
@@ -33,7 +33,7 @@ static void clear_behind(struct in6_addr *address, unsigned int prefix)
                 address->s6_addr[bit / 8] &= (uint8_t) ~(0x80 >> (bit % 8));
 }
 
-int filter_network_parse(const char *text, struct in6_addr *ret_network, uint8_t *ret_prefix)
+int network_parse(const char *text, struct in6_addr *ret_network, uint8_t *ret_prefix)
 {
         const char *slash = strchrnul(text, '/');
         char address_text[INET6_ADDRSTRLEN];

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * netext-flowd starts and stops the provider and asks it about flows. A flow channel
+ * that ends without a stop is a dead flowd: the run is over, its flows are stale, and
+ * netextd will send another channel, over which the provider is started again.
+ *
+ * handle_flow_new() is the hot path: one datagram, no system call and, because a flow
+ * is made from the one before, no allocation; the answers leave as one batch.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "sdk/flow.h"
+#include "sdk/provider.h"
+
+static struct session_run *session_run_new(struct session *session)
+{
+        struct session_run *run = malloc(sizeof(*run));
+
+        if (run)
+                *run = (struct session_run){ .n_refs = 1, .session = session };
+        return run;
+}
+
+struct session_run *session_run_ref(struct session_run *run)
+{
+        run->n_refs++;
+        return run;
+}
+
+struct session_run *session_run_unref(struct session_run *run)
+{
+        if (run && --run->n_refs == 0)
+                free(run);
+        return NULL;
+}
+
+/* Ends the run without a word to the extension. */
+static void session_end_run(struct session *session)
+{
+        session->run->session = NULL;
+        session->run = session_run_unref(session->run);
+}
+
+static void session_stop(struct session *session, enum nx_provider_stop_reason reason)
+{
+        if (!session->run)
+                return;
+        session_end_run(session);
+        session->role->stop(session, reason);
+}
+
+static int send_started(struct session *session, int result, const char *text)
+{
+        struct channel *channel = &session->engine.channel;
+        struct wire_writer *started;
+
+        started = channel_begin(channel, NX_MSG_ENGINE_STARTED, 0);
+        wire_put(started, WIRE_ATTR_VERSION, WIRE_VERSION);
+        wire_put(started, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
+        wire_put_string(started, WIRE_ATTR_TEXT, text);
+        return channel_end(channel);
+}
+
+static int handle_start(struct session *session, const struct wire_message *message)
+{
+        int r;
+
+        if (session->run)
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        if (wire_get(message, WIRE_ATTR_VERSION) != WIRE_VERSION)
+                return send_started(session, -EPROTONOSUPPORT,
+                                    "The extension was built with another version of libnetext "
+                                    "than netext-flowd speaks; rebuild it");
+        session->run = session_run_new(session);
+        if (!session->run)
+                return send_started(session, -ENOMEM, strerror(ENOMEM));
+
+        r = session->role->start(session);
+        session->provider->did_not_start = r < 0;
+        if (r >= 0)
+                return send_started(session, 0, NULL);
+        session_end_run(session);
+        return send_started(session, r,
+                            session->last_report[0] ? session->last_report : strerror(-r));
+}
+
+static int handle_stop(struct session *session, const struct wire_message *message)
+{
+        struct channel *channel = &session->engine.channel;
+
+        session->provider->was_stopped = true;
+        session_stop(session, (enum nx_provider_stop_reason)wire_get(message, WIRE_ATTR_COUNT));
+        channel_begin(channel, NX_MSG_ENGINE_STOPPED, 0);
+        return channel_end(channel);
+}
+
+int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdict verdict)
+{
+        struct channel *channel = &session->engine.channel;
+        struct wire_writer *answer;
+        int r;
+
+        answer = channel_begin(channel, NX_MSG_ENGINE_VERDICT, 0);
+        wire_put(answer, WIRE_ATTR_FLOW, flow->identifier);
+        wire_put(answer, WIRE_ATTR_VERDICT, (uint64_t)verdict);
+        r = channel_end(channel);
+        if (r >= 0)
+                flow->is_paused = verdict == NX_VERDICT_PAUSE;
+        return r;
+}
+
+static int handle_flow_new(struct session *session, const struct wire_message *message)
+{
+        const struct session_role *role = session->role;
+        _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
+        enum nx_verdict verdict;
+
+        if (!session->run)
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        flow = flow_new(session->run, message);
+        if (!flow)
+                return provider_fail(session->provider, -ENOMEM, "No memory for a flow");
+
+        verdict = role->decide(session, flow);
+        if (verdict != NX_VERDICT_PAUSE && !role->verdict_is_final(verdict))
+                return provider_fail(session->provider, -EPROTO,
+                                     "handle_new_flow returned %d; a verdict is %s", (int)verdict,
+                                     role->verdicts);
+        return session_answer(session, flow, verdict);
+}
+
+static int handle_message(struct session *session, const struct wire_message *message)
+{
+        switch (message->type) {
+        case NX_MSG_PROVIDER_START:
+                return handle_start(session, message);
+        case NX_MSG_PROVIDER_STOP:
+                return handle_stop(session, message);
+        case NX_MSG_PROVIDER_FLOW_NEW:
+                return handle_flow_new(session, message);
+        case NX_MSG_PROVIDER_SETTINGS_DONE:
+                return session_apply_done(session, message->id,
+                                          wire_get_i32(message, WIRE_ATTR_RESULT));
+        default:
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        }
+}
+
+/* An error that nobody spoke for is that of an answer which could not be sent. */
+static int session_on_message(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct nx_provider *provider = userdata;
+        int r;
+
+        r = handle_message(&provider->session, message);
+        if (r >= 0 || peer_is_gone(r))
+                return 0;
+        return provider_fail(provider, r, "Answering netext-flowd failed: %s", strerror(-r));
+}
+
+static int session_on_io(uint32_t events, void *userdata)
+{
+        struct session *session = userdata;
+        int r;
+
+        r = provider_receive(session->provider, &session->engine, "netext-flowd",
+                             session_on_message);
+        if (r != PROVIDER_PEER_GONE)
+                return r;
+        peer_close(&session->engine);
+        session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
+        return 0;
+}
+
+void session_init(struct session *session, struct nx_provider *provider)
+{
+        *session = (struct session){
+                .provider = provider,
+                .role = &filter_role,
+                .filter = { .session = session },
+                .engine = PEER_NULL,
+        };
+        list_init(&session->applies);
+}
+
+void session_deinit(struct session *session, enum nx_provider_stop_reason reason)
+{
+        session_stop(session, reason);
+        (void)peer_flush(&session->engine);
+        peer_close(&session->engine);
+        session_apply_cancel(session);
+        session->settings = settings_free(session->settings);
+        free(take_ptr(session->spare));
+        free(take_ptr(session->name));
+}
+
+int session_connect(struct session *session, const char *name, int fd)
+{
+        struct nx_provider *provider = session->provider;
+        _cleanup_fd_ int engine_fd = fd;
+        char *copy;
+        int r;
+
+        copy = strdup(name);
+        if (!copy)
+                return provider_fail(provider, -ENOMEM, "No memory for a flow channel");
+        peer_close(&session->engine);
+        session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
+        free(session->name);
+        session->name = copy;
+        provider->was_stopped = false;
+        r = peer_open(&session->engine, &provider->loop, take_fd(&engine_fd), session_on_io,
+                      session);
+        if (r < 0)
+                return provider_fail(provider, r, "Cannot use the flow channel: %s", strerror(-r));
+        return session_apply_again(session);
+}
+
+void session_handle_file(struct session *session, const char *name, const char *path, int fd)
+{
+        session->role->handle_file(session, name, path ? path : name, fd);
+}
+
+const char *session_get_name(const struct session *session)
+{
+        return session->name ? session->name : session->provider->extension.identifier;
+}
+
+void session_report(struct session *session, enum nx_level level, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        session_vreport(session, level, format, args);
+        va_end(args);
+}
+
+void session_vreport(struct session *session, enum nx_level level, const char *format, va_list args)
+{
+        vsnprintf(session->last_report, sizeof(session->last_report), format, args);
+        for (char *c = session->last_report; *c; c++)
+                if (*c == '\n' || *c == '\r')
+                        *c = ' ';
+        control_report(&session->provider->control, level, session->last_report);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A session from the extension's side: its flow channel to netext-flowd, its runs, and
+ * the settings it applied. What is the same for every kind of provider is here; what a
+ * kind adds is its role.
+ *
+ * A run lasts from the provider's start to its stop. Flows belong to one and outlive it
+ * where the extension keeps them; run->session tells whether they can be answered.
+ */
+
+#include <stdarg.h>
+
+#include <netext/filter.h>
+
+#include "base/list.h"
+#include "sdk/peer.h"
+#include "sdk/settings.h"
+
+struct nx_provider;
+struct session;
+
+/* The session as an extension holds it. */
+struct nx_filter {
+        struct session *session;
+};
+
+/* Who asked to hear how an apply ended: the member of the session's role, or NULL. */
+union applied_fn {
+        nx_filter_applied_fn *filter;
+};
+
+/* Calls the functions of one kind of provider, those that the extension left out as well. */
+struct session_role {
+        const char *verdicts; /* that decide() may return, for people */
+        bool (*verdict_is_final)(enum nx_verdict verdict);
+        int (*start)(struct session *session);
+        void (*stop)(struct session *session, enum nx_provider_stop_reason reason);
+        enum nx_verdict (*decide)(struct session *session, struct nx_flow *flow);
+        void (*handle_file)(struct session *session, const char *name, const char *path, int fd);
+        void (*applied)(struct session *session, union applied_fn fn, int result, void *userdata);
+};
+
+extern const struct session_role filter_role;
+
+struct session_run {
+        unsigned int n_refs;     /* the session's and one for each flow */
+        struct session *session; /* NULL when the run is over */
+};
+
+struct session {
+        struct nx_provider *provider; /* the one that embeds this */
+        const struct session_role *role;
+        struct nx_filter filter;
+        char *name; /* NULL until a flow channel came */
+        struct peer engine;
+        struct session_run *run;   /* NULL while stopped */
+        struct nx_flow *spare;     /* the last flow that went, for the next one */
+        struct settings *settings; /* in force, or NULL */
+        struct list applies;       /* apply.link, oldest first */
+        unsigned int n_applies;
+        uint64_t last_apply_id;
+        char last_report[WIRE_STRING_MAX];
+};
+
+void session_init(struct session *session, struct nx_provider *provider);
+/* Ends a run with reason. Safe to repeat. */
+void session_deinit(struct session *session, enum nx_provider_stop_reason reason);
+
+static inline bool session_is_connected(const struct session *session)
+{
+        return peer_is_open(&session->engine);
+}
+
+/* A flow channel that replaces the one before. Takes fd over, also on failure. */
+int session_connect(struct session *session, const char *name, int fd);
+/* path may be NULL; fd stays the caller's. */
+void session_handle_file(struct session *session, const char *name, const char *path, int fd);
+/* Batches the verdict and makes the flow what it is by it. */
+int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdict verdict);
+
+const char *session_get_name(const struct session *session);
+/* One line. */
+void session_report(struct session *session, enum nx_level level, const char *format, ...)
+        _printf_(3, 4);
+void session_vreport(struct session *session, enum nx_level level, const char *format, va_list args)
+        _printf_(3, 0);
+
+struct session_run *session_run_ref(struct session_run *run);
+struct session_run *session_run_unref(struct session_run *run);
+
+/* apply.c: nx_filter_apply() and its like. */
+int session_apply(struct session *session, const struct settings *settings, union applied_fn fn,
+                  void *userdata);
+/* The flow channel is new: send it what is in force and what is under way. */
+int session_apply_again(struct session *session);
+/* PROVIDER_SETTINGS_DONE. */
+int session_apply_done(struct session *session, uint64_t id, int result);
+/* No answer will come any more. */
+void session_apply_cancel(struct session *session);
