@@ -73,20 +73,47 @@ int session_apply(struct session *session, const struct settings *settings, unio
         return 0;
 }
 
+/* A proxy that has not said yet what it wants to see is asked about nothing. */
+static int begin_with_settings(struct session *session)
+{
+        struct settings none;
+
+        if (session->has_begun || !session->role || !session->role->begins_with_settings)
+                return 0;
+        settings_init(&none, NX_FILTER_ACTION_ALLOW, false);
+        session->settings = settings_copy(&none);
+        if (!session->settings)
+                return -ENOMEM;
+        session->has_begun = true;
+        return 0;
+}
+
 /* What is in force goes first, as an apply that nobody asks about. */
+static int queue_settings_in_force(struct session *session)
+{
+        struct apply *apply;
+        int r;
+
+        r = begin_with_settings(session);
+        if (r < 0 || !session->settings)
+                return r;
+        apply = apply_new(session, session->settings);
+        if (!apply)
+                return -ENOMEM;
+        session->settings = NULL;
+        list_remove(&apply->link);
+        list_append(session->applies.next, &apply->link);
+        return 0;
+}
+
 int session_apply_again(struct session *session)
 {
         struct apply *apply;
         int r;
 
-        if (session->settings) {
-                apply = apply_new(session, session->settings);
-                if (!apply)
-                        return provider_fail(session->provider, -ENOMEM, "No memory for settings");
-                session->settings = NULL;
-                list_remove(&apply->link);
-                list_append(session->applies.next, &apply->link);
-        }
+        r = queue_settings_in_force(session);
+        if (r < 0)
+                return provider_fail(session->provider, r, "No memory for settings");
         list_for_each (apply, &session->applies, link) {
                 r = settings_send(apply->settings, &session->engine.channel, apply->id);
                 if (r < 0)

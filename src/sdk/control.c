@@ -33,7 +33,7 @@ static int control_open(struct control *control, int fd)
         hello = channel_begin(&control->manager.channel, NX_MSG_MANAGER_EXTENSION_HELLO, 0);
         wire_put(hello, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(hello, WIRE_ATTR_NAME, provider->extension.identifier);
-        wire_put(hello, WIRE_ATTR_KINDS, 1U << NX_PROVIDER_KIND_FILTER);
+        wire_put(hello, WIRE_ATTR_KINDS, provider_kinds(provider));
         (void)channel_end(&control->manager.channel);
         return peer_flush(&control->manager);
 }
@@ -87,9 +87,8 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
 
         switch (message->type) {
         case NX_MSG_EXTENSION_FILE:
-                session_handle_file(&provider->session, name,
-                                   wire_get_string(message, WIRE_ATTR_TEXT), *fd);
-                return 0;
+                return session_handle_file(&provider->session, name,
+                                           wire_get_string(message, WIRE_ATTR_TEXT), fd);
         case NX_MSG_EXTENSION_CHANNEL:
                 return session_connect(&provider->session, name, take_fd(fd));
         default:

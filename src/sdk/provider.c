@@ -21,6 +21,33 @@
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
+static bool filter_is_there(const struct nx_filter_provider *filter)
+{
+        return filter->start_filter || filter->stop_filter || filter->handle_new_flow ||
+               filter->handle_file;
+}
+
+static bool proxy_is_there(const struct nx_proxy_provider *proxy)
+{
+        return proxy->start_proxy || proxy->stop_proxy || proxy->handle_new_flow ||
+               proxy->handle_open || proxy->handle_closed || proxy->handle_file;
+}
+
+/* Without any function it is a filter, which allows every flow. */
+uint32_t provider_kinds(const struct nx_provider *provider)
+{
+        const struct nx_extension *extension = &provider->extension;
+        uint32_t kinds = 0;
+
+        if (filter_is_there(&extension->filter))
+                kinds |= 1U << NX_PROVIDER_KIND_FILTER;
+        if (proxy_is_there(&extension->transparent_proxy))
+                kinds |= 1U << NX_PROVIDER_KIND_TRANSPARENT_PROXY;
+        if (proxy_is_there(&extension->app_proxy))
+                kinds |= 1U << NX_PROVIDER_KIND_APP_PROXY;
+        return kinds ? kinds : 1U << NX_PROVIDER_KIND_FILTER;
+}
+
 int provider_fail(struct nx_provider *provider, int r, const char *format, ...)
 {
         va_list args;

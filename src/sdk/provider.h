@@ -28,6 +28,9 @@ enum {
         PROVIDER_PEER_GONE = 1, /* provider_receive(): the other end was closed */
 };
 
+/* What the extension can be: 1 << enum nx_provider_kind for each. Never 0. */
+uint32_t provider_kinds(const struct nx_provider *provider);
+
 /* Waits at most timeout_ms for something to do and does it; the same errors as dispatch. */
 int provider_round(struct nx_provider *provider, int timeout_ms);
 

@@ -65,16 +65,39 @@ static int send_started(struct session *session, int result, const char *text)
         return channel_end(channel);
 }
 
-static int handle_start(struct session *session, const struct wire_message *message)
+static int refuse_start(struct session *session, int result, const char *text)
+{
+        session->provider->did_not_start = true;
+        return send_started(session, result, text);
+}
+
+static int refuse_kind(struct session *session, enum nx_provider_kind kind)
+{
+        const char *extension = session->provider->extension.identifier;
+        const char *wanted = wire_name_to_string(wire_kinds, kind);
+        char text[256];
+
+        if (provider_kinds(session->provider) >> kind & 1)
+                snprintf(text, sizeof(text),
+                         "This process of %s runs as %s already; a %s needs one of its own",
+                         extension, wire_name_to_string(wire_kinds, session->kind), wanted);
+        else
+                snprintf(text, sizeof(text),
+                         "%s is no %s: its struct nx_extension has no function for one", extension,
+                         wanted);
+        return refuse_start(session, -EPROTONOSUPPORT, text);
+}
+
+static void session_become(struct session *session, enum nx_provider_kind kind)
+{
+        session->kind = kind;
+        session->role = kind == NX_PROVIDER_KIND_FILTER ? &filter_role : &proxy_role;
+}
+
+static int session_start(struct session *session)
 {
         int r;
 
-        if (session->run)
-                return provider_fail_message(session->provider, "netext-flowd", message->type);
-        if (wire_get(message, WIRE_ATTR_VERSION) != WIRE_VERSION)
-                return send_started(session, -EPROTONOSUPPORT,
-                                    "The extension was built with another version of libnetext "
-                                    "than netext-flowd speaks; rebuild it");
         session->run = session_run_new(session);
         if (!session->run)
                 return send_started(session, -ENOMEM, strerror(ENOMEM));
@@ -86,6 +109,28 @@ static int handle_start(struct session *session, const struct wire_message *mess
         session_end_run(session);
         return send_started(session, r,
                             session->last_report[0] ? session->last_report : strerror(-r));
+}
+
+static int handle_start(struct session *session, const struct wire_message *message)
+{
+        enum nx_provider_kind kind = (enum nx_provider_kind)wire_get(message, WIRE_ATTR_KIND);
+        int r = 0;
+
+        if (session->run)
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        if (wire_get(message, WIRE_ATTR_VERSION) != WIRE_VERSION)
+                return refuse_start(session, -EPROTONOSUPPORT,
+                                    "The extension was built with another version of libnetext "
+                                    "than netext-flowd speaks; rebuild it");
+        if (!(provider_kinds(session->provider) >> kind & 1) ||
+            (session->kind && session->kind != kind))
+                return refuse_kind(session, kind);
+        if (!session->kind) {
+                session_become(session, kind);
+                r = session_apply_again(session);
+                session_hand_files(session);
+        }
+        return r < 0 ? r : session_start(session);
 }
 
 static int handle_stop(struct session *session, const struct wire_message *message)
@@ -178,13 +223,19 @@ static int session_on_io(uint32_t events, void *userdata)
 
 void session_init(struct session *session, struct nx_provider *provider)
 {
+        uint32_t kinds = provider_kinds(provider);
+
         *session = (struct session){
                 .provider = provider,
-                .role = &filter_role,
                 .filter = { .session = session },
+                .proxy = { .session = session },
                 .engine = PEER_NULL,
         };
         list_init(&session->applies);
+        list_init(&session->files);
+        /* One of several kinds is chosen by the start. */
+        if ((kinds & (kinds - 1)) == 0)
+                session_become(session, (enum nx_provider_kind)__builtin_ctz(kinds));
 }
 
 void session_deinit(struct session *session, enum nx_provider_stop_reason reason)
@@ -193,6 +244,7 @@ void session_deinit(struct session *session, enum nx_provider_stop_reason reason
         (void)peer_flush(&session->engine);
         peer_close(&session->engine);
         session_apply_cancel(session);
+        session_drop_files(session);
         session->settings = settings_free(session->settings);
         free(take_ptr(session->spare));
         free(take_ptr(session->name));
@@ -218,11 +270,6 @@ int session_connect(struct session *session, const char *name, int fd)
         if (r < 0)
                 return provider_fail(provider, r, "Cannot use the flow channel: %s", strerror(-r));
         return session_apply_again(session);
-}
-
-void session_handle_file(struct session *session, const char *name, const char *path, int fd)
-{
-        session->role->handle_file(session, name, path ? path : name, fd);
 }
 
 const char *session_get_name(const struct session *session)

@@ -12,7 +12,7 @@
 
 #include <stdarg.h>
 
-#include <netext/filter.h>
+#include <netext/extension.h>
 
 #include "base/list.h"
 #include "sdk/peer.h"
@@ -25,15 +25,20 @@ struct session;
 struct nx_filter {
         struct session *session;
 };
+struct nx_proxy {
+        struct session *session;
+};
 
 /* Who asked to hear how an apply ended: the member of the session's role, or NULL. */
 union applied_fn {
         nx_filter_applied_fn *filter;
+        nx_proxy_applied_fn *proxy;
 };
 
 /* Calls the functions of one kind of provider, those that the extension left out as well. */
 struct session_role {
-        const char *verdicts; /* that decide() may return, for people */
+        const char *verdicts;      /* that decide() may return, for people */
+        bool begins_with_settings; /* empty ones: without any, everything would be asked about */
         bool (*verdict_is_final)(enum nx_verdict verdict);
         int (*start)(struct session *session);
         void (*stop)(struct session *session, enum nx_provider_stop_reason reason);
@@ -42,7 +47,7 @@ struct session_role {
         void (*applied)(struct session *session, union applied_fn fn, int result, void *userdata);
 };
 
-extern const struct session_role filter_role;
+extern const struct session_role filter_role, proxy_role;
 
 struct session_run {
         unsigned int n_refs;     /* the session's and one for each flow */
@@ -50,17 +55,21 @@ struct session_run {
 };
 
 struct session {
-        struct nx_provider *provider; /* the one that embeds this */
-        const struct session_role *role;
+        struct nx_provider *provider;    /* the one that embeds this */
+        enum nx_provider_kind kind;      /* 0 where a start has yet to say which of several */
+        const struct session_role *role; /* NULL as long */
         struct nx_filter filter;
+        struct nx_proxy proxy;
         char *name; /* NULL until a flow channel came */
         struct peer engine;
         struct session_run *run;   /* NULL while stopped */
         struct nx_flow *spare;     /* the last flow that went, for the next one */
         struct settings *settings; /* in force, or NULL */
+        bool has_begun;            /* the settings that a role begins with were made */
         struct list applies;       /* apply.link, oldest first */
         unsigned int n_applies;
         uint64_t last_apply_id;
+        struct list files; /* kept_file.link: those that came before the kind was known */
         char last_report[WIRE_STRING_MAX];
 };
 
@@ -75,8 +84,6 @@ static inline bool session_is_connected(const struct session *session)
 
 /* A flow channel that replaces the one before. Takes fd over, also on failure. */
 int session_connect(struct session *session, const char *name, int fd);
-/* path may be NULL; fd stays the caller's. */
-void session_handle_file(struct session *session, const char *name, const char *path, int fd);
 /* Batches the verdict and makes the flow what it is by it. */
 int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdict verdict);
 
@@ -89,6 +96,12 @@ void session_vreport(struct session *session, enum nx_level level, const char *f
 
 struct session_run *session_run_ref(struct session_run *run);
 struct session_run *session_run_unref(struct session_run *run);
+
+/* file.c: path may be NULL; fd is taken where the file has to wait. */
+int session_handle_file(struct session *session, const char *name, const char *path, int *fd);
+/* The kind is known now: handle_file for each file that waits. */
+void session_hand_files(struct session *session);
+void session_drop_files(struct session *session);
 
 /* apply.c: nx_filter_apply() and its like. */
 int session_apply(struct session *session, const struct settings *settings, union applied_fn fn,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -49,11 +50,8 @@ static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason r
         daemon->stop_reason = reason;
 }
 
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
-                                       void *userdata)
+static enum nx_verdict decide(struct daemon *daemon, struct nx_flow *flow)
 {
-        struct daemon *daemon = userdata;
-
         daemon_log(daemon, 'n');
         if (daemon->look)
                 daemon->look(flow);
@@ -62,17 +60,29 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         return daemon->verdict;
 }
 
-static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
-                        void *userdata)
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
+                                       void *userdata)
 {
-        struct daemon *daemon = userdata;
-        struct nx_filter_settings *settings;
+        return decide(userdata, flow);
+}
+
+static void read_file(struct daemon *daemon, int fd)
+{
         ssize_t n;
 
         daemon_log(daemon, 'f');
         n = read(fd, daemon->file, sizeof(daemon->file) - 1);
         assert_true(n >= 0);
         daemon->file[n] = '\0';
+}
+
+static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
+                        void *userdata)
+{
+        struct daemon *daemon = userdata;
+        struct nx_filter_settings *settings;
+
+        read_file(daemon, fd);
         if (!daemon->applies_in_file)
                 return;
         assert_int_equal(nx_filter_settings_new(&settings, NX_FILTER_ACTION_DROP, true), 0);
@@ -80,18 +90,54 @@ static void handle_file(struct nx_filter *filter, const char *name, const char *
         nx_filter_settings_free(settings);
 }
 
-static const struct nx_extension extension = {
-        NX_EXTENSION_INIT,
-        .identifier = "test-extension",
-        .filter = {
-                .start_filter = start_filter,
-                .stop_filter = stop_filter,
-                .handle_new_flow = handle_new_flow,
-                .handle_file = handle_file,
-        },
-};
+static int start_proxy(struct nx_proxy *proxy, void *userdata)
+{
+        struct daemon *daemon = userdata;
 
-int daemon_setup(void **state)
+        daemon_log(daemon, 's');
+        daemon->proxy = proxy;
+        if (daemon->at_start)
+                daemon->at_start(daemon);
+        if (daemon->start_result < 0)
+                nx_proxy_report(proxy, NX_LEVEL_ERROR, "no %s", "upstream");
+        return daemon->start_result;
+}
+
+static int start_app_proxy(struct nx_proxy *proxy, void *userdata)
+{
+        daemon_log(userdata, 'S');
+        return 0;
+}
+
+static void stop_proxy(struct nx_proxy *proxy, enum nx_provider_stop_reason reason, void *userdata)
+{
+        stop_filter(NULL, reason, userdata);
+}
+
+static enum nx_verdict handle_new_proxy_flow(struct nx_proxy *proxy, struct nx_flow *flow,
+                                             void *userdata)
+{
+        return decide(userdata, flow);
+}
+
+static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const char *path, int fd,
+                              void *userdata)
+{
+        read_file(userdata, fd);
+}
+
+#define FILTER                                                                                     \
+        {                                                                                          \
+                .start_filter = start_filter, .stop_filter = stop_filter,                          \
+                .handle_new_flow = handle_new_flow, .handle_file = handle_file                     \
+        }
+#define PROXY                                                                                      \
+        {                                                                                          \
+                .start_proxy = start_proxy, .stop_proxy = stop_proxy,                              \
+                .handle_new_flow = handle_new_proxy_flow, .handle_file = handle_proxy_file         \
+        }
+
+static int setup(void **state, const struct nx_extension *extension, enum nx_provider_kind kind)
 {
         struct daemon *daemon = calloc(1, sizeof(*daemon));
         char text[16];
@@ -101,15 +147,51 @@ int daemon_setup(void **state)
         *state = daemon;
         daemon->inbox = calloc(INBOX_MAX, sizeof(*daemon->inbox));
         assert_non_null(daemon->inbox);
+        daemon->kind = kind;
         daemon->verdict = NX_VERDICT_ALLOW;
         daemon->engine = (struct channel)CHANNEL_NULL;
         assert_int_equal(channel_pair(fds), 0);
         assert_int_equal(channel_init(&daemon->control, fds[0]), 0);
         snprintf(text, sizeof(text), "%d", fds[1]);
         setenv("NETEXT_CONTROL_FD", text, 1);
-        assert_int_equal(nx_provider_new(&daemon->provider, &extension, daemon), 0);
+        assert_int_equal(nx_provider_new(&daemon->provider, extension, daemon), 0);
         assert_null(getenv("NETEXT_CONTROL_FD"));
         return 0;
+}
+
+int daemon_setup(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .filter = FILTER,
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+}
+
+int daemon_setup_proxy(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .transparent_proxy = PROXY,
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_TRANSPARENT_PROXY);
+}
+
+int daemon_setup_each_kind(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .filter = FILTER,
+                .transparent_proxy = PROXY,
+                .app_proxy = { .start_proxy = start_app_proxy },
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
 }
 
 int daemon_teardown(void **state)
@@ -177,6 +259,14 @@ size_t daemon_receive(struct daemon *daemon, struct channel *channel)
         return daemon->n_mails;
 }
 
+size_t daemon_receive_all(struct daemon *daemon, struct channel *channel)
+{
+        daemon->n_mails = 0;
+        while (channel_receive(channel, on_mail, daemon) >= 0)
+                ;
+        return daemon->n_mails;
+}
+
 void daemon_connect(struct daemon *daemon)
 {
         struct wire_writer *writer;
@@ -191,18 +281,36 @@ void daemon_connect(struct daemon *daemon)
         close_fd(fds[1]);
 }
 
-void daemon_start(struct daemon *daemon)
+void daemon_send_start(struct daemon *daemon)
 {
         struct wire_writer *writer;
 
-        daemon_connect(daemon);
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, "session");
-        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
+        wire_put(writer, WIRE_ATTR_KIND, daemon->kind);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+void daemon_start(struct daemon *daemon)
+{
+        daemon_connect(daemon);
+        daemon_send_start(daemon);
         assert_int_equal(daemon_let_work(daemon), 0);
+}
+
+void daemon_send_file(struct daemon *daemon, const char *content)
+{
+        _cleanup_fd_ int fd = memfd_create("rules", MFD_CLOEXEC);
+        struct wire_writer *writer;
+
+        assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
+        wire_put_string(writer, WIRE_ATTR_NAME, "rules");
+        wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");
+        assert_int_equal(channel_end_with_fd(&daemon->control, fd), 0);
 }
 
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)

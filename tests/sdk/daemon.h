@@ -38,20 +38,29 @@ struct daemon {
         size_t n_mails;
         /* What the extension does and was told. */
         char log[64];
+        enum nx_provider_kind kind; /* of the next start */
         int start_result;
         enum nx_verdict verdict;
         struct nx_filter *filter;
+        struct nx_proxy *proxy;
         struct nx_flow *kept;
         bool keeps;
         enum nx_provider_stop_reason stop_reason;
         char file[64];
         bool applies_in_file;
+        void (*at_start)(struct daemon *daemon); /* or NULL */
         int applied_result;
         void (*look)(struct nx_flow *flow);
 };
 
-/* cmocka's setup and teardown: *state is the daemon. The provider has said hello. */
+/*
+ * cmocka's setups and teardown: *state is the daemon. The provider has said hello, as a
+ * filter, as a transparent proxy, or as one that is each kind, of which the app proxy has
+ * only a start.
+ */
 int daemon_setup(void **state);
+int daemon_setup_proxy(void **state);
+int daemon_setup_each_kind(void **state);
 int daemon_teardown(void **state);
 
 void daemon_log(struct daemon *daemon, char letter);
@@ -59,10 +68,16 @@ void daemon_log(struct daemon *daemon, char letter);
 int daemon_let_work(struct daemon *daemon);
 /* Receives one datagram into the inbox, which is emptied before. The number of messages. */
 size_t daemon_receive(struct daemon *daemon, struct channel *channel);
+/* The same for all datagrams that are there. */
+size_t daemon_receive_all(struct daemon *daemon, struct channel *channel);
 /* Gives the provider a new flow channel. */
 void daemon_connect(struct daemon *daemon);
-/* The same, and starts the filter. */
+/* Asks for a start of daemon->kind. */
+void daemon_send_start(struct daemon *daemon);
+/* Connects, starts, and lets the provider work. */
 void daemon_start(struct daemon *daemon);
+/* Gives the provider a file called rules. */
+void daemon_send_file(struct daemon *daemon, const char *content);
 /* Batches a flow with program (or without an owner). */
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);

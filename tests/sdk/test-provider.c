@@ -24,6 +24,7 @@ static void test_the_first_word_is_hello(void **state)
         assert_int_equal(daemon->inbox[0].type, NX_MSG_MANAGER_EXTENSION_HELLO);
         assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_VERSION], WIRE_VERSION);
         assert_string_equal(daemon->inbox[0].name, "test-extension");
+        assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_KINDS], 1 << NX_PROVIDER_KIND_FILTER);
         assert_string_equal(nx_provider_get_error(daemon->provider), "no error");
 }
 
@@ -126,15 +127,9 @@ static void test_a_message_for_somebody_else_is_a_clean_end(void **state)
 static void test_a_second_start_is_a_clean_end(void **state)
 {
         struct daemon *daemon = *state;
-        struct wire_writer *writer;
 
         daemon_start(daemon);
-        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
-        wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
-        wire_put_string(writer, WIRE_ATTR_NAME, "session");
-        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
-        assert_int_equal(channel_end(&daemon->engine), 0);
-        assert_int_equal(channel_flush(&daemon->engine), 0);
+        daemon_send_start(daemon);
         expect_end(daemon, -EPROTO, "PROVIDER_START");
 }
 

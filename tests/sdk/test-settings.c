@@ -3,9 +3,7 @@
 /* Settings: what is refused when it is added, what is sent, and what survives flowd. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/endpoint.h"
@@ -193,25 +191,12 @@ static void test_what_flowd_refused_is_not_sent_again(void **state)
         assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_STARTED);
 }
 
-static void send_file(struct daemon *daemon, const char *content)
-{
-        _cleanup_fd_ int fd = memfd_create("rules", MFD_CLOEXEC);
-        struct wire_writer *writer;
-
-        assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
-        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
-        wire_put_string(writer, WIRE_ATTR_NAME, "rules");
-        wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");
-        assert_int_equal(channel_end_with_fd(&daemon->control, fd), 0);
-}
-
 static void test_settings_wait_for_the_first_channel(void **state)
 {
         struct daemon *daemon = *state;
 
         daemon->applies_in_file = true;
-        send_file(daemon, "allow all");
+        daemon_send_file(daemon, "allow all");
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->file, "allow all");
         daemon_start(daemon);
