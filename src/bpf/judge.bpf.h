@@ -133,13 +133,47 @@ static __always_inline __u32 ask_session(__u32 slot, const struct steer_question
         return scan.action;
 }
 
+struct walk {
+        const struct steer_question *question;
+        struct steer_outcome *outcome;
+        __u32 chain;
+};
+
+/* One place of the chain; 1 ends the walk. */
+static long ask_place(__u32 place, struct walk *walk)
+{
+        const struct steer_question *question = walk->question;
+        struct steer_outcome *outcome = walk->outcome;
+        __u32 slot, action;
+
+        if (place >= STEER_SESSIONS_MAX)
+                return 1;
+        slot = state.chains[walk->chain % STEER_CHAINS][place];
+        if (slot >= STEER_SESSIONS_MAX)
+                return 1;
+        if (question->cgroup_id && question->cgroup_id == state.extension_cgroups[slot]) {
+                outcome->reason = STEER_REASON_OWN_TRAFFIC;
+                return 0;
+        }
+        action = ask_session(slot, question, outcome);
+        if (action == STEER_DENY) {
+                outcome->verdict = STEER_DENY;
+                return 1;
+        }
+        if (action == STEER_ASK) {
+                outcome->verdict = STEER_ASK;
+                outcome->ask_slots |= 1ULL << slot;
+        }
+        return 0;
+}
+
 /*
  * Walks the chain. The first session that denies ends it; else the flow is allowed unless
  * some sessions want to be asked. The reason kept is that of the last session that had one.
  */
 __noinline int judge(const struct steer_question *question, struct steer_outcome *outcome)
 {
-        __u64 order = state.chain;
+        struct walk walk = { .question = question, .outcome = outcome, .chain = state.chain };
 
         if (!question || !outcome)
                 return 0;
@@ -148,25 +182,6 @@ __noinline int judge(const struct steer_question *question, struct steer_outcome
                 outcome->reason = STEER_REASON_KERNEL;
                 return 0;
         }
-        for (int i = 0; i < STEER_SESSIONS_MAX; i++) {
-                __u32 slot = order >> (8 * i) & 0xff;
-                __u32 action;
-
-                if (slot >= STEER_SESSIONS_MAX)
-                        break;
-                if (question->cgroup_id && question->cgroup_id == state.extension_cgroups[slot]) {
-                        outcome->reason = STEER_REASON_OWN_TRAFFIC;
-                        continue;
-                }
-                action = ask_session(slot, question, outcome);
-                if (action == STEER_DENY) {
-                        outcome->verdict = STEER_DENY;
-                        return 0;
-                }
-                if (action == STEER_ASK) {
-                        outcome->verdict = STEER_ASK;
-                        outcome->ask_slots |= 1u << slot;
-                }
-        }
+        bpf_loop(STEER_SESSIONS_MAX, ask_place, &walk, 0);
         return 0;
 }

@@ -9,4 +9,5 @@
 #include "bpf/kernel.h"
 #include "bpf/steer.abi.h"
 
-volatile struct steer_state state = { .chain = ~0ULL };
+/* No chain is in force until flowd writes one: the first byte ends it. */
+volatile struct steer_state state = { .chains = { [0 ... STEER_CHAINS - 1] = { 0xff } } };

@@ -9,7 +9,8 @@
 
 #include <linux/types.h>
 
-#define STEER_SESSIONS_MAX 8
+#define STEER_SESSIONS_MAX 64 /* a slot is a bit of a 64-bit set */
+#define STEER_CHAINS       4
 #define STEER_PATH_MAX     512 /* of an executable or a cgroup, reversed, with NULs */
 #define STEER_NAME_MAX     256 /* of one component of it */
 #define STEER_CMDLINE_MAX  256
@@ -81,13 +82,14 @@ struct steer_cgroup {
 };
 
 struct steer_outcome {
-        __u8 verdict;   /* enum steer_action */
-        __u8 reason;    /* enum steer_reason */
-        __u8 slot;      /* session of reason RULE, DEFAULT, LOOPBACK */
-        __u8 ask_slots; /* bit k: session in slot k wants to be asked */
-        __u32 rule;     /* 1 and up, of reason RULE */
+        __u8 verdict; /* enum steer_action */
+        __u8 reason;  /* enum steer_reason */
+        __u8 slot;    /* session of reason RULE, DEFAULT, LOOPBACK */
+        __u8 pad;
+        __u32 rule; /* 1 and up, of reason RULE */
         __u32 generation;
-        __u32 pad;
+        __u32 pad2;
+        __u64 ask_slots; /* bit k: session in slot k wants to be asked */
 };
 
 struct steer_owner {
@@ -208,9 +210,11 @@ struct steer_counters {
 struct steer_state {
         /* Written once by flowd: the key of the hashes in rules and process records. */
         __u64 path_key[2];
-        /* Written by flowd: slots in the order of the chain, one a byte, then 0xff. One word, so
-         * that a reader sees the old chain or the new one. */
-        __u64 chain;
+        /* Written by flowd: slots in the order of the chain, then 0xff. chain is the index of the
+         * one in force; a new one is written to the next place first, so that a reader who was
+         * interrupted meets a whole chain. */
+        __u8 chains[STEER_CHAINS][STEER_SESSIONS_MAX];
+        __u32 chain;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -222,10 +226,10 @@ struct steer_state {
         struct steer_counters counters; /* written by the hooks */
 };
 
-_Static_assert(sizeof(struct steer_outcome) == 16, "shared layout");
-_Static_assert(sizeof(struct steer_owner) == 80, "shared layout");
+_Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_owner) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_local) == 32, "shared layout");
-_Static_assert(sizeof(struct steer_event_decided) == 96, "shared layout");
+_Static_assert(sizeof(struct steer_event_decided) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_lookup) == 144, "shared layout");
+_Static_assert(sizeof(struct steer_lookup) == 152, "shared layout");

@@ -293,6 +293,24 @@ static void one_session_that_denies_ends_it(void **state)
         assert_int_equal(judge_to("198.18.0.1", 80).slot, 2);
 }
 
+static void sixty_four_sessions_are_asked(void **state)
+{
+        uint8_t slots[STEER_SESSIONS_MAX];
+        struct steer_rule deny = rule(STEER_DENY);
+
+        for (unsigned int i = 0; i < STEER_SESSIONS_MAX; i++) {
+                slots[i] = (uint8_t)(STEER_SESSIONS_MAX - 1 - i);
+                put_rules(slots[i], i % 2 ? STEER_ASK : STEER_ALLOW, true, NULL, 0);
+        }
+        hooks_set_chain(hooks, slots, STEER_SESSIONS_MAX);
+        assert_true(judge_to("198.18.0.1", 80).ask_slots == 0x5555555555555555);
+        put_rules(slots[STEER_SESSIONS_MAX - 1], STEER_ALLOW, true, &deny, 1);
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.1", 80).slot, 0);
+        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
+                assert_int_equal(hooks_set_settings(hooks, slot, NULL, 0), 0);
+}
+
 static void an_extension_s_own_traffic_skips_its_session_only(void **state)
 {
         struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
@@ -389,6 +407,7 @@ int main(void)
                 cmocka_unit_test(an_own_address_is_left_alone_for_as_long_as_it_is_there),
                 cmocka_unit_test(only_a_change_of_the_addresses_makes_answers_old),
                 cmocka_unit_test(one_session_that_denies_ends_it),
+                cmocka_unit_test(sixty_four_sessions_are_asked),
                 cmocka_unit_test(an_extension_s_own_traffic_skips_its_session_only),
                 cmocka_unit_test(the_kernel_s_own_sockets_pass),
                 cmocka_unit_test(the_last_of_a_thousand_rules_is_reached),

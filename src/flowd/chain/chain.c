@@ -130,7 +130,7 @@ static void let_go(struct chain *chain, struct session *session, struct list *fl
         struct flow *flow;
 
         while ((flow = list_first(flows, struct flow, waiting))) {
-                flow->ask_slots &= (uint8_t) ~(1U << session->slot);
+                flow->ask_slots &= ~(1ULL << session->slot);
                 chain_advance(chain, flow);
         }
 }

@@ -135,7 +135,7 @@ static void judge_again(struct session *session)
 
         while ((flow = list_first(&session->starting, struct flow, waiting))) {
                 list_remove(&flow->waiting);
-                flow->asked_slots &= (uint8_t) ~(1U << session->slot);
+                flow->asked_slots &= ~(1ULL << session->slot);
                 chain_judge(session->chain, flow, &outcome);
                 chain_enter(session->chain, flow, &outcome);
         }

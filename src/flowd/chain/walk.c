@@ -103,7 +103,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
         memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));
         if (hooks_judge(chain->hooks, &question) < 0)
                 question.outcome =
-                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = 0xff };
+                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = ~0ULL };
         *ret_outcome = question.outcome;
 }
 
@@ -120,7 +120,7 @@ void chain_advance(struct chain *chain, struct flow *flow)
 {
         for (size_t i = 0; i < chain->n_sessions; i++) {
                 struct session *session = chain->order[i];
-                uint8_t bit = (uint8_t)(1U << session->slot);
+                uint64_t bit = 1ULL << session->slot;
 
                 if (!(flow->ask_slots & bit) || flow->asked_slots & bit)
                         continue;

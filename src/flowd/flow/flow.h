@@ -50,8 +50,8 @@ struct flow {
 
         /* while it is being decided */
         uint32_t generation; /* of the rules it was judged by */
-        uint8_t ask_slots;   /* sessions that want to be asked, one bit each */
-        uint8_t asked_slots; /* those that have answered */
+        uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
+        uint64_t asked_slots; /* those that have answered */
         struct session *waits_for;
         struct list waiting; /* session.asked or session.paused */
         uint64_t deadline_ns;

@@ -411,12 +411,13 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)
 {
-        uint64_t chain = ~0ULL;
+        struct steer_state *state = hooks_state(hooks);
+        uint32_t next = (state->chain + 1) % STEER_CHAINS;
 
-        for (size_t i = n_slots; i-- > 0;)
-                chain = chain << 8 | slots[i];
-        hooks_state(hooks)->chain = chain;
-        hooks_state(hooks)->generation++;
+        memset(state->chains[next], 0xff, sizeof(state->chains[next]));
+        memcpy(state->chains[next], slots, n_slots);
+        __atomic_store_n(&state->chain, next, __ATOMIC_RELEASE);
+        state->generation++;
 }
 
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id)
