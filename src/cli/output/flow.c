@@ -38,6 +38,10 @@ static const struct reason reasons[] = {
         { "provider-absent", true,
           "The session's extension was not running, so nobody could be asked." },
         { "table-full", true, "More flows were waiting for an answer than netext can hold." },
+        { "declined", false, "The app proxy that it belongs to declined it." },
+        { "upstream-failed", false,
+          "A proxy claimed it and did not reach its destination; the program was told so." },
+        { "loop", false, "It came back to a session that it had passed already." },
 };
 
 static const struct reason *reason_find(const char *word)
@@ -134,7 +138,7 @@ const char *flow_outcome(const struct nx_properties *flow)
 
 enum table_colour flow_outcome_colour(const char *outcome)
 {
-        if (strcmp(outcome, "allow") == 0)
+        if (strcmp(outcome, "allow") == 0 || strcmp(outcome, "claim") == 0)
                 return TABLE_GREEN;
         if (strcmp(outcome, "drop") == 0 || strcmp(outcome, "refuse") == 0)
                 return TABLE_RED;
