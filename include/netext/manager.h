@@ -92,12 +92,16 @@ struct nx_session_configuration {
         uint32_t ready_timeout_ms;   /**< default 5000 */
         const struct nx_session_file *files;
         size_t n_files;
+        /** What the session is called; default: the extension's identifier. An extension can
+         *  have several sessions under names of their own: 1 to 40 lower-case letters, digits
+         *  and dashes, unique among the sessions. */
+        const char *name;
 };
 
 #define NX_SESSION_CONFIGURATION_INIT .size = sizeof(struct nx_session_configuration)
 
-/** Starts a session and waits until its filter runs or failed. The session's name is the
- *  extension's identifier. -EEXIST if it runs already. */
+/** Starts a session and waits until its filter runs or failed. -EEXIST if one of that name is
+ *  there already. */
 int nx_manager_start_session(struct nx_manager *manager,
                              const struct nx_session_configuration *configuration);
 /** Stops a session and waits until it is gone. -ENOENT if there is none of that name. */
@@ -112,8 +116,7 @@ int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **ret_chain)
 /** The newest `limit` flows (0: all that are kept), oldest first. */
 int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_list **ret_flows);
 /** One flow, as a list of one. -ENOENT if it is not kept any more. */
-int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
-                        struct nx_list **ret_flow);
+int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier, struct nx_list **ret_flow);
 
 /** flow: with key "event" (held, decided, closed), borrowed. Return non-zero to end the watch. */
 typedef int nx_flow_event_fn(const struct nx_properties *flow, void *userdata);

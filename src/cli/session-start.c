@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/output/writer.h"
 
+static const char *session_name;
 static const char *rules;
 static const char *grade;
 static const char *fail_policy;
@@ -23,6 +24,8 @@ static const char *const grades[] = { "firewall", "inspector", NULL };
 static const char *const fail_policies[] = { "open", "closed", NULL };
 
 const struct cli_option session_start_options[] = {
+        { "name", "NAME", "what the session is called; default: the extension's identifier",
+          .string = &session_name },
         { "rules", "FILE", "short for --file rules=FILE", .string = &rules },
         { "file", "NAME=PATH", "a file the extension is given; may be repeated",
           .repeated = &files },
@@ -94,22 +97,30 @@ static enum nx_filter_grade chosen_grade(void)
                                                : NX_FILTER_GRADE_FIREWALL;
 }
 
-/* The record of the session that was just started. */
+static bool is_started(const struct nx_properties *session, const char *extension)
+{
+        const char *name = nx_properties_get_string(session, "name") ?: "";
+        const char *path = nx_properties_get_string(session, "extension") ?: "";
+
+        if (session_name)
+                return strcmp(name, session_name) == 0;
+        return strcmp(name, extension) == 0 || strcmp(path, extension) == 0;
+}
+
+/* The record of the session that was just started, which is the last of its extension. */
 static int print_session(struct nx_manager *manager, const char *extension)
 {
         _cleanup_list_ struct nx_list *sessions = NULL;
+        const struct nx_properties *started = NULL;
         struct emitter json = EMITTER_INIT(stdout);
 
         if (nx_manager_list_sessions(manager, &sessions))
                 return cli_complain("%s", nx_manager_get_error(manager));
-        for (size_t i = 0; i < nx_list_get_count(sessions); i++) {
-                const struct nx_properties *session = nx_list_get(sessions, i);
-                const char *name = nx_properties_get_string(session, "name") ?: "";
-                const char *path = nx_properties_get_string(session, "extension") ?: "";
-
-                if (strcmp(name, extension) == 0 || strcmp(path, extension) == 0)
-                        emit_record(&json, NULL, session);
-        }
+        for (size_t i = 0; i < nx_list_get_count(sessions); i++)
+                if (is_started(nx_list_get(sessions, i), extension))
+                        started = nx_list_get(sessions, i);
+        if (started)
+                emit_record(&json, NULL, started);
         return CLI_OK;
 }
 
@@ -122,6 +133,7 @@ int verb_session_start(struct cli *cli)
         struct nx_session_configuration configuration = {
                 NX_SESSION_CONFIGURATION_INIT,
                 .extension = extension,
+                .name = session_name,
                 .order = (int32_t)order,
                 .grade = chosen_grade(),
                 .fail_policy = fail_policy,

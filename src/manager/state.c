@@ -55,6 +55,7 @@ static json_t *pack_configuration(const struct configuration *configuration)
 
         put_text(object, "extension", configuration->extension);
         put_text(object, "identifier", configuration->identifier);
+        put_text(object, "name", configuration->name);
         put_number(object, "order", (uint64_t)configuration->order);
         put_number(object, "grade", (uint64_t)configuration->grade);
         put_number(object, "fail_policy", (uint64_t)configuration->fail_policy);
@@ -191,8 +192,8 @@ int state_load(const struct instance *instance, json_t **ret_state)
 
 static int restore_configuration(struct configuration *configuration, const json_t *state)
 {
-        const char *extension = get_text(state, "extension"), *name;
-        const char *identifier = get_text(state, "identifier");
+        const char *extension = get_text(state, "extension"), *file;
+        const char *identifier = get_text(state, "identifier"), *name = get_text(state, "name");
         _cleanup_free_ char *problem = NULL;
         json_t *path;
         int r;
@@ -201,15 +202,17 @@ static int restore_configuration(struct configuration *configuration, const json
                 return -EBADMSG;
         configuration_init(configuration);
         r = configuration_set_extension(configuration, "", extension, &problem);
+        if (r >= 0 && name)
+                r = configuration_set_name(configuration, name, &problem);
         configuration->order = (int32_t)get_number(state, "order");
         configuration->grade = (int)get_number(state, "grade");
         configuration->fail_policy = (int)get_number(state, "fail_policy");
         configuration->verdict_timeout_ms = (uint32_t)get_number(state, "verdict_timeout_ms");
         configuration->ready_timeout_ms = (uint32_t)get_number(state, "ready_timeout_ms");
-        json_object_foreach(json_object_get(state, "files"), name, path)
+        json_object_foreach(json_object_get(state, "files"), file, path)
         {
                 if (r >= 0)
-                        r = configuration_add_file(configuration, name,
+                        r = configuration_add_file(configuration, file,
                                                    json_string_value(path) ?: "", &problem);
         }
         if (r < 0 || !identifier)

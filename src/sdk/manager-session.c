@@ -56,6 +56,8 @@ static int append_configuration(sd_bus_message *call,
         r = sd_bus_message_open_container(call, SD_BUS_TYPE_ARRAY, "{sv}");
         if (r >= 0)
                 r = append_string(call, "extension", configuration->extension);
+        if (r >= 0)
+                r = append_string(call, "name", configuration->name);
         if (r >= 0 && configuration->order)
                 r = sd_bus_message_append(call, "{sv}", "order", "i", configuration->order);
         if (r >= 0)

@@ -95,7 +95,7 @@ def scripted(netext, rules):
     """scripted("80 refuse", fail_policy="closed") starts the scripted filter, or rewrites its script."""
 
     def start(*lines, **options):
-        script = rules(*lines, name="script")
+        script = rules(*lines, name=f"script-{options.get('name', '')}")
         arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         netext.start_session(PROGRAMS / "scripted", "--file", f"script={script}", *arguments)
 

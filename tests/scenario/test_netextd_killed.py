@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """netextd dies: verdicts go on, and a restarted netextd finds everything again."""
 from harness.instance import started_at
+from harness.paths import PROGRAMS
 from harness.wait import wait_until
 
 
@@ -37,6 +38,21 @@ def test_a_found_session_can_be_stopped_and_restarted(netext, scripted, client, 
     assert client.tcp(81).error == "ECONNREFUSED"
     netext.stop_session("scripted")
     assert started_at(session["pid"]) is None and netext.sessions() == []
+
+
+def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, server):
+    scripted("81 refuse", name="first")
+    scripted("82 refuse", name="second")
+    before = {session["name"]: session["pid"] for session in netext.sessions()}
+    netext.kill_netextd()
+    netext.restart_netextd()
+    for name, pid in before.items():
+        assert netext.wait_for_session(name, "running")["pid"] == pid
+    netext.kill(before["first"])
+    netext.wait_for_session("first", "running")
+    assert [client.tcp(port).error for port in (81, 82)] == ["ECONNREFUSED"] * 2
+    done = netext.run_ctl("session", "start", PROGRAMS / "scripted", "--name", "second")
+    assert "session second is running already" in done.stderr
 
 
 def test_a_rule_file_that_changed_meanwhile_is_read(netext, firewall, client, server):

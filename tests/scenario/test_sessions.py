@@ -40,6 +40,38 @@ def test_the_chain_is_in_order_and_each_has_a_say(netext, scripted, firewall, cl
     assert netext.flow(remote_port=81)["decided_by"] == "firewall"
 
 
+def test_an_extension_can_have_several_sessions(netext, scripted, client, serve):
+    serve(80), serve(81), serve(82)
+    scripted("80 refuse", "* allow", name="late", order=1)
+    scripted("81 refuse", "* allow", name="early")
+    scripted("* allow", order=2)
+    assert [place["session"] for place in netext.ctl("chain")] == ["early", "late", "scripted"]
+    assert [client.tcp(port).error for port in (80, 81, 82)] == ["ECONNREFUSED", "ECONNREFUSED", None]
+    assert netext.flow(remote_port=80)["decided_by"] == "late"
+    assert netext.flow(remote_port=81)["decided_by"] == "early"
+    assert len({session["uid"] for session in netext.sessions()}) == 3
+    netext.stop_session("late")
+    assert client.tcp(80).error is None
+
+
+@pytest.mark.parametrize("asked, said", [
+    ("taken", "session taken is running already"),
+    ("Not_a_name", 'name: "Not_a_name" is not'),
+])
+def test_a_name_that_cannot_be_given(netext, scripted, asked, said):
+    scripted("* allow", name="taken")
+    done = netext.run_ctl("session", "start", "firewall", "--name", asked)
+    assert done.returncode == 1 and said in done.stderr
+    assert [session["name"] for session in netext.sessions()] == ["taken"]
+
+
+def test_an_identifier_that_is_a_sessions_name_already(netext, scripted):
+    scripted("* allow", name="scripted")
+    done = netext.run_ctl("session", "start", PROGRAMS / "scripted")
+    assert done.returncode == 1 and 'the extension calls itself "scripted"' in done.stderr
+    assert netext.session("scripted")["state"] == "running"
+
+
 def test_an_extension_has_no_privileges(netext, scripted):
     scripted("80 allow")
     session = netext.session("scripted")

@@ -312,10 +312,12 @@ static void test_a_configuration_is_sent_as_far_as_it_is_set(void **state)
         configuration.ready_timeout_ms = 20;
         configuration.files = files;
         configuration.n_files = 2;
+        configuration.name = "second";
         assert_int_equal(nx_manager_start_session(fixture->manager, &configuration), 0);
         expect_last_start(fixture->manager,
-                          "extension:s=firewall order:i=-3 grade:s=inspector fail_policy:s=closed "
-                          "verdict_timeout_ms:u=10 ready_timeout_ms:u=20 files:a{ss}=rules>/a,more>"
+                          "extension:s=firewall name:s=second order:i=-3 grade:s=inspector "
+                          "fail_policy:s=closed verdict_timeout_ms:u=10 ready_timeout_ms:u=20 "
+                          "files:a{ss}=rules>/a,more>"
                           "/b, ");
 
         configuration.size = 0;

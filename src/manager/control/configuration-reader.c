@@ -28,6 +28,15 @@ static int read_extension(struct target *target, sd_bus_message *message)
                                                    text, target->ret_problem);
 }
 
+static int read_name(struct target *target, sd_bus_message *message)
+{
+        const char *text;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &text);
+        return r < 0 ? r : configuration_set_name(target->configuration, text, target->ret_problem);
+}
+
 static int read_order(struct target *target, sd_bus_message *message)
 {
         return sd_bus_message_read(message, "i", &target->configuration->order);
@@ -93,6 +102,7 @@ static const struct {
         int (*read)(struct target *target, sd_bus_message *message);
 } keys[] = {
         { "extension", "s", read_extension },
+        { "name", "s", read_name },
         { "order", "i", read_order },
         { "grade", "s", read_grade },
         { "fail_policy", "s", read_fail_policy },

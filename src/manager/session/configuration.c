@@ -42,6 +42,7 @@ void configuration_deinit(struct configuration *configuration)
         }
         free(configuration->extension);
         free(configuration->identifier);
+        free(configuration->name);
         *configuration = (struct configuration){};
 }
 
@@ -77,6 +78,24 @@ int configuration_set_extension(struct configuration *configuration, const char 
         free(configuration->identifier);
         configuration->extension = take_ptr(path);
         configuration->identifier = take_ptr(identifier);
+        return 0;
+}
+
+int configuration_set_name(struct configuration *configuration, const char *name,
+                           char **ret_problem)
+{
+        char *copy;
+
+        if (!is_identifier(name))
+                return text_problem(ret_problem, -EINVAL,
+                                    "name: \"%s\" is not 1 to %d lower-case letters, digits and "
+                                    "dashes",
+                                    name, IDENTIFIER_MAX);
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        free(configuration->name);
+        configuration->name = copy;
         return 0;
 }
 

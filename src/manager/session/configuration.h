@@ -18,6 +18,7 @@ struct configured_file {
 struct configuration {
         char *extension;  /* absolute path of the executable */
         char *identifier; /* NULL: whatever the extension calls itself */
+        char *name;       /* of the session; NULL: the extension's identifier */
         int32_t order;
         int grade;       /* enum nx_filter_grade */
         int fail_policy; /* enum wire_fail_policy */
@@ -37,6 +38,8 @@ void configuration_deinit(struct configuration *configuration);
 /* extension: an absolute path, or the identifier of one that is installed in folder. */
 int configuration_set_extension(struct configuration *configuration, const char *folder,
                                 const char *extension, char **ret_problem);
+int configuration_set_name(struct configuration *configuration, const char *name,
+                           char **ret_problem);
 int configuration_set_grade(struct configuration *configuration, const char *word,
                             char **ret_problem);
 int configuration_set_fail_policy(struct configuration *configuration, const char *word,

@@ -153,6 +153,7 @@ static int receive_hello(struct session *session, const struct wire_message *mes
         uint64_t version = wire_get(message, WIRE_ATTR_VERSION);
         const char *name = wire_get_string(message, WIRE_ATTR_NAME);
         _cleanup_free_ char *clean = text_clean(name);
+        bool is_named_after_it = !session->configuration.name;
         bool is_fixed = session->configuration.identifier || session->announced;
 
         if (version != WIRE_VERSION)
@@ -163,13 +164,13 @@ static int receive_hello(struct session *session, const struct wire_message *mes
                         (unsigned long long)version, WIRE_VERSION);
         else if (!clean || !*name || strcmp(clean, name) != 0 || strlen(name) > 63)
                 session_fault(session, -EINVAL, "the extension's identifier is not a usable name");
-        else if (is_fixed && strcmp(session->name, name) != 0)
+        else if (is_named_after_it && is_fixed && strcmp(session->name, name) != 0)
                 session_fault(session, -EINVAL, "the extension calls itself \"%s\", not \"%s\"",
                               name, session->name);
-        else if (session_table_rename(session->table, session, name) < 0)
+        else if (is_named_after_it && session_table_rename(session->table, session, name) < 0)
                 session_fault(session, -EEXIST,
                               "the extension calls itself \"%s\", and a session of that name is "
-                              "there already; stop that first",
+                              "there already; stop that first, or give this one a --name",
                               name);
         else
                 session_greeted(session);

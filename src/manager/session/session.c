@@ -60,10 +60,9 @@ static void session_arm(struct session *session, uint64_t delay_ms, sd_event_tim
         }
 }
 
-struct session *session_new(struct session_table *table, unsigned int slot,
+struct session *session_new(struct session_table *table, unsigned int slot, const char *name,
                             struct configuration *configuration)
 {
-        const char *name = configuration->identifier ?: strrchr(configuration->extension, '/') + 1;
         struct session *session = calloc(1, sizeof(*session));
 
         if (!session)

@@ -24,7 +24,7 @@ struct session {
         struct list link; /* session_table.sessions */
         struct session_table *table;
         unsigned int slot;
-        char *name; /* the extension's identifier, or a guess until it told it */
+        char *name; /* as configured, or the extension's identifier; a guess until it told that */
         struct configuration configuration;
         enum wire_session_state state;
         uint64_t activated_ns;     /* CLOCK_REALTIME: breaks ties in the chain */
@@ -56,8 +56,8 @@ struct session {
         unsigned int n_reports;
 };
 
-/* Takes the configuration over. NULL: no memory. */
-struct session *session_new(struct session_table *table, unsigned int slot,
+/* Takes the configuration over; name is copied. NULL: no memory. */
+struct session *session_new(struct session_table *table, unsigned int slot, const char *name,
                             struct configuration *configuration);
 /* NULL in, NULL out. Leaves a running extension alone. */
 struct session *session_free(struct session *session);

@@ -133,14 +133,18 @@ struct session *session_table_find_slot(struct session_table *table, unsigned in
         return NULL;
 }
 
+/* Of the sessions that are named after their extension, an extension has one. */
 static bool is_same(const struct session *session, const struct configuration *configuration)
 {
-        if (configuration->identifier)
-                return strcmp(session->name, configuration->identifier) == 0;
-        return strcmp(session->configuration.extension, configuration->extension) == 0;
+        const char *name = configuration->name ?: configuration->identifier;
+
+        if (name)
+                return strcmp(session->name, name) == 0;
+        return !session->configuration.name &&
+               strcmp(session->configuration.extension, configuration->extension) == 0;
 }
 
-/* 0, or -EEXIST: a session of the extension is in use. A failed one makes room for the new. */
+/* 0, or -EEXIST: the session is there and in use. A failed one makes room for the new. */
 static int replace_failed(struct session_table *table, const struct configuration *configuration,
                           char **ret_problem)
 {
@@ -151,11 +155,27 @@ static int replace_failed(struct session_table *table, const struct configuratio
                         continue;
                 if (session->state != WIRE_SESSION_FAILED)
                         return text_problem(
-                                ret_problem, -EEXIST, "session %s is %s already", session->name,
+                                ret_problem, -EEXIST,
+                                "session %s is %s already; another one needs another --name",
+                                session->name,
                                 wire_name_to_string(wire_session_states, session->state));
                 session_stop(session);
         }
         return 0;
+}
+
+/* Names are unique. Until the extension told its identifier, its file's name stands in for it;
+ * where a session has that already, the whole path does, which no session can be called. */
+static const char *choose_name(struct session_table *table,
+                               const struct configuration *configuration)
+{
+        const char *path = configuration->extension, *guess = strrchr(path, '/') + 1;
+        const struct session *other;
+
+        if (configuration->name || configuration->identifier)
+                return configuration->name ?: configuration->identifier;
+        other = session_table_find(table, guess);
+        return other && !other->stopping ? path : guess;
 }
 
 int session_table_add(struct session_table *table, struct configuration *configuration,
@@ -173,7 +193,7 @@ int session_table_add(struct session_table *table, struct configuration *configu
         if (slot == SESSIONS_MAX)
                 return text_problem(ret_problem, -ENOSPC,
                                     "%d sessions are there already; stop one first", SESSIONS_MAX);
-        session = session_new(table, slot, configuration);
+        session = session_new(table, slot, choose_name(table, configuration), configuration);
         if (!session)
                 return -ENOMEM;
         list_append(&table->sessions, &session->link);
