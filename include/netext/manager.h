@@ -85,6 +85,7 @@ struct nx_session_configuration {
         const char *extension;
         /** Sessions with lower order are asked first; default 0. */
         int32_t order;
+        /** For filters only; default firewall. */
         enum nx_filter_grade grade;
         /** "open" (default) or "closed". */
         const char *fail_policy;
@@ -96,11 +97,13 @@ struct nx_session_configuration {
          *  have several sessions under names of their own: 1 to 40 lower-case letters, digits
          *  and dashes, unique among the sessions. */
         const char *name;
+        /** Which of the things that the extension provides; not needed where that is one. */
+        enum nx_provider_kind kind;
 };
 
 #define NX_SESSION_CONFIGURATION_INIT .size = sizeof(struct nx_session_configuration)
 
-/** Starts a session and waits until its filter runs or failed. -EEXIST if one of that name is
+/** Starts a session and waits until its provider runs or failed. -EEXIST if one of that name is
  *  there already. */
 int nx_manager_start_session(struct nx_manager *manager,
                              const struct nx_session_configuration *configuration);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * netextctl session start: hands the daemon a configuration and waits until the filter
+ * netextctl session start: hands the daemon a configuration and waits until the provider
  * runs. Says nothing when it does; the sentence of why it does not is the daemon's.
  */
 
@@ -12,6 +12,7 @@
 #include "cli/output/writer.h"
 
 static const char *session_name;
+static const char *kind;
 static const char *rules;
 static const char *grade;
 static const char *fail_policy;
@@ -20,19 +21,24 @@ static int64_t verdict_timeout_ms;
 static int64_t ready_timeout_ms;
 static struct option_list files;
 
+static const char *const kinds[] = { "filter", "transparent-proxy", "app-proxy", NULL };
 static const char *const grades[] = { "firewall", "inspector", NULL };
 static const char *const fail_policies[] = { "open", "closed", NULL };
 
 const struct cli_option session_start_options[] = {
         { "name", "NAME", "what the session is called; default: the extension's identifier",
           .string = &session_name },
+        { "kind", "filter|transparent-proxy|app-proxy",
+          "which of the things it is that the extension provides", .words = kinds,
+          .string = &kind },
         { "rules", "FILE", "short for --file rules=FILE", .string = &rules },
         { "file", "NAME=PATH", "a file the extension is given; may be repeated",
           .repeated = &files },
         { "order", "N", "lower is asked first; default 0", .min = INT32_MIN, .max = INT32_MAX,
           .number = &order },
-        { "grade", "firewall|inspector", "firewalls are asked before inspectors; default firewall",
-          .words = grades, .string = &grade },
+        { "grade", "firewall|inspector",
+          "of a filter: firewalls are asked before inspectors; default firewall", .words = grades,
+          .string = &grade },
         { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",
           .words = fail_policies, .string = &fail_policy },
         { "verdict-timeout", "MS", "how long a flow may wait for its verdict; default 1000",
@@ -88,7 +94,17 @@ static int file_set_fill(struct file_set *set)
         return r;
 }
 
-/* 0 leaves the default to the daemon. */
+/* 0 leaves it to the daemon, here and below. */
+static enum nx_provider_kind chosen_kind(void)
+{
+        if (!kind)
+                return 0;
+        if (strcmp(kind, "filter") == 0)
+                return NX_PROVIDER_KIND_FILTER;
+        return strcmp(kind, "app-proxy") == 0 ? NX_PROVIDER_KIND_APP_PROXY
+                                              : NX_PROVIDER_KIND_TRANSPARENT_PROXY;
+}
+
 static enum nx_filter_grade chosen_grade(void)
 {
         if (!grade)
@@ -134,6 +150,7 @@ int verb_session_start(struct cli *cli)
                 NX_SESSION_CONFIGURATION_INIT,
                 .extension = extension,
                 .name = session_name,
+                .kind = chosen_kind(),
                 .order = (int32_t)order,
                 .grade = chosen_grade(),
                 .fail_policy = fail_policy,

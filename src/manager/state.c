@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <netext/netext.h>
+
 #include "base/log.h"
 #include "manager/session/extension.h"
 #include "manager/state.h"
@@ -57,6 +59,7 @@ static json_t *pack_configuration(const struct configuration *configuration)
         put_text(object, "identifier", configuration->identifier);
         put_text(object, "name", configuration->name);
         put_number(object, "order", (uint64_t)configuration->order);
+        put_number(object, "kind", (uint64_t)configuration->kind);
         put_number(object, "grade", (uint64_t)configuration->grade);
         put_number(object, "fail_policy", (uint64_t)configuration->fail_policy);
         put_number(object, "verdict_timeout_ms", configuration->verdict_timeout_ms);
@@ -83,6 +86,7 @@ static json_t *pack_session(const struct session *session)
 
         put_number(object, "slot", session->slot);
         put_text(object, "name", session->name);
+        put_number(object, "kind", (uint64_t)session->kind);
         put_number(object, "state", session->state);
         put_number(object, "activated_ns", session->activated_ns);
         put_number(object, "running_since_ns", session->running_since_ns);
@@ -205,6 +209,7 @@ static int restore_configuration(struct configuration *configuration, const json
         if (r >= 0 && name)
                 r = configuration_set_name(configuration, name, &problem);
         configuration->order = (int32_t)get_number(state, "order");
+        configuration->kind = (int)get_number(state, "kind");
         configuration->grade = (int)get_number(state, "grade");
         configuration->fail_policy = (int)get_number(state, "fail_policy");
         configuration->verdict_timeout_ms = (uint32_t)get_number(state, "verdict_timeout_ms");
@@ -241,6 +246,13 @@ static int restore_process(struct session *session, const json_t *state)
         return r == -ESRCH ? 0 : r;
 }
 
+/* Before there were others, every session was a filter, and its kind was not written down. */
+static int restore_kind(const json_t *state)
+{
+        return json_object_get(state, "kind") ? (int)get_number(state, "kind")
+                                              : NX_PROVIDER_KIND_FILTER;
+}
+
 static int fill_session(struct session *session, const json_t *state)
 {
         int r;
@@ -248,6 +260,7 @@ static int fill_session(struct session *session, const json_t *state)
         session->slot = (unsigned int)get_number(state, "slot");
         if (session->slot >= SESSIONS_MAX)
                 return -EBADMSG;
+        session->kind = restore_kind(state);
         session->state = (enum wire_session_state)get_number(state, "state");
         session->stopping = session->state == WIRE_SESSION_STOPPED;
         session->activated_ns = get_number(state, "activated_ns");

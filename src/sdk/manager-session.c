@@ -28,6 +28,11 @@ static int append_grade(sd_bus_message *call, enum nx_filter_grade grade)
                      : 0;
 }
 
+static int append_kind(sd_bus_message *call, enum nx_provider_kind kind)
+{
+        return kind ? append_string(call, "kind", wire_name_to_string(wire_kinds, (int)kind)) : 0;
+}
+
 static int append_files(sd_bus_message *call, const struct nx_session_file *files, size_t n_files)
 {
         int r;
@@ -58,6 +63,8 @@ static int append_configuration(sd_bus_message *call,
                 r = append_string(call, "extension", configuration->extension);
         if (r >= 0)
                 r = append_string(call, "name", configuration->name);
+        if (r >= 0)
+                r = append_kind(call, configuration->kind);
         if (r >= 0 && configuration->order)
                 r = sd_bus_message_append(call, "{sv}", "order", "i", configuration->order);
         if (r >= 0)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """netextd dies: verdicts go on, and a restarted netextd finds everything again."""
+import json
+import pathlib
+
 from harness.instance import started_at
 from harness.paths import PROGRAMS
 from harness.wait import wait_until
@@ -53,6 +56,26 @@ def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, serv
     assert [client.tcp(port).error for port in (81, 82)] == ["ECONNREFUSED"] * 2
     done = netext.run_ctl("session", "start", PROGRAMS / "scripted", "--name", "second")
     assert "session second is running already" in done.stderr
+
+
+def test_a_restarted_netextd_knows_what_kind_a_session_is(netext, scripted):
+    scripted("* allow")
+    netext.kill_netextd()
+    netext.restart_netextd()
+    assert netext.wait_for_session("scripted", "running")["kind"] == "filter"
+
+
+def test_a_session_of_a_netextd_that_knew_no_kinds_is_a_filter(netext, scripted):
+    scripted("* allow", grade="inspector")
+    netext.kill_netextd()
+    path = pathlib.Path("/run/netext", netext.name, "state.json")
+    state = json.loads(path.read_text("utf-8"))
+    session, = state["sessions"]
+    del session["kind"], session["configuration"]["kind"]
+    path.write_text(json.dumps(state), "utf-8")
+    netext.restart_netextd()
+    session = netext.wait_for_session("scripted", "running")
+    assert (session["kind"], session["grade"]) == ("filter", "inspector")
 
 
 def test_a_rule_file_that_changed_meanwhile_is_read(netext, firewall, client, server):

@@ -72,6 +72,31 @@ def test_an_identifier_that_is_a_sessions_name_already(netext, scripted):
     assert netext.session("scripted")["state"] == "running"
 
 
+@pytest.mark.parametrize("extension, options, said", [
+    ("scripted", ["--kind", "app-proxy"], "session scripted failed: the extension provides filter, not app-proxy"),
+    ("scripted", ["--kind", "app-proxy", "--grade", "firewall"], "grade: only filters have one"),
+    ("proxies", ["--kind", "filter"], "the extension provides transparent-proxy and app-proxy, not filter"),
+    ("proxies", [], "the extension provides transparent-proxy and app-proxy: say with --kind which"),
+    ("unheard-of", [], "none of the kinds that this netextd knows: filter, transparent-proxy and app-proxy"),
+])
+def test_a_kind_that_an_extension_cannot_be(netext, extension, options, said):
+    done = netext.run_ctl("session", "start", PROGRAMS / extension, *options)
+    assert done.returncode == 1 and said in done.stderr
+    assert netext.ctl("chain") == []
+
+
+def test_a_session_has_the_kind_that_it_was_given(netext, scripted):
+    scripted("* allow", kind="filter")
+    netext.start_session(PROGRAMS / "proxies", "--kind", "app-proxy")
+    filter_, proxy = netext.session("scripted"), netext.session("proxies")
+    assert (filter_["kind"], filter_["grade"]) == ("filter", "firewall")
+    assert (proxy["kind"], proxy["state"]) == ("app-proxy", "running") and "grade" not in proxy
+    assert {(place["session"], place["kind"], place.get("grade")) for place in netext.ctl("chain")} == {
+        ("scripted", "filter", "firewall"), ("proxies", "app-proxy", None)}
+    rows = [row.split() for row in netext.run_ctl("chain").stdout.splitlines()]
+    assert ["proxies", "app-proxy", "-", "0", "running", "open"] in [row[1:] for row in rows]
+
+
 def test_an_extension_has_no_privileges(netext, scripted):
     scripted("80 allow")
     session = netext.session("scripted")

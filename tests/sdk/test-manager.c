@@ -313,12 +313,14 @@ static void test_a_configuration_is_sent_as_far_as_it_is_set(void **state)
         configuration.files = files;
         configuration.n_files = 2;
         configuration.name = "second";
+        configuration.kind = NX_PROVIDER_KIND_APP_PROXY;
         assert_int_equal(nx_manager_start_session(fixture->manager, &configuration), 0);
-        expect_last_start(fixture->manager,
-                          "extension:s=firewall name:s=second order:i=-3 grade:s=inspector "
-                          "fail_policy:s=closed verdict_timeout_ms:u=10 ready_timeout_ms:u=20 "
-                          "files:a{ss}=rules>/a,more>"
-                          "/b, ");
+        expect_last_start(
+                fixture->manager,
+                "extension:s=firewall name:s=second kind:s=app-proxy order:i=-3 grade:s=inspector "
+                "fail_policy:s=closed verdict_timeout_ms:u=10 ready_timeout_ms:u=20 "
+                "files:a{ss}=rules>/a,more>"
+                "/b, ");
 
         configuration.size = 0;
         assert_int_equal(nx_manager_start_session(fixture->manager, &configuration), -EINVAL);

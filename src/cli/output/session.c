@@ -35,6 +35,7 @@ static void add_since(struct table *table, const struct nx_properties *session)
 
 const struct writer_column session_columns[] = {
         { "NAME", "name" },
+        { "KIND", "kind" },
         { "STATE", .fn = add_state },
         { "PID", .fn = add_pid },
         { "RUNNING SINCE", .fn = add_since },

@@ -42,6 +42,15 @@ static int read_order(struct target *target, sd_bus_message *message)
         return sd_bus_message_read(message, "i", &target->configuration->order);
 }
 
+static int read_kind(struct target *target, sd_bus_message *message)
+{
+        const char *text;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &text);
+        return r < 0 ? r : configuration_set_kind(target->configuration, text, target->ret_problem);
+}
+
 static int read_grade(struct target *target, sd_bus_message *message)
 {
         const char *text;
@@ -103,6 +112,7 @@ static const struct {
 } keys[] = {
         { "extension", "s", read_extension },
         { "name", "s", read_name },
+        { "kind", "s", read_kind },
         { "order", "i", read_order },
         { "grade", "s", read_grade },
         { "fail_policy", "s", read_fail_policy },

@@ -60,14 +60,23 @@ static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *r
         return 1;
 }
 
+/* What is not known yet, and the grade of what has none, is left out. */
+static int append_kind(sd_bus_message *reply, const struct session *session)
+{
+        int kind = session_get_kind(session), grade = session_get_grade(session), r = 0;
+
+        if (kind)
+                r = record_put_string(reply, "kind", wire_name_to_string(wire_kinds, kind));
+        if (r >= 0 && grade)
+                r = record_put_string(reply, "grade", wire_name_to_string(wire_grades, grade));
+        return r;
+}
+
 static int append_configuration(sd_bus_message *reply, const struct configuration *configuration)
 {
         int r;
 
         r = record_put_int64(reply, "order", configuration->order);
-        if (r >= 0)
-                r = record_put_string(reply, "grade",
-                                      wire_name_to_string(wire_grades, configuration->grade));
         if (r >= 0)
                 r = record_put_string(
                         reply, "fail_policy",
@@ -111,6 +120,8 @@ static int append_session(sd_bus_message *reply, const struct session *session)
                 r = record_put_string(reply, "state",
                                       wire_name_to_string(wire_session_states, session->state));
         if (r >= 0)
+                r = append_kind(reply, session);
+        if (r >= 0)
                 r = append_configuration(reply, &session->configuration);
         if (r >= 0)
                 r = append_history(reply, session);
@@ -149,10 +160,7 @@ static int append_place(sd_bus_message *reply, const struct session *session, ui
         if (r >= 0)
                 r = record_put_string(reply, "session", session->name);
         if (r >= 0)
-                r = record_put_string(reply, "kind", "filter");
-        if (r >= 0)
-                r = record_put_string(reply, "grade",
-                                      wire_name_to_string(wire_grades, configuration->grade));
+                r = append_kind(reply, session);
         if (r >= 0)
                 r = record_put_int64(reply, "order", configuration->order);
         if (r >= 0)

@@ -71,8 +71,8 @@ struct engine_session {
         unsigned int slot;
         const char *name;
         int32_t order;
-        uint8_t kind; /* enum nx_provider_kind */
-        uint8_t grade;
+        uint8_t kind;  /* enum nx_provider_kind */
+        uint8_t grade; /* enum nx_filter_grade; means something for filters only */
         uint8_t fail_policy;
         uint32_t verdict_timeout_ms;
         uint32_t ready_timeout_ms;

@@ -27,7 +27,6 @@
 void configuration_init(struct configuration *configuration)
 {
         *configuration = (struct configuration){
-                .grade = NX_FILTER_GRADE_FIREWALL,
                 .fail_policy = WIRE_FAIL_OPEN,
                 .verdict_timeout_ms = VERDICT_TIMEOUT_MS,
                 .ready_timeout_ms = READY_TIMEOUT_MS,
@@ -96,6 +95,20 @@ int configuration_set_name(struct configuration *configuration, const char *name
                 return -ENOMEM;
         free(configuration->name);
         configuration->name = copy;
+        return 0;
+}
+
+int configuration_set_kind(struct configuration *configuration, const char *word,
+                           char **ret_problem)
+{
+        int kind = wire_name_from_string(wire_kinds, word);
+
+        if (kind < 0)
+                return text_problem(ret_problem, -EINVAL,
+                                    "kind: \"%s\" is neither \"filter\" nor "
+                                    "\"transparent-proxy\" nor \"app-proxy\"",
+                                    word);
+        configuration->kind = kind;
         return 0;
 }
 
@@ -184,11 +197,23 @@ static int check_extension(const struct configuration *configuration, char **ret
         return 0;
 }
 
+int configuration_check_grade(const struct configuration *configuration, int kind,
+                              char **ret_problem)
+{
+        if (!configuration->grade || kind == NX_PROVIDER_KIND_FILTER)
+                return 0;
+        return text_problem(ret_problem, -EINVAL,
+                            "grade: only filters have one, and this session is of kind %s",
+                            wire_name_to_string(wire_kinds, kind));
+}
+
 int configuration_check(const struct configuration *configuration, char **ret_problem)
 {
         int r;
 
         r = check_extension(configuration, ret_problem);
+        if (r >= 0 && configuration->kind)
+                r = configuration_check_grade(configuration, configuration->kind, ret_problem);
         for (size_t i = 0; r >= 0 && i < configuration->n_files; i++) {
                 _cleanup_fd_ int fd = file_open(configuration->files[i].path);
 

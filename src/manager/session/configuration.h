@@ -20,7 +20,8 @@ struct configuration {
         char *identifier; /* NULL: whatever the extension calls itself */
         char *name;       /* of the session; NULL: the extension's identifier */
         int32_t order;
-        int grade;       /* enum nx_filter_grade */
+        int kind;        /* enum nx_provider_kind; 0: the one that the extension provides */
+        int grade;       /* enum nx_filter_grade; 0: none was given */
         int fail_policy; /* enum wire_fail_policy */
         uint32_t verdict_timeout_ms;
         uint32_t ready_timeout_ms;
@@ -40,6 +41,8 @@ int configuration_set_extension(struct configuration *configuration, const char 
                                 const char *extension, char **ret_problem);
 int configuration_set_name(struct configuration *configuration, const char *name,
                            char **ret_problem);
+int configuration_set_kind(struct configuration *configuration, const char *word,
+                           char **ret_problem);
 int configuration_set_grade(struct configuration *configuration, const char *word,
                             char **ret_problem);
 int configuration_set_fail_policy(struct configuration *configuration, const char *word,
@@ -49,5 +52,8 @@ int configuration_set_timeout(uint32_t *timeout_ms, const char *key, uint32_t va
                               char **ret_problem);
 int configuration_add_file(struct configuration *configuration, const char *name, const char *path,
                            char **ret_problem);
+/* A grade is for filters only. */
+int configuration_check_grade(const struct configuration *configuration, int kind,
+                              char **ret_problem);
 /* Complete, and everything it names is there? */
 int configuration_check(const struct configuration *configuration, char **ret_problem);

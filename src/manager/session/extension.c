@@ -20,6 +20,7 @@
 #include "manager/priv/spawn.h"
 #include "manager/priv/user.h"
 #include "manager/session/extension.h"
+#include "manager/session/kind.h"
 #include "manager/session/table.h"
 
 #define REPORTS_PER_SECOND 20
@@ -148,21 +149,28 @@ int extension_adopt(struct session *session, pid_t pid, uint64_t started)
         return process_open(&session->process, session->table->event, pid, started, ended, session);
 }
 
-static int receive_hello(struct session *session, const struct wire_message *message)
+static bool accept_version(struct session *session, const struct wire_message *hello)
 {
-        uint64_t version = wire_get(message, WIRE_ATTR_VERSION);
-        const char *name = wire_get_string(message, WIRE_ATTR_NAME);
+        uint64_t version = wire_get(hello, WIRE_ATTR_VERSION);
+
+        if (version == WIRE_VERSION)
+                return true;
+        session_fault(session, -EPROTO,
+                      "the extension speaks protocol version %llu, this netextd %d: build it "
+                      "against this release",
+                      (unsigned long long)version, WIRE_VERSION);
+        return false;
+}
+
+/* A session that is not named after its extension has its name already. */
+static bool accept_name(struct session *session, const struct wire_message *hello)
+{
+        const char *name = wire_get_string(hello, WIRE_ATTR_NAME);
         _cleanup_free_ char *clean = text_clean(name);
         bool is_named_after_it = !session->configuration.name;
         bool is_fixed = session->configuration.identifier || session->announced;
 
-        if (version != WIRE_VERSION)
-                session_fault(
-                        session, -EPROTO,
-                        "the extension speaks protocol version %llu, this netextd %d: build it "
-                        "against this release",
-                        (unsigned long long)version, WIRE_VERSION);
-        else if (!clean || !*name || strcmp(clean, name) != 0 || strlen(name) > 63)
+        if (!clean || !*name || strcmp(clean, name) != 0 || strlen(name) > 63)
                 session_fault(session, -EINVAL, "the extension's identifier is not a usable name");
         else if (is_named_after_it && is_fixed && strcmp(session->name, name) != 0)
                 session_fault(session, -EINVAL, "the extension calls itself \"%s\", not \"%s\"",
@@ -173,6 +181,32 @@ static int receive_hello(struct session *session, const struct wire_message *mes
                               "there already; stop that first, or give this one a --name",
                               name);
         else
+                return true;
+        return false;
+}
+
+/* The kind stays once it is decided, also when another build of the extension takes over. */
+static bool accept_kind(struct session *session, const struct wire_message *hello)
+{
+        _cleanup_free_ char *problem = NULL;
+        int kind, r;
+
+        r = kind_choose(session_get_kind(session), wire_get(hello, WIRE_ATTR_KINDS), &kind,
+                        &problem);
+        if (r >= 0)
+                r = configuration_check_grade(&session->configuration, kind, &problem);
+        if (r < 0) {
+                session_fault(session, r, "%s", problem ?: strerror(-r));
+                return false;
+        }
+        session->kind = kind;
+        return true;
+}
+
+static int receive_hello(struct session *session, const struct wire_message *hello)
+{
+        if (accept_version(session, hello) && accept_name(session, hello) &&
+            accept_kind(session, hello))
                 session_greeted(session);
         return 0;
 }

@@ -48,18 +48,19 @@ static void session_announce(struct session *session)
         const struct configuration *configuration = &session->configuration;
         int r;
 
-        r = engine_add_session(session->table->engine,
-                               &(struct engine_session){
-                                       .slot = session->slot,
-                                       .name = session->name,
-                                       .kind = NX_PROVIDER_KIND_FILTER,
-                                       .order = configuration->order,
-                                       .grade = (uint8_t)configuration->grade,
-                                       .fail_policy = (uint8_t)configuration->fail_policy,
-                                       .verdict_timeout_ms = configuration->verdict_timeout_ms,
-                                       .ready_timeout_ms = configuration->ready_timeout_ms,
-                                       .cgroup_id = session->cgroup_id,
-                               });
+        r = engine_add_session(
+                session->table->engine,
+                &(struct engine_session){
+                        .slot = session->slot,
+                        .name = session->name,
+                        .kind = (uint8_t)session->kind,
+                        .order = configuration->order,
+                        .grade = (uint8_t)(session_get_grade(session) ?: NX_FILTER_GRADE_FIREWALL),
+                        .fail_policy = (uint8_t)configuration->fail_policy,
+                        .verdict_timeout_ms = configuration->verdict_timeout_ms,
+                        .ready_timeout_ms = configuration->ready_timeout_ms,
+                        .cgroup_id = session->cgroup_id,
+                });
         if (r >= 0)
                 session->announced = true;
         else if (r != -ENOTCONN)
@@ -134,5 +135,5 @@ void session_engine_state(struct session *session, enum wire_session_state state
                 session_is_running(session);
         else if (state == WIRE_SESSION_FAILED)
                 session_fault(session, result < 0 ? result : -EIO, "%s",
-                              text && *text ? text : session->message ?: "its filter did not start");
+                              text && *text ? text : session->message ?: "its provider did not start");
 }

@@ -2,7 +2,7 @@
 
 /*
  * The state machine. STARTING lasts from the process being made until flowd reports that
- * the filter runs; the deadline watches the part up to the extension's hello, flowd the
+ * the provider runs; the deadline watches the part up to the extension's hello, flowd the
  * rest. Deaths of an extension that never ran are an answer to who started it: FAILED.
  * Later ones are repaired: RESTARTING, at most BUDGET times in 10 s. Whatever the fault,
  * it takes one way: session_fault() ends the process, and what comes next is decided when
@@ -13,7 +13,7 @@
  *      any → STOPPED: flowd has the provider stop, the process ends or is ended, its cgroup
  *      is removed, the session is freed
  *
- * A new flowd takes RUNNING back to STARTING until the filter answers there; the process
+ * A new flowd takes RUNNING back to STARTING until the provider answers there; the process
  * stays.
  */
 
@@ -22,6 +22,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <netext/netext.h>
 
 #include "base/log.h"
 #include "manager/loop/text.h"
@@ -32,10 +34,22 @@
 
 #define BUDGET          5    /* restarts in RESTARTS_WINDOW_MS */
 #define STOP_FLOWS_MS   20   /* for flowd to close the flow channel */
-#define STOP_TIMEOUT_MS 500  /* for stop_filter */
+#define STOP_TIMEOUT_MS 500  /* for stop_filter and stop_proxy */
 #define KILL_TIMEOUT_MS 2000 /* from SIGTERM to SIGKILL */
 #define REMOVE_RETRY_MS 10
 #define REMOVALS_MAX    200
+
+int session_get_kind(const struct session *session)
+{
+        return session->kind ?: session->configuration.kind;
+}
+
+int session_get_grade(const struct session *session)
+{
+        if (session_get_kind(session) != NX_PROVIDER_KIND_FILTER)
+                return 0;
+        return session->configuration.grade ?: NX_FILTER_GRADE_FIREWALL;
+}
 
 void session_changed(struct session *session)
 {
@@ -322,8 +336,9 @@ void session_extension_ended(struct session *session, const char *how)
                 return;
         }
         if (!session->failure)
-                text_set(&session->message, "the extension was gone before its filter ran: %s%s%s",
-                         how, session->message ? "; it said: " : "", session->message ?: "");
+                text_set(&session->message,
+                         "the extension was gone before its provider ran: %s%s%s", how,
+                         session->message ? "; it said: " : "", session->message ?: "");
         session_fail(session, session->failure ?: -ECHILD);
 }
 

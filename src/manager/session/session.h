@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A session: one extension that decides flows, kept running as configured. session.c is
+ * A session: one extension that filters or proxies flows, kept running as configured. session.c is
  * its state machine, provider.c its place between flowd and the extension, extension.c
  * the process and its control channel, files.c the files of its configuration, table.c
  * all sessions of the instance.
@@ -26,6 +26,7 @@ struct session {
         unsigned int slot;
         char *name; /* as configured, or the extension's identifier; a guess until it told that */
         struct configuration configuration;
+        int kind; /* enum nx_provider_kind; 0: the extension did not say yet what it provides */
         enum wire_session_state state;
         uint64_t activated_ns;     /* CLOCK_REALTIME: breaks ties in the chain */
         uint64_t running_since_ns; /* CLOCK_REALTIME; 0: does not run */
@@ -35,7 +36,7 @@ struct session {
         sd_event_source *deadline; /* for whatever is waited for in this state */
 
         /* What has been reached. */
-        bool ran;         /* its filter ran once: deaths from now on mean restart */
+        bool ran;         /* its provider ran once: deaths from now on mean restart */
         bool announced;   /* flowd knows it, the next flowd will be told */
         bool has_channel; /* extension and flowd are connected */
         bool ending;      /* the extension was told to end */
@@ -61,6 +62,11 @@ struct session *session_new(struct session_table *table, unsigned int slot, cons
                             struct configuration *configuration);
 /* NULL in, NULL out. Leaves a running extension alone. */
 struct session *session_free(struct session *session);
+
+/* As decided, else as configured; 0: not known yet. */
+int session_get_kind(const struct session *session);
+/* enum nx_filter_grade; 0: it is no filter, or not known to be one. */
+int session_get_grade(const struct session *session);
 
 void session_start(struct session *session);
 /* Ends it; may free it before it returns. Repeating is harmless. */

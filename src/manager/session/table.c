@@ -252,8 +252,8 @@ static int compare_places(const void *left, const void *right)
         const struct session *a = *(struct session *const *)left;
         const struct session *b = *(struct session *const *)right;
 
-        if (a->configuration.grade != b->configuration.grade)
-                return a->configuration.grade < b->configuration.grade ? -1 : 1;
+        if (session_get_grade(a) != session_get_grade(b))
+                return session_get_grade(a) < session_get_grade(b) ? -1 : 1;
         if (a->configuration.order != b->configuration.order)
                 return a->configuration.order < b->configuration.order ? -1 : 1;
         if (a->activated_ns != b->activated_ns)
