@@ -83,7 +83,7 @@ struct nx_session_configuration {
         size_t size;
         /** Identifier of an installed extension, or an absolute path to its executable. */
         const char *extension;
-        /** Sessions with lower order are asked first; default 0. */
+        /** Sessions of the same kind and grade with lower order are asked first; default 0. */
         int32_t order;
         /** For filters only; default firewall. */
         enum nx_filter_grade grade;

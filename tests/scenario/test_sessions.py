@@ -91,10 +91,19 @@ def test_a_session_has_the_kind_that_it_was_given(netext, scripted):
     filter_, proxy = netext.session("scripted"), netext.session("proxies")
     assert (filter_["kind"], filter_["grade"]) == ("filter", "firewall")
     assert (proxy["kind"], proxy["state"]) == ("app-proxy", "running") and "grade" not in proxy
-    assert {(place["session"], place["kind"], place.get("grade")) for place in netext.ctl("chain")} == {
-        ("scripted", "filter", "firewall"), ("proxies", "app-proxy", None)}
     rows = [row.split() for row in netext.run_ctl("chain").stdout.splitlines()]
     assert ["proxies", "app-proxy", "-", "0", "running", "open"] in [row[1:] for row in rows]
+
+
+def test_filters_come_before_proxies_in_the_chain(netext, scripted):
+    for name, kind in (("app", "app-proxy"), ("late", "transparent-proxy"), ("early", "transparent-proxy")):
+        order = {"app": -9, "late": 1, "early": 0}[name]
+        netext.start_session(PROGRAMS / "proxies", "--name", name, "--kind", kind, "--order", order)
+    scripted("* allow", name="inspector", grade="inspector", order=5)
+    scripted("* allow", name="firewall", order=9)
+    assert [(place["session"], place["kind"], place.get("grade")) for place in netext.ctl("chain")] == [
+        ("firewall", "filter", "firewall"), ("inspector", "filter", "inspector"),
+        ("early", "transparent-proxy", None), ("late", "transparent-proxy", None), ("app", "app-proxy", None)]
 
 
 def test_an_extension_has_no_privileges(netext, scripted):

@@ -23,8 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <netext/netext.h>
-
 #include "base/log.h"
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
@@ -38,18 +36,6 @@
 #define KILL_TIMEOUT_MS 2000 /* from SIGTERM to SIGKILL */
 #define REMOVE_RETRY_MS 10
 #define REMOVALS_MAX    200
-
-int session_get_kind(const struct session *session)
-{
-        return session->kind ?: session->configuration.kind;
-}
-
-int session_get_grade(const struct session *session)
-{
-        if (session_get_kind(session) != NX_PROVIDER_KIND_FILTER)
-                return 0;
-        return session->configuration.grade ?: NX_FILTER_GRADE_FIREWALL;
-}
 
 void session_changed(struct session *session)
 {

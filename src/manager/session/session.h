@@ -4,8 +4,8 @@
 /*
  * A session: one extension that filters or proxies flows, kept running as configured. session.c is
  * its state machine, provider.c its place between flowd and the extension, extension.c
- * the process and its control channel, files.c the files of its configuration, table.c
- * all sessions of the instance.
+ * the process and its control channel, place.c where it stands in the chain, files.c the files of
+ * its configuration, table.c all sessions of the instance.
  */
 
 #include "base/list.h"
@@ -63,7 +63,7 @@ struct session *session_new(struct session_table *table, unsigned int slot, cons
 /* NULL in, NULL out. Leaves a running extension alone. */
 struct session *session_free(struct session *session);
 
-/* As decided, else as configured; 0: not known yet. */
+/* In place.c. As decided, else as configured; 0: not known yet. */
 int session_get_kind(const struct session *session);
 /* enum nx_filter_grade; 0: it is no filter, or not known to be one. */
 int session_get_grade(const struct session *session);

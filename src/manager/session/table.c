@@ -18,6 +18,7 @@
 #include "manager/priv/cgroup.h"
 #include "manager/priv/folder.h"
 #include "manager/session/extension.h"
+#include "manager/session/place.h"
 #include "manager/session/table.h"
 
 void session_table_init(struct session_table *table, sd_event *event, const char *instance,
@@ -249,16 +250,7 @@ void session_table_engine_state(struct session_table *table, const struct wire_m
 
 static int compare_places(const void *left, const void *right)
 {
-        const struct session *a = *(struct session *const *)left;
-        const struct session *b = *(struct session *const *)right;
-
-        if (session_get_grade(a) != session_get_grade(b))
-                return session_get_grade(a) < session_get_grade(b) ? -1 : 1;
-        if (a->configuration.order != b->configuration.order)
-                return a->configuration.order < b->configuration.order ? -1 : 1;
-        if (a->activated_ns != b->activated_ns)
-                return a->activated_ns < b->activated_ns ? -1 : 1;
-        return strcmp(a->name, b->name);
+        return place_compare(*(struct session *const *)left, *(struct session *const *)right);
 }
 
 size_t session_table_get_chain(struct session_table *table, struct session *ret[SESSIONS_MAX])
