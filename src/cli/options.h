@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#define OPTION_LIST_MAX 32
+#define OPTION_LIST_MAX 64
 
 struct option_list {
         const char *items[OPTION_LIST_MAX];

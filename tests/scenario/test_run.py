@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """netextctl run: one command under filters, the rest of the machine untouched."""
+import json
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from harness import guard, snapshot
 from harness.client import TALK
 from harness.namespace import run
-from harness.paths import CGROUP2, NETEXTCTL, STAGE
+from harness.paths import CGROUP2, NETEXTCTL, PROGRAMS, STAGE
 
 OUTSIDE = CGROUP2  # a person's shell is not in the lab's cgroup
 
@@ -44,6 +45,13 @@ def test_a_summary_of_its_flows_follows(netext_run, rules, server, lab):
     for fact in ("talk", lab.SERVER, lab.SERVER6, f"{path.name}:1", f"{path.name}:2", "allow", "refuse"):
         assert fact in done.stderr, done.stderr
     assert done.stdout == ""  # that is the command's own
+
+
+def test_each_extension_is_what_it_provides(netext_run, rules):
+    done = netext_run("--with", f"{PROGRAMS / 'proxy'},firewall", "--rules", rules("default allow"), "--",
+                      NETEXTCTL, "chain", "--json")
+    assert [(place["session"], place["kind"]) for place in json.loads(done.stdout)] == [
+        ("firewall", "filter"), ("proxy", "transparent-proxy")]
 
 
 def test_stdin_and_arguments_are_the_commands(netext_run, rules):

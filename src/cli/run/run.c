@@ -41,7 +41,7 @@ static const char *const fail_policies[] = { "open", "closed", NULL };
 
 const struct cli_option run_options[] = {
         { "with", "EXTENSION[,...]",
-          "filters to run it under, by identifier or path; may be repeated", .list = &extensions },
+          "extensions to run it under, by identifier or path; may be repeated", .list = &extensions },
         { "rules", "FILE", "rules for the firewall extension, which is then one of them",
           .string = &rules },
         { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The filters of a run: what --with names, and the firewall where there are rules. */
+/*
+ * The sessions of a run: what --with names, of whatever kind it is, and the firewall where
+ * there are rules.
+ */
 
 #include <string.h>
 
