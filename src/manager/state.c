@@ -122,16 +122,20 @@ static json_t *pack_instance(const struct instance *instance)
 
 static int replace_file(const char *path, const json_t *state)
 {
-        _cleanup_free_ char *new_path = NULL;
+        _cleanup_free_ char *new_path = NULL, *text = json_dumps(state, JSON_INDENT(2));
         _cleanup_fd_ int fd = -1;
+        ssize_t n;
 
-        if (asprintf(&new_path, "%s.new", path) < 0)
+        if (!text || asprintf(&new_path, "%s.new", path) < 0)
                 return -ENOMEM;
         fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
-        if (json_dumpfd(state, fd, JSON_INDENT(2)) < 0)
-                return -EIO;
+        n = write(fd, text, strlen(text)); /* at once: jansson would write each word by itself */
+        if (n < 0)
+                return -errno;
+        if ((size_t)n < strlen(text))
+                return -ENOSPC;
         return rename(new_path, path) < 0 ? -errno : 0;
 }
 
