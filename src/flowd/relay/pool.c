@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The pool spreads flows over its workers and tells their ends in the loop's thread. It keeps
+ * no table of its own: the few who want a flow by its number ask each worker.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/loop.h"
+#include "relay/relay.h"
+#include "relay/worker.h"
+
+#define WORKERS_MAX 4
+
+struct relay_pool {
+        struct loop *loop;
+        struct loop_io io;
+        int ended_fd;
+        relay_ended_fn *fn;
+        void *userdata;
+        unsigned int n_workers;
+        struct worker workers[WORKERS_MAX];
+};
+
+static void cleanup_pool(struct relay_pool **pool)
+{
+        relay_pool_free(*pool);
+}
+
+static void pool_tell(struct relay_pool *pool, const struct relay *relay)
+{
+        const struct relay_end end = {
+                .id = relay->id,
+                .error = relay->error,
+                .bytes_outbound = relay->outbound.n_bytes,
+                .bytes_inbound = relay->inbound.n_bytes,
+        };
+
+        pool->fn(&end, pool->userdata);
+}
+
+static int pool_handle_ended(uint32_t events, void *userdata)
+{
+        struct relay_pool *pool = userdata;
+        struct list ended = LIST_INIT(ended);
+        struct relay *relay;
+        uint64_t n;
+
+        (void)!read(pool->ended_fd, &n, sizeof(n));
+        for (unsigned int i = 0; i < pool->n_workers; i++)
+                worker_take_ended(&pool->workers[i], &ended);
+        while ((relay = list_first(&ended, struct relay, link))) {
+                list_remove(&relay->link);
+                pool_tell(pool, relay);
+                free(relay);
+        }
+        return 0;
+}
+
+static unsigned int n_workers_wanted(void)
+{
+        long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+        return n_cpus < 1 ? 1 : n_cpus < WORKERS_MAX ? (unsigned int)n_cpus : WORKERS_MAX;
+}
+
+static int pool_start_workers(struct relay_pool *pool)
+{
+        unsigned int n_wanted = n_workers_wanted();
+        int r = 0;
+
+        while (pool->n_workers < n_wanted && r >= 0)
+                r = worker_start(&pool->workers[pool->n_workers++], pool->ended_fd);
+        return r;
+}
+
+int relay_pool_new(struct relay_pool **ret_pool, struct loop *loop, relay_ended_fn *fn,
+                   void *userdata)
+{
+        _cleanup_(cleanup_pool) struct relay_pool *pool = calloc(1, sizeof(*pool));
+        int r;
+
+        if (!pool)
+                return -ENOMEM;
+        *pool = (struct relay_pool){
+                .loop = loop, .io = LOOP_IO_NULL, .fn = fn, .userdata = userdata
+        };
+        pool->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (pool->ended_fd < 0)
+                return -errno;
+        r = loop_add(loop, &pool->io, pool->ended_fd, EPOLLIN, pool_handle_ended, pool);
+        if (r >= 0)
+                r = pool_start_workers(pool);
+        if (r < 0)
+                return r;
+        *ret_pool = take_ptr(pool);
+        return 0;
+}
+
+struct relay_pool *relay_pool_free(struct relay_pool *pool)
+{
+        if (!pool)
+                return NULL;
+        for (unsigned int i = 0; i < pool->n_workers; i++)
+                worker_stop(&pool->workers[i]);
+        loop_remove(pool->loop, &pool->io);
+        close_fd(pool->ended_fd);
+        free(pool);
+        return NULL;
+}
+
+/* Small writes are the apps' own choice; the relay must not hold them back once more. */
+static int socket_prepare(int fd)
+{
+        const int one = 1;
+
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ? -errno : 0;
+}
+
+/* What has arrived already, epoll reports at the registration; a connected socket has room. */
+static void side_init(struct side *side, struct relay *relay, int fd)
+{
+        *side = (struct side){ .relay = relay, .fd = fd, .writable = true };
+}
+
+static struct relay *relay_new(uint64_t id, int app_fd, int upstream_fd)
+{
+        struct relay *relay = calloc(1, sizeof(*relay));
+
+        if (!relay)
+                return NULL;
+        relay->id = id;
+        list_init(&relay->link);
+        list_init(&relay->again);
+        list_init(&relay->cut);
+        side_init(&relay->app, relay, app_fd);
+        side_init(&relay->upstream, relay, upstream_fd);
+        relay->outbound = (struct stream){ .from = &relay->app, .to = &relay->upstream };
+        relay->inbound = (struct stream){ .from = &relay->upstream, .to = &relay->app };
+        return relay;
+}
+
+static struct worker *pool_idlest_worker(struct relay_pool *pool)
+{
+        struct worker *idlest = &pool->workers[0];
+
+        for (unsigned int i = 1; i < pool->n_workers; i++)
+                if (atomic_load(&pool->workers[i].n_open) < atomic_load(&idlest->n_open))
+                        idlest = &pool->workers[i];
+        return idlest;
+}
+
+int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstream_fd)
+{
+        _cleanup_fd_ int app = app_fd, upstream = upstream_fd;
+        struct relay *relay;
+        int r;
+
+        r = socket_prepare(app);
+        if (r >= 0)
+                r = socket_prepare(upstream);
+        if (r < 0)
+                return r;
+        relay = relay_new(id, app, upstream);
+        if (!relay)
+                return -ENOMEM;
+        take_fd(&app);
+        take_fd(&upstream);
+        worker_add(pool_idlest_worker(pool), relay);
+        return 0;
+}
+
+void relay_pool_cut(struct relay_pool *pool, uint64_t id, int error)
+{
+        for (unsigned int i = 0; i < pool->n_workers; i++)
+                if (worker_cut(&pool->workers[i], id, error))
+                        return;
+}
+
+void relay_pool_count(const struct relay_pool *pool, struct relay_counts *ret_counts)
+{
+        struct relay_counts counts = {};
+
+        for (unsigned int i = 0; i < pool->n_workers; i++) {
+                const struct worker *worker = &pool->workers[i];
+
+                counts.n_open += atomic_load_explicit(&worker->n_open, memory_order_relaxed);
+                counts.n_bytes += atomic_load_explicit(&worker->n_bytes, memory_order_relaxed);
+                counts.n_pipes += atomic_load_explicit(&worker->n_pipes, memory_order_relaxed);
+                counts.n_rounds += atomic_load_explicit(&worker->n_rounds, memory_order_relaxed);
+        }
+        *ret_counts = counts;
+}
