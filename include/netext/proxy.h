@@ -58,9 +58,10 @@ struct nx_proxy_provider {
                            void *userdata);
 
         /** CLAIM, DECLINE, DROP, REFUSE or PAUSE; anything else is a fault of the extension.
-         *  Without this function every flow is declined. A flow that is claimed has to be
-         *  kept (nx_flow_ref()) until handle_closed. nx_flow_splice() may be called here
-         *  before CLAIM is returned. */
+         *  Without this function every flow is declined. A claimed flow stays valid until
+         *  handle_closed, handle_open of a TCP flow, or stop_proxy has returned, without
+         *  nx_flow_ref(). nx_flow_open(), nx_flow_fail() and nx_flow_splice() may be called
+         *  here already by whoever then returns CLAIM; not to return it is a fault. */
         enum nx_verdict (*handle_new_flow)(struct nx_proxy *proxy, struct nx_flow *flow,
                                            void *userdata);
 
@@ -68,12 +69,14 @@ struct nx_proxy_provider {
          * The flow is open. TCP: fd is a connected stream socket, half-close and resets as
          * on any other. UDP: a connected datagram socket, one datagram of the program each.
          * fd is handed over: close it when done, which ends the program's connection.
+         * Without this function it is closed.
          * getsockname() is the flow's remote end, getpeername() the program's.
          */
         void (*handle_open)(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata);
 
-        /** A claimed flow is over: a spliced one has carried its last byte, or its program
-         *  went away before it was open, or a UDP program closed its socket. end is borrowed.
+        /** A claimed flow is over: a spliced one has carried its last byte, a failed one was
+         *  told, its program went away before it was open, or a UDP program closed its socket.
+         *  Not called for what is claimed when the session stops. end is borrowed.
          *  Once for each claimed flow, except that a TCP flow whose socket was handed over
          *  by handle_open ends on that socket. */
         void (*handle_closed)(struct nx_proxy *proxy, struct nx_flow *flow,
@@ -92,18 +95,21 @@ void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *fo
         __attribute__((format(printf, 3, 4)));
 
 /** @name Claimed flows
- *  Each -EALREADY if the flow was opened, failed or spliced before, -ESTALE if its session was
+ *  nx_flow_open(), nx_flow_fail() and nx_flow_splice() are for one of them, once: -EALREADY if
+ *  the flow was opened, failed or spliced before, -ESTALE if it was closed or its session was
  *  stopped or restarted meanwhile, -EINVAL for a flow that is not claimed.
  *  @{ */
 /** The way to the destination is open: let the program's connect() succeed. */
 int nx_flow_open(struct nx_flow *flow);
 /** There is no way: the program's connect() fails like the upstream's did. error: -ECONNREFUSED,
- *  -EHOSTUNREACH, -ENETUNREACH, -ETIMEDOUT; others become -ECONNREFUSED. */
+ *  -EHOSTUNREACH, -ENETUNREACH, -ETIMEDOUT; others become -ECONNREFUSED. -EINVAL for one that is
+ *  not negative. */
 int nx_flow_fail(struct nx_flow *flow, int error);
 /**
  * Gives a TCP flow to the platform together with upstream_fd, a stream socket that is
  * connected or connecting. The platform opens the flow when it is connected, relays both
  * directions in the kernel, and ends with both. upstream_fd is handed over on success.
+ * -EINVAL for another flow or socket.
  */
 int nx_flow_splice(struct nx_flow *flow, int upstream_fd);
 /**

@@ -98,7 +98,11 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         if (!flow)
                 return NULL;
         flow->n_refs = 1;
-        flow->is_paused = false;
+        flow->state = FLOW_ASKED;
+        flow->way = FLOW_WAY_NONE;
+        flow->upstream_fd = -1;
+        flow->has_socket = false;
+        flow->claim = (struct htable_link){};
         flow->run = session_run_ref(run);
         flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
         flow->direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
@@ -138,7 +142,7 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
         if (!flow || --flow->n_refs > 0)
                 return NULL;
         session = flow->run->session;
-        if (session && flow->is_paused)
+        if (session && flow->state == FLOW_PAUSED)
                 refuse_forgotten(flow);
         flow->run = session_run_unref(flow->run);
         if (session && !session->spare)
@@ -157,7 +161,7 @@ _public_ int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict)
                 return -ESTALE;
         if (!session->role->verdict_is_final(verdict))
                 return -EINVAL;
-        if (!flow->is_paused)
+        if (flow->state != FLOW_PAUSED)
                 return -EALREADY;
         r = session_answer(session, flow, verdict);
         if (r < 0)

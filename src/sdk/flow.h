@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/endpoint.h"
+#include "base/htable.h"
 #include "wire/codec.h"
 
 struct session_run;
@@ -19,9 +20,30 @@ enum flow_text {
         _FLOW_TEXT_MAX,
 };
 
+enum flow_state {
+        FLOW_ASKED, /* handle_new_flow has it */
+        FLOW_PAUSED,
+        FLOW_CLAIMED, /* in the run's claims */
+        FLOW_DECIDED,
+        FLOW_OVER, /* was claimed, and is not any more */
+};
+
+/* What the extension did with a flow that it claims. */
+enum flow_way {
+        FLOW_WAY_NONE,
+        FLOW_WAY_OPEN,
+        FLOW_WAY_FAIL,
+        FLOW_WAY_SPLICE,
+};
+
 struct nx_flow {
         unsigned int n_refs;
-        bool is_paused;
+        enum flow_state state;
+        enum flow_way way;
+        int open_result;          /* of FLOW_WAY_OPEN and FLOW_WAY_FAIL */
+        int upstream_fd;          /* owned: of FLOW_WAY_SPLICE until the verdict is sent, else -1 */
+        bool has_socket;          /* of the program's end, handed to handle_open */
+        struct htable_link claim; /* session_run.claims, which has a reference */
         bool is_program_trusted;
         bool is_attributed;
         struct session_run *run;

@@ -69,6 +69,25 @@ static void proxy_handle_file(struct session *session, const char *name, const c
                                        session->provider->userdata);
 }
 
+static void proxy_handle_open(struct session *session, struct nx_flow *flow, int fd)
+{
+        const struct nx_proxy_provider *functions = functions_of(session);
+
+        if (functions->handle_open)
+                functions->handle_open(&session->proxy, flow, fd, session->provider->userdata);
+        else
+                close_fd(fd);
+}
+
+static void proxy_handle_closed(struct session *session, struct nx_flow *flow,
+                                const struct nx_flow_end *end)
+{
+        const struct nx_proxy_provider *functions = functions_of(session);
+
+        if (functions->handle_closed)
+                functions->handle_closed(&session->proxy, flow, end, session->provider->userdata);
+}
+
 static void proxy_applied(struct session *session, union applied_fn fn, int result, void *userdata)
 {
         if (fn.proxy)
@@ -83,6 +102,8 @@ const struct session_role proxy_role = {
         .stop = proxy_stop,
         .decide = proxy_decide,
         .handle_file = proxy_handle_file,
+        .handle_open = proxy_handle_open,
+        .handle_closed = proxy_handle_closed,
         .applied = proxy_applied,
 };
 

@@ -13,15 +13,21 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "sdk/claim.h"
 #include "sdk/flow.h"
 #include "sdk/provider.h"
+
+#define CLAIM_BUCKETS 64
 
 static struct session_run *session_run_new(struct session *session)
 {
         struct session_run *run = malloc(sizeof(*run));
 
-        if (run)
-                *run = (struct session_run){ .n_refs = 1, .session = session };
+        if (!run)
+                return NULL;
+        *run = (struct session_run){ .n_refs = 1, .session = session };
+        if (htable_init(&run->claims, CLAIM_BUCKETS) < 0)
+                return session_run_unref(run);
         return run;
 }
 
@@ -33,24 +39,31 @@ struct session_run *session_run_ref(struct session_run *run)
 
 struct session_run *session_run_unref(struct session_run *run)
 {
-        if (run && --run->n_refs == 0)
-                free(run);
+        if (!run || --run->n_refs > 0)
+                return NULL;
+        htable_deinit(&run->claims);
+        free(run);
         return NULL;
 }
 
 /* Ends the run without a word to the extension. */
 static void session_end_run(struct session *session)
 {
-        session->run->session = NULL;
-        session->run = session_run_unref(session->run);
+        struct session_run *run = take_ptr(session->run);
+
+        run->session = NULL;
+        claim_end_all(run);
+        session_run_unref(run);
 }
 
+/* What is claimed is stale when the extension hears of the stop, but still there. */
 static void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
         if (!session->run)
                 return;
-        session_end_run(session);
+        session->run->session = NULL;
         session->role->stop(session, reason);
+        session_end_run(session);
 }
 
 static int send_started(struct session *session, int result, const char *text)
@@ -153,16 +166,41 @@ int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdic
         wire_put(answer, WIRE_ATTR_FLOW, flow->identifier);
         wire_put(answer, WIRE_ATTR_VERDICT, (uint64_t)verdict);
         r = channel_end(channel);
-        if (r >= 0)
-                flow->is_paused = verdict == NX_VERDICT_PAUSE;
-        return r;
+        if (r < 0)
+                return r;
+        switch (verdict) {
+        case NX_VERDICT_PAUSE:
+                flow->state = FLOW_PAUSED;
+                return 0;
+        case NX_VERDICT_CLAIM:
+                flow->state = FLOW_CLAIMED;
+                return claim_begin(flow);
+        default:
+                flow->state = FLOW_DECIDED;
+                return 0;
+        }
+}
+
+static int check_verdict(struct session *session, const struct nx_flow *flow,
+                         enum nx_verdict verdict)
+{
+        if (verdict != NX_VERDICT_PAUSE && !session->role->verdict_is_final(verdict))
+                return provider_fail(session->provider, -EPROTO,
+                                     "handle_new_flow returned %d; a verdict is %s", (int)verdict,
+                                     session->role->verdicts);
+        if (verdict != NX_VERDICT_CLAIM && flow->way != FLOW_WAY_NONE)
+                return provider_fail(session->provider, -EPROTO,
+                                     "handle_new_flow opened, failed or spliced flow %llu and then "
+                                     "did not return CLAIM",
+                                     (unsigned long long)flow->identifier);
+        return 0;
 }
 
 static int handle_flow_new(struct session *session, const struct wire_message *message)
 {
-        const struct session_role *role = session->role;
         _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
         enum nx_verdict verdict;
+        int r;
 
         if (!session->run)
                 return provider_fail_message(session->provider, "netext-flowd", message->type);
@@ -170,15 +208,25 @@ static int handle_flow_new(struct session *session, const struct wire_message *m
         if (!flow)
                 return provider_fail(session->provider, -ENOMEM, "No memory for a flow");
 
-        verdict = role->decide(session, flow);
-        if (verdict != NX_VERDICT_PAUSE && !role->verdict_is_final(verdict))
-                return provider_fail(session->provider, -EPROTO,
-                                     "handle_new_flow returned %d; a verdict is %s", (int)verdict,
-                                     role->verdicts);
-        return session_answer(session, flow, verdict);
+        verdict = session->role->decide(session, flow);
+        r = check_verdict(session, flow, verdict);
+        if (r >= 0)
+                r = session_answer(session, flow, verdict);
+        flow->upstream_fd = close_fd(flow->upstream_fd); /* where it was not sent */
+        return r;
 }
 
-static int handle_message(struct session *session, const struct wire_message *message)
+static int handle_claim_message(struct session *session, const struct wire_message *message,
+                                int *fd)
+{
+        if (!session->role || !session->role->handle_open)
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        return message->type == NX_MSG_PROVIDER_FLOW_SOCKET
+                       ? claim_handle_socket(session, message, fd)
+                       : claim_handle_closed(session, message);
+}
+
+static int handle_message(struct session *session, const struct wire_message *message, int *fd)
 {
         switch (message->type) {
         case NX_MSG_PROVIDER_START:
@@ -187,6 +235,9 @@ static int handle_message(struct session *session, const struct wire_message *me
                 return handle_stop(session, message);
         case NX_MSG_PROVIDER_FLOW_NEW:
                 return handle_flow_new(session, message);
+        case NX_MSG_PROVIDER_FLOW_SOCKET:
+        case NX_MSG_PROVIDER_FLOW_CLOSED:
+                return handle_claim_message(session, message, fd);
         case NX_MSG_PROVIDER_SETTINGS_DONE:
                 return session_apply_done(session, message->id,
                                           wire_get_i32(message, WIRE_ATTR_RESULT));
@@ -201,7 +252,7 @@ static int session_on_message(const struct wire_message *message, int *fd, void 
         struct nx_provider *provider = userdata;
         int r;
 
-        r = handle_message(&provider->session, message);
+        r = handle_message(&provider->session, message, fd);
         if (r >= 0 || peer_is_gone(r))
                 return 0;
         return provider_fail(provider, r, "Answering netext-flowd failed: %s", strerror(-r));

@@ -14,6 +14,7 @@
 
 #include <netext/extension.h>
 
+#include "base/htable.h"
 #include "base/list.h"
 #include "sdk/peer.h"
 #include "sdk/settings.h"
@@ -44,6 +45,10 @@ struct session_role {
         void (*stop)(struct session *session, enum nx_provider_stop_reason reason);
         enum nx_verdict (*decide)(struct session *session, struct nx_flow *flow);
         void (*handle_file)(struct session *session, const char *name, const char *path, int fd);
+        /* NULL where flows are not claimed. fd is handed over. */
+        void (*handle_open)(struct session *session, struct nx_flow *flow, int fd);
+        void (*handle_closed)(struct session *session, struct nx_flow *flow,
+                              const struct nx_flow_end *end);
         void (*applied)(struct session *session, union applied_fn fn, int result, void *userdata);
 };
 
@@ -52,6 +57,7 @@ extern const struct session_role filter_role, proxy_role;
 struct session_run {
         unsigned int n_refs;     /* the session's and one for each flow */
         struct session *session; /* NULL when the run is over */
+        struct htable claims;    /* nx_flow.claim */
 };
 
 struct session {

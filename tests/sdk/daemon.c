@@ -111,13 +111,37 @@ static int start_app_proxy(struct nx_proxy *proxy, void *userdata)
 
 static void stop_proxy(struct nx_proxy *proxy, enum nx_provider_stop_reason reason, void *userdata)
 {
-        stop_filter(NULL, reason, userdata);
+        struct daemon *daemon = userdata;
+
+        stop_filter(NULL, reason, daemon);
+        if (daemon->at_stop)
+                daemon->at_stop(daemon);
 }
 
 static enum nx_verdict handle_new_proxy_flow(struct nx_proxy *proxy, struct nx_flow *flow,
                                              void *userdata)
 {
         return decide(userdata, flow);
+}
+
+static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'o');
+        daemon->opened_flow = nx_flow_get_identifier(flow);
+        close_fd(daemon->opened_fd);
+        daemon->opened_fd = fd;
+}
+
+static void handle_closed(struct nx_proxy *proxy, struct nx_flow *flow,
+                          const struct nx_flow_end *end, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'c');
+        daemon->closed_flow = nx_flow_get_identifier(flow);
+        daemon->end = *end;
 }
 
 static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const char *path, int fd,
@@ -134,7 +158,8 @@ static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const ch
 #define PROXY                                                                                      \
         {                                                                                          \
                 .start_proxy = start_proxy, .stop_proxy = stop_proxy,                              \
-                .handle_new_flow = handle_new_proxy_flow, .handle_file = handle_proxy_file         \
+                .handle_new_flow = handle_new_proxy_flow, .handle_open = handle_open,              \
+                .handle_closed = handle_closed, .handle_file = handle_proxy_file                   \
         }
 
 static int setup(void **state, const struct nx_extension *extension, enum nx_provider_kind kind)
@@ -149,6 +174,8 @@ static int setup(void **state, const struct nx_extension *extension, enum nx_pro
         assert_non_null(daemon->inbox);
         daemon->kind = kind;
         daemon->verdict = NX_VERDICT_ALLOW;
+        daemon->protocol = IPPROTO_TCP;
+        daemon->fd = daemon->opened_fd = -1;
         daemon->engine = (struct channel)CHANNEL_NULL;
         assert_int_equal(channel_pair(fds), 0);
         assert_int_equal(channel_init(&daemon->control, fds[0]), 0);
@@ -181,6 +208,17 @@ int daemon_setup_proxy(void **state)
         return setup(state, &extension, NX_PROVIDER_KIND_TRANSPARENT_PROXY);
 }
 
+int daemon_setup_bare_proxy(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .app_proxy = { .handle_new_flow = handle_new_proxy_flow },
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
+}
+
 int daemon_setup_each_kind(void **state)
 {
         static const struct nx_extension extension = {
@@ -202,6 +240,8 @@ int daemon_teardown(void **state)
         nx_flow_unref(daemon->kept); /* outlives the provider */
         channel_deinit(&daemon->control);
         channel_deinit(&daemon->engine);
+        close_fd(daemon->fd);
+        close_fd(daemon->opened_fd);
         free(daemon->inbox);
         free(daemon);
         return 0;
@@ -232,6 +272,10 @@ static int on_mail(const struct wire_message *message, int *fd, void *userdata)
         struct mail *mail = &daemon->inbox[daemon->n_mails++];
 
         assert_true(daemon->n_mails <= INBOX_MAX);
+        if (*fd >= 0) {
+                close_fd(daemon->fd);
+                daemon->fd = take_fd(fd);
+        }
         *mail = (struct mail){
                 .type = message->type,
                 .id = message->id,
@@ -322,7 +366,7 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         assert_int_equal(address_from_string("fd00::1", &remote), 0);
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_NEW, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow);
-        wire_put(writer, WIRE_ATTR_PROTOCOL, IPPROTO_TCP);
+        wire_put(writer, WIRE_ATTR_PROTOCOL, daemon->protocol);
         wire_put(writer, WIRE_ATTR_DIRECTION, NX_DIRECTION_OUTBOUND);
         wire_put(writer, WIRE_ATTR_OWNER, program ? WIRE_OWNER_PROGRAM : WIRE_OWNER_UNATTRIBUTED);
         wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &local);
@@ -337,6 +381,37 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, 1);
         wire_put_string(writer, WIRE_ATTR_CGROUP, "/user.slice");
         assert_int_equal(channel_end(&daemon->engine), 0);
+}
+
+void daemon_send_socket(struct daemon *daemon, uint64_t flow, int fd)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_SOCKET, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        assert_int_equal(channel_end_with_fd(&daemon->engine, fd), 0);
+}
+
+void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_CLOSED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
+        wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, 1ULL << 40);
+        wire_put(writer, WIRE_ATTR_BYTES_INBOUND, 7);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+void daemon_send_stop(struct daemon *daemon)
+{
+        struct wire_writer *writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_STOP, 0);
+
+        wire_put(writer, WIRE_ATTR_COUNT, NX_PROVIDER_STOP_USER_INITIATED);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
 }
 
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size)

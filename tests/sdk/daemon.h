@@ -36,6 +36,7 @@ struct daemon {
         struct channel engine;  /* flowd's end */
         struct mail *inbox;     /* [INBOX_MAX] */
         size_t n_mails;
+        int fd; /* the last that came with one, or -1 */
         /* What the extension does and was told. */
         char log[64];
         enum nx_provider_kind kind; /* of the next start */
@@ -45,21 +46,28 @@ struct daemon {
         struct nx_proxy *proxy;
         struct nx_flow *kept;
         bool keeps;
+        uint8_t protocol;     /* of the next flow */
+        uint64_t opened_flow; /* what handle_open and handle_closed were told */
+        int opened_fd;
+        uint64_t closed_flow;
+        struct nx_flow_end end;
         enum nx_provider_stop_reason stop_reason;
         char file[64];
         bool applies_in_file;
         void (*at_start)(struct daemon *daemon); /* or NULL */
+        void (*at_stop)(struct daemon *daemon);  /* or NULL */
         int applied_result;
         void (*look)(struct nx_flow *flow);
 };
 
 /*
  * cmocka's setups and teardown: *state is the daemon. The provider has said hello, as a
- * filter, as a transparent proxy, or as one that is each kind, of which the app proxy has
- * only a start.
+ * filter, as a transparent proxy, as one that only has handle_new_flow, or as one that is
+ * each kind, of which the app proxy only has a start.
  */
 int daemon_setup(void **state);
 int daemon_setup_proxy(void **state);
+int daemon_setup_bare_proxy(void **state);
 int daemon_setup_each_kind(void **state);
 int daemon_teardown(void **state);
 
@@ -80,5 +88,9 @@ void daemon_start(struct daemon *daemon);
 void daemon_send_file(struct daemon *daemon, const char *content);
 /* Batches a flow with program (or without an owner). */
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
+/* Sends the program's end of an open flow. */
+void daemon_send_socket(struct daemon *daemon, uint64_t flow, int fd);
+void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result);
+void daemon_send_stop(struct daemon *daemon);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);
 void daemon_send_done(struct daemon *daemon, uint64_t id, int result);

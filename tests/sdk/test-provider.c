@@ -41,22 +41,13 @@ static void test_a_start_that_fails_says_why(void **state)
         assert_string_equal(nx_filter_get_name(daemon->filter), "session");
 }
 
-static void send_stop(struct daemon *daemon)
-{
-        struct wire_writer *writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_STOP, 0);
-
-        wire_put(writer, WIRE_ATTR_COUNT, NX_PROVIDER_STOP_USER_INITIATED);
-        assert_int_equal(channel_end(&daemon->engine), 0);
-        assert_int_equal(channel_flush(&daemon->engine), 0);
-}
-
 static void test_a_stop_is_answered_and_the_end_of_both_channels_is_the_end(void **state)
 {
         struct daemon *daemon = *state;
 
         daemon_start(daemon);
         daemon_receive(daemon, &daemon->engine);
-        send_stop(daemon);
+        daemon_send_stop(daemon);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
         assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_STOPPED);
