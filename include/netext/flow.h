@@ -60,6 +60,20 @@ const char *nx_flow_get_command_line(const struct nx_flow *flow);
 /** Path below the cgroup v2 mount, "/user.slice/…". */
 const char *nx_flow_get_cgroup(const struct nx_flow *flow);
 
+/** @name Origin
+ *  The program on whose behalf the bytes travel; the owner above is the last hop: whose
+ *  socket it is. They differ where a proxy carries a flow on and said so with
+ *  nx_flow_attach().
+ *  @{ */
+/** The flow that this one carries on, seen from the beginning of all hops. 0: the flow is its
+ *  own origin, and the two below say nothing. */
+uint64_t nx_flow_get_origin_flow(const struct nx_flow *flow);
+/** Path of its program's executable, or NULL where it is unknown. */
+const char *nx_flow_get_origin_program(const struct nx_flow *flow);
+/** Its program's process, or (pid_t)-1. */
+int32_t nx_flow_get_origin_pid(const struct nx_flow *flow);
+/** @} */
+
 #ifdef __cplusplus
 }
 #endif

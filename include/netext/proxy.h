@@ -117,7 +117,8 @@ int nx_flow_splice(struct nx_flow *flow, int upstream_fd);
  * goes on behind this session in the chain instead of through it again. fd: any AF_INET or
  * AF_INET6 socket before its connect(). A plain call on the descriptor (setsockopt(2)), for
  * any library's socket, from any thread or process of the extension. -EPERM for a flow that
- * was not delivered to this extension.
+ * was not delivered to this extension, -EOPNOTSUPP where the platform does not know origins:
+ * the connection is one like any other of the extension then.
  */
 int nx_flow_attach(struct nx_flow *flow, int fd);
 /** @} */

@@ -10,24 +10,22 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sdk/flow.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
 static const enum wire_attribute text_attributes[] = {
-        [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
-        [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
-        [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
-        [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
+        [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,       [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
+        [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,     [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
+        [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
 static const bool is_about_owner[] = {
-        [FLOW_REMOTE_NAME] = false,
-        [FLOW_PROGRAM] = true,
-        [FLOW_COMMAND_LINE] = true,
-        [FLOW_CGROUP] = true,
+        [FLOW_REMOTE_NAME] = false, [FLOW_PROGRAM] = true,         [FLOW_COMMAND_LINE] = true,
+        [FLOW_CGROUP] = true,       [FLOW_ORIGIN_PROGRAM] = false,
 };
 
 static size_t measure_texts(const struct wire_message *message,
@@ -114,6 +112,10 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->local_text[0] = flow->remote_text[0] = '\0';
         flow->started_ns = wire_get(message, WIRE_ATTR_STARTED_NS);
         read_owner(flow, message);
+        flow->origin_flow = wire_get(message, WIRE_ATTR_ORIGIN_FLOW);
+        flow->origin_pid = -1;
+        if (wire_has(message, WIRE_ATTR_ORIGIN_PID))
+                flow->origin_pid = (int32_t)wire_get(message, WIRE_ATTR_ORIGIN_PID);
         copy_texts(flow, message, sizes);
         return flow;
 }
@@ -183,6 +185,14 @@ _public_ enum nx_direction nx_flow_get_direction(const struct nx_flow *flow)
 _public_ int nx_flow_get_protocol(const struct nx_flow *flow)
 {
         return flow->protocol;
+}
+
+_public_ int nx_flow_attach(struct nx_flow *flow, int fd)
+{
+        if (setsockopt(fd, WIRE_ATTACH_LEVEL, WIRE_ATTACH_OPTION, &flow->identifier,
+                       sizeof(flow->identifier)) >= 0)
+                return 0;
+        return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
 }
 
 /* No flow is a constant: const in the API means that asking does not change what it says. */
@@ -259,4 +269,19 @@ _public_ const char *nx_flow_get_command_line(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_cgroup(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_CGROUP];
+}
+
+_public_ uint64_t nx_flow_get_origin_flow(const struct nx_flow *flow)
+{
+        return flow->origin_flow;
+}
+
+_public_ const char *nx_flow_get_origin_program(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_ORIGIN_PROGRAM];
+}
+
+_public_ int32_t nx_flow_get_origin_pid(const struct nx_flow *flow)
+{
+        return flow->origin_pid;
 }

@@ -17,6 +17,7 @@ enum flow_text {
         FLOW_PROGRAM,
         FLOW_COMMAND_LINE,
         FLOW_CGROUP,
+        FLOW_ORIGIN_PROGRAM,
         _FLOW_TEXT_MAX,
 };
 
@@ -56,6 +57,8 @@ struct nx_flow {
         int32_t pid;
         uint32_t uid;
         uint64_t process_started_ns;
+        uint64_t origin_flow;
+        int32_t origin_pid;
         const char *texts[_FLOW_TEXT_MAX]; /* into text, or NULL */
         size_t text_capacity;
         char text[];

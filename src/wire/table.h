@@ -15,6 +15,14 @@
 #define WIRE_BATCH_SIZE_MAX   (64 * 1024) /* one datagram: whole messages, back to back */
 #define WIRE_STRING_MAX       1024        /* a string with its NUL */
 
+/*
+ * nx_flow_attach(): setsockopt(2) with a flow's number, eight bytes, on the socket that
+ * carries it on. No protocol knows this level; a cgroup/setsockopt BPF program answers it,
+ * and where there is none the kernel says ENOPROTOOPT.
+ */
+#define WIRE_ATTACH_LEVEL  0x4e58
+#define WIRE_ATTACH_OPTION 1
+
 enum wire_type {
         WIRE_U8,
         WIRE_U16,

@@ -380,6 +380,11 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put(writer, WIRE_ATTR_UID, 1000);
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, 1);
         wire_put_string(writer, WIRE_ATTR_CGROUP, "/user.slice");
+        if (daemon->has_origin) {
+                wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, 42);
+                wire_put(writer, WIRE_ATTR_ORIGIN_PID, 99);
+                wire_put_string(writer, WIRE_ATTR_ORIGIN_PROGRAM, "/usr/bin/wget");
+        }
         assert_int_equal(channel_end(&daemon->engine), 0);
 }
 

@@ -47,6 +47,7 @@ struct daemon {
         struct nx_flow *kept;
         bool keeps;
         uint8_t protocol;     /* of the next flow */
+        bool has_origin;      /* the next flow: 42, of /usr/bin/wget, pid 99 */
         uint64_t opened_flow; /* what handle_open and handle_closed were told */
         int opened_fd;
         uint64_t closed_flow;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -518,6 +519,37 @@ static void test_a_socket_for_a_flow_that_was_not_opened_is_a_fault(void **state
         close(fds[1]);
 }
 
+/* What a cgroup/setsockopt program would be told, seen through a preloaded setsockopt(). */
+static int attach_result;
+static uint64_t attached;
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
+{
+        if (level != WIRE_ATTACH_LEVEL || option != WIRE_ATTACH_OPTION || attach_result == 1)
+                return (int)syscall(SYS_setsockopt, fd, level, option, value, size);
+        assert_int_equal(size, sizeof(attached));
+        memcpy(&attached, value, size);
+        errno = -attach_result;
+        return attach_result < 0 ? -1 : 0;
+}
+
+static void test_attach_gives_the_kernel_the_flows_number(void **state)
+{
+        struct daemon *daemon = *state;
+        struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_DECLINE);
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        attach_result = 0;
+        assert_int_equal(nx_flow_attach(flow, fd), 0);
+        assert_int_equal(attached, 1);
+        attach_result = -EPERM;
+        assert_int_equal(nx_flow_attach(flow, fd), -EPERM);
+        attach_result = 1; /* the kernel itself, where no program is attached */
+        assert_int_equal(nx_flow_attach(flow, fd), -EOPNOTSUPP);
+        assert_int_equal(nx_flow_attach(flow, -1), -EBADF);
+}
+
 static void test_many_claimed_flows_are_told_apart(void **state)
 {
         struct daemon *daemon = *state;
@@ -565,6 +597,7 @@ int main(void)
                 TEST(test_another_flow_channel_makes_claimed_flows_stale),
                 TEST(test_numbers_that_nobody_claimed_are_ignored),
                 TEST(test_a_socket_for_a_flow_that_was_not_opened_is_a_fault),
+                TEST(test_attach_gives_the_kernel_the_flows_number),
                 TEST(test_many_claimed_flows_are_told_apart),
         };
 

@@ -63,6 +63,9 @@ static void look_at_known(struct nx_flow *flow)
         assert_true(nx_flow_is_program_path_trusted(flow));
         assert_null(nx_flow_get_command_line(flow));
         assert_string_equal(nx_flow_get_cgroup(flow), "/user.slice");
+        assert_int_equal(nx_flow_get_origin_flow(flow), 0);
+        assert_int_equal(nx_flow_get_origin_pid(flow), -1);
+        assert_null(nx_flow_get_origin_program(flow));
 }
 
 static void test_a_flow_tells_what_flowd_said(void **state)
@@ -97,6 +100,33 @@ static void test_an_unattributed_flow_says_nothing_about_its_owner(void **state)
         assert_int_equal(channel_flush(&daemon->engine), 0);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "sn");
+}
+
+static void look_at_origin(struct nx_flow *flow)
+{
+        assert_false(nx_flow_is_attributed(flow));
+        assert_null(nx_flow_get_program(flow));
+        assert_int_equal(nx_flow_get_origin_flow(flow), 42);
+        assert_int_equal(nx_flow_get_origin_pid(flow), 99);
+        assert_string_equal(nx_flow_get_origin_program(flow), "/usr/bin/wget");
+}
+
+static void test_an_origin_is_told_whoever_the_last_hop_is(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->look = look_at_origin;
+        daemon->has_origin = true;
+        daemon_put_flow(daemon, 9, NULL);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+
+        daemon->look = look_at_known; /* and does not stay in the memory of the flow */
+        daemon->has_origin = false;
+        ask(daemon, 9);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_string_equal(daemon->log, "snn");
 }
 
 static void pause_one(struct daemon *daemon, uint64_t flow)
@@ -199,6 +229,7 @@ int main(void)
                 TEST(test_answers_of_a_round_are_one_datagram),
                 TEST(test_a_flow_tells_what_flowd_said),
                 TEST(test_an_unattributed_flow_says_nothing_about_its_owner),
+                TEST(test_an_origin_is_told_whoever_the_last_hop_is),
                 TEST(test_a_paused_flow_is_resumed_at_once_and_only_once),
                 TEST(test_a_flow_of_an_earlier_run_is_stale),
                 TEST(test_a_paused_flow_that_nobody_kept_is_refused),
