@@ -30,6 +30,7 @@ char _license[] SEC("license") = "GPL";
 const volatile __u64 netns_cookie;
 const volatile __u32 mark_mask;
 const volatile __u32 mark_pass;
+const volatile __u32 mark_deliver;
 
 /* The owner of a socket, for as long as the socket lives. */
 struct {
@@ -46,6 +47,17 @@ struct {
         __type(key, struct steer_tuple);
         __type(value, struct steer_owner);
 } asked SEC(".maps");
+
+/*
+ * By cookie: TCP sockets whose flow a proxy claimed. Written by flowd as it lets the first
+ * segment go; taken by the socket when the answer comes.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, __u64);
+        __type(value, __u8);
+} delivered SEC(".maps");
 
 /* struct steer_event; read by flowd. */
 struct {
@@ -317,6 +329,24 @@ static __always_inline void tell_flowd_to_ask(struct bpf_sock_ops *ctx,
         bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
 }
 
+/*
+ * The listener answered: what follows has to take the same way as the first segment. From now
+ * on the socket says so itself, for as long as it lives, whatever becomes of flowd.
+ */
+static __always_inline int on_established(struct bpf_sock_ops *ctx)
+{
+        __u64 cookie = bpf_get_socket_cookie(ctx);
+        struct bpf_sock *socket = ctx->sk;
+        __u32 mark;
+
+        if (!socket || !bpf_map_lookup_elem(&delivered, &cookie))
+                return 1;
+        bpf_map_delete_elem(&delivered, &cookie);
+        mark = (socket->mark & ~mark_mask) | mark_deliver;
+        bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+        return 1;
+}
+
 /* The SYN is about to leave: now the local end is known. */
 SEC("sockops")
 int tcp_connect(struct bpf_sock_ops *ctx)
@@ -324,6 +354,8 @@ int tcp_connect(struct bpf_sock_ops *ctx)
         struct bpf_sock *socket;
         struct steer_owner *owner;
 
+        if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+                return on_established(ctx);
         if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
                 return 1;
         socket = ctx->sk;

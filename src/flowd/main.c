@@ -3,9 +3,10 @@
 /*
  * netext-flowd: holds flows, finds their owners, asks the sessions, and tells the kernel.
  *
- * It is started by netextd as a user of its own with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF
- * and CAP_PERFMON, opens what it needs (BPF programs, the packet queue, netlink), and
- * then gives up the file system (sandbox.c). It reads no configuration and starts nothing.
+ * It is started by netextd as a user of its own with CAP_NET_ADMIN, CAP_NET_RAW,
+ * CAP_NET_BIND_SERVICE, CAP_BPF and CAP_PERFMON, opens what it needs (BPF programs, the
+ * packet queue, netlink, listeners), and then gives up the file system (sandbox.c). It reads
+ * no configuration and starts nothing.
  */
 
 #include <errno.h>

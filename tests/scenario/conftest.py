@@ -103,6 +103,19 @@ def scripted(netext, rules):
 
 
 @pytest.fixture
+def proxy(netext, rules):
+    """proxy("80 splice", kind="app-proxy", name="b") starts a scripted proxy, or rewrites its script."""
+
+    def start(*lines, kind="transparent-proxy", name="scripted-proxy", **options):
+        script = rules(*lines, name=f"script-{name}")
+        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        netext.start_session(PROGRAMS / "scripted-proxy", "--kind", kind, "--name", name,
+                             "--file", f"script={script}", *arguments)
+
+    return start
+
+
+@pytest.fixture
 def firewall(netext, rules):
     """firewall("deny port 25", …) starts the bundled firewall with these rules; returns their file."""
 

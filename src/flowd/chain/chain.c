@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Order: grade, then `order`, then the time of activation, then the name: total, and the
+ * Order: kind, then grade, then `order`, then the time of activation, then the name: total, and the
  * same for every flow.
  *
  * A flow walks the order and stops at each session whose bit is set in ask_slots and not
@@ -44,6 +44,8 @@ static int compare_sessions(const void *a, const void *b)
 {
         const struct session *x = *(struct session *const *)a, *y = *(struct session *const *)b;
 
+        if (x->kind != y->kind)
+                return x->kind < y->kind ? -1 : 1;
         if (x->grade != y->grade)
                 return x->grade < y->grade ? -1 : 1;
         if (x->order != y->order)
@@ -83,6 +85,14 @@ void chain_put_in_force(struct chain *chain)
         write_order(chain);
 }
 
+bool chain_has_proxies(const struct chain *chain)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER)
+                        return true;
+        return false;
+}
+
 bool chain_is_closed(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
@@ -105,6 +115,7 @@ int chain_add(struct chain *chain, const struct wire_message *message)
                 .chain = chain,
                 .in_use = true,
                 .slot = (unsigned int)slot,
+                .kind = (enum nx_provider_kind)wire_get(message, WIRE_ATTR_KIND),
                 .order = wire_get_i32(message, WIRE_ATTR_ORDER),
                 .grade = (enum nx_filter_grade)wire_get(message, WIRE_ATTR_GRADE),
                 .fail_policy = (enum wire_fail_policy)wire_get(message, WIRE_ATTR_FAIL_POLICY),

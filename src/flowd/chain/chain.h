@@ -27,7 +27,15 @@ struct chain_listener {
         /* error: 0, or why the session failed, with the sentence text. */
         void (*session_changed)(struct session *session, int error, const char *text,
                                 void *userdata);
-        /* The fail policies changed: the guard must know. */
+        /* A proxy claimed the flow: -ENOMEM if nobody can take care of it. */
+        int (*flow_claimed)(struct flow *flow, struct session *session, void *userdata);
+        /* Of flows that have a delivery; -EBADMSG where the session may not say that. fd is
+         * taken over. */
+        int (*flow_opened)(struct flow *flow, struct session *session, int result, void *userdata);
+        int (*flow_spliced)(struct flow *flow, struct session *session, int fd, void *userdata);
+        /* The session's provider is gone. */
+        void (*claims_ended)(struct session *session, void *userdata);
+        /* The fail policies changed, or what kinds of sessions there are: the ruleset must know. */
         void (*policy_changed)(void *userdata);
         void *userdata;
 };
@@ -57,6 +65,8 @@ void chain_remove(struct chain *chain, unsigned int slot);
 struct session *chain_session(struct chain *chain, uint64_t slot);
 /* Writes the order to the kernel, now and at each change from now on. */
 void chain_put_in_force(struct chain *chain);
+/* Can any session claim flows? */
+bool chain_has_proxies(const struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);
 
@@ -66,9 +76,11 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
 /* Sends flow to the next session that wants to be asked, or allows it. */
 void chain_advance(struct chain *chain, struct flow *flow);
-/* A provider's answer: ALLOW, DROP or REFUSE. */
+/* A provider's answer, one that its kind may give. */
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
                   enum nx_verdict verdict);
+/* A claimed flow is open (0), or will not be (negative errno): its packets go their way. */
+void chain_settle(struct chain *chain, struct flow *flow, int error);
 /* No answer: the session's fail policy stands in. */
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
                      enum wire_reason reason);

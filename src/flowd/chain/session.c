@@ -31,6 +31,7 @@ void session_init(struct session *session)
         list_init(&session->starting);
         list_init(&session->asked);
         list_init(&session->paused);
+        list_init(&session->claimed);
         loop_timer_init(&session->ready_timer, on_ready_timeout, session);
         loop_timer_init(&session->verdict_timer, on_verdict_timeout, session);
 }
@@ -69,6 +70,7 @@ static void end_conversation(struct session *session, enum session_provider prov
         fall_back_all(session, &session->starting, WIRE_REASON_PROVIDER_ABSENT);
         fall_back_all(session, &session->asked, WIRE_REASON_PROVIDER_GONE);
         fall_back_all(session, &session->paused, WIRE_REASON_PROVIDER_GONE);
+        session->chain->listener.claims_ended(session, session->chain->listener.userdata);
         if (provider == PROVIDER_FAILED)
                 report(session, error, text);
 }
@@ -160,13 +162,30 @@ static int on_started(struct session *session, const struct wire_message *messag
         return 0;
 }
 
+static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
+{
+        switch (verdict) {
+        case NX_VERDICT_DROP:
+        case NX_VERDICT_REFUSE:
+        case NX_VERDICT_PAUSE:
+                return true;
+        case NX_VERDICT_ALLOW:
+                return session->kind == NX_PROVIDER_KIND_FILTER;
+        case NX_VERDICT_CLAIM:
+        case NX_VERDICT_DECLINE:
+                return session->kind != NX_PROVIDER_KIND_FILTER;
+        default:
+                return false;
+        }
+}
+
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
         struct chain *chain = session->chain;
         struct flow *flow;
 
-        if (verdict == NX_VERDICT_NONE)
+        if (!is_answer_of(session, verdict))
                 return -EBADMSG;
         flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
         if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting))
@@ -178,6 +197,31 @@ static int on_verdict(struct session *session, const struct wire_message *messag
         }
         chain_answer(chain, session, flow, verdict);
         return 0;
+}
+
+/*
+ * What a proxy says of a flow that it claimed. A flow that is over meanwhile is no fault: the
+ * two messages have crossed.
+ */
+static int on_flow_open(struct session *session, const struct wire_message *message)
+{
+        struct chain *chain = session->chain;
+        struct flow *flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
+
+        if (!flow || !flow->delivery)
+                return 0;
+        return chain->listener.flow_opened(flow, session, wire_get_i32(message, WIRE_ATTR_RESULT),
+                                           chain->listener.userdata);
+}
+
+static int on_flow_splice(struct session *session, const struct wire_message *message, int *fd)
+{
+        struct chain *chain = session->chain;
+        struct flow *flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
+
+        if (!flow || !flow->delivery)
+                return 0;
+        return chain->listener.flow_spliced(flow, session, take_fd(fd), chain->listener.userdata);
 }
 
 static int on_settings_begin(struct session *session, const struct wire_message *message)
@@ -223,6 +267,10 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return session->coming ? settings_add(session->coming, message) : -EBADMSG;
         case NX_MSG_ENGINE_SETTINGS_COMMIT:
                 return on_settings_commit(session, message);
+        case NX_MSG_ENGINE_FLOW_OPEN:
+                return on_flow_open(session, message);
+        case NX_MSG_ENGINE_FLOW_SPLICE:
+                return on_flow_splice(session, message, fd);
         case NX_MSG_ENGINE_STOPPED:
                 return 0;
         default:
@@ -282,7 +330,33 @@ void session_set_channel(struct session *session, int fd)
         writer = channel_begin(&session->channel, NX_MSG_PROVIDER_START, session->slot);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, session->name);
-        wire_put(writer, WIRE_ATTR_KIND, NX_PROVIDER_KIND_FILTER);
+        wire_put(writer, WIRE_ATTR_KIND, session->kind);
+        (void)channel_end(&session->channel);
+}
+
+int session_hand_over(struct session *session, const struct flow *flow, int fd)
+{
+        struct wire_writer *writer;
+
+        if (session->channel.fd < 0)
+                return -EPIPE;
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_SOCKET, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        return channel_end_with_fd(&session->channel, fd);
+}
+
+void session_tell_closed(struct session *session, const struct flow *flow,
+                         const struct session_flow_end *end)
+{
+        struct wire_writer *writer;
+
+        if (session->channel.fd < 0)
+                return;
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_CLOSED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)end->error);
+        wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, end->bytes_outbound);
+        wire_put(writer, WIRE_ATTR_BYTES_INBOUND, end->bytes_inbound);
         (void)channel_end(&session->channel);
 }
 
@@ -313,6 +387,7 @@ void session_stop(struct session *session)
                         (void)channel_flush(&session->channel);
         }
         close_channel(session);
+        session->chain->listener.claims_ended(session, session->chain->listener.userdata);
         session->rules = settings_free(session->rules);
         session->provider = PROVIDER_ABSENT;
 }

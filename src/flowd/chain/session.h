@@ -25,11 +25,19 @@ enum session_provider {
         PROVIDER_FAILED, /* would not start, or broke the protocol */
 };
 
+/* How a claimed flow ended. */
+struct session_flow_end {
+        int error; /* 0 or a negative errno */
+        uint64_t bytes_outbound;
+        uint64_t bytes_inbound;
+};
+
 struct session {
         struct chain *chain; /* whose it is */
         bool in_use;         /* else the slot is free */
         unsigned int slot;
         char name[FLOW_NAME_MAX];
+        enum nx_provider_kind kind;
         int32_t order;
         enum nx_filter_grade grade;
         enum wire_fail_policy fail_policy;
@@ -47,6 +55,7 @@ struct session {
         struct list starting; /* flow.waiting: until the provider runs */
         struct list asked;    /* flow.waiting: by deadline */
         struct list paused;   /* flow.waiting: the provider said it takes time */
+        struct list claimed;  /* delivery.link */
 
         struct settings *coming; /* between BEGIN and COMMIT */
         struct settings *rules;  /* in force */
@@ -57,6 +66,12 @@ void session_init(struct session *session);
 void session_set_channel(struct session *session, int fd);
 /* Hands flow to the provider; the answer comes through chain_answer(). */
 void session_ask(struct session *session, struct flow *flow);
+/* Gives the provider the socket of a flow that it claimed; fd stays the caller's. 0 or a negative
+ * errno: the provider will not get it. */
+int session_hand_over(struct session *session, const struct flow *flow, int fd);
+/* Tells the provider that a flow which it claimed is over. */
+void session_tell_closed(struct session *session, const struct flow *flow,
+                         const struct session_flow_end *end);
 /* Sends what collected in this round. */
 void session_flush(struct session *session);
 /* Tells the provider that it is over and lets go of everything; flows must be gone by then. */

@@ -6,6 +6,9 @@
  *      chain_enter → chain_advance → session_ask … chain_answer → chain_advance → … → decide
  *                                              └─ chain_fall_back ─┘
  *
+ * or, where a proxy claims it, chain_answer → claim … chain_settle → decide; what happens
+ * between the two is deliver/delivery.c.
+ *
  * A flow that waited for a provider to start is judged again: its rules are known now.
  *
  * The reason that a flow keeps is that of the session that ended its walk; where all
@@ -13,6 +16,7 @@
  * visible.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,9 +30,19 @@
 
 static enum mark mark_of(const struct flow *flow)
 {
-        if (flow->verdict == NX_VERDICT_ALLOW)
+        switch (flow->verdict) {
+        case NX_VERDICT_ALLOW:
                 return flow->closed_ns ? MARK_PASS_ONCE : MARK_PASS;
-        return flow->verdict == NX_VERDICT_DROP ? MARK_DROP : MARK_REFUSE;
+        case NX_VERDICT_CLAIM:
+                return MARK_DELIVER;
+        case NX_VERDICT_DROP:
+                return MARK_DROP;
+        default:
+                break;
+        }
+        if (flow->error == -ENETUNREACH)
+                return MARK_NO_NETWORK;
+        return flow->error == -EHOSTUNREACH ? MARK_NO_HOST : MARK_REFUSE;
 }
 
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held)
@@ -45,7 +59,7 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         for (unsigned int i = 0; i < flow->n_held; i++)
                 chain_release(chain, flow, flow->held[i]);
         flow->n_held = 0;
-        if (verdict != NX_VERDICT_ALLOW)
+        if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 flow_table_close(chain->flows, flow, flow->decided_ns);
         else if (flow->closed_ns) /* the program did not wait for it */
                 flow_table_close(chain->flows, flow, flow->closed_ns);
@@ -116,13 +130,20 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
                 chain_advance(chain, flow);
 }
 
+/* A proxy gets its flows through their sockets: what has none that we know goes past it. */
+static bool can_be_asked(const struct session *session, const struct flow *flow)
+{
+        return session->kind == NX_PROVIDER_KIND_FILTER || flow->socket_cookie != 0;
+}
+
 void chain_advance(struct chain *chain, struct flow *flow)
 {
         for (size_t i = 0; i < chain->n_sessions; i++) {
                 struct session *session = chain->order[i];
                 uint64_t bit = 1ULL << session->slot;
 
-                if (!(flow->ask_slots & bit) || flow->asked_slots & bit)
+                if (!(flow->ask_slots & bit) || flow->asked_slots & bit ||
+                    !can_be_asked(session, flow))
                         continue;
                 flow->asked_slots |= bit;
                 if (!flow->waits_for)
@@ -134,16 +155,55 @@ void chain_advance(struct chain *chain, struct flow *flow)
         decide(chain, flow, NX_VERDICT_ALLOW);
 }
 
+/* The flow is the proxy's. Its packets wait until the proxy has a way to the destination. */
+static void claim(struct chain *chain, struct session *session, struct flow *flow)
+{
+        flow->waits_for = NULL;
+        if (chain->listener.flow_claimed(flow, session, chain->listener.userdata) < 0)
+                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+}
+
+static void decline(struct chain *chain, struct session *session, struct flow *flow)
+{
+        if (session->kind == NX_PROVIDER_KIND_TRANSPARENT_PROXY) {
+                chain_advance(chain, flow);
+                return;
+        }
+        note(flow, session, WIRE_REASON_DECLINED, "");
+        decide(chain, flow, NX_VERDICT_REFUSE);
+}
+
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
                   enum nx_verdict verdict)
 {
+        bool goes_on = verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DECLINE;
+
         list_remove(&flow->waiting);
-        if (verdict != NX_VERDICT_ALLOW || !wire_reason_is_fallback(flow->reason))
+        if (!goes_on || !wire_reason_is_fallback(flow->reason))
                 note(flow, session, WIRE_REASON_PROVIDER, "");
         if (verdict == NX_VERDICT_ALLOW)
                 chain_advance(chain, flow);
+        else if (verdict == NX_VERDICT_DECLINE)
+                decline(chain, session, flow);
+        else if (verdict == NX_VERDICT_CLAIM)
+                claim(chain, session, flow);
         else
                 decide(chain, flow, verdict);
+}
+
+/*
+ * Who waits for an upstream that does not answer is left to wait: its own timer began at
+ * the same moment, and says ETIMEDOUT as the upstream's did.
+ */
+void chain_settle(struct chain *chain, struct flow *flow, int error)
+{
+        if (error == 0) {
+                decide(chain, flow, NX_VERDICT_CLAIM);
+                return;
+        }
+        flow->error = error;
+        flow->reason = WIRE_REASON_UPSTREAM_FAILED;
+        decide(chain, flow, error == -ETIMEDOUT ? NX_VERDICT_DROP : NX_VERDICT_REFUSE);
 }
 
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,

@@ -33,6 +33,8 @@ static void on_flow_decided(struct flow *flow, void *userdata)
 
         if (flow->verdict == NX_VERDICT_ALLOW)
                 engine->counters.allowed++;
+        else if (flow->verdict == NX_VERDICT_CLAIM)
+                engine->counters.claimed++;
         else if (flow->verdict == NX_VERDICT_DROP)
                 engine->counters.dropped++;
         else
@@ -56,20 +58,65 @@ static void on_session_changed(struct session *session, int error, const char *t
         link_tell_session(&engine->link, session, error, text);
 }
 
+static int on_flow_claimed(struct flow *flow, struct session *session, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        return delivery_claim(&engine->deliveries, flow, session);
+}
+
+static int on_flow_opened(struct flow *flow, struct session *session, int result, void *userdata)
+{
+        return delivery_open(flow, session, result);
+}
+
+static int on_flow_spliced(struct flow *flow, struct session *session, int fd, void *userdata)
+{
+        return delivery_splice(flow, session, fd);
+}
+
+static void on_claims_ended(struct session *session, void *userdata)
+{
+        deliveries_end_session(session);
+}
+
+static void on_flow_abandoned(struct flow *flow, void *userdata)
+{
+        delivery_abandon(flow);
+}
+
+/* The way of claimed flows stands while there is somebody who can claim. */
+static int apply_ruleset(struct engine *engine)
+{
+        struct ruleset_config wanted = engine->ruleset;
+        int r = 0;
+
+        wanted.closed = chain_is_closed(&engine->chain);
+        wanted.delivery.is_on = chain_has_proxies(&engine->chain);
+        if (wanted.delivery.is_on)
+                r = route_add(&engine->route);
+        if (r >= 0)
+                r = ruleset_apply(&wanted);
+        if (r < 0)
+                return r;
+        engine->ruleset = wanted;
+        if (!wanted.delivery.is_on)
+                route_remove(&engine->route);
+        return 0;
+}
+
 static void on_policy_changed(void *userdata)
 {
         struct engine *engine = userdata;
-        bool closed = chain_is_closed(&engine->chain);
         int r;
 
-        if (!engine->in_force || closed == engine->ruleset.closed)
+        if (!engine->in_force ||
+            (chain_is_closed(&engine->chain) == engine->ruleset.closed &&
+             chain_has_proxies(&engine->chain) == engine->ruleset.delivery.is_on))
                 return;
-        engine->ruleset.closed = closed;
-        r = ruleset_apply(&engine->ruleset);
-        if (r < 0) {
-                log_error("the guard's fail policy cannot be changed: %s", strerror(-r));
-                engine->ruleset.closed = !closed; /* as it still is: the next change tries again */
-        }
+        r = apply_ruleset(engine);
+        if (r < 0)
+                log_error("the nft ruleset cannot be changed: %s", strerror(-r));
 }
 
 /* The instance's place in the cgroup hierarchy, as nft's socket expression wants it. */
@@ -141,8 +188,14 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
                 return r;
         }
         r = open_queue(engine);
-        if (r < 0)
+        if (r < 0) {
                 *ret_problem = "no packet queue (NFQUEUE) can be bound";
+                return r;
+        }
+        engine->deliveries.loop = &engine->loop;
+        r = deliveries_open(&engine->deliveries);
+        if (r < 0)
+                *ret_problem = "the sockets for proxied flows cannot be opened";
         return r;
 }
 
@@ -164,6 +217,17 @@ static void wire_parts(struct engine *engine)
         engine->ruleset.mark_mask = engine->config.mark_mask;
         engine->ruleset.hold_queue = queue_hold_number(engine->queue);
         engine->ruleset.answers_queue = queue_answers_number(engine->queue);
+        engine->ruleset.delivery.port4 = listener_port4(&engine->deliveries.listener);
+        engine->ruleset.delivery.port6 = listener_port6(&engine->deliveries.listener);
+        engine->route = (struct route_config){
+                .table = ROUTE_TABLE_BASE + engine->ruleset.hold_queue,
+                .mark = mark_bits(MARK_DELIVER, engine->config.mark_mask),
+                .mark_mask = engine->config.mark_mask,
+        };
+        engine->deliveries.chain = &engine->chain;
+        engine->deliveries.hooks = engine->hooks;
+        engine->deliveries.passed = &engine->passed;
+        engine->deliveries.relay_mark = mark_bits(MARK_RELAY, engine->config.mark_mask);
         engine->chain = (struct chain){
                 .loop = &engine->loop,
                 .hooks = engine->hooks,
@@ -175,6 +239,10 @@ static void wire_parts(struct engine *engine)
                         .flow_held = on_flow_held,
                         .flow_decided = on_flow_decided,
                         .session_changed = on_session_changed,
+                        .flow_claimed = on_flow_claimed,
+                        .flow_opened = on_flow_opened,
+                        .flow_spliced = on_flow_spliced,
+                        .claims_ended = on_claims_ended,
                         .policy_changed = on_policy_changed,
                         .userdata = engine,
                 },
@@ -190,6 +258,7 @@ static void wire_parts(struct engine *engine)
                 .chain = &engine->chain,
                 .passed = &engine->passed,
                 .flow_closed = on_flow_closed,
+                .flow_abandoned = on_flow_abandoned,
                 .userdata = engine,
         };
         intake_init(&engine->intake);
@@ -234,6 +303,7 @@ void engine_deinit(struct engine *engine)
 {
         link_deinit(&engine->link);
         intake_stop(&engine->intake);
+        deliveries_close(&engine->deliveries);
         flow_table_deinit(&engine->flows);
         names_deinit(&engine->names);
         owners_deinit(&engine->owners);
@@ -254,14 +324,15 @@ int engine_put_in_force(struct engine *engine, const char **ret_problem)
         r = hooks_attach(engine->hooks, ret_problem);
         if (r < 0)
                 return r;
-        engine->ruleset.closed = chain_is_closed(&engine->chain);
-        r = ruleset_apply(&engine->ruleset);
+        r = apply_ruleset(engine);
         if (r < 0) {
                 *ret_problem = "the nft ruleset cannot be put in place";
                 return r;
         }
         *ret_problem = "the queue cannot be read";
-        r = intake_start(&engine->intake);
+        r = deliveries_start(&engine->deliveries);
+        if (r >= 0)
+                r = intake_start(&engine->intake);
         if (r < 0)
                 return r;
         engine->in_force = true;
@@ -274,6 +345,7 @@ void engine_quit(struct engine *engine)
 
         chain_deinit(&engine->chain);
         queue_flush(engine->queue);
+        route_remove(&engine->route);
         r = ruleset_remove(engine->table);
         if (r < 0)
                 log_error("the table inet %s cannot be removed: %s", engine->table, strerror(-r));

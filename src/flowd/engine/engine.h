@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "chain/chain.h"
+#include "deliver/delivery.h"
 #include "flow/table.h"
 #include "engine/intake.h"
 #include "engine/link.h"
@@ -14,6 +15,7 @@
 #include "steer/hooks.h"
 #include "steer/passed.h"
 #include "steer/queue.h"
+#include "steer/route.h"
 #include "steer/ruleset.h"
 
 struct engine_config {
@@ -27,7 +29,7 @@ struct engine_config {
 };
 
 struct engine_counters {
-        uint64_t allowed, dropped, refused, fallbacks;
+        uint64_t allowed, claimed, dropped, refused, fallbacks;
 };
 
 struct engine {
@@ -41,6 +43,8 @@ struct engine {
         struct flow_table flows;
         struct chain chain;
         struct intake intake;
+        struct deliveries deliveries;
+        struct route_config route;
         struct link link;
         struct ruleset_config ruleset;
         char table[64];

@@ -56,8 +56,10 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_
 {
         if (flow->socket_cookie != cookie)
                 return false;
-        if (flow->verdict == NX_VERDICT_NONE)
+        if (flow->verdict == NX_VERDICT_NONE || flow->delivery)
                 return true;
+        if (flow->verdict == NX_VERDICT_CLAIM && flow->protocol == IPPROTO_UDP)
+                return false; /* what carried it is gone */
         if (flow->generation != hooks_state(intake->hooks)->generation)
                 return false;
         if (cookie == 0)
@@ -228,9 +230,13 @@ static void on_socket_closed(struct flow *flow, void *userdata)
                 return;
         if (flow->verdict == NX_VERDICT_NONE) {
                 flow->closed_ns = now_ns(); /* still held: the verdict closes it */
+                if (flow->delivery)
+                        intake->flow_abandoned(flow, intake->userdata);
                 return;
         }
         flow_table_close(intake->flows, flow, now_ns());
+        if (flow->delivery)
+                intake->flow_abandoned(flow, intake->userdata);
         if (flow->protocol == IPPROTO_UDP)
                 passed_forget(intake->passed, &flow->local, &flow->remote);
         intake->flow_closed(flow, intake->userdata);

@@ -38,6 +38,8 @@ struct intake {
         struct chain *chain;
         const struct passed *passed;
         void (*flow_closed)(struct flow *flow, void *userdata);
+        /* The program of a flow with a delivery closed its socket. */
+        void (*flow_abandoned)(struct flow *flow, void *userdata);
         void *userdata;
 
         struct loop_io queue_io;

@@ -41,7 +41,9 @@ static const int allowed[] = {
         SCMP_SYS(writev),
         SCMP_SYS(close),
         SCMP_SYS(dup),
-        /* relays */
+        /* delivered flows and their relays */
+        SCMP_SYS(connect),
+        SCMP_SYS(getpeername),
         SCMP_SYS(splice),
         SCMP_SYS(pipe2),
         SCMP_SYS(shutdown),
@@ -72,6 +74,9 @@ static const int allowed[] = {
         SCMP_SYS(exit_group),
 };
 
+/* A UDP flow that is delivered needs a socket of its own. */
+static const scmp_datum_t families[] = { AF_NETLINK, AF_INET, AF_INET6 };
+
 static void cleanup_filter(scmp_filter_ctx *filter)
 {
         if (*filter)
@@ -89,9 +94,9 @@ int sandbox_enter(void)
         r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
         for (size_t i = 0; i < ARRAY_SIZE(allowed) && r >= 0; i++)
                 r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-        if (r >= 0)
+        for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++)
                 r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+                                     SCMP_A0(SCMP_CMP_EQ, families[i]));
         if (r >= 0)
                 r = seccomp_load(filter);
         return r;

@@ -17,6 +17,7 @@
 #define FLOW_NAME_MAX 33 /* a session's name */
 #define FLOW_RULE_MAX 64 /* a rule's label */
 
+struct delivery;
 struct process;
 struct session;
 
@@ -26,7 +27,7 @@ struct flow {
         struct htable_link by_tuple;
         struct htable_link by_socket;
         struct list age;    /* flow_table.ages */
-        struct list closed; /* flow_table.closed, once it is */
+        struct list closed; /* flow_table.closed, once it is and its delivery is over */
 
         uint8_t protocol;
         enum nx_direction direction;
@@ -47,9 +48,13 @@ struct flow {
         enum wire_reason reason;
         char decided_by[FLOW_NAME_MAX]; /* a session, or empty */
         char rule[FLOW_RULE_MAX];
+        int error;                 /* of verdict REFUSE and DROP: what the upstream said, or 0 */
+        struct delivery *delivery; /* from the claim until it is out of our hands; owned by it */
+        uint64_t bytes_outbound;   /* of a spliced flow that is over */
+        uint64_t bytes_inbound;
 
         /* while it is being decided */
-        uint32_t generation; /* of the rules it was judged by */
+        uint32_t generation;  /* of the rules it was judged by */
         uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
         uint64_t asked_slots; /* those that have answered */
         struct session *waits_for;

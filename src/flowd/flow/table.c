@@ -84,7 +84,7 @@ static bool make_room(struct flow_table *table)
         unsigned int n_seen = 0;
 
         list_for_each (flow, &table->ages, age) {
-                if (flow->verdict != NX_VERDICT_NONE) {
+                if (flow->verdict != NX_VERDICT_NONE && !flow->delivery) {
                         flow_free(table, flow);
                         return true;
                 }
@@ -155,12 +155,24 @@ struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie)
         return NULL;
 }
 
-void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns)
+static void keep_for_a_while(struct flow_table *table, struct flow *flow)
 {
-        flow->closed_ns = at_ns;
         list_append(&table->closed, &flow->closed);
         if (++table->n_closed > FLOW_CLOSED_MAX)
                 flow_free(table, list_first(&table->closed, struct flow, closed));
+}
+
+void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns)
+{
+        flow->closed_ns = at_ns;
+        if (!flow->delivery)
+                keep_for_a_while(table, flow);
+}
+
+void flow_table_unpin(struct flow_table *table, struct flow *flow)
+{
+        if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE && list_is_empty(&flow->closed))
+                keep_for_a_while(table, flow);
 }
 
 void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata)

@@ -4,7 +4,7 @@
 /*
  * All flows that flowd knows: those that are being decided, those that are open, and the
  * last FLOW_CLOSED_MAX that ended. Bounded: when it is full the oldest decided flow is
- * forgotten, which changes nothing for its packets.
+ * forgotten, which changes nothing for its packets. A flow with a delivery stays.
  */
 
 #include "base/htable.h"
@@ -48,6 +48,8 @@ struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie);
 /* Notes the end of a decided flow; the flow that ended longest ago may go for it, never this one.
  */
 void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns);
+/* Its delivery is over: the flow may be forgotten from now on. */
+void flow_table_unpin(struct flow_table *table, struct flow *flow);
 
 /* Calls fn for each flow of the socket. */
 typedef void flow_fn(struct flow *flow, void *userdata);

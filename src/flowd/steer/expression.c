@@ -138,16 +138,28 @@ void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction d
         nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
 }
 
-void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
-                    const char *set)
+static void put_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                      uint32_t operation, const char *set)
 {
         struct nftnl_expr *expr;
 
         load_tuple(rule, family, direction);
         expr = add(rule, "dynset");
         nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG32_00);
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operation);
         nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+}
+
+void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                    const char *set)
+{
+        put_tuple(rule, family, direction, NFT_DYNSET_OP_ADD, set);
+}
+
+void refresh_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                   const char *set)
+{
+        put_tuple(rule, family, direction, NFT_DYNSET_OP_UPDATE, set);
 }
 
 void match_first_segment(struct nftnl_rule *rule, bool is_first)
@@ -208,12 +220,47 @@ void reject_with_reset(struct nftnl_rule *rule)
         nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, 0);
 }
 
-void reject_with_port_unreachable(struct nftnl_rule *rule)
+void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code)
 {
         struct nftnl_expr *expr = add(rule, "reject");
 
         nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
-        nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_PORT_UNREACH);
+        nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, code);
+}
+
+void match_loopback_interface(struct nftnl_rule *rule)
+{
+        uint32_t index = 1; /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
+
+        load_meta(rule, NFT_META_IIF);
+        compare(rule, NFT_CMP_EQ, &index, sizeof(index));
+}
+
+static void load_constant(struct nftnl_rule *rule, uint32_t reg, const void *bytes, uint32_t size)
+{
+        struct nftnl_expr *expr = add(rule, "immediate");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, reg);
+        nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, bytes, size);
+}
+
+void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port)
+{
+        struct in_addr loopback4 = { htonl(INADDR_LOOPBACK) };
+        struct in6_addr loopback6 = IN6ADDR_LOOPBACK_INIT;
+        uint16_t wire_port = htons(port);
+        struct nftnl_expr *expr;
+
+        match_family(rule, family);
+        if (family == NFPROTO_IPV4)
+                load_constant(rule, NFT_REG_1, &loopback4, sizeof(loopback4));
+        else
+                load_constant(rule, NFT_REG_1, &loopback6, sizeof(loopback6));
+        load_constant(rule, NFT_REG_2, &wire_port, sizeof(wire_port));
+        expr = add(rule, "tproxy");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_FAMILY, family);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_ADDR, NFT_REG_1);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_2);
 }
 
 void queue_native(struct nftnl_rule *rule, uint16_t queue)

@@ -27,6 +27,10 @@ void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction d
 void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                     const char *set);
 
+/* Adds it, or has it live for another time-out; a set that is full ends the rule. */
+void refresh_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                   const char *set);
+
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
 void match_other_protocol(struct nftnl_rule *rule, uint8_t protocol);
 /* A TCP segment that is (or is not) the first of a connection: SYN alone. */
@@ -35,11 +39,18 @@ void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 
+/* The packet came in over lo. */
+void match_loopback_interface(struct nftnl_rule *rule);
+
 /* verdict: NF_ACCEPT, NF_DROP, or NFT_JUMP and NFT_GOTO with chain. */
 void verdict(struct nftnl_rule *rule, int verdict, const char *chain);
 void count(struct nftnl_rule *rule);
 void reject_with_reset(struct nftnl_rule *rule);
-void reject_with_port_unreachable(struct nftnl_rule *rule);
+/* code: NFT_REJECT_ICMPX_…, for both families. */
+void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code);
+/* To the socket that the flow has already, else to the transparent listener on the family's
+ * loopback address. Goes on where there is neither. */
+void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port);
 /* Both pass on to the next hook where nobody listens. */
 void queue_native(struct nftnl_rule *rule, uint16_t queue);
 void queue_xtables(struct nftnl_rule *rule, uint16_t queue);

@@ -82,6 +82,7 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton->rodata->user_namespace_inode = (uint32_t)user_ns.st_ino;
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
+        hooks->skeleton->rodata->mark_deliver = mark_bits(MARK_DELIVER, config->mark_mask);
         return 0;
 }
 
@@ -424,6 +425,14 @@ void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup
 {
         hooks_state(hooks)->extension_cgroups[slot] = cgroup_id;
         hooks_state(hooks)->generation++;
+}
+
+int hooks_deliver(struct hooks *hooks, uint64_t cookie)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.delivered);
+        uint8_t is_there = 1;
+
+        return bpf_map_update_elem(fd, &cookie, &is_there, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,

@@ -60,6 +60,8 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
 /* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
+/* Once the TCP socket's connection stands, its packets go to the listener. */
+int hooks_deliver(struct hooks *hooks, uint64_t cookie);
 /* Addresses of names below a rule's domain. */
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns);

@@ -99,7 +99,9 @@ static int receive_error(int fd)
         return r;
 }
 
-static int forget(const struct passed *passed, const char *const names[2],
+#define N_SETS 3
+
+static int forget(const struct passed *passed, const char *const names[N_SETS],
                   const struct endpoint *local, const struct endpoint *remote)
 {
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -110,7 +112,7 @@ static int forget(const struct passed *passed, const char *const names[2],
                 return -ENOMEM;
         nftnl_batch_begin(mnl_nlmsg_batch_current(batch), 0);
         mnl_nlmsg_batch_next(batch);
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < N_SETS; i++) {
                 _cleanup_(cleanup_set) struct nftnl_set *set =
                         make_set(passed->table, names[i], local, remote);
 
@@ -129,8 +131,8 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
         /* Where the element ran out in between, an answer made the flow look like a served one. */
-        static const char *const names4[] = { "passed4", "served4" };
-        static const char *const names6[] = { "passed6", "served6" };
+        static const char *const names4[] = { "passed4", "served4", "claimed4" };
+        static const char *const names6[] = { "passed6", "served6", "claimed6" };
 
         (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
 }
@@ -138,7 +140,7 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[] = { "", "" };
+        static const char *const nowhere[] = { "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 

@@ -16,6 +16,12 @@ enum queue_mechanism {
         QUEUE_XTABLES, /* the NFQUEUE target through nft_compat */
 };
 
+/* Where claimed flows go; see steer/route.h for how they get to lo. */
+struct ruleset_delivery {
+        bool is_on;
+        uint16_t port4, port6; /* of the transparent listeners on 127.0.0.1 and ::1 */
+};
+
 struct ruleset_config {
         const char *table;
         uint32_t mark_mask;
@@ -24,6 +30,7 @@ struct ruleset_config {
         uint64_t cgroup_id;     /* of the instance, unless it is the whole machine */
         uint32_t cgroup_level;  /* its depth below the cgroup v2 root; 0: the whole machine */
         bool closed;            /* what nobody listens for is refused, not let through */
+        struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;
 };
 

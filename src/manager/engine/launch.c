@@ -17,7 +17,8 @@
 #include "manager/priv/user.h"
 
 #define CAPABILITIES                                                                               \
-        (1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_BPF | 1ULL << CAP_PERFMON)
+        (1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_NET_BIND_SERVICE |              \
+         1ULL << CAP_BPF | 1ULL << CAP_PERFMON)
 #define ARGUMENTS_MAX 20
 
 struct arguments {

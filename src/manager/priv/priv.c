@@ -23,7 +23,8 @@ static const struct {
         [PRIV_CGROUP] = { "cgroup", CAP(DAC_OVERRIDE) },
         [PRIV_PINS] = { "pins", CAP(SYS_ADMIN) | CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) },
         [PRIV_SPAWN] = { "spawn", CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(NET_ADMIN) |
-                                          CAP(NET_RAW) | CAP(BPF) | CAP(PERFMON) },
+                                          CAP(NET_RAW) | CAP(NET_BIND_SERVICE) | CAP(BPF) |
+                                          CAP(PERFMON) },
         [PRIV_SIGNAL] = { "signal", CAP(KILL) },
         [PRIV_OPEN] = { "open", CAP(DAC_READ_SEARCH) },
 };

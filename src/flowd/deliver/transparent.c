@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Endpoints are 16 bytes with IPv4 mapped; the kernel wants each family's own form. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "deliver/transparent.h"
+
+#ifndef IPV6_TRANSPARENT
+#define IPV6_TRANSPARENT 75
+#endif
+
+union address {
+        struct sockaddr any;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+};
+
+static socklen_t to_address(const struct endpoint *endpoint, union address *ret)
+{
+        *ret = (union address){};
+        if (address_is_ipv4(&endpoint->address)) {
+                ret->ipv4.sin_family = AF_INET;
+                ret->ipv4.sin_port = htons(endpoint->port);
+                memcpy(&ret->ipv4.sin_addr, endpoint->address.s6_addr + 12, 4);
+                return sizeof(ret->ipv4);
+        }
+        ret->ipv6.sin6_family = AF_INET6;
+        ret->ipv6.sin6_port = htons(endpoint->port);
+        ret->ipv6.sin6_addr = endpoint->address;
+        return sizeof(ret->ipv6);
+}
+
+static struct endpoint from_address(const union address *address)
+{
+        struct endpoint endpoint = {};
+
+        if (address->any.sa_family == AF_INET) {
+                endpoint.address = address_from_ipv4(address->ipv4.sin_addr);
+                endpoint.port = ntohs(address->ipv4.sin_port);
+        } else {
+                endpoint.address = address->ipv6.sin6_addr;
+                endpoint.port = ntohs(address->ipv6.sin6_port);
+        }
+        return endpoint;
+}
+
+static int make_transparent(int fd, sa_family_t family)
+{
+        int on = 1, r;
+
+        r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (r >= 0 && family == AF_INET)
+                r = setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on));
+        if (r >= 0 && family == AF_INET6)
+                r = setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
+        if (r >= 0 && family == AF_INET6)
+                r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        return r < 0 ? -errno : 0;
+}
+
+int transparent_socket(int type, const struct endpoint *local)
+{
+        _cleanup_fd_ int fd = -1;
+        union address address;
+        socklen_t size;
+        int r;
+
+        size = to_address(local, &address);
+        fd = socket(address.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        r = make_transparent(fd, address.any.sa_family);
+        if (r < 0)
+                return r;
+        if (bind(fd, &address.any, size) < 0)
+                return -errno;
+        return take_fd(&fd);
+}
+
+int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark)
+{
+        _cleanup_fd_ int fd = transparent_socket(SOCK_DGRAM, remote);
+        union address address;
+        socklen_t size;
+
+        if (fd < 0)
+                return fd;
+        if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+                return -errno;
+        size = to_address(app, &address);
+        if (connect(fd, &address.any, size) < 0)
+                return -errno;
+        return take_fd(&fd);
+}
+
+int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_peer)
+{
+        union address address = {};
+        socklen_t size = sizeof(address);
+
+        if (getsockname(fd, &address.any, &size) < 0)
+                return -errno;
+        *ret_local = from_address(&address);
+        size = sizeof(address);
+        if (getpeername(fd, &address.any, &size) < 0)
+                return -errno;
+        *ret_peer = from_address(&address);
+        return 0;
+}

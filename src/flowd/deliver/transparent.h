@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Sockets that speak from addresses which are not the host's. */
+
+#include <stdint.h>
+
+#include "base/endpoint.h"
+
+/* A close-on-exec, non-blocking socket bound to local (port 0: any). type: SOCK_STREAM or
+ * SOCK_DGRAM. Needs CAP_NET_ADMIN. The descriptor, the caller's, or a negative errno. */
+int transparent_socket(int type, const struct endpoint *local);
+/* A datagram socket from remote to app: the program's flow, seen from its far end. */
+int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark);
+/* getsockname(2) and getpeername(2). -ENOTCONN, with *ret_local, where there is no peer. */
+int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_peer);

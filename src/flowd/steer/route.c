@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* rtnetlink requests, each acknowledged. Rules and routes that exist already are as good. */
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "steer/route.h"
+
+#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
+
+static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+/* 0, or the kernel's error. */
+static int request(struct nlmsghdr *message)
+{
+        struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+        char answer[1024];
+        ssize_t n;
+        int r = 0;
+
+        if (!socket)
+                return -errno;
+        message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+        message->nlmsg_seq = (uint32_t)time(NULL);
+        if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+            mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
+                r = -errno;
+        if (r >= 0) {
+                n = mnl_socket_recvfrom(socket, answer, sizeof(answer));
+                if (n < 0 || mnl_cb_run(answer, (size_t)n, message->nlmsg_seq,
+                                        mnl_socket_get_portid(socket), NULL, NULL) < 0)
+                        r = -errno;
+        }
+        mnl_socket_close(socket);
+        return r;
+}
+
+static int change_rule(const struct route_config *config, uint8_t family, uint16_t type,
+                       uint16_t flags)
+{
+        uint8_t buffer[MNL_NLMSG_HDRLEN + 256] = {};
+        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        struct fib_rule_hdr *rule;
+
+        message->nlmsg_type = type;
+        message->nlmsg_flags = flags;
+        rule = mnl_nlmsg_put_extra_header(message, sizeof(*rule));
+        rule->family = family;
+        rule->action = FR_ACT_TO_TBL;
+        rule->table = RT_TABLE_UNSPEC;
+        mnl_attr_put_u32(message, FRA_PRIORITY, ROUTE_RULE_PRIORITY);
+        mnl_attr_put_u32(message, FRA_FWMARK, config->mark);
+        mnl_attr_put_u32(message, FRA_FWMASK, config->mark_mask);
+        mnl_attr_put_u32(message, FRA_TABLE, config->table);
+        mnl_attr_put_u8(message, FRA_PROTOCOL, ROUTE_PROTOCOL);
+        return request(message);
+}
+
+static int change_route(const struct route_config *config, uint8_t family, uint16_t type,
+                        uint16_t flags)
+{
+        uint8_t buffer[MNL_NLMSG_HDRLEN + 256] = {};
+        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        struct rtmsg *route;
+
+        message->nlmsg_type = type;
+        message->nlmsg_flags = flags;
+        route = mnl_nlmsg_put_extra_header(message, sizeof(*route));
+        route->rtm_family = family;
+        route->rtm_table = RT_TABLE_UNSPEC;
+        route->rtm_protocol = ROUTE_PROTOCOL;
+        route->rtm_scope = RT_SCOPE_HOST;
+        route->rtm_type = RTN_LOCAL;
+        mnl_attr_put_u32(message, RTA_TABLE, config->table);
+        mnl_attr_put_u32(message, RTA_OIF, LOOPBACK_INDEX);
+        return request(message);
+}
+
+static int add_family(const struct route_config *config, uint8_t family)
+{
+        int r;
+
+        r = change_route(config, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+        if (r < 0 && r != -EEXIST)
+                return r;
+        r = change_rule(config, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+        return r == -EEXIST ? 0 : r;
+}
+
+int route_add(const struct route_config *config)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++) {
+                r = add_family(config, families[i]);
+                if (families[i] == AF_INET6 && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP))
+                        r = 0; /* a machine without IPv6 has nothing to route there */
+        }
+        if (r < 0)
+                route_remove(config);
+        return r;
+}
+
+void route_remove(const struct route_config *config)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                (void)change_rule(config, families[i], RTM_DELRULE, 0);
+                (void)change_route(config, families[i], RTM_DELROUTE, 0);
+        }
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * How a claimed flow gets back into the host that it was about to leave: a policy rule
+ * sends what is marked to a routing table of our own, in which everything is local.
+ *
+ *      ip rule:   priority 78, fwmark DELIVER/MASK, lookup TABLE, protocol 78
+ *      TABLE:     local default dev lo, protocol 78
+ *
+ * for IPv4 and IPv6. The table's number is ROUTE_TABLE_BASE plus the instance's queue
+ * number, so instances of one namespace have tables of their own and a restarted flowd
+ * has the same one. flowd removes both when the instance ends, or when the last session
+ * that needs them does; they are harmless without marks.
+ */
+
+#include <stdint.h>
+
+#define ROUTE_TABLE_BASE    0x4e580000U
+#define ROUTE_RULE_PRIORITY 78
+#define ROUTE_PROTOCOL      78 /* ours in rt_protos: who made it */
+
+struct route_config {
+        uint32_t table;
+        uint32_t mark; /* MARK_DELIVER in its place */
+        uint32_t mark_mask;
+};
+
+/* Repeating is harmless. 0 or a negative errno; a half that was done is undone. */
+int route_add(const struct route_config *config);
+/* What is not there needs no removing. */
+void route_remove(const struct route_config *config);

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A proxy that does what its file "script" says. One line for each remote port ("*" for all
+ * others):
+ *
+ *         80 claim                    opens the way itself and copies the bytes
+ *         81 splice                   opens the way and gives both ends to the platform
+ *         81 splice 198.18.0.2 8080   the same to another destination
+ *         82 decline                  and any other verdict: drop, refuse
+ *         83 fail ECONNREFUSED        claims, and says that there is no way: also EHOSTUNREACH,
+ *                                     ENETUNREACH, ETIMEDOUT
+ *         84 hold                     claims, and says nothing more
+ *         85 echo                     claims, opens, and sends back whatever comes
+ *         86 pause 300                claims after 300 ms, spliced
+ *         87 crash                    claims, and dies
+ *         attach yes                  its sockets say whose flow they carry on
+ *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
+ *         exclude 198.18.0.2 443      those that it does not; the port may be left out
+ *
+ * Threads copy, so that a scenario can stop one flow and not the others.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <netext/extension.h>
+
+#define LINES_MAX  64
+#define PAUSED_MAX 64
+#define COPY_SIZE  65536
+
+struct line {
+        char key[16], what[32], first[64], second[16];
+};
+
+struct paused {
+        struct nx_flow *flow; /* a reference; NULL: free */
+        long long due_ms;
+};
+
+static struct line lines[LINES_MAX];
+static size_t n_lines;
+static struct paused paused[PAUSED_MAX];
+
+static const struct line *line_for(const char *key)
+{
+        for (size_t i = 0; i < n_lines; i++)
+                if (strcmp(lines[i].key, key) == 0)
+                        return &lines[i];
+        return NULL;
+}
+
+static const struct line *line_of(const struct nx_flow *flow)
+{
+        const struct line *line;
+        char port[8];
+
+        snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
+        line = line_for(port);
+        return line ? line : line_for("*");
+}
+
+static long long now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* The way to the flow's destination, or to address and port: a socket that connects. */
+static int upstream(struct nx_flow *flow, const char *address, unsigned int port)
+{
+        int type = nx_flow_get_protocol(flow) == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+        struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+        struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+        bool is_ipv4 = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
+        int fd, r;
+
+        inet_pton(AF_INET6, address, &ipv6.sin6_addr);
+        fd = socket(is_ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (line_for("attach")) {
+                r = nx_flow_attach(flow, fd);
+                if (r < 0)
+                        fprintf(stderr, "scripted-proxy: attach: %s\n", strerror(-r));
+        }
+        r = is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
+                    : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
+        if (r < 0 && errno != EINPROGRESS) {
+                r = -errno;
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+static int upstream_of(struct nx_flow *flow, const struct line *line)
+{
+        if (line->first[0])
+                return upstream(flow, line->first, (unsigned int)atoi(line->second));
+        return upstream(flow, nx_flow_get_remote_address(flow), nx_flow_get_remote_port(flow));
+}
+
+/* Waits for the handshake: a thread of the callbacks would be better, a test can afford it. */
+static int wait_for_upstream(int fd)
+{
+        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+        int error = 0;
+
+        poll(&poll_fd, 1, 5000);
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) });
+        return -error;
+}
+
+struct copy {
+        int from, to;
+        bool ends; /* TCP: the end of one is the end of the other */
+};
+
+static void *copy_thread(void *userdata)
+{
+        struct copy copy = *(struct copy *)userdata;
+        struct pollfd poll_fd = { .fd = copy.from, .events = POLLIN };
+        char *bytes = malloc(COPY_SIZE);
+        ssize_t n, sent;
+
+        free(userdata);
+        for (;;) {
+                poll(&poll_fd, 1, -1);
+                n = recv(copy.from, bytes, COPY_SIZE, 0);
+                if (n < 0 && (errno == EAGAIN || (!copy.ends && errno == ECONNREFUSED)))
+                        continue;
+                if (n < 0 || (n == 0 && copy.ends))
+                        break;
+                for (ssize_t at = 0; at < n || n == 0; at += sent) {
+                        struct pollfd out = { .fd = copy.to, .events = POLLOUT };
+
+                        poll(&out, 1, -1);
+                        sent = send(copy.to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
+                        if (sent < 0 && errno == EAGAIN)
+                                sent = 0;
+                        if (sent < 0 || n == 0)
+                                break;
+                }
+        }
+        if (copy.from != copy.to)
+                shutdown(copy.to, SHUT_WR);
+        else
+                close(copy.from);
+        free(bytes);
+        return NULL;
+}
+
+static void start_copy(int from, int to, bool ends)
+{
+        struct copy *copy = malloc(sizeof(*copy));
+        pthread_t thread;
+
+        *copy = (struct copy){ .from = from, .to = to, .ends = ends };
+        if (pthread_create(&thread, NULL, copy_thread, copy) == 0)
+                pthread_detach(thread);
+}
+
+static enum nx_verdict splice_flow(struct nx_flow *flow, const struct line *line)
+{
+        int fd = upstream_of(flow, line);
+
+        if (fd < 0)
+                nx_flow_fail(flow, fd);
+        else if (nx_flow_splice(flow, fd) < 0)
+                close(fd);
+        return NX_VERDICT_CLAIM;
+}
+
+static enum nx_verdict pause_flow(struct nx_flow *flow, const struct line *line)
+{
+        for (size_t i = 0; i < PAUSED_MAX; i++)
+                if (!paused[i].flow) {
+                        paused[i] = (struct paused){ .flow = nx_flow_ref(flow),
+                                                     .due_ms = now_ms() + atoi(line->first) };
+                        return NX_VERDICT_PAUSE;
+                }
+        return NX_VERDICT_DROP;
+}
+
+static int error_from(const char *word)
+{
+        if (strcmp(word, "EHOSTUNREACH") == 0)
+                return -EHOSTUNREACH;
+        if (strcmp(word, "ENETUNREACH") == 0)
+                return -ENETUNREACH;
+        return strcmp(word, "ETIMEDOUT") == 0 ? -ETIMEDOUT : -ECONNREFUSED;
+}
+
+static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *flow, void *userdata)
+{
+        const struct line *line = line_of(flow);
+        const char *what = line ? line->what : "decline";
+
+        if (strcmp(what, "splice") == 0)
+                return splice_flow(flow, line);
+        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0) {
+                nx_flow_open(flow);
+                return NX_VERDICT_CLAIM;
+        }
+        if (strcmp(what, "fail") == 0) {
+                nx_flow_fail(flow, error_from(line->first));
+                return NX_VERDICT_CLAIM;
+        }
+        if (strcmp(what, "pause") == 0)
+                return pause_flow(flow, line);
+        if (strcmp(what, "crash") == 0)
+                abort();
+        if (strcmp(what, "hold") == 0)
+                return NX_VERDICT_CLAIM;
+        if (strcmp(what, "drop") == 0)
+                return NX_VERDICT_DROP;
+        return strcmp(what, "refuse") == 0 ? NX_VERDICT_REFUSE : NX_VERDICT_DECLINE;
+}
+
+/* What can be seen of the flow from its socket, for the scenario to compare. */
+static void report(struct nx_proxy *proxy, struct nx_flow *flow, int fd)
+{
+        struct sockaddr_storage local, peer;
+        socklen_t size = sizeof(local);
+        bool is_same = getsockname(fd, (struct sockaddr *)&local, &size) == 0;
+        uint16_t local_port, peer_port;
+
+        size = sizeof(peer);
+        is_same &= getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+        local_port = ntohs(local.ss_family == AF_INET ? ((struct sockaddr_in *)&local)->sin_port
+                                                      : ((struct sockaddr_in6 *)&local)->sin6_port);
+        peer_port = ntohs(peer.ss_family == AF_INET ? ((struct sockaddr_in *)&peer)->sin_port
+                                                    : ((struct sockaddr_in6 *)&peer)->sin6_port);
+        nx_proxy_report(proxy, NX_LEVEL_INFO, "opened %u to %u: the socket says %u to %u%s",
+                        nx_flow_get_local_port(flow), nx_flow_get_remote_port(flow), peer_port,
+                        local_port, is_same ? "" : ", and fails");
+}
+
+static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata)
+{
+        bool is_stream = nx_flow_get_protocol(flow) == IPPROTO_TCP;
+        const struct line *line = line_of(flow);
+        int upstream_fd;
+
+        report(proxy, flow, fd);
+        if (line && strcmp(line->what, "echo") == 0) {
+                start_copy(fd, fd, is_stream);
+                return;
+        }
+        upstream_fd = line ? upstream_of(flow, line) : -1;
+        if (upstream_fd < 0 || wait_for_upstream(upstream_fd) < 0) {
+                close(fd);
+                return;
+        }
+        start_copy(fd, upstream_fd, is_stream);
+        start_copy(upstream_fd, fd, is_stream);
+}
+
+static void handle_closed(struct nx_proxy *proxy, struct nx_flow *flow,
+                          const struct nx_flow_end *end, void *userdata)
+{
+        nx_proxy_report(proxy, NX_LEVEL_INFO, "closed %u: %s, %llu out, %llu in",
+                        nx_flow_get_remote_port(flow), end->error ? strerror(-end->error) : "done",
+                        (unsigned long long)end->bytes_outbound,
+                        (unsigned long long)end->bytes_inbound);
+}
+
+static void apply_rules(struct nx_proxy *proxy)
+{
+        struct nx_proxy_settings *settings;
+        size_t n_included = 0;
+
+        nx_proxy_settings_new(&settings, true);
+        for (size_t i = 0; i < n_lines; i++) {
+                struct nx_rule rule = {
+                        NX_RULE_INIT,
+                        .remote_network = lines[i].what,
+                        .remote_port_first = (uint16_t)atoi(lines[i].first),
+                };
+
+                if (strcmp(lines[i].key, "exclude") == 0)
+                        nx_proxy_settings_exclude(settings, &rule);
+                if (strcmp(lines[i].key, "include") == 0 && ++n_included)
+                        nx_proxy_settings_include(settings, &rule);
+        }
+        if (n_included == 0)
+                nx_proxy_settings_include(settings, &(struct nx_rule){ NX_RULE_INIT });
+        nx_proxy_apply(proxy, settings, NULL, NULL);
+        nx_proxy_settings_free(settings);
+}
+
+static void handle_file(struct nx_proxy *proxy, const char *name, const char *path, int fd,
+                        void *userdata)
+{
+        FILE *file = fdopen(dup(fd), "r");
+        char text[160];
+
+        n_lines = 0;
+        while (file && n_lines < LINES_MAX && fgets(text, sizeof(text), file)) {
+                struct line line = {};
+
+                if (sscanf(text, "%15s %31s %63s %15s", line.key, line.what, line.first,
+                           line.second) >= 2)
+                        lines[n_lines++] = line;
+        }
+        if (file)
+                fclose(file);
+        apply_rules(proxy);
+}
+
+/* Claims what is due; the time until the next is, or -1. */
+static int resume_due(void)
+{
+        long long now = now_ms(), wait = -1;
+
+        for (size_t i = 0; i < PAUSED_MAX; i++) {
+                if (!paused[i].flow)
+                        continue;
+                if (paused[i].due_ms <= now) {
+                        if (nx_flow_resume(paused[i].flow, NX_VERDICT_CLAIM) == 0)
+                                splice_flow(paused[i].flow, &(struct line){});
+                        paused[i].flow = nx_flow_unref(paused[i].flow);
+                } else if (wait < 0 || paused[i].due_ms - now < wait) {
+                        wait = paused[i].due_ms - now;
+                }
+        }
+        return (int)wait;
+}
+
+int main(void)
+{
+#define PROXY                                                                                      \
+        {                                                                                          \
+                .handle_new_flow = handle_new_flow, .handle_open = handle_open,                    \
+                .handle_closed = handle_closed, .handle_file = handle_file,                        \
+        }
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "scripted-proxy",
+                .version = "1",
+                .transparent_proxy = PROXY,
+                .app_proxy = PROXY,
+        };
+        struct nx_provider *provider;
+        int r;
+
+        r = nx_provider_new(&provider, &extension, NULL);
+        if (r < 0) {
+                fprintf(stderr, "scripted-proxy: %s\n", strerror(-r));
+                return 2;
+        }
+        while (r >= 0) {
+                struct pollfd poll_fd = { .fd = nx_provider_get_fd(provider), .events = POLLIN };
+
+                poll(&poll_fd, 1, resume_due());
+                r = nx_provider_dispatch(provider);
+        }
+        if (r != -EPIPE)
+                fprintf(stderr, "scripted-proxy: %s\n", nx_provider_get_error(provider));
+        nx_provider_free(provider);
+        return r == -EPIPE ? 0 : 1;
+}
