@@ -32,6 +32,21 @@ enum nx_filter_action {
         NX_FILTER_ACTION_FILTER_DATA = 4,
 };
 
+/** What becomes of bytes that a filter was shown (NEFilterDataVerdict). */
+struct nx_data_verdict {
+        /** FILTER_DATA: pass_bytes and peek_bytes count. ALLOW: this and all later bytes, both
+         *  directions, pass, and the filter is not asked about the flow again. DROP: the flow ends
+         *  now, both ends are reset. PAUSE: as FILTER_DATA with 0 and 0, until nx_flow_update(). */
+        enum nx_verdict verdict;
+        /** From the shown offset on, so many bytes are released. NX_DATA_BYTES_MAX: all. */
+        uint64_t pass_bytes;
+        /** Behind what is released, show so many bytes next (or what there is at the end of the
+         *  stream); 0: any. What is neither released nor shown waits. */
+        uint64_t peek_bytes;
+};
+
+#define NX_DATA_BYTES_MAX UINT64_MAX
+
 /** The functions of a filter data provider; NULL where there is nothing to do. */
 struct nx_filter_provider {
         /**
@@ -45,11 +60,34 @@ struct nx_filter_provider {
         void (*stop_filter)(struct nx_filter *filter, enum nx_provider_stop_reason reason,
                             void *userdata);
 
-        /** Decide flow. Anything but ALLOW, DROP, REFUSE and PAUSE counts as a fault of the
-         *  extension and closes its channel; so does a PAUSE for a flow that was not kept,
+        /** Decide flow. Anything but ALLOW, DROP, REFUSE, FILTER_DATA and PAUSE counts as a fault
+         * of the extension and closes its channel; so does a PAUSE for a flow that was not kept,
          *  which is refused. Without this function every flow that is asked about is allowed. */
         enum nx_verdict (*handle_new_flow)(struct nx_filter *filter, struct nx_flow *flow,
                                            void *userdata);
+
+        /**
+         * Bytes of a flow that handle_new_flow answered with FILTER_DATA, in order, without gaps
+         * and held back until they are released: TCP from the stream, UDP one datagram each,
+         * which passes or is dropped as a whole. offset counts from the start of that direction.
+         * bytes are borrowed. Without the function that direction passes unseen.
+         */
+        struct nx_data_verdict (*handle_outbound_data)(struct nx_filter *filter,
+                                                       struct nx_flow *flow, uint64_t offset,
+                                                       const void *bytes, size_t size,
+                                                       void *userdata);
+        struct nx_data_verdict (*handle_inbound_data)(struct nx_filter *filter,
+                                                      struct nx_flow *flow, uint64_t offset,
+                                                      const void *bytes, size_t size,
+                                                      void *userdata);
+        /** That direction said all it had to say, and all of it was shown. What is still held is
+         *  decided now: ALLOW, DROP, or FILTER_DATA to release some of it. */
+        struct nx_data_verdict (*handle_outbound_complete)(struct nx_filter *filter,
+                                                           struct nx_flow *flow, void *userdata);
+        struct nx_data_verdict (*handle_inbound_complete)(struct nx_filter *filter,
+                                                          struct nx_flow *flow, void *userdata);
+        /** A flow that was inspected is over. Called once, also after ALLOW and DROP. */
+        void (*handle_flow_ended)(struct nx_filter *filter, struct nx_flow *flow, void *userdata);
 
         /**
          * A file of the session's configuration, opened by the daemon: once before
@@ -68,6 +106,20 @@ const char *nx_filter_get_name(struct nx_filter *filter);
 /** Tells the administrator something, by the session's record and the log. One line. */
 void nx_filter_report(struct nx_filter *filter, enum nx_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/** @name Inspected flows
+ *  @{ */
+/** What the FILTER_DATA that is returned next (or given to nx_flow_resume()) asks for: how many
+ *  bytes of each direction to show first (0: any; NX_DATA_BYTES_MAX: none, that direction passes
+ *  unseen). Without this call: any of both. */
+int nx_flow_filter_data(struct nx_flow *flow, uint64_t peek_outbound, uint64_t peek_inbound);
+/** Decides about bytes outside a callback: after PAUSE, or to change one's mind about an inspected
+ *  flow. pass_bytes counts from what is released already; offsets only grow, so what was released
+ *  stays so. direction: outbound or inbound; ALLOW and DROP are for both. -EINVAL for other
+ *  verdicts or a flow that is not inspected, -ESTALE as in nx_flow_resume(). */
+int nx_flow_update(struct nx_flow *flow, enum nx_direction direction,
+                   struct nx_data_verdict verdict);
+/** @} */
 
 /** @name Settings: rules that the kernel decides without asking
  *  @{ */

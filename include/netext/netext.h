@@ -45,6 +45,8 @@ enum nx_verdict {
         NX_VERDICT_ALLOW = 1,
         /** Packets vanish; the program waits until it gives up. */
         NX_VERDICT_DROP = 2,
+        /** A filter wants to see the flow's bytes; see nx_flow_filter_data(). */
+        NX_VERDICT_FILTER_DATA = 4,
         /** The program is told at once: ECONNREFUSED (or EPERM where a rule decided). */
         NX_VERDICT_REFUSE = 5,
         /** The provider will answer later with nx_flow_resume(). */
@@ -53,6 +55,8 @@ enum nx_verdict {
         NX_VERDICT_CLAIM = 100,
         /** A proxy leaves the flow to the next in the chain. */
         NX_VERDICT_DECLINE = 101,
+        /** A proxy wants to see the first bytes before it says; see nx_flow_peek(). */
+        NX_VERDICT_PEEK = 102,
 };
 
 /** Firewall-grade filters see a flow before inspector-grade ones (NEFilterManagerGrade). */

@@ -19,6 +19,10 @@
  *                Or call nx_flow_splice() with a socket that is on its way to the
  *                destination: the platform waits for it, opens or fails the flow as it ends,
  *                and carries the bytes itself.
+ *      PEEK      let the program's connect() succeed and show us what it says first; then
+ *                handle_peek answers in the place of handle_new_flow. Nothing is lost, and
+ *                nothing was sent: a flow that is declined then goes on in the platform's relay,
+ *                one that is claimed begins with those bytes. TCP only.
  *      PAUSE     the answer comes later, by nx_flow_resume().
  *
  * The two kinds differ in what DECLINE means and in what their rules are expected to name
@@ -57,13 +61,22 @@ struct nx_proxy_provider {
         void (*stop_proxy)(struct nx_proxy *proxy, enum nx_provider_stop_reason reason,
                            void *userdata);
 
-        /** CLAIM, DECLINE, DROP, REFUSE or PAUSE; anything else is a fault of the extension.
+        /** CLAIM, DECLINE, DROP, REFUSE, PEEK or PAUSE; anything else is a fault of the extension.
          *  Without this function every flow is declined. A claimed flow stays valid until
          *  handle_closed, handle_open of a TCP flow, or stop_proxy has returned, without
          *  nx_flow_ref(). nx_flow_open(), nx_flow_fail() and nx_flow_splice() may be called
          *  here already by whoever then returns CLAIM; not to return it is a fault. */
         enum nx_verdict (*handle_new_flow)(struct nx_proxy *proxy, struct nx_flow *flow,
                                            void *userdata);
+
+        /**
+         * The first bytes of a flow that handle_new_flow asked to peek at: as many as it wanted,
+         * or fewer when their time was over or the program said no more. size may be 0. bytes
+         * are borrowed. CLAIM, DECLINE, DROP, REFUSE or PAUSE, or PEEK again after another
+         * nx_flow_peek() for more. Without this function the flow is declined.
+         */
+        enum nx_verdict (*handle_peek)(struct nx_proxy *proxy, struct nx_flow *flow,
+                                       const void *bytes, size_t size, void *userdata);
 
         /**
          * The flow is open. TCP: fd is a connected stream socket, half-close and resets as
@@ -93,6 +106,12 @@ const char *nx_proxy_get_name(struct nx_proxy *proxy);
 /** Tells the administrator something, by the session's record and the log. One line. */
 void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+#define NX_PEEK_BYTES_MAX 16384
+
+/** What the PEEK that is returned next asks for: n_bytes (1 to NX_PEEK_BYTES_MAX) of what the
+ *  program says, or what there is after timeout_ms (0: no limit). -EINVAL. */
+int nx_flow_peek(struct nx_flow *flow, size_t n_bytes, uint32_t timeout_ms);
 
 /** @name Claimed flows
  *  nx_flow_open(), nx_flow_fail() and nx_flow_splice() are for one of them, once: -EALREADY if

@@ -29,6 +29,7 @@ static const struct wire_message_info messages[_NX_MSG_MAX] = {
 static const uint8_t type_sizes[] = {
         [WIRE_U8] = 1,   [WIRE_U16] = 2,    [WIRE_U32] = 4,      [WIRE_U64] = 8,  [WIRE_I32] = 4,
         [WIRE_BOOL] = 1, [WIRE_STRING] = 0, [WIRE_ADDRESS] = 16, [WIRE_ENUM] = 1,
+        [WIRE_BYTES] = 0,
 };
 
 const struct wire_attribute_info *wire_attribute_info(unsigned int number)
@@ -134,6 +135,20 @@ void wire_put_address(struct wire_writer *writer, enum wire_attribute attribute,
                 memcpy(room, address, sizeof(*address));
 }
 
+void wire_put_bytes(struct wire_writer *writer, enum wire_attribute attribute, const void *bytes,
+                    size_t size)
+{
+        uint8_t *room;
+
+        if (size > WIRE_DATA_MAX) {
+                writer->overflow = true;
+                return;
+        }
+        room = put_attribute(writer, attribute, size);
+        if (room && size)
+                memcpy(room, bytes, size);
+}
+
 int wire_end(struct wire_writer *writer)
 {
         if (writer->overflow) {
@@ -162,6 +177,8 @@ static const char *value_problem(const struct wire_attribute_info *info, const u
                         return "a string attribute is not a string";
                 return NULL;
         }
+        if (info->type == WIRE_BYTES)
+                return size > WIRE_DATA_MAX ? "an attribute has too many bytes" : NULL;
         if (size != type_sizes[info->type])
                 return "an attribute has the wrong size for its type";
         if (info->type == WIRE_BOOL && *value > 1)
@@ -257,6 +274,15 @@ uint64_t wire_get(const struct wire_message *message, enum wire_attribute attrib
 int32_t wire_get_i32(const struct wire_message *message, enum wire_attribute attribute)
 {
         return (int32_t)(uint32_t)wire_get(message, attribute);
+}
+
+const void *wire_get_bytes(const struct wire_message *message, enum wire_attribute attribute,
+                           size_t *ret_size)
+{
+        const uint8_t *value = wire_has(message, attribute) ? message->values[attribute] : NULL;
+
+        *ret_size = value ? get_le(value - 2, 2) : 0; /* the attribute's header is before it */
+        return value;
 }
 
 const char *wire_get_string(const struct wire_message *message, enum wire_attribute attribute)

@@ -54,6 +54,9 @@ void wire_put(struct wire_writer *writer, enum wire_attribute attribute, uint64_
 void wire_put_string(struct wire_writer *writer, enum wire_attribute attribute, const char *text);
 void wire_put_address(struct wire_writer *writer, enum wire_attribute attribute,
                       const struct in6_addr *address);
+/* At most WIRE_DATA_MAX. */
+void wire_put_bytes(struct wire_writer *writer, enum wire_attribute attribute, const void *bytes,
+                    size_t size);
 /* 0, or -EMSGSIZE: the unfinished message is taken back, earlier ones stay. */
 int wire_end(struct wire_writer *writer);
 
@@ -80,5 +83,7 @@ static inline bool wire_has(const struct wire_message *message, enum wire_attrib
 /* 0, NULL and :: for what is not there. */
 uint64_t wire_get(const struct wire_message *message, enum wire_attribute attribute);
 int32_t wire_get_i32(const struct wire_message *message, enum wire_attribute attribute);
+const void *wire_get_bytes(const struct wire_message *message, enum wire_attribute attribute,
+                           size_t *ret_size);
 const char *wire_get_string(const struct wire_message *message, enum wire_attribute attribute);
 struct in6_addr wire_get_address(const struct wire_message *message, enum wire_attribute attribute);

@@ -41,7 +41,8 @@ const struct wire_name wire_verdicts[] = {
         { NX_VERDICT_NONE, "none" },       { NX_VERDICT_ALLOW, "allow" },
         { NX_VERDICT_DROP, "drop" },       { NX_VERDICT_REFUSE, "refuse" },
         { NX_VERDICT_PAUSE, "pause" },     { NX_VERDICT_CLAIM, "claim" },
-        { NX_VERDICT_DECLINE, "decline" }, {},
+        { NX_VERDICT_DECLINE, "decline" }, { NX_VERDICT_FILTER_DATA, "filter-data" },
+        { NX_VERDICT_PEEK, "peek" },       {},
 };
 
 const struct wire_name wire_reasons[] = {

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #define WIRE_VERSION          2
-#define WIRE_MESSAGE_SIZE_MAX 8192        /* one message with its header */
-#define WIRE_BATCH_SIZE_MAX   (64 * 1024) /* one datagram: whole messages, back to back */
+#define WIRE_MESSAGE_SIZE_MAX (40 * 1024) /* one message with its header */
+#define WIRE_BATCH_SIZE_MAX   (96 * 1024) /* one datagram: whole messages, back to back */
+#define WIRE_DATA_MAX         (32 * 1024) /* of one WIRE_BYTES */
 #define WIRE_STRING_MAX       1024        /* a string with its NUL */
 
 /*
@@ -33,6 +34,7 @@ enum wire_type {
         WIRE_STRING,  /* NUL at the end and nowhere else */
         WIRE_ADDRESS, /* 16 bytes, IPv4 mapped */
         WIRE_ENUM,    /* one byte, a value of its names table */
+        WIRE_BYTES,   /* any, at most WIRE_DATA_MAX, perhaps none */
 };
 
 /* ATTR(number, NAME, type, "key in the control API and JSON", names of a WIRE_ENUM) */
@@ -94,7 +96,12 @@ enum wire_type {
         ATTR(55, BYTES_INBOUND, WIRE_U64, "bytes_inbound", NULL)                                   \
         ATTR(56, ORIGIN_FLOW, WIRE_U64, "origin_flow", NULL)                                       \
         ATTR(57, ORIGIN_PROGRAM, WIRE_STRING, "origin_program", NULL)                              \
-        ATTR(58, ORIGIN_PID, WIRE_U32, "origin_pid", NULL)
+        ATTR(58, ORIGIN_PID, WIRE_U32, "origin_pid", NULL)                                         \
+        ATTR(59, DATA, WIRE_BYTES, "data", NULL)                                                   \
+        ATTR(60, OFFSET, WIRE_U64, "offset", NULL)                                                 \
+        ATTR(61, PASS_BYTES, WIRE_U64, "pass_bytes", NULL)                                         \
+        ATTR(62, PEEK_BYTES, WIRE_U64, "peek_bytes", NULL) /* of PEEK; outbound of FILTER_DATA */  \
+        ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -145,8 +152,13 @@ enum wire_attribute {
         MSG(37, PROVIDER_FLOW_SOCKET, WIRE_HAS(FLOW), 1) /* an open flow's end of the program */   \
         MSG(38, PROVIDER_FLOW_CLOSED, WIRE_HAS(FLOW) | WIRE_HAS(RESULT),                           \
             0) /* BYTES_… if spliced */                                                          \
+        MSG(39, PROVIDER_FLOW_PEEKED, WIRE_HAS(FLOW) | WIRE_HAS(DATA), 0)                          \
+        MSG(40, PROVIDER_FLOW_DATA,                                                                \
+            WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(OFFSET) | WIRE_HAS(DATA), 0)           \
+        MSG(41, PROVIDER_FLOW_COMPLETE, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION), 0)                   \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
+        /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND */          \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
         MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK), 0)                   \
         MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0)                                         \
@@ -154,6 +166,8 @@ enum wire_attribute {
         MSG(53, ENGINE_STOPPED, 0, 0)                                                              \
         MSG(54, ENGINE_FLOW_OPEN, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0) /* 0, or why not */        \
         MSG(55, ENGINE_FLOW_SPLICE, WIRE_HAS(FLOW), 1) /* the flow's upstream, maybe connecting */ \
+        MSG(56, ENGINE_DATA_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(VERDICT),     \
+            0) /* PASS_BYTES, PEEK_BYTES */                                                        \
         /* netextd -> extension */                                                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1)    /* TEXT: its path, for messages */           \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \

@@ -156,7 +156,7 @@ static void test_too_large_message(void **state)
         memset(text, 'x', sizeof(text) - 1);
         assert_int_equal(send_status(&pair->near, 1), 0);
         writer = channel_begin(&pair->near, NX_MSG_FLOWD_FLOW_LIST, 99);
-        for (unsigned int number = 0; number < 8; number++)
+        for (size_t size = 0; size < WIRE_MESSAGE_SIZE_MAX; size += sizeof(text))
                 wire_put_string(writer, WIRE_ATTR_TEXT, text);
         assert_int_equal(channel_end(&pair->near), -EMSGSIZE);
         assert_int_equal(send_status(&pair->near, 2), 0);
