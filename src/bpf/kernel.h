@@ -104,11 +104,29 @@ struct css_set {
 };
 
 struct sock_common {
-        unsigned short skc_num; /* the local port, in host order */
+        unsigned short skc_family;
+        __u32 skc_rcv_saddr;    /* the local address of AF_INET */
+        unsigned short skc_num; /* the local port, in host order; 0: given back */
+        struct {
+                __u8 bytes[16];
+        } skc_v6_rcv_saddr;
+        unsigned char skc_state;
 };
 
 struct sock {
         struct sock_common __sk_common;
+};
+
+struct inet_sock {
+        __u16 inet_sport; /* the local port that packets bear, in network order */
+};
+
+struct inet_connection_sock {
+        struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+        struct inet_connection_sock inet_conn;
 };
 
 struct task_struct {

@@ -116,22 +116,21 @@ struct steer_tuple {
 enum steer_event_type {
         STEER_EVENT_ALLOWED = 1, /* by rules alone; the packets never come to user space */
         STEER_EVENT_DENIED,      /* the program got EPERM */
-        STEER_EVENT_LOCAL,       /* the local end of an allowed flow, known a moment later */
         STEER_EVENT_CLOSED,      /* the program closed the socket */
 };
 
-/* STEER_EVENT_CLOSED is this alone. */
 struct steer_event {
         __u32 type;
-        __u16 local_port; /* of LOCAL, and of DENIED where it is known */
+        __u16 local_port; /* of CLOSED, and of DENIED where it is known */
         __u16 pad;
         __u64 cookie;
 };
 
-/* STEER_EVENT_LOCAL */
-struct steer_event_local {
+/* STEER_EVENT_CLOSED */
+struct steer_event_closed {
         struct steer_event event;
         struct steer_address local;
+        __u64 time_ns; /* CLOCK_BOOTTIME */
 };
 
 /* STEER_EVENT_ALLOWED, STEER_EVENT_DENIED */
@@ -154,6 +153,12 @@ struct steer_question {
         struct steer_outcome outcome;
 };
 
+enum steer_found {
+        STEER_FOUND_NOTHING,
+        STEER_FOUND_SOCKET, /* without a record: no hook saw its connect() or sendto() */
+        STEER_FOUND_OWNER,
+};
+
 /* A question for the socket tables: whose is the socket that sends this? */
 struct steer_lookup {
         __u8 ethernet[16]; /* a test run's packet begins with a link header */
@@ -162,7 +167,7 @@ struct steer_lookup {
         __u16 local_port;
         __u16 remote_port;
         __u8 protocol;
-        __u8 found; /* answer: owner is filled */
+        __u8 found; /* answer: enum steer_found */
         __u8 pad[10];
         struct steer_owner owner;
 };
@@ -228,7 +233,7 @@ struct steer_state {
 
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 88, "shared layout");
-_Static_assert(sizeof(struct steer_event_local) == 32, "shared layout");
+_Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");

@@ -90,14 +90,6 @@ static __always_inline void tell_decided(__u32 type, const struct steer_owner *o
         bpf_ringbuf_submit(decided, 0);
 }
 
-static __always_inline void tell_closed(__u64 cookie)
-{
-        struct steer_event *event = new_event(STEER_EVENT_CLOSED, sizeof(*event), cookie);
-
-        if (event)
-                bpf_ringbuf_submit(event, 0);
-}
-
 static __always_inline struct steer_address mapped(__u32 ipv4)
 {
         struct steer_address address = {
@@ -152,9 +144,9 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
 }
 
 /*
- * The local port of a connected UDP socket is chosen after its connect() hook, and no hook
- * runs when it sends. When it is closed, or connected elsewhere, its record goes where
- * flowd looks for packets whose socket is gone.
+ * A local port is chosen after the connect() hook, and no hook runs when a packet leaves;
+ * so flowd asks the socket tables whose it is. When the socket is closed, or connected
+ * elsewhere, its record goes where flowd looks for packets whose socket is gone.
  */
 static __always_inline void leave_owner(const struct steer_owner *owner, __u16 local_port)
 {
@@ -162,11 +154,19 @@ static __always_inline void leave_owner(const struct steer_owner *owner, __u16 l
                 .remote = owner->remote,
                 .remote_port = owner->remote_port,
                 .local_port = local_port,
-                .protocol = IPPROTO_UDP,
+                .protocol = owner->protocol,
         };
 
-        if (owner->protocol == IPPROTO_UDP && local_port)
+        if (local_port)
                 bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+}
+
+/* Where the socket sent from. A TCP socket that failed has given it back, but not forgotten it. */
+static __always_inline __u16 earlier_port(struct bpf_sock_addr *ctx)
+{
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(ctx->sk);
+
+        return tcp ? bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport) : ctx->sk->src_port;
 }
 
 /* Keeps the owner on the socket, for when its packets come to flowd. */
@@ -180,7 +180,7 @@ static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct s
                 return;
         }
         if (kept->cookie)
-                leave_owner(kept, ctx->sk->src_port);
+                leave_owner(kept, earlier_port(ctx));
         *kept = *owner;
 }
 
@@ -296,50 +296,51 @@ static __always_inline bool is_ipv4(const struct steer_address *address)
         return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
 }
 
-static __always_inline bool sends_ipv4(struct bpf_sock_ops *ctx)
+static __always_inline struct steer_address local_address(const struct sock *sk)
 {
-        return ctx->family == AF_INET || (!ctx->remote_ip6[0] && !ctx->remote_ip6[1] &&
-                                          ctx->remote_ip6[2] == bpf_htonl(0x0000ffff));
+        struct steer_address address;
+
+        if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
+                return mapped(BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+        BPF_CORE_READ_INTO(&address, sk, __sk_common.skc_v6_rcv_saddr);
+        return address;
 }
 
-static __always_inline void tell_local(struct bpf_sock_ops *ctx)
+/* Of what rules allowed this is the first that flowd hears of the local end. */
+static __always_inline void tell_closed(struct bpf_sock *ctx, const struct sock *sk)
 {
-        __u32 words[4] = { ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
-                           ctx->local_ip6[3] };
-        struct steer_event_local *local;
+        struct steer_event_closed *closed;
 
-        local = new_event(STEER_EVENT_LOCAL, sizeof(*local), bpf_get_socket_cookie(ctx));
-        if (!local)
+        closed = new_event(STEER_EVENT_CLOSED, sizeof(*closed), bpf_get_socket_cookie(ctx));
+        if (!closed)
                 return;
-        local->event.local_port = ctx->local_port;
-        local->local = sends_ipv4(ctx) ? mapped(ctx->local_ip4) : address6(words);
-        bpf_ringbuf_submit(local, 0);
+        closed->event.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+        closed->local = local_address(sk);
+        closed->time_ns = bpf_ktime_get_boot_ns();
+        bpf_ringbuf_submit(closed, 0);
 }
 
-static __always_inline void tell_flowd_to_ask(struct bpf_sock_ops *ctx,
-                                              const struct steer_owner *owner)
+static __always_inline __u16 port_in_packets(const struct sock *sk)
 {
-        struct steer_tuple tuple = {
-                .remote = owner->remote,
-                .remote_port = owner->remote_port,
-                .local_port = ctx->local_port,
-                .protocol = IPPROTO_TCP,
-        };
-
-        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 }
 
 /*
  * The listener answered: what follows has to take the same way as the first segment. From now
- * on the socket says so itself, for as long as it lives, whatever becomes of flowd.
+ * on the socket says so itself, for as long as it lives, whatever becomes of flowd. Attached
+ * only while there are proxies: it costs every connection some calls.
  */
-static __always_inline int on_established(struct bpf_sock_ops *ctx)
+SEC("sockops")
+int established(struct bpf_sock_ops *ctx)
 {
-        __u64 cookie = bpf_get_socket_cookie(ctx);
         struct bpf_sock *socket = ctx->sk;
+        __u64 cookie;
         __u32 mark;
 
-        if (!socket || !bpf_map_lookup_elem(&delivered, &cookie))
+        if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || !socket)
+                return 1;
+        cookie = bpf_get_socket_cookie(ctx);
+        if (!bpf_map_lookup_elem(&delivered, &cookie))
                 return 1;
         bpf_map_delete_elem(&delivered, &cookie);
         mark = (socket->mark & ~mark_mask) | mark_deliver;
@@ -347,44 +348,29 @@ static __always_inline int on_established(struct bpf_sock_ops *ctx)
         return 1;
 }
 
-/* The SYN is about to leave: now the local end is known. */
-SEC("sockops")
-int tcp_connect(struct bpf_sock_ops *ctx)
+/* When the other end has answered a SYN, it waits for flowd no more; a datagram can always. */
+static __always_inline bool can_be_held(__u8 protocol, const struct sock *sk)
 {
-        struct bpf_sock *socket;
-        struct steer_owner *owner;
+        __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 
-        if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
-                return on_established(ctx);
-        if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
-                return 1;
-        socket = ctx->sk;
-        if (!socket)
-                return 1;
-        if ((socket->mark & mark_mask) == mark_pass) {
-                tell_local(ctx);
-                return 1;
-        }
-        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
-        if (owner)
-                tell_flowd_to_ask(ctx, owner);
-        return 1;
+        return protocol == IPPROTO_UDP || state == BPF_TCP_SYN_SENT || state == BPF_TCP_CLOSE;
 }
 
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
-        struct steer_owner *owner = NULL;
-        __u32 mark = ctx->mark & mark_mask;
+        /* The context is the socket; struct bpf_sock does not show its ports here. */
+        const struct sock *sk = (const void *)ctx;
 
-        if (mark != mark_pass) {
-                owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
+        if ((ctx->mark & mark_mask) != mark_pass) {
+                struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
+
                 if (!owner)
                         return 1;
-                /* The context is the socket; struct bpf_sock does not show its port here. */
-                leave_owner(owner, BPF_CORE_READ((struct sock *)ctx, __sk_common.skc_num));
+                if (can_be_held(owner->protocol, sk))
+                        leave_owner(owner, port_in_packets(sk));
         }
-        tell_closed(bpf_get_socket_cookie(ctx));
+        tell_closed(ctx, sk);
         return 1;
 }
 
@@ -425,7 +411,10 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
         return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 }
 
-/* Answers struct steer_lookup by a test run: whose is the socket behind a queued packet? */
+/*
+ * Answers struct steer_lookup by a test run: whose is the socket behind a queued packet?
+ * A socket that listens on the port did not send it.
+ */
 SEC("tc")
 int lookup_socket(struct __sk_buff *skb)
 {
@@ -438,13 +427,14 @@ int lookup_socket(struct __sk_buff *skb)
         socket = find_socket(skb, &lookup);
         if (!socket)
                 return TC_ACT_OK;
-        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
-        if (owner) {
-                lookup.found = 1;
-                lookup.owner = *owner;
+        if (socket->state != BPF_TCP_LISTEN) {
+                owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+                if (owner)
+                        lookup.owner = *owner;
+                lookup.found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
         }
         bpf_sk_release(socket);
-        if (owner)
+        if (lookup.found)
                 bpf_skb_store_bytes(skb, 0, &lookup, sizeof(lookup), 0);
         return TC_ACT_OK;
 }

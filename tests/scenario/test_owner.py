@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A flow says whose it is, exactly, also when that program is gone."""
 import os
+import signal
 
 import pytest
 
-from harness.client import TALK
+from harness.client import TALK, TRANSPORTS
 from harness.instance import started_at
 from harness.paths import CGROUP2
 from harness.wait import wait_until
@@ -26,6 +27,25 @@ def test_a_flow_names_its_program(netext, scripted, client, server, lab):
     assert flow["cgroup"] == lab.cgroup.name
     assert (flow["local_address"], flow["local_port"]) == (lab.CLIENT, answer.local_port)
     assert (flow["remote_address"], flow["remote_port"]) == (lab.SERVER, 80)
+
+
+@pytest.mark.parametrize("address", [address for protocol, address in TRANSPORTS if protocol == "tcp"])
+def test_a_flow_that_rules_allowed_has_its_local_end(netext, firewall, client, server, lab, address):
+    firewall("allow port 80")
+    process = client.start("tcp", address, 80, "-s")
+    local_end = {"local_port": client.answer(process).local_port,
+                 "local_address": lab.CLIENT6 if address == lab.SERVER6 else lab.CLIENT}
+    assert netext.flows(remote_port=80, state="open", **local_end), netext.flows()
+    process.stdin.close()
+    process.wait(5)
+    assert netext.flow(remote_port=80, state="closed", **local_end)
+
+
+def test_a_brief_flow_that_rules_allowed_has_its_local_end(netext, firewall, client, server, lab):
+    firewall("allow port 80")
+    answer = client.tcp(80)
+    flow = netext.flow(remote_port=80)
+    assert (flow["local_address"], flow["local_port"]) == (lab.CLIENT, answer.local_port)
 
 
 def test_odd_characters_of_a_command_line_survive(netext, client, server):
@@ -89,6 +109,34 @@ def test_a_port_that_changed_hands_is_a_new_flow(netext, scripted, client, serve
     assert (first.error, second.error) == (None, None)
     assert netext.flow(pid=first.pid)["program"] == str(TALK)
     assert netext.flow(pid=second.pid)["program"] == str(other)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp-connected"])
+def test_a_socket_closed_before_its_packet_is_read(netext, scripted, client, server, lab, tmp_path, protocol):
+    scripted("80 allow")
+    other = tmp_path / "other"
+    other.write_bytes(TALK.read_bytes())
+    other.chmod(0o755)
+    assert client.talk(protocol, lab.SERVER6, 80, "-p", "5555").error is None
+    flowd = netext.flowd_pid()
+    os.kill(flowd, signal.SIGSTOP)
+    late = client.talk(protocol, lab.SERVER6, 80, "-p", "5555", "-t", "50", program=other)
+    os.kill(flowd, signal.SIGCONT)
+    assert late.error == "ETIMEDOUT"
+    assert netext.flow(pid=late.pid)["program"] == str(other)
+
+
+@pytest.mark.parametrize("protocol, kind", [("tcp", "SOCK_STREAM"), ("udp-connected", "SOCK_DGRAM")])
+def test_a_socket_bound_to_an_interface(netext, scripted, client, server, protocol, kind):
+    scripted("80 allow")
+    client.run("/usr/bin/python3", "-c", f"""
+from socket import *
+bound = socket(AF_INET, {kind})
+bound.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"veth0")
+bound.connect(("198.18.0.2", 80))
+bound.send(b"hello")
+bound.recv(10)""")
+    assert netext.flow(remote_port=80)["program"] == os.path.realpath("/usr/bin/python3")
 
 
 def test_a_script_is_named_by_its_interpreter_and_command_line(netext, scripted, client, server, tmp_path):

@@ -28,6 +28,21 @@ def test_watch_shows_a_flow_as_it_happens(netext, scripted, client, server, lab)
     assert watch.wait(5) == 0
 
 
+def test_watch_shows_the_local_end_of_a_flow_that_rules_allowed(netext, firewall, client, server, lab):
+    firewall("allow port 80")
+    watch = lab.client.start(netext.ctl_command("flow", "watch", "--json"), cgroup=lab.cgroup.path.parent)
+    wait_until(lambda: client.tcp(80) and select.select([watch.stdout], [], [], 0)[0], "nothing was shown")
+    process, events = client.start("tcp", lab.SERVER, 80, "-s"), []
+    answer = client.answer(process)
+    while len(events) < 2:
+        event = json.loads(wait_for_line(watch, "{", 5))
+        if event["pid"] == answer.pid:
+            events.append(event)
+            process.stdin.close()
+    assert [event["event"] for event in events] == ["decided", "closed"]
+    assert {(event["local_address"], event["local_port"]) for event in events} == {(lab.CLIENT, answer.local_port)}
+
+
 def test_explain_tells_who_what_and_why(netext, firewall, client, server):
     path = firewall("deny port 80")
     client.tcp(80)

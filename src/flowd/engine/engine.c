@@ -51,6 +51,13 @@ static void on_flow_closed(struct flow *flow, void *userdata)
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
 
+static bool is_watched(void *userdata)
+{
+        struct engine *engine = userdata;
+
+        return engine->link.watched;
+}
+
 static void on_session_changed(struct session *session, int error, const char *text, void *userdata)
 {
         struct engine *engine = userdata;
@@ -93,7 +100,8 @@ static int apply_ruleset(struct engine *engine)
 
         wanted.closed = chain_is_closed(&engine->chain);
         wanted.delivery.is_on = chain_has_proxies(&engine->chain);
-        if (wanted.delivery.is_on)
+        r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
+        if (r >= 0 && wanted.delivery.is_on)
                 r = route_add(&engine->route);
         if (r >= 0)
                 r = ruleset_apply(&wanted);
@@ -257,6 +265,8 @@ static void wire_parts(struct engine *engine)
                 .flows = &engine->flows,
                 .chain = &engine->chain,
                 .passed = &engine->passed,
+                .mark_mask = engine->config.mark_mask,
+                .is_watched = is_watched,
                 .flow_closed = on_flow_closed,
                 .flow_abandoned = on_flow_abandoned,
                 .userdata = engine,

@@ -11,15 +11,20 @@
  *
  * Events are read in batches: after the first one, the ring is looked at every 20 ms until
  * it stays empty. That costs a record some milliseconds and a busy machine nothing.
+ *
+ * The port of a connection that rules allow is chosen behind the hook that tells of it. Its
+ * end tells it; before, the kernel is asked once somebody looks.
  */
 
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/log.h"
 #include "flow/packet.h"
 #include "engine/intake.h"
 #include "names/answer.h"
 #include "steer/passed.h"
+#include "steer/sockets.h"
 
 #define EVENTS_PAUSE_NS     (20 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
@@ -143,7 +148,7 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
         tuple.remote_port = packet.destination.port;
         tuple.local_port = packet.source.port;
         tuple.protocol = packet.protocol;
-        is_known = hooks_find_owner(intake->hooks, &tuple, &local, &owner);
+        is_known = hooks_find_owner(intake->hooks, &tuple, &local, bytes->interface, &owner);
         flow = flow_table_find_tuple(intake->flows, packet.protocol, &packet.source,
                                      &packet.destination);
         if (flow &&
@@ -206,40 +211,109 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event_
         set_owner(intake, &model, &event->owner);
         chain_note_outcome(intake->chain, &model, &event->owner.outcome);
         flow = flow_table_add(intake->flows, &model);
-        if (flow && !is_allowed)
+        if (!flow)
+                return;
+        flow->is_unshown = is_allowed && intake->is_watched(intake->userdata);
+        if (is_allowed)
+                list_append(flow->is_unshown ? &intake->unshown : &intake->unplaced,
+                            &flow->waiting);
+        if (!flow->is_unshown)
                 intake->chain->listener.flow_decided(flow, intake->chain->listener.userdata);
 }
 
-/* The second half of an allowed flow; now it can be shown. */
-static void on_local_end(struct intake *intake, const struct steer_event_local *event)
+/* Of the flows of one socket, the newest is the one that the kernel speaks of. */
+static void set_local_end(uint64_t cookie, const struct endpoint *local, void *userdata)
 {
-        struct flow *flow = flow_table_find_socket(intake->flows, event->event.cookie);
+        struct intake *intake = userdata;
+        struct flow *flow = flow_table_find_socket(intake->flows, cookie);
 
-        if (!flow || flow->local.port)
+        if (flow && !flow->local.port && !flow->closed_ns)
+                flow->local = *local;
+}
+
+static void ask_for_local_ends(struct intake *intake)
+{
+        int r;
+
+        r = sockets_list(mark_bits(MARK_PASS_SOCKET, intake->mark_mask), intake->mark_mask,
+                         set_local_end, intake);
+        if (r < 0)
+                log_debug("the kernel's sockets cannot be listed: %s", strerror(-r));
+}
+
+void intake_find_local_ends(struct intake *intake)
+{
+        struct flow *flow, *following;
+
+        if (list_is_empty(&intake->unplaced))
                 return;
-        flow->local.address = from_steer(&event->local);
-        flow->local.port = event->event.local_port;
+        ask_for_local_ends(intake);
+        list_for_each_safe (flow, following, &intake->unplaced, waiting)
+                if (flow->local.port)
+                        list_remove(&flow->waiting);
+}
+
+static void show(struct intake *intake, struct flow *flow)
+{
+        list_remove(&flow->waiting);
+        flow->is_unshown = false;
+        if (!flow->local.port && !flow->closed_ns)
+                list_append(&intake->unplaced, &flow->waiting);
         intake->chain->listener.flow_decided(flow, intake->chain->listener.userdata);
 }
 
+/* A program can be in the midst of its connect(), on the way to a port: it gets a pause more. */
+static void show_decided(struct intake *intake)
+{
+        struct flow *flow, *following;
+        uint64_t now = now_ns();
+
+        if (list_is_empty(&intake->unshown))
+                return;
+        ask_for_local_ends(intake);
+        list_for_each_safe (flow, following, &intake->unshown, waiting)
+                if (flow->local.port || now > flow->started_ns + EVENTS_PAUSE_NS)
+                        show(intake, flow);
+}
+
+struct closing {
+        struct intake *intake;
+        uint64_t at_ns;
+};
+
 static void on_socket_closed(struct flow *flow, void *userdata)
 {
-        struct intake *intake = userdata;
+        struct closing *closing = userdata;
+        struct intake *intake = closing->intake;
 
         if (flow->closed_ns)
                 return;
         if (flow->verdict == NX_VERDICT_NONE) {
-                flow->closed_ns = now_ns(); /* still held: the verdict closes it */
+                flow->closed_ns = closing->at_ns; /* still held: the verdict closes it */
                 if (flow->delivery)
                         intake->flow_abandoned(flow, intake->userdata);
                 return;
         }
-        flow_table_close(intake->flows, flow, now_ns());
+        if (flow->is_unshown)
+                show(intake, flow);
+        list_remove(&flow->waiting);
+        flow_table_close(intake->flows, flow, closing->at_ns);
         if (flow->delivery)
                 intake->flow_abandoned(flow, intake->userdata);
         if (flow->protocol == IPPROTO_UDP)
                 passed_forget(intake->passed, &flow->local, &flow->remote);
         intake->flow_closed(flow, intake->userdata);
+}
+
+static void on_closed(struct intake *intake, const struct steer_event_closed *event)
+{
+        uint64_t cookie = event->event.cookie;
+        struct endpoint local = { from_steer(&event->local), event->event.local_port };
+        struct closing closing = { intake, event->time_ns };
+
+        intake->closed_early[cookie % INTAKE_CLOSED_EARLY] = cookie;
+        set_local_end(cookie, &local, intake);
+        flow_table_for_socket(intake->flows, cookie, on_socket_closed, &closing);
 }
 
 static void on_event(const struct steer_event *event, void *userdata)
@@ -251,12 +325,8 @@ static void on_event(const struct steer_event *event, void *userdata)
         case STEER_EVENT_DENIED:
                 on_decided_by_rules(intake, (const struct steer_event_decided *)event);
                 break;
-        case STEER_EVENT_LOCAL:
-                on_local_end(intake, (const struct steer_event_local *)event);
-                break;
         case STEER_EVENT_CLOSED:
-                intake->closed_early[event->cookie % INTAKE_CLOSED_EARLY] = event->cookie;
-                flow_table_for_socket(intake->flows, event->cookie, on_socket_closed, intake);
+                on_closed(intake, (const struct steer_event_closed *)event);
                 break;
         }
 }
@@ -266,8 +336,11 @@ static int watch_ring(struct intake *intake);
 static int on_events_pause_over(void *userdata)
 {
         struct intake *intake = userdata;
+        int n_read;
 
-        if (hooks_read_events(intake->hooks, on_event, intake) <= 0)
+        n_read = hooks_read_events(intake->hooks, on_event, intake);
+        show_decided(intake);
+        if (n_read <= 0 && list_is_empty(&intake->unshown))
                 return watch_ring(intake);
         loop_timer_start(intake->loop, &intake->events_timer, now_ns() + EVENTS_PAUSE_NS);
         return 0;
@@ -298,6 +371,8 @@ void intake_init(struct intake *intake)
 {
         intake->queue_io = (struct loop_io)LOOP_IO_NULL;
         intake->events_io = (struct loop_io)LOOP_IO_NULL;
+        list_init(&intake->unplaced);
+        list_init(&intake->unshown);
         loop_timer_init(&intake->events_timer, on_events_pause_over, intake);
 }
 

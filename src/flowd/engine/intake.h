@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/loop.h"
 #include "chain/chain.h"
 #include "flow/table.h"
@@ -37,6 +38,8 @@ struct intake {
         struct flow_table *flows;
         struct chain *chain;
         const struct passed *passed;
+        uint32_t mark_mask;
+        bool (*is_watched)(void *userdata);
         void (*flow_closed)(struct flow *flow, void *userdata);
         /* The program of a flow with a delivery closed its socket. */
         void (*flow_abandoned)(struct flow *flow, void *userdata);
@@ -46,6 +49,10 @@ struct intake {
         struct loop_io events_io;
         struct loop_timer events_timer;
         struct intake_counters counters;
+
+        /* Flows that rules allowed, open, whose local end is not known yet (flow.waiting) … */
+        struct list unplaced;
+        struct list unshown; /* … and whom those who watch have not heard of */
 
         /* Sockets that were closed before flowd knew a flow of theirs; by the cookie's low bits. */
         uint64_t closed_early[INTAKE_CLOSED_EARLY];
@@ -57,3 +64,5 @@ int intake_start(struct intake *intake);
 void intake_stop(struct intake *intake);
 /* Reads the events that are there now: who looks at the flows shall see the latest. */
 void intake_catch_up(struct intake *intake);
+/* Asks the kernel for the local ends that are not known yet, if there are any. */
+void intake_find_local_ends(struct intake *intake);

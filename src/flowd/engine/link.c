@@ -231,6 +231,7 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return 0;
         case NX_MSG_FLOWD_FLOW_LIST:
                 intake_catch_up(&link->engine->intake);
+                intake_find_local_ends(&link->engine->intake);
                 on_list(link, message);
                 return 0;
         case NX_MSG_FLOWD_FLOW_WATCH:

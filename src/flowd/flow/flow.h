@@ -52,13 +52,15 @@ struct flow {
         struct delivery *delivery; /* from the claim until it is out of our hands; owned by it */
         uint64_t bytes_outbound;   /* of a spliced flow that is over */
         uint64_t bytes_inbound;
+        bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 
         /* while it is being decided */
         uint32_t generation;  /* of the rules it was judged by */
         uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
         uint64_t asked_slots; /* those that have answered */
         struct session *waits_for;
-        struct list waiting; /* session.asked or session.paused */
+        struct list
+                waiting; /* session.asked or session.paused; intake.unshown or intake.unplaced */
         uint64_t deadline_ns;
         unsigned int n_held;
         struct queue_held held[FLOW_HELD_MAX];

@@ -36,6 +36,7 @@
 #include "steer/hooks.h"
 #include "steer/queue.h"
 #include "steer/ruleset.h"
+#include "steer/sockets.h"
 
 #define MARK_MASK     0x0f000000U
 #define PROBE_WAIT_MS 2000
@@ -153,7 +154,7 @@ static void probe_hooks(struct probe_scene *scene, struct probe_result *result)
         if (r < 0)
                 missing(result, problem, r);
         else
-                active(result, "connect4/6, sendmsg4/6, sockops, sock_release");
+                active(result, "connect4/6, sendmsg4/6, sock_release");
 }
 
 static void probe_queue(struct probe_scene *scene, struct probe_result *result)
@@ -196,6 +197,21 @@ static void probe_ruleset(struct probe_scene *scene, struct probe_result *result
         else
                 fallback(result, queue_mechanism_to_string(QUEUE_XTABLES),
                          "the kernel has no native nft queue expression");
+}
+
+static void ignore_socket(uint64_t cookie, const struct endpoint *local, void *userdata)
+{
+}
+
+static void probe_sockets(struct probe_scene *scene, struct probe_result *result)
+{
+        int r;
+
+        r = sockets_list(MARK_MASK, MARK_MASK, ignore_socket, NULL);
+        if (r < 0)
+                missing(result, "the kernel's sockets cannot be listed", r);
+        else
+                active(result, "sock_diag");
 }
 
 static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
@@ -275,7 +291,8 @@ static void on_held(const struct queue_packet *bytes, void *userdata)
         memcpy(&tuple.remote, &packet.destination.address, sizeof(tuple.remote));
         tuple.remote_port = packet.destination.port;
         tuple.local_port = packet.source.port;
-        held->has_owner = hooks_find_owner(held->scene->hooks, &tuple, &local, &owner) &&
+        held->has_owner = hooks_find_owner(held->scene->hooks, &tuple, &local, bytes->interface,
+                                           &owner) &&
                           hooks_find_process(held->scene->hooks, &owner.process, &held->process);
         queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
                      MARK_REFUSE);
@@ -340,6 +357,8 @@ static const struct probe {
           probe_ruleset },
         { "main-job", "a held, attributed and refused connect()", true, "no extension can be asked",
           probe_main_job },
+        { "sock-diag", "the local end of an open connection that rules allowed", false,
+          "it is shown when the connection has ended", probe_sockets },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
           probe_seccomp },
         { "pidfd", "processes that cannot be confused", true,

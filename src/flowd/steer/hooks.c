@@ -31,12 +31,13 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define N_LINKS 6
+#define N_LINKS 5
 
 struct hooks {
         struct steer_bpf *skeleton;
         struct ring_buffer *ring;
         struct bpf_link *links[N_LINKS];
+        struct bpf_link *delivery_link; /* NULL while nobody can claim flows */
         char *pin_dir;
         int cgroup_fd;
         hooks_event_fn *event_fn;
@@ -214,12 +215,17 @@ static struct bpf_link *open_pinned_link(struct hooks *hooks, const char *path)
         return NULL;
 }
 
+static void link_path(struct hooks *hooks, struct bpf_program *program, char *path, size_t size)
+{
+        snprintf(path, size, "%s/link_%s", hooks->pin_dir, bpf_program__name(program));
+}
+
 static int attach_one(struct hooks *hooks, struct bpf_program *program, struct bpf_link **ret_link)
 {
         struct bpf_link *link;
         char path[512];
 
-        snprintf(path, sizeof(path), "%s/link_%s", hooks->pin_dir, bpf_program__name(program));
+        link_path(hooks, program, path, sizeof(path));
         link = open_pinned_link(hooks, path);
         if (link && bpf_link__update_program(link, program) == 0) {
                 *ret_link = link;
@@ -244,9 +250,9 @@ static int attach_one(struct hooks *hooks, struct bpf_program *program, struct b
 int hooks_attach(struct hooks *hooks, const char **ret_problem)
 {
         struct bpf_program *programs[N_LINKS + 1] = {
-                hooks->skeleton->progs.connect4,    hooks->skeleton->progs.connect6,
-                hooks->skeleton->progs.sendmsg4,    hooks->skeleton->progs.sendmsg6,
-                hooks->skeleton->progs.tcp_connect, hooks->skeleton->progs.sock_release,
+                hooks->skeleton->progs.connect4,     hooks->skeleton->progs.connect6,
+                hooks->skeleton->progs.sendmsg4,     hooks->skeleton->progs.sendmsg6,
+                hooks->skeleton->progs.sock_release,
         };
         int r;
 
@@ -257,7 +263,22 @@ int hooks_attach(struct hooks *hooks, const char **ret_problem)
                         return r;
                 }
         }
-        hooks->cgroup_fd = close_fd(hooks->cgroup_fd);
+        return 0;
+}
+
+int hooks_set_delivering(struct hooks *hooks, bool delivering)
+{
+        struct bpf_program *program = hooks->skeleton->progs.established;
+        char path[512];
+
+        if (delivering == (hooks->delivery_link != NULL))
+                return 0;
+        if (delivering)
+                return attach_one(hooks, program, &hooks->delivery_link);
+        link_path(hooks, program, path, sizeof(path));
+        (void)unlink(path);
+        bpf_link__destroy(hooks->delivery_link);
+        hooks->delivery_link = NULL;
         return 0;
 }
 
@@ -268,6 +289,7 @@ struct hooks *hooks_close(struct hooks *hooks)
         ring_buffer__free(hooks->ring);
         for (size_t i = 0; i < N_LINKS; i++)
                 bpf_link__destroy(hooks->links[i]);
+        bpf_link__destroy(hooks->delivery_link);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
         close_fd(hooks->cgroup_fd);
@@ -292,8 +314,10 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata)
         return ring_buffer__consume(hooks->ring);
 }
 
-static bool find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
-                           const struct steer_address *local, struct steer_owner *ret_owner)
+/* In the tables, a socket that is bound to an interface is found by that only. */
+static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
+                                       const struct steer_address *local, uint32_t interface,
+                                       struct steer_owner *ret_owner)
 {
         struct steer_lookup lookup = {
                 .local = *local,
@@ -302,17 +326,18 @@ static bool find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
                 .remote_port = tuple->remote_port,
                 .protocol = (uint8_t)tuple->protocol,
         };
+        struct __sk_buff context = { .ifindex = interface };
         struct steer_lookup answer = {};
         LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &lookup, .data_size_in = sizeof(lookup),
-                    .data_out = &answer, .data_size_out = sizeof(answer), .repeat = 1);
+                    .data_out = &answer, .data_size_out = sizeof(answer), .ctx_in = &context,
+                    .ctx_size_in = sizeof(context), .repeat = 1);
 
         if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) <
             0)
-                return false;
-        if (!answer.found)
-                return false;
-        *ret_owner = answer.owner;
-        return true;
+                return STEER_FOUND_NOTHING;
+        if (answer.found == STEER_FOUND_OWNER)
+                *ret_owner = answer.owner;
+        return answer.found;
 }
 
 static bool is_owner_of(const struct steer_owner *owner, const struct steer_tuple *tuple)
@@ -328,23 +353,25 @@ static bool find_by_tuple(struct hooks *hooks, const struct steer_tuple *tuple,
 }
 
 /*
- * Two places know: the map of what connect() and sendto() left for exactly this flow, and
- * the socket that would get the answer, if it speaks of the same peer. For TCP the map is
- * fresh (written as the segment leaves) and quick. A connected UDP socket writes there only
- * when it is closed, so the socket that is open now comes first.
+ * Two places know: the socket that would get the answer, if it speaks of the same peer, and
+ * the map of what sockets left that are gone, or that sent to somebody else since. The
+ * socket that is there now comes first: an earlier one may have had the same endpoints. For
+ * TCP it is the only one then, while a UDP socket that is not connected has many peers.
  */
 bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
-                      const struct steer_address *local, struct steer_owner *ret_owner)
+                      const struct steer_address *local, uint32_t interface,
+                      struct steer_owner *ret_owner)
 {
         struct steer_owner owner;
+        enum steer_found found = find_by_socket(hooks, tuple, local, interface, &owner);
 
-        if (tuple->protocol == IPPROTO_TCP && find_by_tuple(hooks, tuple, ret_owner))
-                return true;
-        if (find_by_socket(hooks, tuple, local, &owner) && is_owner_of(&owner, tuple)) {
+        if (found == STEER_FOUND_OWNER && is_owner_of(&owner, tuple)) {
                 *ret_owner = owner;
                 return true;
         }
-        return tuple->protocol == IPPROTO_UDP && find_by_tuple(hooks, tuple, ret_owner);
+        if (found != STEER_FOUND_NOTHING && tuple->protocol == IPPROTO_TCP)
+                return false;
+        return find_by_tuple(hooks, tuple, ret_owner);
 }
 
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,

@@ -21,7 +21,7 @@ struct hooks_config {
         uint32_t mark_mask;
 };
 
-/* event: whole, by its type a steer_event_decided, steer_event_local or itself. */
+/* event: whole, by its type a steer_event_decided or steer_event_closed. */
 typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
 
 /*
@@ -34,6 +34,8 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
 void hooks_remove_pins(const char *dir);
 /* Attaches, or replaces the programs of links that an earlier flowd pinned, one by one. */
 int hooks_attach(struct hooks *hooks, const char **ret_problem);
+/* Whether TCP connections can be delivered; see hooks_deliver(). 0 or a negative errno. */
+int hooks_set_delivering(struct hooks *hooks, bool delivering);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
 struct hooks *hooks_close(struct hooks *hooks);
 
@@ -44,9 +46,11 @@ struct steer_state *hooks_state(struct hooks *hooks);
 int hooks_events_fd(struct hooks *hooks);
 int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 
-/* The record that the program left for a packet's flow; false where there is none. */
+/* The record that the program left for the flow of a packet that leaves through an interface
+ * (0: unknown); false where there is none. */
 bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
-                      const struct steer_address *local, struct steer_owner *ret_owner);
+                      const struct steer_address *local, uint32_t interface,
+                      struct steer_owner *ret_owner);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);

@@ -258,6 +258,8 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
         };
         if (attributes[NFQA_MARK])
                 ret_packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
+        if (attributes[NFQA_IFINDEX_OUTDEV])
+                ret_packet->interface = ntohl(mnl_attr_get_u32(attributes[NFQA_IFINDEX_OUTDEV]));
         if (attributes[NFQA_PAYLOAD]) {
                 ret_packet->bytes = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
                 ret_packet->size = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
