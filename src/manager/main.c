@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "manager/instance.h"
@@ -28,6 +29,17 @@ static void fill_standard_descriptors(void)
         for (int fd = 0; fd <= STDERR_FILENO; fd++)
                 if (fcntl(fd, F_GETFD) < 0)
                         (void)!open("/dev/null", O_RDWR);
+}
+
+/* A session takes 19 descriptors at most, and what systemd starts may have 1024. */
+static void raise_file_limit(void)
+{
+        struct rlimit files;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return;
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 static void open_log(const struct options *options)
@@ -67,6 +79,7 @@ int main(int argc, char *argv[])
         int r;
 
         fill_standard_descriptors();
+        raise_file_limit();
         r = options_parse(&options, argc, argv);
         if (r == OPTIONS_E_DONE)
                 return EXIT_SUCCESS;

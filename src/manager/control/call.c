@@ -10,7 +10,7 @@
 
 #include "manager/control/call.h"
 
-#define CALLS_MAX 64
+#define CALLS_MAX (2 * SESSIONS_MAX) /* each may be started by one and stopped by another */
 
 struct call {
         struct list link; /* control.calls */

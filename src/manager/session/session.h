@@ -16,7 +16,7 @@
 #include "manager/session/configuration.h"
 #include "manager/session/files.h"
 
-#define SESSIONS_MAX 8 /* a session is a slot, 0 to 7, in messages and in the kernel's maps */
+#define SESSIONS_MAX 64 /* a session is a slot, 0 to 63, in messages and in the kernel's maps */
 
 struct session_table;
 
