@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """netextd dies: verdicts go on, and a restarted netextd finds everything again."""
 import json
+import os
 import pathlib
+import signal
 
 from harness.instance import started_at
 from harness.paths import PROGRAMS
@@ -58,11 +60,16 @@ def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, serv
     assert "session second is running already" in done.stderr
 
 
-def test_a_restarted_netextd_knows_what_kind_a_session_is(netext, scripted):
-    scripted("* allow")
+def test_a_restarted_netextd_knows_what_kind_a_session_is(netext):
+    netext.start_session(PROGRAMS / "proxy")
+    pid = netext.extension_pid("proxy")
+    os.kill(pid, signal.SIGSTOP)  # it cannot say it again
     netext.kill_netextd()
     netext.restart_netextd()
-    assert netext.wait_for_session("scripted", "running")["kind"] == "filter"
+    assert netext.session("proxy")["kind"] == "transparent-proxy"
+    assert [place["kind"] for place in netext.ctl("chain")] == ["transparent-proxy"]
+    os.kill(pid, signal.SIGCONT)
+    netext.wait_for_session("proxy", "running")
 
 
 def test_a_session_of_a_netextd_that_knew_no_kinds_is_a_filter(netext, scripted):
