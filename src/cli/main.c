@@ -26,8 +26,9 @@ const struct cli_option cli_global_options[] = {
 };
 
 const struct cli_verb cli_verbs[] = {
-        { "run", "COMMAND [ARGUMENT...]", "run a command under extensions, show what its flows became",
-          run_options, 1, -1, verb_run },
+        { "run", "COMMAND [ARGUMENT...]",
+          "run a command under extensions, show what its flows became", run_options, 1, -1,
+          verb_run },
         { "status", "", "the instance: its state, sessions, counters and mechanisms", NULL, 0, 0,
           verb_status },
         { "doctor", "", "try each kernel mechanism: active, fallback or missing", NULL, 0, 0,
