@@ -34,6 +34,18 @@ def test_twelve_sessions_stand_in_order(netext, scripted, client):
         assert netext.flow(remote_port=100 + number)["decided_by"] == f"filter-{number}"
 
 
+def test_the_last_of_thirty_proxies_behind_eight_filters_has_its_say(netext, scripted, proxy, client, server):
+    for number in range(30):
+        proxy("80 claim" if number == 29 else "80 decline", name=f"proxy-{number}", order=number)
+    for number in range(8):
+        scripted("* allow", name=f"filter-{number}", order=number)
+    kinds = [place["kind"] for place in netext.ctl("chain")]
+    assert kinds == ["filter"] * 8 + ["transparent-proxy"] * 30
+    assert client.tcp(80).error is None
+    flow = netext.flow(remote_port=80)
+    assert (flow["verdict"], flow["decided_by"]) == ("claim", "proxy-29")
+
+
 def test_a_full_chain_is_in_order_and_takes_no_more(full, client, server):
     names = [f"filter-{number}" for number in reversed(range(SESSIONS_MAX))]
     assert [place["session"] for place in full.ctl("chain")] == names
