@@ -151,6 +151,10 @@ static long ask_place(__u32 place, struct walk *walk)
         slot = state.chains[walk->chain % STEER_CHAINS][place];
         if (slot >= STEER_SESSIONS_MAX)
                 return 1;
+        if (question->skip_slots >> slot & 1) {
+                outcome->reason = STEER_REASON_CARRIED;
+                return 0;
+        }
         if (question->cgroup_id && question->cgroup_id == state.extension_cgroups[slot]) {
                 outcome->reason = STEER_REASON_OWN_TRAFFIC;
                 return 0;

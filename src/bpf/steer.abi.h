@@ -41,7 +41,12 @@ enum steer_reason {
         STEER_REASON_LOOPBACK,
         STEER_REASON_KERNEL,
         STEER_REASON_OWN_TRAFFIC,
+        STEER_REASON_CARRIED, /* it carries a flow on that passed the session */
 };
+
+/* setsockopt(2) with these says which flow a socket carries on; see include/netext/proxy.h. */
+#define STEER_ATTACH_LEVEL  0x4e58
+#define STEER_ATTACH_OPTION 1
 
 struct steer_address {
         __u64 high; /* network order */
@@ -99,10 +104,28 @@ struct steer_owner {
         __u64 time_ns; /* CLOCK_BOOTTIME of connect() or sendto() */
         struct steer_address remote;
         struct steer_outcome outcome;
+        __u64 origin_flow; /* flowd's number of the flow that the socket carries on; 0: none */
+        __u64 skip_slots;  /* bit k: that flow passed the session in slot k */
         __u32 uid;
         __u16 remote_port;
         __u8 kind; /* enum steer_owner_kind */
         __u8 protocol;
+};
+
+/* An extension, by its cgroup, and a flow that it was asked about. */
+struct steer_grant_key {
+        __u64 flow;
+        __u64 cgroup_id;
+};
+
+/* On whose behalf a socket that carries the flow on speaks, and what it need not pass again. */
+struct steer_grant {
+        __u64 origin_flow;
+        __u64 skip_slots;
+        __u64 path_hash;
+        __u64 cgroup_id;
+        __u32 uid;
+        __u32 kind; /* enum steer_owner_kind */
 };
 
 /* How a queued packet finds the record that its socket's program left. */
@@ -144,7 +167,8 @@ struct steer_question {
         struct steer_address remote;
         __u64 path_hash; /* 0: no program is known */
         __u64 cgroup_id; /* of the program; 0: unknown */
-        __u32 uid;       /* ~0: unknown */
+        __u64 skip_slots;
+        __u32 uid; /* ~0: unknown */
         __u32 pad;
         __u16 remote_port;
         __u8 protocol;
@@ -207,8 +231,9 @@ struct steer_name {
 };
 
 struct steer_counters {
-        __u64 events_lost; /* the ring was full */
-        __u64 owners_lost; /* no memory for a socket's record */
+        __u64 events_lost;      /* the ring was full */
+        __u64 owners_lost;      /* no memory for a socket's record */
+        __u64 attaches_refused; /* of a flow that was not the caller's */
 };
 
 /* Pinned: see state.bpf.h. */
@@ -220,6 +245,8 @@ struct steer_state {
          * interrupted meets a whole chain. */
         __u8 chains[STEER_CHAINS][STEER_SESSIONS_MAX];
         __u32 chain;
+        /* Written by flowd: there are proxies, so sockets may carry flows on. */
+        __u32 has_proxies;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -232,9 +259,9 @@ struct steer_state {
 };
 
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_owner) == 88, "shared layout");
+_Static_assert(sizeof(struct steer_owner) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
-_Static_assert(sizeof(struct steer_event_decided) == 104, "shared layout");
+_Static_assert(sizeof(struct steer_event_decided) == 120, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_lookup) == 152, "shared layout");
+_Static_assert(sizeof(struct steer_lookup) == 168, "shared layout");

@@ -31,6 +31,7 @@ const volatile __u64 netns_cookie;
 const volatile __u32 mark_mask;
 const volatile __u32 mark_pass;
 const volatile __u32 mark_deliver;
+const volatile __u32 mark_carried;
 
 /* The owner of a socket, for as long as the socket lives. */
 struct {
@@ -58,6 +59,22 @@ struct {
         __type(key, __u64);
         __type(value, __u8);
 } delivered SEC(".maps");
+
+/* Written by flowd as it asks a proxy about a flow; read by attach(); the oldest goes when full. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, struct steer_grant_key);
+        __type(value, struct steer_grant);
+} grants SEC(".maps");
+
+/* What a socket was said to carry on, for as long as it lives. Written by attach(). */
+struct {
+        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, int);
+        __type(value, struct steer_grant);
+} carried SEC(".maps");
 
 /* struct steer_event; read by flowd. */
 struct {
@@ -120,6 +137,22 @@ static __always_inline void mark_socket(struct bpf_sock_addr *ctx, __u32 bits)
         bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 }
 
+/* The rules are about the program that the bytes are of, not about who sends them on. */
+static __always_inline void
+judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct steer_owner *owner)
+{
+        const struct steer_grant *grant = bpf_sk_storage_get(&carried, socket, 0, 0);
+
+        if (!grant)
+                return;
+        question->path_hash = grant->path_hash;
+        question->cgroup_id = grant->cgroup_id;
+        question->uid = grant->uid;
+        question->kind = grant->kind;
+        question->skip_slots = owner->skip_slots = grant->skip_slots;
+        owner->origin_flow = grant->origin_flow;
+}
+
 /* Who calls, and what the rules say about a flow to remote. */
 static __always_inline void judge_current(struct bpf_sock_addr *ctx,
                                           const struct steer_address *remote,
@@ -140,6 +173,8 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
         question.cgroup_id = owner->cgroup_id;
         question.uid = owner->uid;
         question.kind = owner->kind;
+        if (state.has_proxies)
+                judge_by_origin(ctx->sk, &question, owner);
         judge(&question, &owner->outcome);
 }
 
@@ -346,6 +381,63 @@ int established(struct bpf_sock_ops *ctx)
         mark = (socket->mark & ~mark_mask) | mark_deliver;
         bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
         return 1;
+}
+
+/*
+ * setsockopt(2) of an extension. 1 lets the kernel see it, unless optlen is -1; 0 is EPERM. A
+ * flow can be carried on by the extension that was asked about it, and by nobody else.
+ */
+SEC("cgroup/setsockopt")
+int attach(struct bpf_sockopt *ctx)
+{
+        struct steer_grant_key key = { .cgroup_id = bpf_get_current_cgroup_id() };
+        const __u64 *flow = ctx->optval;
+        struct steer_grant *grant, *kept;
+
+        if (ctx->level != STEER_ATTACH_LEVEL || ctx->optname != STEER_ATTACH_OPTION)
+                return 1;
+        if ((void *)(flow + 1) > ctx->optval_end)
+                return 0;
+        key.flow = *flow;
+        grant = bpf_map_lookup_elem(&grants, &key);
+        if (!grant) {
+                __sync_fetch_and_add(&state.counters.attaches_refused, 1);
+                return 0;
+        }
+        kept = bpf_sk_storage_get(&carried, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (!kept)
+                return 0;
+        *kept = *grant;
+        ctx->optlen = -1;
+        return 1;
+}
+
+/*
+ * Extensions that live outside of the instance's cgroup are none of the instance's programs,
+ * but the flows that they carry on are its flows. They are marked, so that nft can tell.
+ */
+static __always_inline int on_carried_connect(struct bpf_sock_addr *ctx,
+                                              struct steer_address remote)
+{
+        if (!bpf_sk_storage_get(&carried, ctx->sk, 0, 0))
+                return 1;
+        if (!on_connect(ctx, remote))
+                return 0;
+        if ((ctx->sk->mark & mark_mask) != mark_pass)
+                mark_socket(ctx, mark_carried);
+        return 1;
+}
+
+SEC("cgroup/connect4")
+int carried_connect4(struct bpf_sock_addr *ctx)
+{
+        return on_carried_connect(ctx, remote4(ctx));
+}
+
+SEC("cgroup/connect6")
+int carried_connect6(struct bpf_sock_addr *ctx)
+{
+        return on_carried_connect(ctx, remote6(ctx));
 }
 
 /* When the other end has answered a SYN, it waits for flowd no more; a datagram can always. */

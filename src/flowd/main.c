@@ -34,6 +34,7 @@ static int usage(const char *problem)
 enum option_code {
         OPTION_INSTANCE = 256,
         OPTION_CGROUP,
+        OPTION_EXTENSION_CGROUP,
         OPTION_MARK_MASK,
         OPTION_PIN_DIR,
         OPTION_LINK_FD,
@@ -46,6 +47,7 @@ enum option_code {
 static const struct option options[] = {
         { "instance", required_argument, NULL, OPTION_INSTANCE },
         { "cgroup", required_argument, NULL, OPTION_CGROUP },
+        { "extension-cgroup", required_argument, NULL, OPTION_EXTENSION_CGROUP },
         { "mark-mask", required_argument, NULL, OPTION_MARK_MASK },
         { "pin-dir", required_argument, NULL, OPTION_PIN_DIR },
         { "link-fd", required_argument, NULL, OPTION_LINK_FD },
@@ -70,6 +72,9 @@ static int parse_option(struct arguments *arguments, int option)
                 return 0;
         case OPTION_CGROUP:
                 arguments->config.cgroup_path = optarg;
+                return 0;
+        case OPTION_EXTENSION_CGROUP:
+                arguments->config.extension_cgroup_path = optarg;
                 return 0;
         case OPTION_MARK_MASK:
                 arguments->config.mark_mask = (uint32_t)strtoul(optarg, NULL, 16);
@@ -113,7 +118,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 
 static bool is_complete(const struct engine_config *config)
 {
-        return config->instance && config->cgroup_path && config->pin_dir && config->mark_mask &&
+        return config->instance && config->cgroup_path && config->extension_cgroup_path &&
+               config->pin_dir && config->mark_mask &&
                config->link_fd >= 0 && config->listen_fd >= 0;
 }
 

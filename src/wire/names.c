@@ -60,6 +60,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_TABLE_FULL, "table-full" },
         { WIRE_REASON_DECLINED, "declined" },
         { WIRE_REASON_UPSTREAM_FAILED, "upstream-failed" },
+        { WIRE_REASON_CARRIED, "carried" },
         { WIRE_REASON_LOOP, "loop" },
         {},
 };

@@ -79,6 +79,8 @@ void chain_advance(struct chain *chain, struct flow *flow);
 /* A provider's answer, one that its kind may give. */
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
                   enum nx_verdict verdict);
+/* The session's extension may say of its sockets that they carry the flow on. */
+int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow);
 /* A claimed flow is open (0), or will not be (negative errno): its packets go their way. */
 void chain_settle(struct chain *chain, struct flow *flow, int error);
 /* No answer: the session's fail policy stands in. */

@@ -106,6 +106,9 @@ static void send_flow(struct session *session, struct flow *flow)
         struct chain *chain = session->chain;
         struct wire_writer *writer;
 
+        if (session->kind != NX_PROVIDER_KIND_FILTER && chain_grant(chain, session, flow) < 0)
+                log_debug("session %s: flow %llu cannot be carried on", session->name,
+                          (unsigned long long)flow->id);
         writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
         record_put_identity(writer, flow, chain->owners, chain->names);
         if (channel_end(&session->channel) < 0) {
@@ -162,6 +165,18 @@ static int on_started(struct session *session, const struct wire_message *messag
         return 0;
 }
 
+static void tell_closed(struct session *session, uint64_t flow, const struct session_flow_end *end)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_CLOSED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)end->error);
+        wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, end->bytes_outbound);
+        wire_put(writer, WIRE_ATTR_BYTES_INBOUND, end->bytes_inbound);
+        (void)channel_end(&session->channel);
+}
+
 static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
 {
         switch (verdict) {
@@ -179,6 +194,12 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
         }
 }
 
+/* The flow was decided without it, or is gone: the provider shall not wait for its end. */
+static void tell_late_claim(struct session *session, uint64_t flow)
+{
+        tell_closed(session, flow, &(struct session_flow_end){ .error = -ESTALE });
+}
+
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
@@ -188,8 +209,11 @@ static int on_verdict(struct session *session, const struct wire_message *messag
         if (!is_answer_of(session, verdict))
                 return -EBADMSG;
         flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
-        if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting))
+        if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting)) {
+                if (verdict == NX_VERDICT_CLAIM)
+                        tell_late_claim(session, wire_get(message, WIRE_ATTR_FLOW));
                 return 0;
+        }
         if (verdict == NX_VERDICT_PAUSE) {
                 list_remove(&flow->waiting);
                 list_append(&session->paused, &flow->waiting);
@@ -348,16 +372,8 @@ int session_hand_over(struct session *session, const struct flow *flow, int fd)
 void session_tell_closed(struct session *session, const struct flow *flow,
                          const struct session_flow_end *end)
 {
-        struct wire_writer *writer;
-
-        if (session->channel.fd < 0)
-                return;
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_CLOSED, 0);
-        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
-        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)end->error);
-        wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, end->bytes_outbound);
-        wire_put(writer, WIRE_ATTR_BYTES_INBOUND, end->bytes_inbound);
-        (void)channel_end(&session->channel);
+        if (session->channel.fd >= 0)
+                tell_closed(session, flow->id, end);
 }
 
 void session_flush(struct session *session)

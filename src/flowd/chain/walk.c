@@ -85,6 +85,7 @@ static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
                 [STEER_REASON_LOOPBACK] = WIRE_REASON_LOOPBACK,
                 [STEER_REASON_KERNEL] = WIRE_REASON_KERNEL_OWNER,
                 [STEER_REASON_OWN_TRAFFIC] = WIRE_REASON_OWN_TRAFFIC,
+                [STEER_REASON_CARRIED] = WIRE_REASON_CARRIED,
         };
 
         return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
@@ -104,14 +105,16 @@ void chain_note_outcome(struct chain *chain, struct flow *flow, const struct ste
 
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
 {
+        const struct process *program = flow->origin_flow ? flow->origin : flow->process;
         struct steer_question question = {
                 .remote_port = flow->remote.port,
                 .protocol = flow->protocol,
                 .direction = (uint8_t)flow->direction,
                 .kind = (uint32_t)flow->owner,
                 .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
-                .path_hash = flow->process ? flow->process->path_hash : 0,
-                .cgroup_id = flow->cgroup_id,
+                .path_hash = program ? program->path_hash : 0,
+                .cgroup_id = flow->origin_flow ? 0 : flow->cgroup_id,
+                .skip_slots = flow->skip_slots,
         };
 
         memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));
@@ -134,6 +137,34 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
 static bool can_be_asked(const struct session *session, const struct flow *flow)
 {
         return session->kind == NX_PROVIDER_KIND_FILTER || flow->socket_cookie != 0;
+}
+
+/* What a socket need not pass again that carries on a flow which came as far as session. */
+static uint64_t passed_slots(const struct chain *chain, const struct session *session)
+{
+        uint64_t slots = 0;
+
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                slots |= 1ULL << chain->order[i]->slot;
+                if (chain->order[i] == session)
+                        break;
+        }
+        return slots;
+}
+
+int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow)
+{
+        const struct process *program = flow->origin_flow ? flow->origin : flow->process;
+        struct steer_grant grant = {
+                .origin_flow = flow->origin_flow ? flow->origin_flow : flow->id,
+                .skip_slots = flow->skip_slots | passed_slots(chain, session),
+                .path_hash = program ? program->path_hash : 0,
+                .cgroup_id = flow->origin_flow ? 0 : flow->cgroup_id,
+                .uid = flow->uid,
+                .kind = (uint32_t)flow->owner,
+        };
+
+        return hooks_grant(chain->hooks, flow->id, session->cgroup_id, &grant);
 }
 
 void chain_advance(struct chain *chain, struct flow *flow)

@@ -182,10 +182,17 @@ int delivery_splice(struct flow *flow, struct session *session, int fd)
 /* The extension's from here on; flowd keeps nothing of it. */
 static void hand_over(struct delivery *delivery, int fd)
 {
-        if (delivery->session && session_hand_over(delivery->session, delivery->flow, fd) >= 0)
-                delivery->all->n_delivered++;
-        forget(delivery);
+        int r = -EPIPE;
+
+        if (delivery->session)
+                r = session_hand_over(delivery->session, delivery->flow, fd);
         close_fd(fd);
+        if (r < 0) {
+                end(delivery, &(struct session_flow_end){ .error = r });
+                return;
+        }
+        delivery->all->n_delivered++;
+        forget(delivery);
 }
 
 static void carry(struct delivery *delivery, int fd)

@@ -127,24 +127,25 @@ static void on_policy_changed(void *userdata)
                 log_error("the nft ruleset cannot be changed: %s", strerror(-r));
 }
 
-/* The instance's place in the cgroup hierarchy, as nft's socket expression wants it. */
-static int find_cgroup(struct engine *engine)
+/* A place in the cgroup hierarchy, as nft's socket expression wants it. */
+static int find_cgroup(const char *cgroup, uint64_t *ret_id, uint32_t *ret_level)
 {
-        _cleanup_free_ char *path = realpath(engine->config.cgroup_path, NULL);
+        _cleanup_free_ char *path = realpath(cgroup, NULL);
         struct stat st, root;
+        uint32_t level = 0;
         char *end;
 
         if (!path || stat(path, &st) < 0)
                 return -errno;
-        engine->ruleset.cgroup_id = st.st_ino;
-        engine->ruleset.cgroup_level = 0;
         /* The root of the hierarchy is the last folder upwards on the same file system. */
         while ((end = strrchr(path, '/')) && end != path) {
                 *end = '\0';
                 if (stat(path, &root) < 0 || root.st_dev != st.st_dev)
                         break;
-                engine->ruleset.cgroup_level++;
+                level++;
         }
+        *ret_id = st.st_ino;
+        *ret_level = level;
         return 0;
 }
 
@@ -172,12 +173,17 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
 {
         struct hooks_config config = {
                 .cgroup_path = engine->config.cgroup_path,
+                .extension_cgroup_path = engine->config.extension_cgroup_path,
                 .pin_dir = engine->config.pin_dir,
                 .mark_mask = engine->config.mark_mask,
         };
         int r;
 
-        r = find_cgroup(engine);
+        r = find_cgroup(config.cgroup_path, &engine->ruleset.cgroup_id,
+                        &engine->ruleset.cgroup_level);
+        if (r >= 0)
+                r = find_cgroup(config.extension_cgroup_path, &engine->ruleset.extension_cgroup_id,
+                                &engine->ruleset.extension_cgroup_level);
         if (r < 0) {
                 *ret_problem = "the instance's cgroup cannot be read";
                 return r;

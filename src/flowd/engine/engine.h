@@ -21,6 +21,7 @@
 struct engine_config {
         const char *instance;
         const char *cgroup_path;
+        const char *extension_cgroup_path;
         const char *pin_dir;
         uint32_t mark_mask;
         int link_fd;   /* to netextd */

@@ -45,6 +45,17 @@ static struct in6_addr from_steer(const struct steer_address *steer)
         return address;
 }
 
+/* An extension said that the socket carries a flow on, and the kernel knows that it may. */
+static void set_origin(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
+{
+        struct flow *origin = flow_table_find(intake->flows, owner->origin_flow);
+
+        flow->origin_flow = owner->origin_flow;
+        flow->skip_slots = owner->skip_slots;
+        if (origin && origin->process)
+                flow->origin = owners_get_process(intake->owners, &origin->process->key);
+}
+
 static void set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
         flow->owner = owner->kind == STEER_OWNER_KERNEL ? WIRE_OWNER_KERNEL : WIRE_OWNER_PROGRAM;
@@ -54,6 +65,8 @@ static void set_owner(struct intake *intake, struct flow *flow, const struct ste
         flow->started_ns = owner->time_ns;
         if (flow->owner == WIRE_OWNER_PROGRAM)
                 flow->process = owners_get_process(intake->owners, &owner->process);
+        if (owner->origin_flow)
+                set_origin(intake, flow, owner);
 }
 
 static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_t cookie,

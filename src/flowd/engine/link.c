@@ -183,6 +183,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
         put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);
         put_fact(link, request, "owners_lost", kernel->owners_lost);
+        put_fact(link, request, "attaches_refused", kernel->attaches_refused);
         put_fact(link, request, "watch_events_lost", link->events_lost);
         put_fact(link, request, "names_known", engine->names.n_entries);
         tell_done(link, request, 0, NULL);

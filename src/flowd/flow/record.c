@@ -58,6 +58,16 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
                 put_program(writer, flow->process);
 }
 
+/* On whose behalf, where the owner sends somebody else's bytes on. */
+static void put_origin(struct wire_writer *writer, const struct flow *flow)
+{
+        wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, flow->origin_flow);
+        if (!flow->origin)
+                return;
+        wire_put_string(writer, WIRE_ATTR_ORIGIN_PROGRAM, flow->origin->program);
+        wire_put(writer, WIRE_ATTR_ORIGIN_PID, flow->origin->key.tgid);
+}
+
 /* A denied connect() never got a local end, a denied sendto() only a port. */
 static void put_local(struct wire_writer *writer, const struct flow *flow)
 {
@@ -80,6 +90,8 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         wire_put(writer, WIRE_ATTR_REMOTE_PORT, flow->remote.port);
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));
         put_owner(writer, flow, owners);
+        if (flow->origin_flow)
+                put_origin(writer, flow);
         put_time(writer, WIRE_ATTR_STARTED_NS, flow->started_ns);
 }
 

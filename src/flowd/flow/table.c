@@ -42,6 +42,7 @@ static void flow_free(struct flow_table *table, struct flow *flow)
                 table->n_closed--;
         }
         owners_put_process(table->owners, flow->process);
+        owners_put_process(table->owners, flow->origin);
         table->n_flows--;
         free(flow);
 }
@@ -108,6 +109,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
                 flow = malloc(sizeof(*flow));
         if (!flow) {
                 owners_put_process(table->owners, model->process);
+                owners_put_process(table->owners, model->origin);
                 return NULL;
         }
         *flow = *model;

@@ -32,8 +32,8 @@ int flow_table_init(struct flow_table *table, struct owners *owners);
 void flow_table_deinit(struct flow_table *table);
 
 /*
- * Adds a copy of flow with an id of its own; flow->process is handed over. NULL, with the
- * process put, if memory is short or the table is full of flows that are being decided.
+ * Adds a copy of flow with an id of its own; flow->process and origin are handed over. NULL, with
+ * both put, if memory is short or the table is full of flows that are being decided.
  */
 struct flow *flow_table_add(struct flow_table *table, const struct flow *flow);
 

@@ -70,6 +70,15 @@ void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
         compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
 }
 
+void match_any_packet_mark(struct nftnl_rule *rule, uint32_t mask)
+{
+        uint32_t none = 0;
+
+        load_meta(rule, NFT_META_MARK);
+        bitwise(rule, mask, 0);
+        compare(rule, NFT_CMP_NEQ, &none, sizeof(none));
+}
+
 void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
 {
         struct nftnl_expr *expr;

@@ -12,6 +12,8 @@
 
 /* Masked mark equals bits; foreign bits do not matter. */
 void match_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+/* Masked mark is not zero. */
+void match_any_packet_mark(struct nftnl_rule *rule, uint32_t mask);
 /* Our field of the mark becomes bits; foreign bits stay. */
 void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 

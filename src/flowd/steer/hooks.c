@@ -31,15 +31,18 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define N_LINKS 5
+#define N_LINKS          5
+#define N_DELIVERY_LINKS 6
 
 struct hooks {
         struct steer_bpf *skeleton;
         struct ring_buffer *ring;
         struct bpf_link *links[N_LINKS];
-        struct bpf_link *delivery_link; /* NULL while nobody can claim flows */
+        struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
         char *pin_dir;
         int cgroup_fd;
+        int extension_cgroup_fd;
+        bool extensions_are_inside; /* of the instance's cgroup */
         hooks_event_fn *event_fn;
         void *event_userdata;
 };
@@ -84,6 +87,7 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
         hooks->skeleton->rodata->mark_deliver = mark_bits(MARK_DELIVER, config->mark_mask);
+        hooks->skeleton->rodata->mark_carried = mark_bits(MARK_CARRIED, config->mark_mask);
         return 0;
 }
 
@@ -167,6 +171,35 @@ static int on_ring_event(void *userdata, void *data, size_t size)
 
 DEFINE_CLEANUP(struct hooks *, hooks, hooks_close)
 
+static bool is_below(const char *path, const char *folder)
+{
+        size_t length = strlen(folder);
+
+        return strncmp(path, folder, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
+static int open_cgroups(struct hooks *hooks, const struct hooks_config *config,
+                        const char **ret_problem)
+{
+        const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+        hooks->extension_cgroup_fd = -1;
+        hooks->cgroup_fd = open(config->cgroup_path, flags);
+        if (hooks->cgroup_fd < 0) {
+                *ret_problem = "the instance's cgroup cannot be opened";
+                return -errno;
+        }
+        if (!config->extension_cgroup_path)
+                return 0;
+        hooks->extensions_are_inside = is_below(config->extension_cgroup_path, config->cgroup_path);
+        hooks->extension_cgroup_fd = open(config->extension_cgroup_path, flags);
+        if (hooks->extension_cgroup_fd < 0) {
+                *ret_problem = "the extensions' cgroup cannot be opened";
+                return -errno;
+        }
+        return 0;
+}
+
 int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
                const char **ret_problem)
 {
@@ -176,12 +209,10 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
         if (!hooks)
                 return -ENOMEM;
         libbpf_set_print(log_libbpf);
-        hooks->cgroup_fd = open(config->cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         hooks->pin_dir = strdup(config->pin_dir);
-        if (hooks->cgroup_fd < 0) {
-                *ret_problem = "the instance's cgroup cannot be opened";
-                return -errno;
-        }
+        r = open_cgroups(hooks, config, ret_problem);
+        if (r < 0)
+                return r;
         if (!hooks->pin_dir)
                 return -ENOMEM;
         r = load(hooks, config, ret_problem);
@@ -197,8 +228,8 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
         return 0;
 }
 
-/* A link of an earlier flowd, if it is still attached to our cgroup. */
-static struct bpf_link *open_pinned_link(struct hooks *hooks, const char *path)
+/* A link of an earlier flowd, if it is still attached to the cgroup. */
+static struct bpf_link *open_pinned_link(const char *path, int cgroup_fd)
 {
         struct bpf_link_info info = {};
         struct bpf_link *link = bpf_link__open(path);
@@ -207,7 +238,7 @@ static struct bpf_link *open_pinned_link(struct hooks *hooks, const char *path)
 
         if (!link)
                 return NULL;
-        if (fstat(hooks->cgroup_fd, &cgroup) == 0 &&
+        if (fstat(cgroup_fd, &cgroup) == 0 &&
             bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 &&
             info.cgroup.cgroup_id == cgroup.st_ino)
                 return link;
@@ -215,25 +246,29 @@ static struct bpf_link *open_pinned_link(struct hooks *hooks, const char *path)
         return NULL;
 }
 
-static void link_path(struct hooks *hooks, struct bpf_program *program, char *path, size_t size)
+/* A program that is attached to both cgroups has two links. */
+static void link_path(struct hooks *hooks, struct bpf_program *program, int cgroup_fd, char *path,
+                      size_t size)
 {
-        snprintf(path, size, "%s/link_%s", hooks->pin_dir, bpf_program__name(program));
+        snprintf(path, size, "%s/link_%s%s", hooks->pin_dir,
+                 cgroup_fd == hooks->cgroup_fd ? "" : "extensions_", bpf_program__name(program));
 }
 
-static int attach_one(struct hooks *hooks, struct bpf_program *program, struct bpf_link **ret_link)
+static int attach_one(struct hooks *hooks, struct bpf_program *program, int cgroup_fd,
+                      struct bpf_link **ret_link)
 {
         struct bpf_link *link;
         char path[512];
 
-        link_path(hooks, program, path, sizeof(path));
-        link = open_pinned_link(hooks, path);
+        link_path(hooks, program, cgroup_fd, path, sizeof(path));
+        link = open_pinned_link(path, cgroup_fd);
         if (link && bpf_link__update_program(link, program) == 0) {
                 *ret_link = link;
                 return 0;
         }
         bpf_link__destroy(link);
         (void)unlink(path);
-        link = bpf_program__attach_cgroup(program, hooks->cgroup_fd);
+        link = bpf_program__attach_cgroup(program, cgroup_fd);
         if (!link)
                 return -errno;
         /* Not bpf_link__pin(): it would make folders, and flowd may not any more. */
@@ -257,7 +292,7 @@ int hooks_attach(struct hooks *hooks, const char **ret_problem)
         int r;
 
         for (size_t i = 0; i < N_LINKS; i++) {
-                r = attach_one(hooks, programs[i], &hooks->links[i]);
+                r = attach_one(hooks, programs[i], hooks->cgroup_fd, &hooks->links[i]);
                 if (r < 0) {
                         *ret_problem = "a BPF program cannot be attached to the instance's cgroup";
                         return r;
@@ -266,20 +301,48 @@ int hooks_attach(struct hooks *hooks, const char **ret_problem)
         return 0;
 }
 
-int hooks_set_delivering(struct hooks *hooks, bool delivering)
+/* What proxies need of the kernel, and only they: it costs every connection a little. */
+struct delivery_hook {
+        struct bpf_program *program;
+        int cgroup_fd; /* -1: not needed */
+};
+
+static void detach_one(struct hooks *hooks, const struct delivery_hook *hook,
+                       struct bpf_link **link)
 {
-        struct bpf_program *program = hooks->skeleton->progs.established;
         char path[512];
 
-        if (delivering == (hooks->delivery_link != NULL))
-                return 0;
-        if (delivering)
-                return attach_one(hooks, program, &hooks->delivery_link);
-        link_path(hooks, program, path, sizeof(path));
+        link_path(hooks, hook->program, hook->cgroup_fd, path, sizeof(path));
         (void)unlink(path);
-        bpf_link__destroy(hooks->delivery_link);
-        hooks->delivery_link = NULL;
-        return 0;
+        bpf_link__destroy(*link);
+        *link = NULL;
+}
+
+int hooks_set_delivering(struct hooks *hooks, bool delivering)
+{
+        const struct steer_bpf *skeleton = hooks->skeleton;
+        const int ours = hooks->cgroup_fd, theirs = hooks->extension_cgroup_fd;
+        const struct delivery_hook wanted[N_DELIVERY_LINKS] = {
+                { skeleton->progs.established, ours },
+                { skeleton->progs.attach, theirs },
+                /* Where ours reach the extensions, these would see everything twice. */
+                { skeleton->progs.established, hooks->extensions_are_inside ? -1 : theirs },
+                { skeleton->progs.carried_connect4, hooks->extensions_are_inside ? -1 : theirs },
+                { skeleton->progs.carried_connect6, hooks->extensions_are_inside ? -1 : theirs },
+                { skeleton->progs.sock_release, hooks->extensions_are_inside ? -1 : theirs },
+        };
+        int r = 0;
+
+        hooks_state(hooks)->has_proxies = delivering;
+        for (size_t i = 0; i < N_DELIVERY_LINKS && r >= 0; i++) {
+                struct bpf_link **link = &hooks->delivery_links[i];
+
+                if (delivering && !*link && wanted[i].cgroup_fd >= 0)
+                        r = attach_one(hooks, wanted[i].program, wanted[i].cgroup_fd, link);
+                else if (!delivering && *link)
+                        detach_one(hooks, &wanted[i], link);
+        }
+        return r;
 }
 
 struct hooks *hooks_close(struct hooks *hooks)
@@ -289,10 +352,12 @@ struct hooks *hooks_close(struct hooks *hooks)
         ring_buffer__free(hooks->ring);
         for (size_t i = 0; i < N_LINKS; i++)
                 bpf_link__destroy(hooks->links[i]);
-        bpf_link__destroy(hooks->delivery_link);
+        for (size_t i = 0; i < N_DELIVERY_LINKS; i++)
+                bpf_link__destroy(hooks->delivery_links[i]);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
         close_fd(hooks->cgroup_fd);
+        close_fd(hooks->extension_cgroup_fd);
         free(hooks);
         return NULL;
 }
@@ -452,6 +517,15 @@ void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup
 {
         hooks_state(hooks)->extension_cgroups[slot] = cgroup_id;
         hooks_state(hooks)->generation++;
+}
+
+int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
+                const struct steer_grant *grant)
+{
+        struct steer_grant_key key = { .flow = flow, .cgroup_id = extension_cgroup };
+        int fd = bpf_map__fd(hooks->skeleton->maps.grants);
+
+        return bpf_map_update_elem(fd, &key, grant, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int hooks_deliver(struct hooks *hooks, uint64_t cookie)

@@ -17,6 +17,7 @@ struct hooks;
 
 struct hooks_config {
         const char *cgroup_path;
+        const char *extension_cgroup_path; /* the parent of the extensions' cgroups */
         const char *pin_dir;
         uint32_t mark_mask;
 };
@@ -64,6 +65,9 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
 /* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
+/* An extension, by its cgroup, may say of its sockets that they carry the flow on. */
+int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
+                const struct steer_grant *grant);
 /* Once the TCP socket's connection stands, its packets go to the listener. */
 int hooks_deliver(struct hooks *hooks, uint64_t cookie);
 /* Addresses of names below a rule's domain. */

@@ -21,6 +21,7 @@ enum mark {
         MARK_NO_HOST = 8,     /* verdict on a packet: refused, as no host */
         MARK_NO_NETWORK = 9,  /* verdict on a packet: refused, as no network */
         MARK_RELAY = 10,      /* on flowd's own sockets that carry flows */
+        MARK_CARRIED = 11,    /* on an extension's socket that carries a flow on, undecided */
 };
 
 /* mark in the place of mask: 0x02000000 for MARK_PASS and 0x0f000000 */

@@ -13,6 +13,7 @@
  *      mark & M == RELAY                          accept     our own sockets
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
+ *      tcp, mark & M != 0, socket in the extensions' cgroup   jump decide
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      udp, mark & M == PASS                      into passed4 or passed6
@@ -28,7 +29,7 @@
  *      mark & M == 0                              accept
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
- *      mark & M == PASS_SOCKET or RELAY           clear ours: no packet leaves with our bits
+ *      mark & M == PASS_SOCKET, RELAY, CARRIED    clear ours: no packet leaves with our bits
  *      (An instance beside this one may have the same bits: what it must still see stays.)
  *
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
@@ -135,6 +136,22 @@ static void refresh_claimed(struct transaction *t)
         }
 }
 
+/*
+ * Extensions can live outside of our cgroup. Their own traffic is none of ours; what carries
+ * a flow on is marked, first as that, then with the verdict.
+ */
+static void hold_carried(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule = rule_begin(t, "hold");
+
+        match_protocol(rule, IPPROTO_TCP);
+        match_any_packet_mark(rule, config->mark_mask);
+        match_cgroup(rule, config->extension_cgroup_level, config->extension_cgroup_id);
+        verdict(rule, NFT_JUMP, "decide");
+        rule_end(t, rule);
+}
+
 static void put_hold(struct transaction *t)
 {
         struct nftnl_rule *rule;
@@ -159,6 +176,9 @@ static void put_hold(struct transaction *t)
                 verdict(rule, NFT_JUMP, "decide");
                 rule_end(t, rule);
         }
+
+        if (config_of(t)->delivery.is_on)
+                hold_carried(t);
 }
 
 static void put_verdicts(struct transaction *t)
@@ -226,7 +246,7 @@ static void put_decide(struct transaction *t)
 
 static void put_guard(struct transaction *t)
 {
-        static const enum mark on_sockets[] = { MARK_PASS_SOCKET, MARK_RELAY };
+        static const enum mark on_sockets[] = { MARK_PASS_SOCKET, MARK_RELAY, MARK_CARRIED };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 

@@ -25,11 +25,13 @@ struct ruleset_delivery {
 struct ruleset_config {
         const char *table;
         uint32_t mark_mask;
-        uint16_t hold_queue;    /* undecided packets */
-        uint16_t answers_queue; /* answers of name servers */
-        uint64_t cgroup_id;     /* of the instance, unless it is the whole machine */
-        uint32_t cgroup_level;  /* its depth below the cgroup v2 root; 0: the whole machine */
-        bool closed;            /* what nobody listens for is refused, not let through */
+        uint16_t hold_queue;          /* undecided packets */
+        uint16_t answers_queue;       /* answers of name servers */
+        uint64_t cgroup_id;           /* of the instance, unless it is the whole machine */
+        uint32_t cgroup_level;        /* its depth below the cgroup v2 root; 0: the whole machine */
+        uint64_t extension_cgroup_id; /* the parent of the extensions' cgroups */
+        uint32_t extension_cgroup_level;
+        bool closed; /* what nobody listens for is refused, not let through */
         struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;
 };

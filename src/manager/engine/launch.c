@@ -41,6 +41,7 @@ static struct arguments make_arguments(const struct engine *engine, const char *
         add(&arguments, "netext-flowd", NULL);
         add(&arguments, "--instance", engine->options->instance);
         add(&arguments, "--cgroup", engine->paths->cgroup);
+        add(&arguments, "--extension-cgroup", engine->paths->extension_cgroup);
         add(&arguments, "--mark-mask", mark_mask);
         add(&arguments, "--pin-dir", engine->pin_folder);
         add(&arguments, "--link-fd", "3");
