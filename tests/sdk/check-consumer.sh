@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# hello-filter as somebody else builds it: from an installed SDK, by the line at its
+# The examples as somebody else builds them: from an installed SDK, by the line at their
 # top, shared and static. The programs run, and explain how they are meant to be started.
 #
-# check-consumer.sh MESON BUILD-FOLDER HELLO-FILTER.c [CFLAG...]
+# check-consumer.sh MESON BUILD-FOLDER EXAMPLE.c... -- [CFLAG...]
 set -eu
 
-meson=$1 build=$2 source=$3
-shift 3
+meson=$1 build=$2
+shift 2
+sources=''
+while [ "$1" != -- ]; do sources="$sources $1"; shift; done
+shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -32,25 +35,28 @@ expect_explanation() {
 }
 
 [ "$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --modversion netext)" = 0.1.0 ]
-cc "$@" "$source" $(flags --cflags --libs) -o "$work/shared"
-readelf -d "$work/shared" | grep -q 'NEEDED.*libnetext\.so\.0'
-expect_explanation env LD_LIBRARY_PATH="$libdir" "$work/shared"
-echo "ok shared"
+for source in $sources; do
+	name=$(basename "$source" .c)
+	cc -Wall -Werror "$@" "$source" $(flags --cflags --libs) -o "$work/shared"
+	readelf -d "$work/shared" | grep -q 'NEEDED.*libnetext\.so\.0'
+	expect_explanation env LD_LIBRARY_PATH="$libdir" "$work/shared"
+	echo "ok $name shared"
 
-cc "$@" "$source" $(flags --static --cflags --libs | sed 's/-lnetext/-l:libnetext.a/') \
-	-Wl,--as-needed -o "$work/static"
-if readelf -d "$work/static" | grep 'NEEDED.*libnetext'; then
-	exit 1
-fi
-expect_explanation "$work/static"
-echo "ok static"
+	cc "$@" "$source" $(flags --static --cflags --libs | sed 's/-lnetext/-l:libnetext.a/') \
+		-Wl,--as-needed -o "$work/static"
+	if readelf -d "$work/static" | grep 'NEEDED.*libnetext'; then
+		exit 1
+	fi
+	expect_explanation "$work/static"
+	echo "ok $name static"
 
-# The provider half stands without libsystemd, so a program can be wholly static.
-if [ $# -eq 0 ]; then
-	cc -static "$source" $(flags --cflags) "$libdir/libnetext.a" -o "$work/whole"
-	expect_explanation "$work/whole"
-	echo "ok without libsystemd"
-fi
+	# The provider half stands without libsystemd, so a program can be wholly static.
+	if [ $# -eq 0 ]; then
+		cc -static "$source" $(flags --cflags) "$libdir/libnetext.a" -o "$work/whole"
+		expect_explanation "$work/whole"
+		echo "ok $name without libsystemd"
+	fi
 
-# hello-filter is an example because it is short.
-[ "$(wc -l <"$source")" -lt 100 ]
+	# It is an example because it is short.
+	[ "$(wc -l <"$source")" -lt 100 ]
+done

@@ -162,21 +162,30 @@ static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const ch
                 .handle_closed = handle_closed, .handle_file = handle_proxy_file                   \
         }
 
-static int setup(void **state, const struct nx_extension *extension, enum nx_provider_kind kind)
+struct daemon *daemon_new(enum nx_provider_kind kind)
 {
         struct daemon *daemon = calloc(1, sizeof(*daemon));
-        char text[16];
-        int fds[2];
 
         assert_non_null(daemon);
-        *state = daemon;
         daemon->inbox = calloc(INBOX_MAX, sizeof(*daemon->inbox));
         assert_non_null(daemon->inbox);
         daemon->kind = kind;
         daemon->verdict = NX_VERDICT_ALLOW;
         daemon->protocol = IPPROTO_TCP;
+        daemon->remote_address = "fd00::1";
+        daemon->remote_port = 443;
         daemon->fd = daemon->opened_fd = -1;
-        daemon->engine = (struct channel)CHANNEL_NULL;
+        daemon->control = daemon->engine = (struct channel)CHANNEL_NULL;
+        return daemon;
+}
+
+static int setup(void **state, const struct nx_extension *extension, enum nx_provider_kind kind)
+{
+        struct daemon *daemon = daemon_new(kind);
+        char text[16];
+        int fds[2];
+
+        *state = daemon;
         assert_int_equal(channel_pair(fds), 0);
         assert_int_equal(channel_init(&daemon->control, fds[0]), 0);
         snprintf(text, sizeof(text), "%d", fds[1]);
@@ -363,7 +372,7 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         struct in6_addr local, remote;
 
         assert_int_equal(address_from_string("198.18.0.2", &local), 0);
-        assert_int_equal(address_from_string("fd00::1", &remote), 0);
+        assert_int_equal(address_from_string(daemon->remote_address, &remote), 0);
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_NEW, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow);
         wire_put(writer, WIRE_ATTR_PROTOCOL, daemon->protocol);
@@ -372,7 +381,7 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &local);
         wire_put(writer, WIRE_ATTR_LOCAL_PORT, 40000);
         wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &remote);
-        wire_put(writer, WIRE_ATTR_REMOTE_PORT, 443);
+        wire_put(writer, WIRE_ATTR_REMOTE_PORT, daemon->remote_port);
         wire_put(writer, WIRE_ATTR_STARTED_NS, 77);
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, "example.org");
         wire_put_string(writer, WIRE_ATTR_PROGRAM, program);

@@ -46,7 +46,9 @@ struct daemon {
         struct nx_proxy *proxy;
         struct nx_flow *kept;
         bool keeps;
-        uint8_t protocol;     /* of the next flow */
+        uint8_t protocol; /* of the next flow, as are these */
+        const char *remote_address;
+        uint16_t remote_port;
         bool has_origin;      /* the next flow: 42, of /usr/bin/wget, pid 99 */
         uint64_t opened_flow; /* what handle_open and handle_closed were told */
         int opened_fd;
@@ -71,6 +73,8 @@ int daemon_setup_proxy(void **state);
 int daemon_setup_bare_proxy(void **state);
 int daemon_setup_each_kind(void **state);
 int daemon_teardown(void **state);
+/* One without a provider, for a test that has a process instead. */
+struct daemon *daemon_new(enum nx_provider_kind kind);
 
 void daemon_log(struct daemon *daemon, char letter);
 /* The provider does all that there is to do. Its result. */

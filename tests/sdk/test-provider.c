@@ -3,6 +3,7 @@
 /* A provider's life: hello, start, stop, a netextd that goes and comes, and bad peers. */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -278,7 +279,7 @@ static int exit_status_of(pid_t pid)
         return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static const char *hello_filter, *hello_filter_shared;
+static const char *hello_filter, *hello_filter_shared, *hello_proxy;
 
 static long rss_kib(pid_t pid)
 {
@@ -324,6 +325,62 @@ static void test_nx_main_ends_well_on_sigterm(void **state)
 #endif
 }
 
+/* Its next datagram, which may take it a moment. */
+static size_t wait_and_receive(struct daemon *daemon, struct channel *channel)
+{
+        struct pollfd poll_fd = { .fd = channel->fd, .events = POLLIN };
+
+        assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+        return daemon_receive(daemon, channel);
+}
+
+static void wait_for(struct daemon *daemon, enum wire_message_type type)
+{
+        do
+                assert_true(wait_and_receive(daemon, &daemon->engine) > 0);
+        while (daemon->inbox[daemon->n_mails - 1].type != type);
+}
+
+static int listen_on_loopback(uint16_t *ret_port)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET };
+        socklen_t size = sizeof(address);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(listen(fd, 1), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+        *ret_port = ntohs(address.sin_port);
+        return fd;
+}
+
+static void test_hello_proxy_hands_over_a_connection_to_where_the_program_goes(void **state)
+{
+        struct daemon *daemon = daemon_new(NX_PROVIDER_KIND_TRANSPARENT_PROXY);
+        _cleanup_fd_ int listen_fd = listen_on_loopback(&daemon->remote_port), fd = -1;
+        void *owner = daemon;
+        char byte = 0;
+        pid_t pid;
+
+        pid = spawn_extension(hello_proxy, &daemon->control);
+        daemon_connect(daemon);
+        daemon_send_start(daemon);
+        wait_for(daemon, NX_MSG_ENGINE_STARTED);
+        daemon->remote_address = "127.0.0.1";
+        daemon_put_flow(daemon, 1, "/usr/bin/curl");
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        wait_for(daemon, NX_MSG_ENGINE_FLOW_SPLICE);
+
+        fd = accept(listen_fd, NULL, NULL);
+        assert_int_equal(write(daemon->fd, "x", 1), 1);
+        assert_int_equal(read(fd, &byte, 1), 1);
+        assert_int_equal(byte, 'x');
+        assert_int_equal(kill(pid, SIGTERM), 0);
+        assert_int_equal(exit_status_of(pid), 0);
+        daemon_teardown(&owner);
+}
+
 static void test_nx_main_fails_where_the_daemon_vanishes(void **state)
 {
         struct channel control;
@@ -366,15 +423,19 @@ int main(int argc, char **argv)
                 TEST_WITH_SOCKET(test_without_both_daemons_there_is_nothing_to_wait_for),
                 cmocka_unit_test(test_a_program_that_no_daemon_started_is_not_connected),
                 cmocka_unit_test(test_nx_main_ends_well_on_sigterm),
+                cmocka_unit_test(
+                        test_hello_proxy_hands_over_a_connection_to_where_the_program_goes),
                 cmocka_unit_test(test_nx_main_fails_where_the_daemon_vanishes),
                 cmocka_unit_test(test_nx_main_explains_itself_to_a_person),
         };
 
-        if (argc != 3) {
-                fprintf(stderr, "usage: test-provider HELLO-FILTER HELLO-FILTER-SHARED\n");
+        if (argc != 4) {
+                fprintf(stderr,
+                        "usage: test-provider HELLO-FILTER HELLO-FILTER-SHARED HELLO-PROXY\n");
                 return 2;
         }
         hello_filter = argv[1];
         hello_filter_shared = argv[2];
+        hello_proxy = argv[3];
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
