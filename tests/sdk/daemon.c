@@ -356,10 +356,16 @@ void daemon_start(struct daemon *daemon)
 void daemon_send_file(struct daemon *daemon, const char *content)
 {
         _cleanup_fd_ int fd = memfd_create("rules", MFD_CLOEXEC);
-        struct wire_writer *writer;
 
         assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        daemon_send_file_fd(daemon, fd);
+}
+
+void daemon_send_file_fd(struct daemon *daemon, int fd)
+{
+        struct wire_writer *writer;
+
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
         wire_put_string(writer, WIRE_ATTR_NAME, "rules");
         wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");

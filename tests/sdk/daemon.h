@@ -91,6 +91,7 @@ void daemon_send_start(struct daemon *daemon);
 void daemon_start(struct daemon *daemon);
 /* Gives the provider a file called rules. */
 void daemon_send_file(struct daemon *daemon, const char *content);
+void daemon_send_file_fd(struct daemon *daemon, int fd);
 /* Batches a flow with program (or without an owner). */
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
 /* Sends the program's end of an open flow. */
