@@ -347,6 +347,65 @@ static void expect_each(struct nx_flow *flow, int result)
         close(fds[1]);
 }
 
+static void test_a_splice_to_a_dead_flowd_is_stale(void **state)
+{
+        struct daemon *daemon = *state;
+        struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
+        int fds[2];
+
+        channel_deinit(&daemon->engine);
+        make_sockets(SOCK_STREAM, fds);
+        assert_int_equal(nx_flow_splice(flow, fds[0]), -ESTALE);
+        expect_alive(fds[0], fds[1]); /* still ours */
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_string_equal(daemon->log, "nt");
+        close(fds[0]);
+        close(fds[1]);
+}
+
+/* More than a socket takes at once. */
+static void apply_much(struct daemon *daemon)
+{
+        char program[1000];
+        const struct nx_rule rule = { NX_RULE_INIT, .program = program };
+        struct nx_proxy_settings *settings;
+
+        memset(program, 'x', sizeof(program));
+        program[0] = '/';
+        program[sizeof(program) - 1] = '\0';
+        assert_int_equal(nx_proxy_settings_new(&settings, false), 0);
+        for (int i = 0; i < NX_RULES_MAX; i++)
+                assert_int_equal(nx_proxy_settings_include(settings, &rule), 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(nx_proxy_apply(daemon->proxy, settings, NULL, NULL), 0);
+        nx_proxy_settings_free(settings);
+}
+
+static void test_a_slow_flowd_gets_the_upstream_in_its_turn(void **state)
+{
+        struct daemon *daemon = *state;
+        struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
+        size_t n_rules = 0;
+        int fds[2];
+
+        apply_much(daemon);
+        make_sockets(SOCK_STREAM, fds);
+        assert_int_equal(nx_flow_splice(flow, fds[0]), 0);
+        while (daemon->fd < 0) {
+                if (daemon_receive(daemon, &daemon->engine) == 0)
+                        break; /* it never comes */
+                for (size_t i = 0; i < daemon->n_mails; i++)
+                        n_rules += daemon->inbox[i].type == NX_MSG_ENGINE_SETTINGS_RULE;
+                assert_int_equal(daemon_let_work(daemon), 0);
+        }
+        assert_int_equal(n_rules, 3 * NX_RULES_MAX);
+        expect_message(&daemon->inbox[0], NX_MSG_ENGINE_FLOW_SPLICE, 1);
+        expect_alive(daemon->fd, fds[1]);
+        daemon->fd = close_fd(daemon->fd);
+        expect_dead(fds[1]); /* no copy of it waits any more */
+        close(fds[1]);
+}
+
 static void test_each_flow_is_opened_failed_or_spliced_once(void **state)
 {
         struct daemon *daemon = *state;
@@ -587,6 +646,8 @@ int main(void)
                 TEST(test_an_open_or_fail_before_the_verdict_goes_behind_it),
                 TEST(test_a_pause_does_not_open),
                 TEST(test_what_cannot_be_spliced_is_refused),
+                TEST(test_a_splice_to_a_dead_flowd_is_stale),
+                TEST(test_a_slow_flowd_gets_the_upstream_in_its_turn),
                 TEST(test_each_flow_is_opened_failed_or_spliced_once),
                 TEST(test_what_is_not_claimed_is_refused),
                 TEST(test_a_paused_flow_can_be_spliced_once_it_is_claimed),
