@@ -21,16 +21,14 @@
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
-static bool filter_is_there(const struct nx_filter_provider *filter)
-{
-        return filter->start_filter || filter->stop_filter || filter->handle_new_flow ||
-               filter->handle_file;
-}
+/* A table is there if one of its functions is. */
+#define TABLE_IS_THERE(table) (!is_zero(&(table), sizeof(table)))
 
-static bool proxy_is_there(const struct nx_proxy_provider *proxy)
+static bool is_zero(const void *bytes, size_t size)
 {
-        return proxy->start_proxy || proxy->stop_proxy || proxy->handle_new_flow ||
-               proxy->handle_open || proxy->handle_closed || proxy->handle_file;
+        static const char zeros[sizeof(struct nx_extension)];
+
+        return memcmp(bytes, zeros, size) == 0;
 }
 
 /* Without any function it is a filter, which allows every flow. */
@@ -39,11 +37,11 @@ uint32_t provider_kinds(const struct nx_provider *provider)
         const struct nx_extension *extension = &provider->extension;
         uint32_t kinds = 0;
 
-        if (filter_is_there(&extension->filter))
+        if (TABLE_IS_THERE(extension->filter))
                 kinds |= 1U << NX_PROVIDER_KIND_FILTER;
-        if (proxy_is_there(&extension->transparent_proxy))
+        if (TABLE_IS_THERE(extension->transparent_proxy))
                 kinds |= 1U << NX_PROVIDER_KIND_TRANSPARENT_PROXY;
-        if (proxy_is_there(&extension->app_proxy))
+        if (TABLE_IS_THERE(extension->app_proxy))
                 kinds |= 1U << NX_PROVIDER_KIND_APP_PROXY;
         return kinds ? kinds : 1U << NX_PROVIDER_KIND_FILTER;
 }
