@@ -32,6 +32,7 @@ const volatile __u32 mark_mask;
 const volatile __u32 mark_pass;
 const volatile __u32 mark_deliver;
 const volatile __u32 mark_carried;
+const volatile __u32 mark_relay;
 
 /* The owner of a socket, for as long as the socket lives. */
 struct {
@@ -223,6 +224,8 @@ static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
 {
         if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
                 return false;
+        if ((ctx->sk->mark & mark_mask) == mark_relay)
+                return false; /* flowd's own: it takes a flow on that was judged */
         return bpf_get_netns_cookie(ctx) == netns_cookie;
 }
 

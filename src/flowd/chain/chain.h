@@ -29,6 +29,13 @@ struct chain_listener {
                                 void *userdata);
         /* A proxy claimed the flow: -ENOMEM if nobody can take care of it. */
         int (*flow_claimed)(struct flow *flow, struct session *session, void *userdata);
+        /* A proxy wants to see the flow's first bytes; then it is asked again. */
+        int (*flow_peeked)(struct flow *flow, struct session *session, uint32_t n_bytes,
+                           uint32_t timeout_ms, void *userdata);
+        /* Nobody took a delivered flow: it goes on to its destination. */
+        int (*flow_unclaimed)(struct flow *flow, void *userdata);
+        /* A flow with a delivery is refused or dropped. */
+        void (*flow_denied)(struct flow *flow, void *userdata);
         /* Of flows that have a delivery; -EBADMSG where the session may not say that. fd is
          * taken over. */
         int (*flow_opened)(struct flow *flow, struct session *session, int result, void *userdata);
@@ -81,8 +88,14 @@ void chain_answer(struct chain *chain, struct session *session, struct flow *flo
                   enum nx_verdict verdict);
 /* The session's extension may say of its sockets that they carry the flow on. */
 int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow);
-/* A claimed flow is open (0), or will not be (negative errno): its packets go their way. */
-void chain_settle(struct chain *chain, struct flow *flow, int error);
+/* A provider wants to see n_bytes before it answers. */
+void chain_peek(struct chain *chain, struct session *session, struct flow *flow, uint32_t n_bytes,
+                uint32_t timeout_ms);
+/* The way of a delivered flow is open, as CLAIM or ALLOW, or will not be: its packets go theirs. */
+void chain_open(struct chain *chain, struct flow *flow, enum nx_verdict verdict);
+void chain_fail(struct chain *chain, struct flow *flow, int error);
+/* Its packets go to the listener before its verdict is known. */
+void chain_release_held(struct chain *chain, struct flow *flow);
 /* No answer: the session's fail policy stands in. */
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
                      enum wire_reason reason);

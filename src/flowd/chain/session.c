@@ -31,6 +31,7 @@ void session_init(struct session *session)
         list_init(&session->starting);
         list_init(&session->asked);
         list_init(&session->paused);
+        list_init(&session->opening);
         list_init(&session->claimed);
         loop_timer_init(&session->ready_timer, on_ready_timeout, session);
         loop_timer_init(&session->verdict_timer, on_verdict_timeout, session);
@@ -101,6 +102,21 @@ static int on_verdict_timeout(void *userdata)
         return 0;
 }
 
+/* Ends the message that asks. */
+static void wait_for_answer(struct session *session, struct flow *flow)
+{
+        struct chain *chain = session->chain;
+
+        if (channel_end(&session->channel) < 0) {
+                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+                return;
+        }
+        flow->deadline_ns = now_ns() + session->verdict_timeout_ns;
+        if (list_is_empty(&session->asked))
+                loop_timer_start(chain->loop, &session->verdict_timer, flow->deadline_ns);
+        list_append(&session->asked, &flow->waiting);
+}
+
 static void send_flow(struct session *session, struct flow *flow)
 {
         struct chain *chain = session->chain;
@@ -111,14 +127,17 @@ static void send_flow(struct session *session, struct flow *flow)
                           (unsigned long long)flow->id);
         writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
         record_put_identity(writer, flow, chain->owners, chain->names);
-        if (channel_end(&session->channel) < 0) {
-                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
-                return;
-        }
-        flow->deadline_ns = now_ns() + session->verdict_timeout_ns;
-        if (list_is_empty(&session->asked))
-                loop_timer_start(chain->loop, &session->verdict_timer, flow->deadline_ns);
-        list_append(&session->asked, &flow->waiting);
+        wait_for_answer(session, flow);
+}
+
+void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_PEEKED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
+        wait_for_answer(session, flow);
 }
 
 void session_ask(struct session *session, struct flow *flow)
@@ -188,6 +207,7 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
                 return session->kind == NX_PROVIDER_KIND_FILTER;
         case NX_VERDICT_CLAIM:
         case NX_VERDICT_DECLINE:
+        case NX_VERDICT_PEEK:
                 return session->kind != NX_PROVIDER_KIND_FILTER;
         default:
                 return false;
@@ -198,6 +218,17 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
 static void tell_late_claim(struct session *session, uint64_t flow)
 {
         tell_closed(session, flow, &(struct session_flow_end){ .error = -ESTALE });
+}
+
+static int on_peek(struct session *session, struct flow *flow, const struct wire_message *message)
+{
+        uint64_t n_bytes = wire_get(message, WIRE_ATTR_PEEK_BYTES);
+
+        if (flow->protocol != IPPROTO_TCP || n_bytes == 0 || n_bytes > WIRE_DATA_MAX)
+                return -EBADMSG;
+        chain_peek(session->chain, session, flow, (uint32_t)n_bytes,
+                   (uint32_t)wire_get(message, WIRE_ATTR_VERDICT_TIMEOUT_MS));
+        return 0;
 }
 
 static int on_verdict(struct session *session, const struct wire_message *message)
@@ -219,6 +250,8 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 list_append(&session->paused, &flow->waiting);
                 return 0;
         }
+        if (verdict == NX_VERDICT_PEEK)
+                return on_peek(session, flow, message);
         chain_answer(chain, session, flow, verdict);
         return 0;
 }

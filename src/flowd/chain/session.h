@@ -55,6 +55,7 @@ struct session {
         struct list starting; /* flow.waiting: until the provider runs */
         struct list asked;    /* flow.waiting: by deadline */
         struct list paused;   /* flow.waiting: the provider said it takes time */
+        struct list opening;  /* flow.waiting: claimed, and not open yet */
         struct list claimed;  /* delivery.link */
 
         struct settings *coming; /* between BEGIN and COMMIT */
@@ -66,6 +67,8 @@ void session_init(struct session *session);
 void session_set_channel(struct session *session, int fd);
 /* Hands flow to the provider; the answer comes through chain_answer(). */
 void session_ask(struct session *session, struct flow *flow);
+/* Shows the provider what the program said first; its answer is as that to session_ask(). */
+void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size);
 /* Gives the provider the socket of a flow that it claimed; fd stays the caller's. 0 or a negative
  * errno: the provider will not get it. */
 int session_hand_over(struct session *session, const struct flow *flow, int fd);

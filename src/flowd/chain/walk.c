@@ -6,7 +6,7 @@
  *      chain_enter → chain_advance → session_ask … chain_answer → chain_advance → … → decide
  *                                              └─ chain_fall_back ─┘
  *
- * or, where a proxy claims it, chain_answer → claim … chain_settle → decide; what happens
+ * or, where a proxy claims it, chain_answer → claim … chain_open → decide; what happens
  * between the two is deliver/delivery.c.
  *
  * A flow that waited for a provider to start is judged again: its rules are known now.
@@ -22,6 +22,7 @@
 
 #include "base/loop.h"
 #include "chain/chain.h"
+#include "chain/loops.h"
 #include "chain/settings.h"
 #include "flow/table.h"
 #include "owner/owner.h"
@@ -30,6 +31,8 @@
 
 static enum mark mark_of(const struct flow *flow)
 {
+        if (flow->is_delivered)
+                return MARK_DELIVER;
         switch (flow->verdict) {
         case NX_VERDICT_ALLOW:
                 return flow->closed_ns ? MARK_PASS_ONCE : MARK_PASS;
@@ -50,15 +53,22 @@ void chain_release(struct chain *chain, const struct flow *flow, struct queue_he
         queue_decide(chain->queue, held, mark_of(flow));
 }
 
+void chain_release_held(struct chain *chain, struct flow *flow)
+{
+        for (unsigned int i = 0; i < flow->n_held; i++)
+                chain_release(chain, flow, flow->held[i]);
+        flow->n_held = 0;
+}
+
 static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdict)
 {
         flow->verdict = verdict;
         flow->decided_ns = now_ns();
         flow->waits_for = NULL;
         list_remove(&flow->waiting);
-        for (unsigned int i = 0; i < flow->n_held; i++)
-                chain_release(chain, flow, flow->held[i]);
-        flow->n_held = 0;
+        chain_release_held(chain, flow);
+        if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
+                chain->listener.flow_denied(flow, chain->listener.userdata);
         if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 flow_table_close(chain->flows, flow, flow->decided_ns);
         else if (flow->closed_ns) /* the program did not wait for it */
@@ -127,6 +137,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
 {
         chain_note_outcome(chain, flow, outcome);
+        flow->hops = loop_hops(chain, flow);
         if (outcome->verdict == STEER_DENY)
                 decide(chain, flow, NX_VERDICT_REFUSE);
         else
@@ -167,6 +178,15 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
         return hooks_grant(chain->hooks, flow->id, session->cgroup_id, &grant);
 }
 
+/* The walk is over, and nobody objects. */
+static void pass(struct chain *chain, struct flow *flow)
+{
+        if (!flow->delivery)
+                decide(chain, flow, NX_VERDICT_ALLOW);
+        else if (chain->listener.flow_unclaimed(flow, chain->listener.userdata) < 0)
+                decide(chain, flow, NX_VERDICT_REFUSE);
+}
+
 void chain_advance(struct chain *chain, struct flow *flow)
 {
         for (size_t i = 0; i < chain->n_sessions; i++) {
@@ -177,19 +197,26 @@ void chain_advance(struct chain *chain, struct flow *flow)
                     !can_be_asked(session, flow))
                         continue;
                 flow->asked_slots |= bit;
+                if (session->kind != NX_PROVIDER_KIND_FILTER && loop_is_closed(chain, flow)) {
+                        note(flow, session, WIRE_REASON_LOOP, "");
+                        loop_report(chain, flow);
+                        decide(chain, flow, NX_VERDICT_REFUSE);
+                        return;
+                }
                 if (!flow->waits_for)
                         chain->listener.flow_held(flow, chain->listener.userdata);
                 flow->waits_for = session;
                 session_ask(session, flow);
                 return;
         }
-        decide(chain, flow, NX_VERDICT_ALLOW);
+        pass(chain, flow);
 }
 
 /* The flow is the proxy's. Its packets wait until the proxy has a way to the destination. */
 static void claim(struct chain *chain, struct session *session, struct flow *flow)
 {
         flow->waits_for = NULL;
+        list_append(&session->opening, &flow->waiting);
         if (chain->listener.flow_claimed(flow, session, chain->listener.userdata) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
@@ -222,16 +249,26 @@ void chain_answer(struct chain *chain, struct session *session, struct flow *flo
                 decide(chain, flow, verdict);
 }
 
+void chain_peek(struct chain *chain, struct session *session, struct flow *flow, uint32_t n_bytes,
+                uint32_t timeout_ms)
+{
+        list_remove(&flow->waiting);
+        if (chain->listener.flow_peeked(flow, session, n_bytes, timeout_ms,
+                                        chain->listener.userdata) < 0)
+                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+}
+
+void chain_open(struct chain *chain, struct flow *flow, enum nx_verdict verdict)
+{
+        decide(chain, flow, verdict);
+}
+
 /*
  * Who waits for an upstream that does not answer is left to wait: its own timer began at
  * the same moment, and says ETIMEDOUT as the upstream's did.
  */
-void chain_settle(struct chain *chain, struct flow *flow, int error)
+void chain_fail(struct chain *chain, struct flow *flow, int error)
 {
-        if (error == 0) {
-                decide(chain, flow, NX_VERDICT_CLAIM);
-                return;
-        }
         flow->error = error;
         flow->reason = WIRE_REASON_UPSTREAM_FAILED;
         decide(chain, flow, error == -ETIMEDOUT ? NX_VERDICT_DROP : NX_VERDICT_REFUSE);

@@ -5,6 +5,8 @@
  * the kernel does the handshake and the listener gets the connection, usually before we
  * are back in the loop. Its program can be gone by then and still have sent something, so
  * a flow that was released waits ORPHAN_NS for its connection after its program closed it.
+ *
+ * Peeked bytes stay in the socket (MSG_PEEK): whoever gets it reads them first.
  */
 
 #include <errno.h>
@@ -25,7 +27,42 @@
 
 #define ORPHAN_NS 1000000000ULL
 
-static int on_orphan_timeout(void *userdata);
+static int on_timer(void *userdata);
+static int on_upstream(uint32_t events, void *userdata);
+
+static int delivery_new(struct deliveries *deliveries, struct flow *flow,
+                        struct delivery **ret_delivery)
+{
+        struct delivery *delivery = flow->delivery;
+
+        if (!delivery) {
+                delivery = malloc(sizeof(*delivery));
+                if (!delivery)
+                        return -ENOMEM;
+                *delivery = (struct delivery){
+                        .all = deliveries,
+                        .flow = flow,
+                        .app_fd = -1,
+                        .upstream_fd = -1,
+                        .app_io = LOOP_IO_NULL,
+                        .upstream_io = LOOP_IO_NULL,
+                };
+                list_init(&delivery->link);
+                loop_timer_init(&delivery->timer, on_timer, delivery);
+                flow->delivery = delivery;
+        }
+        *ret_delivery = delivery;
+        return 0;
+}
+
+/* NULL: nobody's. */
+static void give_to(struct delivery *delivery, struct session *session)
+{
+        list_remove(&delivery->link);
+        delivery->session = session;
+        if (session)
+                list_append(&session->claimed, &delivery->link);
+}
 
 /* The flow is out of our hands, or over. */
 static void forget(struct delivery *delivery)
@@ -33,8 +70,10 @@ static void forget(struct delivery *delivery)
         struct deliveries *all = delivery->all;
         struct flow *flow = delivery->flow;
 
+        loop_remove(all->loop, &delivery->app_io);
         loop_remove(all->loop, &delivery->upstream_io);
-        loop_timer_stop(&delivery->orphan_timer);
+        loop_timer_stop(&delivery->timer);
+        close_fd(delivery->app_fd);
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
         free(delivery);
@@ -49,32 +88,107 @@ static void end(struct delivery *delivery, const struct session_flow_end *flow_e
         forget(delivery);
 }
 
+/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
+static void reset(int fd)
+{
+        struct linger linger = { .l_onoff = 1 };
+
+        if (fd >= 0)
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 /* The program is told what the upstream said, and the provider that it is over. */
 static void fail(struct delivery *delivery, int error)
 {
         struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
+        reset(delivery->app_fd);
         end(delivery, &(struct session_flow_end){ .error = error });
-        chain_settle(chain, flow, error);
+        chain_fail(chain, flow, error);
 }
 
-static void release_tcp(struct delivery *delivery)
+void delivery_deny(struct flow *flow)
 {
-        struct deliveries *all = delivery->all;
+        reset(flow->delivery->app_fd);
+        forget(flow->delivery);
+}
+
+/* The first segment may go to the listener; what follows it goes the same way. */
+static int release(struct delivery *delivery)
+{
         struct flow *flow = delivery->flow;
         int r;
 
-        r = hooks_deliver(all->hooks, flow->socket_cookie);
+        r = hooks_deliver(delivery->all->hooks, flow->socket_cookie);
+        if (r < 0)
+                return r;
+        delivery->state = DELIVERY_RELEASED;
+        flow->is_delivered = true;
+        return 0;
+}
+
+static void open_flow(struct delivery *delivery)
+{
+        chain_open(delivery->all->chain, delivery->flow,
+                   delivery->is_direct ? NX_VERDICT_ALLOW : NX_VERDICT_CLAIM);
+}
+
+/* The bytes are the relay's from here on. */
+static void carry(struct delivery *delivery)
+{
+        int app_fd = take_fd(&delivery->app_fd), upstream_fd = take_fd(&delivery->upstream_fd);
+        struct deliveries *all = delivery->all;
+        int r;
+
+        delivery->state = DELIVERY_CARRIED;
+        all->n_delivered++;
+        r = relay_pool_add(all->relays, delivery->flow->id, app_fd, upstream_fd);
+        if (r < 0)
+                end(delivery, &(struct session_flow_end){ .error = r });
+}
+
+/* The extension's from here on; flowd keeps nothing of it. */
+static void hand_over(struct delivery *delivery)
+{
+        int r = -EPIPE;
+
+        if (delivery->session)
+                r = session_hand_over(delivery->session, delivery->flow, delivery->app_fd);
+        if (r < 0) {
+                reset(delivery->app_fd);
+                end(delivery, &(struct session_flow_end){ .error = r });
+                return;
+        }
+        delivery->all->n_delivered++;
+        forget(delivery);
+}
+
+/* The program's connection is here, and there is a way for its bytes. */
+static void go(struct delivery *delivery)
+{
+        if (delivery->upstream_fd >= 0)
+                carry(delivery);
+        else
+                hand_over(delivery);
+}
+
+static void open_tcp(struct delivery *delivery)
+{
+        int r = 0;
+
+        if (delivery->app_fd < 0)
+                r = release(delivery);
         if (r < 0) {
                 fail(delivery, r);
                 return;
         }
-        delivery->state = DELIVERY_RELEASED;
-        chain_settle(all->chain, flow, 0);
+        open_flow(delivery);
+        if (delivery->app_fd >= 0)
+                go(delivery);
 }
 
-static void release_udp(struct delivery *delivery)
+static void open_udp(struct delivery *delivery)
 {
         struct deliveries *all = delivery->all;
         struct flow *flow = delivery->flow;
@@ -89,25 +203,19 @@ static void release_udp(struct delivery *delivery)
         }
         delivery->state = DELIVERY_CARRIED;
         all->n_delivered++;
-        chain_settle(all->chain, flow, 0);
+        open_flow(delivery);
 }
 
 int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session)
 {
-        struct delivery *delivery = malloc(sizeof(*delivery));
+        struct delivery *delivery;
+        int r;
 
-        if (!delivery)
-                return -ENOMEM;
-        *delivery = (struct delivery){
-                .all = deliveries,
-                .flow = flow,
-                .session = session,
-                .upstream_fd = -1,
-                .upstream_io = LOOP_IO_NULL,
-        };
-        loop_timer_init(&delivery->orphan_timer, on_orphan_timeout, delivery);
-        list_append(&session->claimed, &delivery->link);
-        flow->delivery = delivery;
+        r = delivery_new(deliveries, flow, &delivery);
+        if (r < 0)
+                return r;
+        delivery->state = DELIVERY_CLAIMED;
+        give_to(delivery, session);
         return 0;
 }
 
@@ -130,10 +238,23 @@ int delivery_open(struct flow *flow, struct session *session, int result)
         if (result < 0)
                 fail(delivery, result);
         else if (flow->protocol == IPPROTO_UDP)
-                release_udp(delivery);
+                open_udp(delivery);
         else
-                release_tcp(delivery);
+                open_tcp(delivery);
         return 0;
+}
+
+/* fd is handed over; its connect() may have ended. */
+static void wait_for_upstream(struct delivery *delivery, int fd)
+{
+        int r;
+
+        delivery->state = DELIVERY_CONNECTING;
+        delivery->upstream_fd = fd;
+        r = loop_add(delivery->all->loop, &delivery->upstream_io, fd, EPOLLOUT, on_upstream,
+                     delivery);
+        if (r < 0)
+                fail(delivery, r);
 }
 
 static int on_upstream(uint32_t events, void *userdata)
@@ -150,7 +271,7 @@ static int on_upstream(uint32_t events, void *userdata)
         if (error)
                 fail(delivery, -error);
         else
-                release_tcp(delivery);
+                open_tcp(delivery);
         return 0;
 }
 
@@ -165,46 +286,98 @@ static bool is_stream_socket(int fd)
 int delivery_splice(struct flow *flow, struct session *session, int fd)
 {
         struct delivery *delivery = claim_of(flow, session);
-        _cleanup_fd_ int upstream_fd = fd;
-        int r;
 
-        if (!delivery || flow->protocol != IPPROTO_TCP || !is_stream_socket(fd))
+        if (!delivery || flow->protocol != IPPROTO_TCP || !is_stream_socket(fd)) {
+                close_fd(fd);
                 return -EBADMSG;
-        delivery->state = DELIVERY_CONNECTING;
-        delivery->upstream_fd = take_fd(&upstream_fd);
-        r = loop_add(delivery->all->loop, &delivery->upstream_io, delivery->upstream_fd, EPOLLOUT,
-                     on_upstream, delivery);
-        if (r < 0)
-                fail(delivery, r);
+        }
+        wait_for_upstream(delivery, fd);
         return 0;
 }
 
-/* The extension's from here on; flowd keeps nothing of it. */
-static void hand_over(struct delivery *delivery, int fd)
+int delivery_go_direct(struct deliveries *deliveries, struct flow *flow)
 {
-        int r = -EPIPE;
+        struct delivery *delivery;
+        int fd, r;
 
-        if (delivery->session)
-                r = session_hand_over(delivery->session, delivery->flow, fd);
-        close_fd(fd);
-        if (r < 0) {
-                end(delivery, &(struct session_flow_end){ .error = r });
-                return;
-        }
-        delivery->all->n_delivered++;
-        forget(delivery);
+        r = delivery_new(deliveries, flow, &delivery);
+        if (r < 0)
+                return r;
+        give_to(delivery, NULL);
+        delivery->is_direct = true;
+        fd = transparent_connect(&flow->local, &flow->remote, deliveries->relay_mark);
+        if (fd < 0)
+                fail(delivery, fd);
+        else
+                wait_for_upstream(delivery, fd);
+        return 0;
 }
 
-static void carry(struct delivery *delivery, int fd)
+/* What the program said so far goes to who asked, whose answer comes as to any question. */
+static void offer(struct delivery *delivery)
 {
-        struct deliveries *all = delivery->all;
+        struct session *session = delivery->session;
+        uint8_t bytes[WIRE_DATA_MAX];
+        ssize_t n;
+        int one = 1;
+
+        loop_remove(delivery->all->loop, &delivery->app_io);
+        loop_timer_stop(&delivery->timer);
+        (void)setsockopt(delivery->app_fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+        n = recv(delivery->app_fd, bytes, delivery->peek_bytes, MSG_PEEK | MSG_DONTWAIT);
+        delivery->state = DELIVERY_OFFERED;
+        delivery->peek_bytes = 0;
+        give_to(delivery, NULL);
+        if (session)
+                session_show(session, delivery->flow, bytes, n > 0 ? (size_t)n : 0);
+        else
+                chain_advance(delivery->all->chain, delivery->flow);
+}
+
+static int on_app(uint32_t events, void *userdata)
+{
+        offer(userdata);
+        return 0;
+}
+
+/* SO_RCVLOWAT of socket(7): the kernel wakes us when enough is there, or the end. */
+static void start_peek(struct delivery *delivery)
+{
+        int wanted = (int)delivery->peek_bytes, r;
+
+        delivery->state = DELIVERY_PEEKING;
+        (void)setsockopt(delivery->app_fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+        if (delivery->peek_ns)
+                loop_timer_start(delivery->all->loop, &delivery->timer,
+                                 now_ns() + delivery->peek_ns);
+        r = loop_add(delivery->all->loop, &delivery->app_io, delivery->app_fd, EPOLLIN | EPOLLRDHUP,
+                     on_app, delivery);
+        if (r < 0)
+                fail(delivery, r);
+}
+
+int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct session *session,
+                  const struct delivery_peek *peek)
+{
+        struct delivery *delivery;
         int r;
 
-        delivery->state = DELIVERY_CARRIED;
-        all->n_delivered++;
-        r = relay_pool_add(all->relays, delivery->flow->id, fd, take_fd(&delivery->upstream_fd));
+        r = delivery_new(deliveries, flow, &delivery);
         if (r < 0)
-                end(delivery, &(struct session_flow_end){ .error = r });
+                return r;
+        give_to(delivery, session);
+        delivery->peek_bytes = peek->n_bytes;
+        delivery->peek_ns = peek->timeout_ms * 1000000ULL;
+        if (delivery->app_fd >= 0) {
+                start_peek(delivery);
+                return 0;
+        }
+        r = release(delivery);
+        if (r < 0)
+                forget(delivery);
+        else
+                chain_release_held(deliveries->chain, flow);
+        return r;
 }
 
 static void on_accepted(int fd, const struct endpoint *app, const struct endpoint *remote,
@@ -214,16 +387,17 @@ static void on_accepted(int fd, const struct endpoint *app, const struct endpoin
         struct flow *flow = flow_table_find_tuple(all->chain->flows, IPPROTO_TCP, app, remote);
         struct delivery *delivery = flow ? flow->delivery : NULL;
 
-        if (!delivery || delivery->state != DELIVERY_RELEASED) {
+        if (!delivery || delivery->state != DELIVERY_RELEASED || delivery->app_fd >= 0) {
                 all->n_strangers++;
                 close_fd(fd);
                 return;
         }
-        loop_timer_stop(&delivery->orphan_timer);
-        if (delivery->upstream_fd >= 0)
-                carry(delivery, fd);
+        loop_timer_stop(&delivery->timer);
+        delivery->app_fd = fd;
+        if (delivery->peek_bytes)
+                start_peek(delivery);
         else
-                hand_over(delivery, fd);
+                go(delivery);
 }
 
 static void on_relay_ended(const struct relay_end *relay, void *userdata)
@@ -243,29 +417,40 @@ static void on_relay_ended(const struct relay_end *relay, void *userdata)
         end(flow->delivery, &flow_end);
 }
 
-static int on_orphan_timeout(void *userdata)
+/* Long enough peeked; or long enough waited for the connection of a program that is gone. */
+static int on_timer(void *userdata)
 {
-        end(userdata, &(struct session_flow_end){ .error = -ECONNABORTED });
+        struct delivery *delivery = userdata;
+
+        if (delivery->state == DELIVERY_PEEKING)
+                offer(delivery);
+        else if (delivery->flow->verdict == NX_VERDICT_NONE)
+                fail(delivery, -ECONNABORTED);
+        else
+                end(delivery, &(struct session_flow_end){ .error = -ECONNABORTED });
         return 0;
 }
 
 void delivery_abandon(struct flow *flow)
 {
         struct delivery *delivery = flow->delivery;
-        struct deliveries *all = delivery->all;
 
         switch (delivery->state) {
         case DELIVERY_CLAIMED:
         case DELIVERY_CONNECTING:
-                fail(delivery, -ECONNABORTED);
+                if (delivery->app_fd < 0)
+                        fail(delivery, -ECONNABORTED);
                 break;
         case DELIVERY_RELEASED:
-                loop_timer_start(all->loop, &delivery->orphan_timer, now_ns() + ORPHAN_NS);
+                loop_timer_start(delivery->all->loop, &delivery->timer, now_ns() + ORPHAN_NS);
                 break;
         case DELIVERY_CARRIED:
                 if (flow->protocol == IPPROTO_UDP)
                         end(delivery, &(struct session_flow_end){});
                 break; /* a relay ends when its last byte is through */
+        case DELIVERY_PEEKING:
+        case DELIVERY_OFFERED:
+                break; /* what it said before is in its connection, which we have */
         }
 }
 
@@ -281,23 +466,28 @@ static void lose_datagrams(struct delivery *delivery)
         forget(delivery);
 }
 
+static void lose_session(struct delivery *delivery, struct session *session)
+{
+        struct flow *flow = delivery->flow;
+
+        give_to(delivery, NULL);
+        if (delivery->state == DELIVERY_CLAIMED) {
+                if (delivery->app_fd < 0)
+                        forget(delivery);
+                chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
+        } else if (delivery->state == DELIVERY_PEEKING) {
+                offer(delivery); /* to whoever is next */
+        } else if (flow->protocol == IPPROTO_UDP) {
+                lose_datagrams(delivery);
+        } /* else its bytes are with us */
+}
+
 void deliveries_end_session(struct session *session)
 {
         struct delivery *delivery, *following;
 
-        list_for_each_safe (delivery, following, &session->claimed, link) {
-                struct flow *flow = delivery->flow;
-                bool is_ours = delivery->state != DELIVERY_CLAIMED;
-
-                delivery->session = NULL;
-                list_remove(&delivery->link);
-                if (is_ours && flow->protocol == IPPROTO_UDP)
-                        lose_datagrams(delivery);
-                if (is_ours)
-                        continue; /* its bytes are with us */
-                forget(delivery);
-                chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
-        }
+        list_for_each_safe (delivery, following, &session->claimed, link)
+                lose_session(delivery, session);
 }
 
 int deliveries_open(struct deliveries *deliveries)

@@ -2,14 +2,19 @@
 #pragma once
 
 /*
- * What becomes of a flow that a proxy claimed, until it is out of our hands. Its first
- * packet waits in the kernel meanwhile, so its program's connect() has not returned.
+ * What becomes of a flow that does not simply pass, until it is out of our hands: one that a
+ * proxy claimed, or whose first bytes a proxy wants to see. Its first packet waits in the
+ * kernel as long as it can, so its program's connect() has not returned.
  *
  *      CLAIMED ──opened──▶ RELEASED ──accepted──▶ (TCP) the extension has its socket
  *         │                    ▲        └───────▶ CARRIED, where it was spliced
  *         ├──spliced──▶ CONNECTING, to the upstream that the extension gave
  *         ├──failed───▶ the program is told what the upstream said
  *         └──opened (UDP), the extension has its socket ──▶ CARRIED, until the program closes it
+ *
+ *      RELEASED ──accepted──▶ PEEKING ──the bytes are there──▶ OFFERED ──┬─▶ CLAIMED, as above
+ *                                ▲                                │     └─▶ CONNECTING, to the
+ *                                └────────────────────────────────┘  flow's own destination
  *
  * The kernel keeps the way of a delivered flow by a mark on its program's socket (TCP), or
  * by its tuple in a set (UDP); neither needs flowd any more.
@@ -32,22 +37,33 @@ struct relay_pool;
 struct session;
 
 enum delivery_state {
-        DELIVERY_CLAIMED,
-        DELIVERY_CONNECTING,
-        DELIVERY_RELEASED,
+        DELIVERY_CLAIMED,    /* the proxy says what next */
+        DELIVERY_CONNECTING, /* to the upstream */
+        DELIVERY_RELEASED,   /* the first segment went to the listener */
+        DELIVERY_PEEKING,    /* for the program's first bytes */
+        DELIVERY_OFFERED,    /* a proxy has seen them, and says what next */
         DELIVERY_CARRIED,
 };
 
-/* One for each claimed flow, which owns it: flow.delivery. */
+/* One for each such flow, which owns it: flow.delivery. */
 struct delivery {
         struct deliveries *all;
         struct flow *flow;
-        struct session *session; /* NULL once its provider is gone */
-        struct list link;        /* session.claimed */
+        struct session *session; /* NULL once its provider is gone, and where nobody claimed it */
+        struct list link;        /* session.claimed, unless OFFERED */
         enum delivery_state state;
-        int upstream_fd; /* owned while CONNECTING and RELEASED; -1 where there is none */
-        struct loop_io upstream_io;
-        struct loop_timer orphan_timer; /* runs when the program is gone, but may be accepted */
+        bool is_direct;  /* to the flow's own destination: no proxy took it */
+        int app_fd;      /* the program's connection; owned until it is CARRIED; -1: not yet */
+        int upstream_fd; /* owned until it is CARRIED; -1 where there is none */
+        struct loop_io app_io, upstream_io;
+        struct loop_timer timer; /* PEEKING; RELEASED, when the program is gone */
+        size_t peek_bytes;       /* wanted; 0: no peek */
+        uint64_t peek_ns;        /* how long to wait for them; 0: no limit */
+};
+
+struct delivery_peek {
+        size_t n_bytes;
+        uint32_t timeout_ms; /* 0: no limit */
 };
 
 struct deliveries {
@@ -70,6 +86,13 @@ int deliveries_start(struct deliveries *deliveries);
 
 /* A proxy claimed the flow. -ENOMEM: it did not get that far. */
 int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session);
+/* A proxy wants to see what the program says first. */
+int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct session *session,
+                  const struct delivery_peek *peek);
+/* No proxy took it, but it can not simply pass any more: we are its way. */
+int delivery_go_direct(struct deliveries *deliveries, struct flow *flow);
+/* It was refused or dropped after its program's connection was accepted. */
+void delivery_deny(struct flow *flow);
 /* The proxy's way is open (0), or there is none (negative errno). -EBADMSG where it is not the
  * session's to say. */
 int delivery_open(struct flow *flow, struct session *session, int result);

@@ -98,6 +98,34 @@ int transparent_datagram(const struct endpoint *remote, const struct endpoint *a
         return take_fd(&fd);
 }
 
+/* The address that the program chose, where it still is the host's; the port is taken. */
+static void bind_to_address(int fd, const struct endpoint *local)
+{
+        struct endpoint from = { .address = local->address };
+        union address address;
+        int on = 1;
+        socklen_t size = to_address(&from, &address);
+
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+        (void)bind(fd, &address.any, size);
+}
+
+int transparent_connect(const struct endpoint *local, const struct endpoint *remote, uint32_t mark)
+{
+        _cleanup_fd_ int fd = -1;
+        union address address;
+        socklen_t size;
+
+        size = to_address(remote, &address);
+        fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+                return -errno;
+        bind_to_address(fd, local);
+        if (connect(fd, &address.any, size) < 0 && errno != EINPROGRESS)
+                return -errno;
+        return take_fd(&fd);
+}
+
 int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_peer)
 {
         union address address = {};

@@ -72,6 +72,27 @@ static int on_flow_claimed(struct flow *flow, struct session *session, void *use
         return delivery_claim(&engine->deliveries, flow, session);
 }
 
+static int on_flow_peeked(struct flow *flow, struct session *session, uint32_t n_bytes,
+                          uint32_t timeout_ms, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        return delivery_peek(&engine->deliveries, flow, session,
+                             &(struct delivery_peek){ n_bytes, timeout_ms });
+}
+
+static int on_flow_unclaimed(struct flow *flow, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        return delivery_go_direct(&engine->deliveries, flow);
+}
+
+static void on_flow_denied(struct flow *flow, void *userdata)
+{
+        delivery_deny(flow);
+}
+
 static int on_flow_opened(struct flow *flow, struct session *session, int result, void *userdata)
 {
         return delivery_open(flow, session, result);
@@ -254,6 +275,9 @@ static void wire_parts(struct engine *engine)
                         .flow_decided = on_flow_decided,
                         .session_changed = on_session_changed,
                         .flow_claimed = on_flow_claimed,
+                        .flow_peeked = on_flow_peeked,
+                        .flow_unclaimed = on_flow_unclaimed,
+                        .flow_denied = on_flow_denied,
                         .flow_opened = on_flow_opened,
                         .flow_spliced = on_flow_spliced,
                         .claims_ended = on_claims_ended,

@@ -87,7 +87,7 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_
 
 static void hold_or_release(struct intake *intake, struct flow *flow, struct queue_held held)
 {
-        if (flow->verdict != NX_VERDICT_NONE) {
+        if (flow->verdict != NX_VERDICT_NONE || flow->is_delivered) {
                 chain_release(intake->chain, flow, held);
         } else if (flow->n_held < FLOW_HELD_MAX) {
                 flow->held[flow->n_held++] = held;

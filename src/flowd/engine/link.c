@@ -158,6 +158,8 @@ static uint64_t count_held(const struct chain *chain)
                         n_held++;
                 list_for_each (flow, &session->paused, waiting)
                         n_held++;
+                list_for_each (flow, &session->opening, waiting)
+                        n_held++;
         }
         return n_held;
 }

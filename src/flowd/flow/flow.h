@@ -53,6 +53,7 @@ struct flow {
         char rule[FLOW_RULE_MAX];
         int error;                 /* of verdict REFUSE and DROP: what the upstream said, or 0 */
         struct delivery *delivery; /* from the claim until it is out of our hands; owned by it */
+        bool is_delivered;         /* its packets go to our listener, whatever its verdict */
         uint64_t bytes_outbound;   /* of a spliced flow that is over */
         uint64_t bytes_inbound;
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
@@ -61,6 +62,7 @@ struct flow {
         uint32_t generation;  /* of the rules it was judged by */
         uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
         uint64_t asked_slots; /* those that have answered */
+        unsigned int hops;  /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
         struct list
                 waiting; /* session.asked or session.paused; intake.unshown or intake.unplaced */

@@ -15,6 +15,7 @@
  *         86 pause 300                claims after 300 ms, spliced
  *         87 crash                    claims, and dies
  *         attach yes                  its sockets say whose flow they carry on
+ *         attach 17                   they say that they carry flow 17 on
  *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
  *         exclude 198.18.0.2 443      those that it does not; the port may be left out
  *
@@ -79,6 +80,20 @@ static long long now_ms(void)
         return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* "yes", or the number of a flow that is somebody else's: behind the SDK's back. */
+static void attach(struct nx_flow *flow, int fd, const char *what)
+{
+        uint64_t forged = strtoull(what, NULL, 10);
+        int r;
+
+        if (forged)
+                r = setsockopt(fd, 0x4e58, 1, &forged, sizeof(forged)) < 0 ? -errno : 0;
+        else
+                r = nx_flow_attach(flow, fd);
+        if (r < 0)
+                fprintf(stderr, "scripted-proxy: attach: %s\n", strerror(-r));
+}
+
 /* The way to the flow's destination, or to address and port: a socket that connects. */
 static int upstream(struct nx_flow *flow, const char *address, unsigned int port)
 {
@@ -92,11 +107,8 @@ static int upstream(struct nx_flow *flow, const char *address, unsigned int port
         fd = socket(is_ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        if (line_for("attach")) {
-                r = nx_flow_attach(flow, fd);
-                if (r < 0)
-                        fprintf(stderr, "scripted-proxy: attach: %s\n", strerror(-r));
-        }
+        if (line_for("attach"))
+                attach(flow, fd, line_for("attach")->what);
         r = is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
                     : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
         if (r < 0 && errno != EINPROGRESS) {
