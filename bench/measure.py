@@ -45,6 +45,10 @@ class NotMeasured(Exception):
     """A site did something else than what was to be measured."""
 
 
+class NotInstallable(Exception):
+    """A peer's package cannot be had here; its rows are skipped."""
+
+
 def program(name):
     return BUILD / "bench" / f"netext-bench-{name}"
 

@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sites whose client is steered through a relay in its own namespace: the bare one, the same
-with netext-flowd's carrier. Each checks that every connection came to the server by the relay.
+with netext-flowd's carrier, and what others use. Each checks that every connection came
+to the server by the relay.
 """
-from measure import PORT, program
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from measure import NotInstallable, PORT, program
 from sites import expect
+
+from harness.wait import wait_until
 
 RELAY_PORT = "7001"
 RELAY_MARK = "0x4e580002"
 STEER_MARK = "0x4e580003"
 STEER_TABLE = "7001"
+# Peers run as a user of their own, by which their connections are known: they set no mark.
+PEER_UID = "65533"
 OF_BARE = f"meta mark {RELAY_MARK}"
+OF_PEER = f"meta skuid {PEER_UID}"
 
 # The relay's own connections pass and are counted; the client's are routed to lo, where tproxy
 # hands them to the relay.
@@ -28,6 +39,39 @@ table inet bench {{
                 iif lo meta mark {steer} meta l4proto tcp tproxy ip to :{relay} accept
         }}
 }}
+"""
+# For relays that know only redirection by address translation.
+REDIRECTION = """
+table ip bench {{
+        counter relayed {{ }}
+        chain output {{
+                type nat hook output priority -100; policy accept;
+                tcp dport != {port} accept
+                {own} counter name relayed accept
+                tcp dport {port} redirect to :{relay}
+        }}
+}}
+"""
+HAPROXY = """
+global
+        maxconn 4096
+        tune.pipesize 1048576
+defaults
+        mode tcp
+        timeout connect 5s
+        timeout client 60s
+        timeout server 60s
+        option splice-auto
+        option nolinger
+frontend clients
+        bind :{relay} transparent
+        default_backend destination
+backend destination
+        server original 0.0.0.0:0
+"""
+REDSOCKS = """
+base {{ log_info = off; daemon = off; redirector = iptables; }}
+redsocks {{ local_ip = 127.0.0.1; local_port = {relay}; ip = 127.0.0.1; port = 1080; type = socks5; }}
 """
 
 
@@ -69,3 +113,87 @@ def of_ours(name):
         return all_relayed(site)
 
     return set_up
+
+
+# --- peers -------------------------------------------------------------------------------
+
+
+def is_installed(package):
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
+                          capture_output=True, text=True)
+    return done.stdout == "installed"
+
+
+class NoServices:
+    """Packages that are installed meanwhile do not start their services (see tools/dependencies)."""
+
+    POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+
+    def __enter__(self):
+        self.is_ours = not self.POLICY.exists()
+        if self.is_ours:
+            self.POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+            self.POLICY.chmod(0o755)
+
+    def __exit__(self, *exc):
+        if self.is_ours:
+            self.POLICY.unlink()
+
+
+def apt_get(*arguments):
+    try:
+        done = subprocess.run(["apt-get", "--quiet=2", "--yes", *arguments], capture_output=True, text=True,
+                              timeout=180, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotInstallable(str(error)) from error
+    if done.returncode != 0:
+        raise NotInstallable((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
+
+
+def install(*packages):
+    """Only the benchmarks need them, so they are no dependencies of the build."""
+    missing = [package for package in packages if not is_installed(package)]
+    if not missing:
+        return
+    with NoServices():
+        apt_get("update")
+        apt_get("install", "--no-install-recommends", *missing)
+
+
+def listens(site, port):
+    return site.lab.client.run(["ss", "-Hltn", f"sport = :{port}"]).stdout.strip()
+
+
+def start_peer(site, argv, port):
+    """As the peers' user, with what a transparent listener needs."""
+    site.lab.client.start(
+        ["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--inh-caps", "+net_admin",
+         "--ambient-caps", "+net_admin", "--", *argv],
+        cpus=site.options.responder_cpus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: listens(site, port), f"{argv[0]} did not listen on port {port}")
+
+
+def configuration(site, text):
+    """A file that the peers' user can read."""
+    file = site.stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="netext-bench-"))
+    file.write(text.format(relay=RELAY_PORT))
+    file.flush()
+    os.chmod(file.name, 0o644)
+    return file.name
+
+
+def haproxy(site):
+    """In mode tcp, to where the client wanted to go, spliced."""
+    install("haproxy")
+    start_peer(site, ["haproxy", "-db", "-f", configuration(site, HAPROXY)], RELAY_PORT)
+    steer(site, OF_PEER)
+    return all_relayed(site)
+
+
+def redsocks(site):
+    """Redirected into a SOCKS proxy, which is how programs are proxied that do not know of it."""
+    install("redsocks", "microsocks")
+    start_peer(site, ["microsocks", "-i", "127.0.0.1", "-p", "1080"], "1080")
+    start_peer(site, ["redsocks", "-c", configuration(site, REDSOCKS)], RELAY_PORT)
+    add_rules(site, REDIRECTION, OF_PEER)
+    return all_relayed(site, "ip")
