@@ -94,6 +94,8 @@ int run_server(const struct options *options)
         pthread_t thread;
         int r;
 
+        if (options->mode == SERVER_UDP)
+                return run_udp_server(options);
         for (unsigned int i = 0; i < options->n_threads; i++) {
                 servers[i] = (struct server){.options = options, .listener_fd = -1};
                 r = listener_open(&options->target, &servers[i].listener_fd);

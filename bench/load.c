@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netext-bench-load, the load of the benchmarks: a TCP server, closed-loop
- * clients, and one bulk stream. This file is the command line.
+ * netext-bench-load, the load of the benchmarks: a server, closed-loop TCP
+ * clients, one bulk stream, and datagrams. This file is the command line.
  *
  * Clients close with a reset (SO_LINGER 0): no TIME_WAIT is left on either
  * side, so the ephemeral ports last for any rate. Every run ends by itself:
@@ -40,6 +40,8 @@ static int mode_parse(const char *name, enum server_mode *ret_mode)
                 *ret_mode = SERVER_ECHO;
         else if (strcmp(name, "sink") == 0)
                 *ret_mode = SERVER_SINK;
+        else if (strcmp(name, "udp") == 0)
+                *ret_mode = SERVER_UDP;
         else
                 return -EINVAL;
         return 0;
@@ -117,6 +119,7 @@ static const struct verb {
         {"server", run_server, false, 600},
         {"connect", run_connect, true, 3},
         {"bulk", run_bulk, false, 3},
+        {"udp", run_udp, false, 3},
 };
 
 static const struct verb *verb_find(const char *name)
@@ -129,11 +132,12 @@ static const struct verb *verb_find(const char *name)
 
 static int usage(void)
 {
-        fputs("usage: netext-bench-load server ADDR PORT [--mode echo|sink] [--threads N] "
+        fputs("usage: netext-bench-load server ADDR PORT [--mode echo|sink|udp] [--threads N] "
               "[--seconds S]\n"
               "       netext-bench-load connect ADDR PORT [--clients N] [--threads N] [--seconds "
               "S] [--count N]\n"
-              "       netext-bench-load bulk ADDR PORT [--seconds S]\n",
+              "       netext-bench-load bulk ADDR PORT [--seconds S]\n"
+              "       netext-bench-load udp ADDR PORT [--clients N_IN_FLIGHT] [--seconds S]\n",
               stderr);
         return EXIT_FAILURE;
 }

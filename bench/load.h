@@ -19,6 +19,7 @@
 enum server_mode {
         SERVER_ECHO, /* each byte goes back */
         SERVER_SINK, /* everything is read and thrown away */
+        SERVER_UDP,  /* each datagram goes back */
 };
 
 struct target {
@@ -29,7 +30,7 @@ struct target {
 struct options {
         struct target target;
         enum server_mode mode;
-        unsigned int n_clients;
+        unsigned int n_clients; /* udp: datagrams in flight */
         unsigned int n_threads;
         double seconds;
         uint64_t count; /* connections, over all clients */
@@ -57,5 +58,7 @@ int epoll_watch(int epoll_fd, int fd, uint32_t events, epoll_data_t data);
 
 /* The verbs. The server returns only when it fails; its alarm ends the process. */
 int run_server(const struct options *options);
+int run_udp_server(const struct options *options);
 int run_connect(const struct options *options);
 int run_bulk(const struct options *options);
+int run_udp(const struct options *options);

@@ -36,7 +36,10 @@ LOADS = {
     "connect-1": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "1"], "rate"),
     "connect-16": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "16"], "rate"),
     "bulk": Load("sink", ["bulk", Lab.SERVER, PORT], "gbit_per_s"),
+    "udp-1": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "1"], "rate"),
+    "udp-64": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "64"], "rate"),
 }
+TCP_LOADS, UDP_LOADS = ("connect-1", "connect-16", "bulk"), ("udp-1", "udp-64")
 
 site_numbers = itertools.count(1)
 
@@ -111,7 +114,7 @@ class Site:
 
     @property
     def n_connections(self):
-        """How many the client has made so far; a bulk stream is one."""
+        """How many the client has made so far; a bulk stream and a socket's datagrams are one."""
         return sum(turn.get("connections", 1) for turn in self.turns)
 
     def summary(self):

@@ -29,17 +29,19 @@ table inet bench {{
         counter relayed {{ }}
         chain output {{
                 type route hook output priority mangle; policy accept;
-                tcp dport != {port} accept
-                {own} tcp flags & (syn | ack) == syn counter name relayed accept
+                {protocol} dport != {port} accept
+                {own} {begins} counter name relayed accept
                 {own} accept
                 meta mark set {steer}
         }}
         chain prerouting {{
                 type filter hook prerouting priority mangle; policy accept;
-                iif lo meta mark {steer} meta l4proto tcp tproxy ip to :{relay} accept
+                iif lo meta mark {steer} meta l4proto {protocol} tproxy ip to :{relay} accept
         }}
 }}
 """
+# A datagram that goes to the server is not told from the first of its flow, so all are counted.
+BEGINS = {"tcp": "tcp flags & (syn | ack) == syn", "udp": ""}
 # For relays that know only redirection by address translation.
 REDIRECTION = """
 table ip bench {{
@@ -75,12 +77,13 @@ redsocks {{ local_ip = 127.0.0.1; local_port = {relay}; ip = 127.0.0.1; port = 1
 """
 
 
-def add_rules(site, rules, own):
-    site.lab.client.nft(rules.format(port=PORT, own=own, steer=STEER_MARK, relay=RELAY_PORT))
+def add_rules(site, rules, own, protocol="tcp"):
+    site.lab.client.nft(rules.format(port=PORT, own=own, steer=STEER_MARK, relay=RELAY_PORT,
+                                     protocol=protocol, begins=BEGINS[protocol]))
 
 
-def steer(site, own):
-    add_rules(site, STEERING, own)
+def steer(site, own, protocol="tcp"):
+    add_rules(site, STEERING, own, protocol)
     site.lab.client.run(["ip", "-batch", "-"], input=f"""
         rule add fwmark {STEER_MARK} lookup {STEER_TABLE}
         route add local default dev lo table {STEER_TABLE}
@@ -93,23 +96,25 @@ def count_relayed(site, family):
 
 
 def all_relayed(site, family="inet"):
-    """The check of a site: the relay has made as many connections as the client."""
+    """The check of a site: the relay has made as many connections as the client, or has sent
+    as many datagrams as came back."""
 
     def check():
         n_relayed = count_relayed(site, family)
-        expect(n_relayed >= site.n_connections,
-               f"{site.n_connections} connections, but {n_relayed} came from the relay")
+        n_wanted = max(site.n_connections, sum(turn.get("answers", 0) for turn in site.turns))
+        expect(n_relayed >= n_wanted,
+               f"{n_wanted} connections or datagrams, but {n_relayed} came from the relay")
 
     return check
 
 
-def of_ours(name):
+def of_ours(name, protocol="tcp"):
     """A relay of this folder."""
 
     def set_up(site):
         site.lab.client.start([program(name), RELAY_PORT, RELAY_MARK],
                               ready="ready", cpus=site.options.responder_cpus)
-        steer(site, OF_BARE)
+        steer(site, OF_BARE, protocol)
         return all_relayed(site)
 
     return set_up

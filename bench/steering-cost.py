@@ -13,7 +13,7 @@ import signal
 import sys
 
 import sites
-from measure import LOADS, argument_parser, measure
+from measure import TCP_LOADS, argument_parser, measure
 
 # Five rules that every packet of the application walks through and none matches.
 # {second} is the one that differs: connection mark or another packet mark.
@@ -69,7 +69,7 @@ def print_result(load, variant, result):
 
 def main():
     parser = argument_parser(__doc__, patience=300)
-    parser.add_argument("--loads", default=",".join(LOADS), help="(%(default)s)")
+    parser.add_argument("--loads", default=",".join(TCP_LOADS), help="(%(default)s)")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="(%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
