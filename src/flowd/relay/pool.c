@@ -21,10 +21,14 @@
 #include "relay/worker.h"
 
 #define WORKERS_MAX 4
+/* Between two looks at the workers, while flows are open. */
+#define CHECK_NS (500 * 1000 * 1000ULL)
 
 struct relay_pool {
         struct loop *loop;
         struct loop_io io;
+        struct loop_timer check;
+        bool is_checking;
         int ended_fd;
         relay_ended_fn *fn;
         void *userdata;
@@ -67,6 +71,28 @@ static int pool_handle_ended(uint32_t events, void *userdata)
         return 0;
 }
 
+static void pool_start_check(struct relay_pool *pool)
+{
+        if (!pool->is_checking)
+                loop_timer_start(pool->loop, &pool->check, now_ns() + CHECK_NS);
+        pool->is_checking = true;
+}
+
+static int pool_handle_check(void *userdata)
+{
+        struct relay_pool *pool = userdata;
+        unsigned long n_open = 0;
+
+        pool->is_checking = false;
+        for (unsigned int i = 0; i < pool->n_workers; i++) {
+                worker_check(&pool->workers[i]);
+                n_open += atomic_load(&pool->workers[i].n_open);
+        }
+        if (n_open > 0)
+                pool_start_check(pool);
+        return 0;
+}
+
 static unsigned int n_workers_wanted(void)
 {
         long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -95,6 +121,7 @@ int relay_pool_new(struct relay_pool **ret_pool, struct loop *loop, relay_ended_
         *pool = (struct relay_pool){
                 .loop = loop, .io = LOOP_IO_NULL, .fn = fn, .userdata = userdata
         };
+        loop_timer_init(&pool->check, pool_handle_check, pool);
         pool->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (pool->ended_fd < 0)
                 return -errno;
@@ -114,17 +141,22 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         for (unsigned int i = 0; i < pool->n_workers; i++)
                 worker_stop(&pool->workers[i]);
         loop_remove(pool->loop, &pool->io);
+        loop_timer_stop(&pool->check);
         close_fd(pool->ended_fd);
         free(pool);
         return NULL;
 }
 
-/* Small writes are the apps' own choice; the relay must not hold them back once more. */
+/* Small writes are the apps' own choice; the relay must not hold them back once more. Nor may a
+ * close() wait because an extension has asked for it. */
 static int socket_prepare(int fd)
 {
+        const struct linger no_linger = {};
         const int one = 1;
 
         if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger)) < 0)
                 return -errno;
         return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ? -errno : 0;
 }
@@ -179,6 +211,7 @@ int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstrea
         take_fd(&app);
         take_fd(&upstream);
         worker_add(pool_idlest_worker(pool), relay);
+        pool_start_check(pool);
         return 0;
 }
 

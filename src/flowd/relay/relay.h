@@ -44,7 +44,8 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool);
  * flows never share one. After 0 the end is told, once; after a negative errno it is not.
  *
  * Nobody else may have app_fd open. upstream_fd may have a duplicate elsewhere (an extension
- * that kept one); what its holder does to the socket is done to this flow.
+ * that kept one); what its holder does to the socket is done to this flow. Who makes it block
+ * makes a worker wait, for a second at most: then the flow ends with -EBADFD.
  */
 int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstream_fd);
 /* Resets both sides now; the end will be told with error, a negative errno, unless another came

@@ -23,9 +23,11 @@
 
 #define SPLICE_FLAGS (SPLICE_F_NONBLOCK | SPLICE_F_MOVE)
 
+/* Nothing here waits, unless who shares the socket has taken O_NONBLOCK away, by which splice(2)
+ * goes: then the pool interrupts it. */
 static int try_again_or(int error)
 {
-        return error == EAGAIN || error == EINTR ? 0 : -error;
+        return error == EAGAIN ? 0 : error == EINTR ? -EBADFD : -error;
 }
 
 static int side_read_failed(struct side *side, int error)
@@ -134,19 +136,22 @@ static int stream_copy(struct stream *stream, struct means *means)
         return stream_keep_rest(stream, means->buffer + n_sent, (size_t)n_read - n_sent);
 }
 
-/* Nothing spliced is the end, or urgent data: the buffer's way tells which. A pipe has a number
- * of slots, so a short splice says nothing about the socket. */
+/* In front of urgent data a splice returns 0 or EAGAIN, as at the end or in front of nothing. Then
+ * it is the turn of the buffer, whose read tells. A pipe has a number of slots, so a short splice
+ * says nothing about the socket. */
 static int stream_fill_pipe(struct stream *stream, struct means *means)
 {
         ssize_t n = splice(stream->from->fd, NULL, stream->pipe->write_fd, NULL, stream->pipe->size,
                            SPLICE_FLAGS);
-        int r = n < 0 ? side_read_failed(stream->from, errno) : 0;
+        int error = n < 0 ? errno : 0;
 
         stream->n_piped = n < 0 ? 0 : (size_t)n;
         stream->is_bulk = n >= STREAM_BUFFER_SIZE;
         if (n <= 0)
                 stream_give_back_pipe(stream, means);
-        return r;
+        if (n >= 0 || (error == EAGAIN && stream->from->reads_to_end))
+                return 0;
+        return side_read_failed(stream->from, error);
 }
 
 static int stream_read(struct stream *stream, struct means *means)
@@ -161,6 +166,26 @@ static int stream_flush(struct stream *stream, struct means *means)
         return stream->pipe ? stream_flush_pipe(stream, means) : stream_flush_rest(stream);
 }
 
+int stream_carry(struct stream *stream, struct means *means)
+{
+        int n_reads = 0, r = 0;
+
+        while (r >= 0) {
+                if (!stream_is_empty(stream)) {
+                        if (!stream->to->writable)
+                                return STREAM_WAITS;
+                        r = stream_flush(stream, means);
+                } else if (stream->is_at_end || !stream->from->readable) {
+                        return STREAM_WAITS;
+                } else if (n_reads++ == TURN_READS) {
+                        return STREAM_E_TURN;
+                } else {
+                        r = stream_read(stream, means);
+                }
+        }
+        return r;
+}
+
 /* ENOTCONN: the receiver was reset meanwhile, which its own event tells. */
 static void stream_finish(struct stream *stream)
 {
@@ -170,24 +195,11 @@ static void stream_finish(struct stream *stream)
 
 int stream_pump(struct stream *stream, struct means *means)
 {
-        int n_reads = 0, r = 0;
+        int r = stream_carry(stream, means);
 
-        while (r >= 0 && !stream->is_over) {
-                if (!stream_is_empty(stream)) {
-                        if (!stream->to->writable)
-                                return STREAM_WAITS;
-                        r = stream_flush(stream, means);
-                } else if (stream->is_at_end) {
-                        stream_finish(stream);
-                } else if (!stream->from->readable) {
-                        return STREAM_WAITS;
-                } else if (n_reads++ == TURN_READS) {
-                        return STREAM_E_TURN;
-                } else {
-                        r = stream_read(stream, means);
-                }
-        }
-        return r < 0 ? r : STREAM_WAITS;
+        if (r >= 0 && !stream->is_over && stream->is_at_end && stream_is_empty(stream))
+                stream_finish(stream);
+        return r;
 }
 
 void stream_deinit(struct stream *stream, struct means *means)

@@ -21,7 +21,7 @@
 
 #define STREAM_BUFFER_SIZE (16 * 1024)
 
-/* Outcomes of stream_pump() beside negative errnos, which are a side's and end the flow. */
+/* Outcomes of carrying, beside negative errnos, which are a side's and end the flow. */
 enum {
         STREAM_WAITS = 0, /* for a side, or it is over */
         STREAM_E_TURN,    /* there is more to do, but others want their turn */
@@ -66,6 +66,8 @@ struct means {
 };
 
 /* Carries what there is to carry, without blocking. */
+int stream_carry(struct stream *stream, struct means *means);
+/* The same, and tells the receiver when that was all. */
 int stream_pump(struct stream *stream, struct means *means);
 /* Drops what it holds. */
 void stream_deinit(struct stream *stream, struct means *means);

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -44,7 +45,6 @@ struct scene {
 };
 
 struct flow {
-        uint64_t id;
         int client;
         int server;
 };
@@ -121,7 +121,7 @@ static void connect_pair(int *ret_near, int *ret_far, int buffer_size)
 
 static struct flow open_flow_with(struct scene *scene, uint64_t id, int buffer_size)
 {
-        struct flow flow = { .id = id };
+        struct flow flow = {};
         int app, upstream;
 
         connect_pair(&flow.client, &app, buffer_size);
@@ -205,20 +205,27 @@ static size_t next_chunk(const struct transfer *transfer)
         return wanted < left ? wanted : left;
 }
 
-static void transfer_write(struct transfer *transfer)
+/* False if the flow is gone. */
+static bool transfer_try_write(struct transfer *transfer)
 {
         const unsigned char *bytes = stream_at(transfer->n_written, transfer->seed);
         ssize_t n = send(transfer->from, bytes, next_chunk(transfer), MSG_DONTWAIT | MSG_NOSIGNAL);
 
-        assert_true(n > 0 || (n < 0 && errno == EAGAIN));
         if (n > 0)
                 transfer->n_written += (size_t)n;
+        return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static void transfer_write(struct transfer *transfer)
+{
+        assert_true(transfer_try_write(transfer));
 }
 
 static void transfer_read(struct transfer *transfer)
 {
         static unsigned char chunk[CHUNK_MAX];
-        ssize_t n = recv(transfer->to, chunk, sizeof(chunk), MSG_DONTWAIT);
+        size_t left = transfer->size - transfer->n_read;
+        ssize_t n = recv(transfer->to, chunk, left < CHUNK_MAX ? left : CHUNK_MAX, MSG_DONTWAIT);
 
         assert_true(n > 0 || (n < 0 && errno == EAGAIN));
         if (n < 0)
@@ -270,13 +277,18 @@ static void carry(const struct flow *flow, size_t n_outbound, size_t n_inbound)
         transfer_both(&outbound, &inbound);
 }
 
-static void say(int from, int to, const char *word)
+static void hear(int fd, const char *word)
 {
         char heard[64] = "";
 
-        assert_int_equal(send(from, word, strlen(word), MSG_NOSIGNAL), strlen(word));
-        assert_int_equal(recv(to, heard, strlen(word), MSG_WAITALL), strlen(word));
+        assert_int_equal(recv(fd, heard, strlen(word), MSG_WAITALL), strlen(word));
         assert_string_equal(heard, word);
+}
+
+static void say(int from, int to, const char *word)
+{
+        assert_int_equal(send(from, word, strlen(word), MSG_NOSIGNAL), strlen(word));
+        hear(to, word);
 }
 
 static void ask_and_answer(const struct flow *flow)
@@ -341,20 +353,24 @@ static void one_flow_changes_between_words_and_bulk(void **state)
         assert_int_equal(end_of(scene, 1).error, 0);
 }
 
+/* A flow whose sockets can have something before the relay sees them. */
+static void prepare_flow(struct flow *flow, int *ret_app, int *ret_upstream)
+{
+        connect_pair(&flow->client, ret_app, 0);
+        connect_pair(ret_upstream, &flow->server, 0);
+}
+
 static void what_was_there_before_the_relay_is_carried(void **state)
 {
         struct scene *scene = *state;
-        struct flow flow = { .id = 1 };
-        char heard[8] = "";
+        struct flow flow = {};
         int app, upstream;
 
-        connect_pair(&flow.client, &app, 0);
-        connect_pair(&upstream, &flow.server, 0);
+        prepare_flow(&flow, &app, &upstream);
         assert_int_equal(send(flow.server, "hello", 5, 0), 5);
         shutdown(flow.server, SHUT_WR);
         assert_int_equal(relay_pool_add(scene->pool, 1, app, upstream), 0);
-        assert_int_equal(recv(flow.client, heard, 5, MSG_WAITALL), 5);
-        assert_string_equal(heard, "hello");
+        hear(flow.client, "hello");
         assert_end_of_stream(flow.client);
         say(flow.client, flow.server, "still here");
         close_flow(&flow);
@@ -425,33 +441,60 @@ static void last_words_before_a_reset_arrive(void **state)
 {
         struct scene *scene = *state;
         struct flow flow = open_flow(scene, 1);
-        char heard[16] = "";
 
         ask_and_answer(&flow);
         assert_int_equal(send(flow.server, "too large", 9, 0), 9);
         reset(&flow.server);
         (void)end_of(scene, 1);
-        assert_int_equal(recv(flow.client, heard, 9, MSG_WAITALL), 9);
-        assert_string_equal(heard, "too large");
+        hear(flow.client, "too large");
         assert_reset(flow.client);
         close_flow(&flow);
 }
 
-static void urgent_data_costs_nothing_else(void **state)
+/* The relay may learn of the reset by a write, with the words still to be read. */
+static void last_words_arrive_while_the_other_side_writes(void **state)
 {
         struct scene *scene = *state;
-        struct flow flow = open_flow(scene, 1);
-        struct transfer bulk = { .from = flow.client, .to = flow.server, .size = 2 * MIB };
-        struct transfer none = {};
 
-        for (int i = 0; i < 4; i++) {
-                assert_int_equal(send(flow.client, "!", 1, MSG_OOB), 1);
-                bulk.n_read = bulk.n_written = 0;
-                transfer_both(&bulk, &none);
-                say(flow.client, flow.server, "word");
+        for (uint64_t id = 1; id <= 100; id++) {
+                struct flow flow = open_flow(scene, id);
+                struct transfer upload = { .from = flow.client, .size = MIB };
+
+                for (int i = 0; i < 5; i++)
+                        transfer_write(&upload);
+                assert_int_equal(send(flow.server, "too large", 9, 0), 9);
+                reset(&flow.server);
+                (void)end_of(scene, id);
+                hear(flow.client, "too large");
+                close_flow(&flow);
         }
-        close_flow(&flow);
-        assert_int_equal(end_of(scene, 1).error, 0);
+}
+
+/* Reads stop in front of urgent data, whether they copy or splice; it is dropped. */
+static void urgent_data_does_not_stop_what_follows(void **state)
+{
+        static const size_t sizes[] = { 3, 16 * KIB, 40 * KIB };
+        struct scene *scene = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+                struct flow flow = {};
+                struct transfer first;
+                int app, upstream;
+
+                prepare_flow(&flow, &app, &upstream);
+                first = (struct transfer){ flow.client, flow.server, .size = sizes[i] };
+                while (first.n_written < first.size)
+                        transfer_write(&first);
+                assert_int_equal(send(flow.client, "!", 1, MSG_OOB), 1);
+                assert_int_equal(send(flow.client, "and on", 6, 0), 6);
+                assert_int_equal(relay_pool_add(scene->pool, i, app, upstream), 0);
+                while (!transfer_is_done(&first))
+                        transfer_read(&first);
+                hear(flow.server, "and on");
+                say(flow.client, flow.server, "and on");
+                close_flow(&flow);
+                assert_int_equal(end_of(scene, i).error, 0);
+        }
 }
 
 /* --- limits --------------------------------------------------------------------------- */
@@ -505,6 +548,19 @@ static void a_stuck_flow_costs_no_rounds(void **state)
         close_flow(&other);
 }
 
+/* What was left in a pipe is not the next flow's: on each worker, whose number is at most 4. */
+static void assert_pipes_are_clean(struct scene *scene)
+{
+        struct flow flows[4];
+
+        for (size_t i = 0; i < ARRAY_SIZE(flows); i++) {
+                flows[i] = open_flow(scene, 10 + i);
+                carry(&flows[i], 5 * MIB, 5 * MIB);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(flows); i++)
+                close_flow(&flows[i]);
+}
+
 /* A stuck flow is cut, and ended by its peer, like any other. */
 static void a_stuck_flow_can_end(void **state)
 {
@@ -524,6 +580,7 @@ static void a_stuck_flow_can_end(void **state)
         close_flow(&first);
         close_flow(&second);
         close_flow(&other);
+        assert_pipes_are_clean(scene);
 }
 
 static void many_flows_cost_two_descriptors_each(void **state)
@@ -576,16 +633,22 @@ static void allow_no_more_fds(struct rlimit *ret_before)
 static void without_pipes_bytes_are_copied(void **state)
 {
         struct scene *scene = *state;
-        struct flow flow = open_flow(scene, 1);
+        struct flow flow = open_flow(scene, 1), slow = open_flow_with(scene, 2, SOCKET_BUFFER);
+        struct transfer stuck = { .from = slow.client, .to = slow.server, .size = 64 * MIB };
+        struct transfer none = {};
         struct rlimit before;
 
         allow_no_more_fds(&before);
         carry(&flow, 5 * MIB, 5 * MIB);
+        write_until_stuck(&stuck, &flow);
+        stuck.size = stuck.n_written;
+        transfer_both(&stuck, &none);
         assert_int_equal(counts(scene).n_pipes, 0);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
         carry(&flow, 5 * MIB, 5 * MIB);
         assert_int_not_equal(counts(scene).n_pipes, 0);
         close_flow(&flow);
+        close_flow(&slow);
         assert_int_equal(end_of(scene, 1).error, 0);
 }
 
@@ -641,12 +704,11 @@ static void what_is_no_tcp_socket_is_refused(void **state)
 static void a_duplicate_of_a_finished_upstream_is_harmless(void **state)
 {
         struct scene *scene = *state;
-        struct flow flow = { .id = 1 }, other;
+        struct flow flow = {}, other;
         _cleanup_fd_ int duplicate = -1;
         int app, upstream;
 
-        connect_pair(&flow.client, &app, 0);
-        connect_pair(&upstream, &flow.server, 0);
+        prepare_flow(&flow, &app, &upstream);
         duplicate = dup(upstream);
         assert_int_equal(relay_pool_add(scene->pool, 1, app, upstream), 0);
         ask_and_answer(&flow);
@@ -659,6 +721,55 @@ static void a_duplicate_of_a_finished_upstream_is_harmless(void **state)
         close_flow(&flow);
         ask_and_answer(&other);
         close_flow(&other);
+}
+
+/* Its holder has taken O_NONBLOCK away: a worker waits when the socket is full. */
+static struct flow open_flow_that_blocks(struct scene *scene, uint64_t id)
+{
+        _cleanup_fd_ int duplicate = -1;
+        struct flow flow = {};
+        int app, upstream;
+
+        prepare_flow(&flow, &app, &upstream);
+        duplicate = dup(upstream);
+        assert_int_equal(relay_pool_add(scene->pool, id, app, upstream), 0);
+        assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
+        return flow;
+}
+
+/* One flow must not stop the others of its worker. */
+static void who_makes_an_upstream_block_loses_the_flow(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow_that_blocks(scene, 1), others[4];
+        struct transfer bulk = { .from = flow.client, .size = 64 * MIB };
+
+        while (scene->n_ends == 0) {
+                (void)transfer_try_write(&bulk);
+                assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
+        }
+        assert_int_equal(end_of(scene, 1).error, -EBADFD);
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+                others[i] = open_flow(scene, 2 + i);
+                ask_and_answer(&others[i]);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                close_flow(&others[i]);
+        close_flow(&flow);
+}
+
+static void a_pool_can_be_freed_while_a_worker_is_blocked(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow_that_blocks(scene, 1);
+        struct transfer bulk = { .from = flow.client, .size = 64 * MIB };
+
+        for (int i = 0; i < 100; i++) {
+                (void)transfer_try_write(&bulk);
+                assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
+        }
+        scene->pool = relay_pool_free(scene->pool);
+        close_flow(&flow);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -674,7 +785,8 @@ int main(void)
                 TEST(a_reset_of_either_side_passes),
                 TEST(a_reset_after_a_half_close_passes),
                 TEST(last_words_before_a_reset_arrive),
-                TEST(urgent_data_costs_nothing_else),
+                TEST(last_words_arrive_while_the_other_side_writes),
+                TEST(urgent_data_does_not_stop_what_follows),
                 TEST(a_slow_reader_stops_the_writer),
                 TEST(a_stuck_flow_costs_no_rounds),
                 TEST(a_stuck_flow_can_end),
@@ -685,6 +797,8 @@ int main(void)
                 TEST(a_freed_pool_resets_what_is_open),
                 TEST(what_is_no_tcp_socket_is_refused),
                 TEST(a_duplicate_of_a_finished_upstream_is_harmless),
+                TEST(who_makes_an_upstream_block_loses_the_flow),
+                TEST(a_pool_can_be_freed_while_a_worker_is_blocked),
         };
 
         signal(SIGPIPE, SIG_IGN);

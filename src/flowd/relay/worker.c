@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,9 @@
 #define READ_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 /* With these a socket has more to say than the bytes that a short read returns. */
 #define END_EVENTS (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+
+/* Interrupts a worker that waits. Nobody else uses it, and by default it does nothing. */
+#define WORKER_SIGNAL SIGURG
 
 static void list_move_all(struct list *to, struct list *from)
 {
@@ -59,21 +63,16 @@ static void side_set_reset(struct side *side)
         (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-/* A duplicate that somebody else holds would keep the socket in the epoll: it is taken out. */
-static void side_close(struct side *side, int epoll_fd)
-{
-        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, side->fd, NULL);
-        side->fd = close_fd(side->fd);
-}
-
+/* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out. */
 static void relay_close(struct relay *relay, struct worker *worker)
 {
         if (relay->error) {
                 side_set_reset(&relay->app);
                 side_set_reset(&relay->upstream);
         }
-        side_close(&relay->app, worker->epoll_fd);
-        side_close(&relay->upstream, worker->epoll_fd);
+        (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, relay->upstream.fd, NULL);
+        relay->app.fd = close_fd(relay->app.fd);
+        relay->upstream.fd = close_fd(relay->upstream.fd);
         stream_deinit(&relay->outbound, &worker->means);
         stream_deinit(&relay->inbound, &worker->means);
         list_remove(&relay->again);
@@ -117,34 +116,47 @@ static int relay_watch_writes(struct relay *relay, struct worker *worker)
         return r < 0 ? r : side_watch_writes(&relay->upstream, worker);
 }
 
-/* Both directions, also if the first fails: what a side has sent before its reset, or before
- * it stopped listening, goes on. The first error counts. */
+/* A write may meet a reset before the event of it came: what that side has sent before is
+ * still to be read, and its peer gets it. Not as an orderly end, though. */
+static void stream_carry_last_words(struct stream *back, struct means *means)
+{
+        back->from->readable = true;
+        (void)stream_carry(back, means);
+}
+
 static int relay_carry(struct stream *first, struct stream *second, struct means *means)
 {
-        int r = stream_pump(first, means);
-        int also = stream_pump(second, means);
+        int r = stream_pump(first, means), also;
 
-        if (r < 0 || also < 0)
-                return r < 0 ? r : also;
-        return r == STREAM_E_TURN ? r : also;
+        if (r < 0) {
+                stream_carry_last_words(second, means);
+                return r;
+        }
+        also = stream_pump(second, means);
+        if (also < 0)
+                stream_carry_last_words(first, means);
+        return also == STREAM_WAITS ? r : also;
+}
+
+/* The outcome of one turn, with all that it asks for but the end. */
+static int relay_carry_and_watch(struct relay *relay, struct worker *worker, struct stream *first,
+                                 struct stream *second)
+{
+        int r = relay_carry(first, second, &worker->means);
+
+        if (r == STREAM_E_TURN && list_is_empty(&relay->again))
+                list_append(&worker->again, &relay->again);
+        return r < 0 ? r : relay_watch_writes(relay, worker);
 }
 
 static void relay_turn(struct relay *relay, struct worker *worker, struct stream *first,
                        struct stream *second)
 {
         uint64_t n_before = first->n_bytes + second->n_bytes;
-        int r = relay_carry(first, second, &worker->means);
+        int r = relay_carry_and_watch(relay, worker, first, second);
 
         count(&worker->n_bytes, first->n_bytes + second->n_bytes - n_before);
-        if (r >= 0 && first->is_over && second->is_over) {
-                relay_finish(relay, worker, 0);
-                return;
-        }
-        if (r == STREAM_E_TURN && list_is_empty(&relay->again))
-                list_append(&worker->again, &relay->again);
-        if (r >= 0)
-                r = relay_watch_writes(relay, worker);
-        if (r < 0)
+        if (r < 0 || (first->is_over && second->is_over))
                 relay_finish(relay, worker, r);
 }
 
@@ -244,6 +256,7 @@ static void worker_publish(struct worker *worker)
 
 static void worker_round(struct worker *worker, const struct epoll_event *events, int n_events)
 {
+        atomic_store_explicit(&worker->is_in_round, true, memory_order_relaxed);
         worker_do_again(worker);
         for (int i = 0; i < n_events; i++)
                 if (events[i].data.ptr)
@@ -256,6 +269,7 @@ static void worker_round(struct worker *worker, const struct epoll_event *events
                               worker->means.pipes.n_pipes[false] +
                                       worker->means.pipes.n_pipes[true],
                               memory_order_relaxed);
+        atomic_store_explicit(&worker->is_in_round, false, memory_order_relaxed);
 }
 
 static void *worker_run(void *userdata)
@@ -319,6 +333,16 @@ static struct relay *worker_find_locked(struct worker *worker, uint64_t id)
         return NULL;
 }
 
+/* On a machine that is very slow the signal meets calls that do not wait, and changes nothing. */
+void worker_check(struct worker *worker)
+{
+        unsigned long n_rounds = atomic_load(&worker->n_rounds);
+
+        if (atomic_load(&worker->is_in_round) && n_rounds == worker->n_rounds_seen)
+                pthread_kill(worker->thread, WORKER_SIGNAL);
+        worker->n_rounds_seen = n_rounds;
+}
+
 bool worker_cut(struct worker *worker, uint64_t id, int error)
 {
         struct relay *relay;
@@ -355,15 +379,31 @@ static int worker_open(struct worker *worker)
         return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event) < 0 ? -errno : 0;
 }
 
-/* Signals are for the loop's thread. A thread's first system calls (rseq, robust list) are not
- * those of the sandbox, and the C library aborts where they fail: so they are waited for. */
+static void handle_signal(int number)
+{
+}
+
+/* Without SA_RESTART, so that what waits returns. Workers of all pools share it. */
+static int worker_catch_signal(void)
+{
+        const struct sigaction action = { .sa_handler = handle_signal };
+
+        return sigaction(WORKER_SIGNAL, &action, NULL) < 0 ? -errno : 0;
+}
+
+/* Other signals are for the loop's thread. A thread's first system calls (rseq, robust list) are
+ * not those of the sandbox, and the C library aborts where they fail: so they are waited for. */
 static int worker_start_thread(struct worker *worker)
 {
-        sigset_t all, before;
+        sigset_t others, before;
         int r;
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = worker_catch_signal();
+        if (r < 0)
+                return r;
+        sigfillset(&others);
+        sigdelset(&others, WORKER_SIGNAL);
+        pthread_sigmask(SIG_SETMASK, &others, &before);
         r = pthread_create(&worker->thread, NULL, worker_run, worker);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (r > 0)
@@ -407,13 +447,24 @@ static void worker_free_relays(struct worker *worker)
         }
 }
 
+/* It may be about to wait, so one signal may come too early. */
+static void worker_join(struct worker *worker)
+{
+        struct timespec soon;
+
+        atomic_store(&worker->stops, true);
+        wake(worker->wake_fd);
+        do {
+                pthread_kill(worker->thread, WORKER_SIGNAL);
+                clock_gettime(CLOCK_REALTIME, &soon);
+                soon.tv_sec++;
+        } while (pthread_timedjoin_np(worker->thread, NULL, &soon) != 0);
+}
+
 void worker_stop(struct worker *worker)
 {
-        if (worker->is_running) {
-                atomic_store(&worker->stops, true);
-                wake(worker->wake_fd);
-                pthread_join(worker->thread, NULL);
-        }
+        if (worker->is_running)
+                worker_join(worker);
         worker_free_relays(worker);
         pipes_deinit(&worker->means.pipes);
         htable_deinit(&worker->by_id);

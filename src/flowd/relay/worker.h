@@ -42,6 +42,7 @@ struct worker {
         int wake_fd;  /* the loop's thread wakes the worker */
         int ended_fd; /* the worker wakes the loop's thread; the pool's */
         atomic_bool stops;
+        unsigned long n_rounds_seen; /* by worker_check() */
 
         pthread_mutex_t lock;
         struct list open;    /* relay.link; under the lock */
@@ -51,6 +52,7 @@ struct worker {
 
         /* Written by the worker alone, read by anybody. */
         atomic_ulong n_bytes;
+        atomic_bool is_in_round;
         atomic_ulong n_rounds;
         atomic_ulong n_pipes;
         atomic_ulong n_open; /* but for this one: also by worker_add() */
@@ -70,5 +72,7 @@ void worker_stop(struct worker *worker);
 void worker_add(struct worker *worker, struct relay *relay);
 /* False if it has no such flow. */
 bool worker_cut(struct worker *worker, uint64_t id, int error);
+/* To be called now and then: a worker that is in the same round as the last time is interrupted. */
+void worker_check(struct worker *worker);
 /* Moves the relays that ended to the end of the list; they are the caller's. */
 void worker_take_ended(struct worker *worker, struct list *list);
