@@ -129,6 +129,23 @@ def netext_rules(site):
     return check
 
 
+def netext_proxy(extension):
+    """An extension that claims every connection."""
+
+    def set_up(site):
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        instance.start_session(program(extension))
+        before = instance.status()["flows_claimed"]
+
+        def check():
+            claimed = instance.status()["flows_claimed"] - before
+            expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} connections were claimed")
+
+        return check
+
+    return set_up
+
+
 def netext_filter(site):
     """hello-filter, a process of its own, is asked about every connection."""
     instance = site.stack.enter_context(netext_instance(site.lab))
