@@ -23,8 +23,11 @@
 #include "flow/table.h"
 #include "steer/hooks.h"
 
+#define NEWS_PAUSE_NS (5 * 1000000ULL)
+
 static int on_ready_timeout(void *userdata);
 static int on_verdict_timeout(void *userdata);
+static int on_news_pause_over(void *userdata);
 
 void session_init(struct session *session)
 {
@@ -35,6 +38,7 @@ void session_init(struct session *session)
         list_init(&session->claimed);
         loop_timer_init(&session->ready_timer, on_ready_timeout, session);
         loop_timer_init(&session->verdict_timer, on_verdict_timeout, session);
+        loop_timer_init(&session->news_timer, on_news_pause_over, session);
 }
 
 static void fall_back_all(struct session *session, struct list *flows, enum wire_reason reason)
@@ -60,6 +64,14 @@ static void close_channel(struct session *session)
         session->wants_write = false;
         loop_timer_stop(&session->ready_timer);
         loop_timer_stop(&session->verdict_timer);
+        loop_timer_stop(&session->news_timer);
+}
+
+/* Begins a message that leaves at the end of the round. */
+static struct wire_writer *begin(struct session *session, enum wire_message_type type, uint64_t id)
+{
+        session->is_urgent = true;
+        return channel_begin(&session->channel, type, id);
 }
 
 /* provider: ABSENT or FAILED. Flows that wait get the fail policy. */
@@ -125,7 +137,7 @@ static void send_flow(struct session *session, struct flow *flow)
         if (session->kind != NX_PROVIDER_KIND_FILTER && chain_grant(chain, session, flow) < 0)
                 log_debug("session %s: flow %llu cannot be carried on", session->name,
                           (unsigned long long)flow->id);
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
         record_put_identity(writer, flow, chain->owners, chain->names);
         wait_for_answer(session, flow);
 }
@@ -134,7 +146,7 @@ void session_show(struct session *session, struct flow *flow, const void *bytes,
 {
         struct wire_writer *writer;
 
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_PEEKED, 0);
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_PEEKED, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
         wait_for_answer(session, flow);
@@ -184,6 +196,7 @@ static int on_started(struct session *session, const struct wire_message *messag
         return 0;
 }
 
+/* News: nobody waits for it, and a provider that is woken for each costs more than it. */
 static void tell_closed(struct session *session, uint64_t flow, const struct session_flow_end *end)
 {
         struct wire_writer *writer;
@@ -304,7 +317,7 @@ static int on_settings_commit(struct session *session, const struct wire_message
                 session->rules = coming;
         }
         session->coming = settings_free(session->coming);
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
+        writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
         wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)r);
         return channel_end(&session->channel);
 }
@@ -384,7 +397,7 @@ void session_set_channel(struct session *session, int fd)
         }
         session->provider = PROVIDER_STARTING;
         loop_timer_start(chain->loop, &session->ready_timer, now_ns() + session->ready_timeout_ns);
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_START, session->slot);
+        writer = begin(session, NX_MSG_PROVIDER_START, session->slot);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, session->name);
         wire_put(writer, WIRE_ATTR_KIND, session->kind);
@@ -397,7 +410,7 @@ int session_hand_over(struct session *session, const struct flow *flow, int fd)
 
         if (session->channel.fd < 0)
                 return -EPIPE;
-        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_SOCKET, 0);
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_SOCKET, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         return channel_end_with_fd(&session->channel, fd);
 }
@@ -409,12 +422,32 @@ void session_tell_closed(struct session *session, const struct flow *flow,
                 tell_closed(session, flow->id, end);
 }
 
+static int on_news_pause_over(void *userdata)
+{
+        struct session *session = userdata;
+
+        session->is_urgent = true; /* the end of this round sends it */
+        return 0;
+}
+
+static bool waits_for_more(struct session *session)
+{
+        struct loop *loop = session->chain->loop;
+
+        if (session->is_urgent || session->channel.writer.size == 0)
+                return false;
+        if (list_is_empty(&session->news_timer.link))
+                loop_timer_start(loop, &session->news_timer, now_ns() + NEWS_PAUSE_NS);
+        return true;
+}
+
 void session_flush(struct session *session)
 {
         bool wants_write;
 
-        if (session->channel.fd < 0)
+        if (session->channel.fd < 0 || waits_for_more(session))
                 return;
+        session->is_urgent = false;
         if (channel_flush(&session->channel) < 0)
                 return; /* the end of the channel is met when it is read */
         wants_write = channel_wants_write(&session->channel);
@@ -430,7 +463,7 @@ void session_stop(struct session *session)
         struct wire_writer *writer;
 
         if (session->channel.fd >= 0) {
-                writer = channel_begin(&session->channel, NX_MSG_PROVIDER_STOP, session->slot);
+                writer = begin(session, NX_MSG_PROVIDER_STOP, session->slot);
                 wire_put(writer, WIRE_ATTR_COUNT, NX_PROVIDER_STOP_USER_INITIATED);
                 if (channel_end(&session->channel) >= 0)
                         (void)channel_flush(&session->channel);

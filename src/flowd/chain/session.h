@@ -50,6 +50,8 @@ struct session {
         struct channel channel;
         struct loop_io io;
         bool wants_write;
+        bool is_urgent;               /* somebody waits for what is in the batch */
+        struct loop_timer news_timer; /* runs while the batch has only news */
         struct loop_timer ready_timer;
         struct loop_timer verdict_timer;
         struct list starting; /* flow.waiting: until the provider runs */

@@ -124,6 +124,7 @@ static int release(struct delivery *delivery)
         if (r < 0)
                 return r;
         delivery->state = DELIVERY_RELEASED;
+        delivery->all->has_released = true;
         flow->is_delivered = true;
         return 0;
 }
@@ -244,6 +245,15 @@ int delivery_open(struct flow *flow, struct session *session, int result)
         return 0;
 }
 
+/* Near destinations have answered by the time that we get the socket. */
+static bool is_connected(int fd)
+{
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof(peer);
+
+        return getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
 /* fd is handed over; its connect() may have ended. */
 static void wait_for_upstream(struct delivery *delivery, int fd)
 {
@@ -251,6 +261,10 @@ static void wait_for_upstream(struct delivery *delivery, int fd)
 
         delivery->state = DELIVERY_CONNECTING;
         delivery->upstream_fd = fd;
+        if (is_connected(fd)) {
+                open_tcp(delivery);
+                return;
+        }
         r = loop_add(delivery->all->loop, &delivery->upstream_io, fd, EPOLLOUT, on_upstream,
                      delivery);
         if (r < 0)
@@ -503,6 +517,14 @@ int deliveries_open(struct deliveries *deliveries)
 int deliveries_start(struct deliveries *deliveries)
 {
         return listener_start(&deliveries->listener, deliveries->loop, on_accepted, deliveries);
+}
+
+void deliveries_catch_up(struct deliveries *deliveries)
+{
+        if (!deliveries->has_released)
+                return;
+        deliveries->has_released = false;
+        listener_catch_up(&deliveries->listener);
 }
 
 void deliveries_close(struct deliveries *deliveries)

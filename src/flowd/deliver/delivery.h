@@ -74,6 +74,7 @@ struct deliveries {
         uint32_t relay_mark;
         struct listener listener;
         struct relay_pool *relays; /* owned */
+        bool has_released; /* since the listener was looked at */
         uint64_t n_delivered;
         uint64_t n_strangers; /* connections to the listener that belong to no flow */
 };
@@ -83,6 +84,9 @@ int deliveries_open(struct deliveries *deliveries);
 void deliveries_close(struct deliveries *deliveries);
 /* Begins to accept. */
 int deliveries_start(struct deliveries *deliveries);
+
+/* Accepts what was released in this round: the handshake is done as its verdict is sent. */
+void deliveries_catch_up(struct deliveries *deliveries);
 
 /* A proxy claimed the flow. -ENOMEM: it did not get that far. */
 int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session);

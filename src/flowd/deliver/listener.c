@@ -23,8 +23,9 @@ static const sa_family_t families[LISTENER_FAMILIES] = { AF_INET, AF_INET6 };
 
 static int open_one(sa_family_t family, uint16_t *ret_port)
 {
-        struct endpoint loopback = { .address = IN6ADDR_LOOPBACK_INIT }, bound, nobody;
+        struct endpoint loopback = { .address = IN6ADDR_LOOPBACK_INIT }, bound;
         _cleanup_fd_ int fd = -1;
+        int r;
 
         if (family == AF_INET)
                 loopback.address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) });
@@ -33,8 +34,9 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
                 return fd;
         if (listen(fd, BACKLOG) < 0)
                 return -errno;
-        if (transparent_names(fd, &bound, &nobody) != -ENOTCONN)
-                return -EINVAL;
+        r = transparent_local(fd, &bound);
+        if (r < 0)
+                return r;
         *ret_port = bound.port;
         return take_fd(&fd);
 }
@@ -60,12 +62,12 @@ void listener_close(struct listener *listener)
 static void accept_some(struct listener *listener, int listening_fd)
 {
         for (int i = 0; i < BATCH && listening_fd >= 0; i++) {
-                int fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
                 struct endpoint app, remote;
+                int fd = transparent_accept(listening_fd, &app);
 
                 if (fd < 0)
                         return;
-                if (transparent_names(fd, &remote, &app) < 0)
+                if (transparent_local(fd, &remote) < 0)
                         close_fd(fd);
                 else
                         listener->fn(fd, &app, &remote, listener->userdata);

@@ -126,7 +126,20 @@ int transparent_connect(const struct endpoint *local, const struct endpoint *rem
         return take_fd(&fd);
 }
 
-int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_peer)
+int transparent_accept(int fd, struct endpoint *ret_peer)
+{
+        union address address = {};
+        socklen_t size = sizeof(address);
+        int accepted;
+
+        accepted = accept4(fd, &address.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (accepted < 0)
+                return -errno;
+        *ret_peer = from_address(&address);
+        return accepted;
+}
+
+int transparent_local(int fd, struct endpoint *ret_local)
 {
         union address address = {};
         socklen_t size = sizeof(address);
@@ -134,9 +147,5 @@ int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_p
         if (getsockname(fd, &address.any, &size) < 0)
                 return -errno;
         *ret_local = from_address(&address);
-        size = sizeof(address);
-        if (getpeername(fd, &address.any, &size) < 0)
-                return -errno;
-        *ret_peer = from_address(&address);
         return 0;
 }

@@ -15,5 +15,7 @@ int transparent_connect(const struct endpoint *local, const struct endpoint *rem
                         uint32_t mark);
 /* A datagram socket from remote to app: the program's flow, seen from its far end. */
 int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark);
-/* getsockname(2) and getpeername(2). -ENOTCONN, with *ret_local, where there is no peer. */
-int transparent_names(int fd, struct endpoint *ret_local, struct endpoint *ret_peer);
+/* accept4(2): close-on-exec, non-blocking. The descriptor, the caller's, or a negative errno. */
+int transparent_accept(int fd, struct endpoint *ret_peer);
+/* getsockname(2). */
+int transparent_local(int fd, struct endpoint *ret_local);

@@ -310,6 +310,7 @@ static int on_round_over(void *userdata)
         struct engine *engine = userdata;
 
         queue_flush(engine->queue);
+        deliveries_catch_up(&engine->deliveries);
         chain_flush(&engine->chain);
         link_flush(&engine->link);
         return 0;
