@@ -60,6 +60,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_TABLE_FULL, "table-full" },
         { WIRE_REASON_DECLINED, "declined" },
         { WIRE_REASON_UPSTREAM_FAILED, "upstream-failed" },
+        { WIRE_REASON_NOT_INSPECTABLE, "not-inspectable" },
         { WIRE_REASON_CARRIED, "carried" },
         { WIRE_REASON_LOOP, "loop" },
         {},
@@ -100,7 +101,8 @@ const struct wire_name wire_flow_events[] = {
 bool wire_reason_is_fallback(enum wire_reason reason)
 {
         return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
-               reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL;
+               reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL ||
+               reason == WIRE_REASON_NOT_INSPECTABLE;
 }
 
 const char *wire_name_to_string(const struct wire_name *names, int value)

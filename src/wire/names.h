@@ -60,6 +60,7 @@ enum wire_reason {
         WIRE_REASON_TABLE_FULL,      /* fail policy: no room to hold the flow */
         WIRE_REASON_DECLINED,        /* an app proxy declined: refused */
         WIRE_REASON_UPSTREAM_FAILED, /* claimed, but there was no way to the destination */
+        WIRE_REASON_NOT_INSPECTABLE, /* fail policy: the filter wants bytes that cannot be had */
         WIRE_REASON_CARRIED,         /* it carries a flow on that had passed the sessions */
         WIRE_REASON_LOOP,            /* it came back to a session that it had passed: refused */
 };

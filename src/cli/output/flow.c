@@ -41,6 +41,9 @@ static const struct reason reasons[] = {
         { "declined", false, "The app proxy that it belongs to declined it." },
         { "upstream-failed", false,
           "A proxy claimed it and did not reach its destination; the program was told so." },
+        { "not-inspectable", true,
+          "The session wants to see its bytes, and they cannot be had: it is not a TCP connection "
+          "of a known program." },
         { "carried", false, "It carries a flow on that had passed the sessions already." },
         { "loop", false, "It came back to a session that it had passed already." },
 };

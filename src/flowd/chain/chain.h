@@ -40,6 +40,9 @@ struct chain_listener {
          * taken over. */
         int (*flow_opened)(struct flow *flow, struct session *session, int result, void *userdata);
         int (*flow_spliced)(struct flow *flow, struct session *session, int fd, void *userdata);
+        /* What a filter says of an inspected flow's bytes. */
+        int (*flow_data_judged)(struct flow *flow, struct session *session,
+                                const struct session_data_verdict *verdict, void *userdata);
         /* The session's provider is gone. */
         void (*claims_ended)(struct session *session, void *userdata);
         /* The fail policies changed, or what kinds of sessions there are: the ruleset must know. */
@@ -91,6 +94,9 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
 /* A provider wants to see n_bytes before it answers. */
 void chain_peek(struct chain *chain, struct session *session, struct flow *flow, uint32_t n_bytes,
                 uint32_t timeout_ms);
+/* A filter lets the flow go on, but wants to see its bytes. */
+void chain_inspect(struct chain *chain, struct session *session, struct flow *flow,
+                   const struct flow_inspector *inspector);
 /* The way of a delivered flow is open, as CLAIM or ALLOW, or will not be: its packets go theirs. */
 void chain_open(struct chain *chain, struct flow *flow, enum nx_verdict verdict);
 void chain_fail(struct chain *chain, struct flow *flow, int error);

@@ -217,6 +217,7 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
         case NX_VERDICT_PAUSE:
                 return true;
         case NX_VERDICT_ALLOW:
+        case NX_VERDICT_FILTER_DATA:
                 return session->kind == NX_PROVIDER_KIND_FILTER;
         case NX_VERDICT_CLAIM:
         case NX_VERDICT_DECLINE:
@@ -244,6 +245,37 @@ static int on_peek(struct session *session, struct flow *flow, const struct wire
         return 0;
 }
 
+static int on_filter_data(struct session *session, struct flow *flow,
+                          const struct wire_message *message)
+{
+        struct flow_inspector inspector = {
+                .slot = session->slot,
+                .peek_outbound = wire_get(message, WIRE_ATTR_PEEK_BYTES),
+                .peek_inbound = wire_get(message, WIRE_ATTR_PEEK_INBOUND),
+        };
+
+        chain_inspect(session->chain, session, flow, &inspector);
+        return 0;
+}
+
+/* id: of the question that it answers; 0: nobody asked. */
+static int on_data_verdict(struct session *session, const struct wire_message *message)
+{
+        struct chain *chain = session->chain;
+        struct flow *flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
+        struct session_data_verdict verdict = {
+                .direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION),
+                .verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT),
+                .is_update = message->id == 0,
+                .pass_bytes = wire_get(message, WIRE_ATTR_PASS_BYTES),
+                .peek_bytes = wire_get(message, WIRE_ATTR_PEEK_BYTES),
+        };
+
+        if (!flow || !flow->delivery)
+                return 0;
+        return chain->listener.flow_data_judged(flow, session, &verdict, chain->listener.userdata);
+}
+
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
@@ -263,6 +295,8 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 list_append(&session->paused, &flow->waiting);
                 return 0;
         }
+        if (verdict == NX_VERDICT_FILTER_DATA)
+                return on_filter_data(session, flow, message);
         if (verdict == NX_VERDICT_PEEK)
                 return on_peek(session, flow, message);
         chain_answer(chain, session, flow, verdict);
@@ -337,6 +371,8 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return session->coming ? settings_add(session->coming, message) : -EBADMSG;
         case NX_MSG_ENGINE_SETTINGS_COMMIT:
                 return on_settings_commit(session, message);
+        case NX_MSG_ENGINE_DATA_VERDICT:
+                return on_data_verdict(session, message);
         case NX_MSG_ENGINE_FLOW_OPEN:
                 return on_flow_open(session, message);
         case NX_MSG_ENGINE_FLOW_SPLICE:
@@ -401,6 +437,28 @@ void session_set_channel(struct session *session, int fd)
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, session->name);
         wire_put(writer, WIRE_ATTR_KIND, session->kind);
+        (void)channel_end(&session->channel);
+}
+
+void session_show_data(struct session *session, const struct flow *flow,
+                       enum nx_direction direction, uint64_t offset, const void *bytes, size_t size)
+{
+        struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_FLOW_DATA, flow->id);
+
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put(writer, WIRE_ATTR_DIRECTION, direction);
+        wire_put(writer, WIRE_ATTR_OFFSET, offset);
+        wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
+        (void)channel_end(&session->channel); /* one that does not read is found by its time-out */
+}
+
+void session_tell_complete(struct session *session, const struct flow *flow,
+                           enum nx_direction direction)
+{
+        struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_FLOW_COMPLETE, flow->id);
+
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put(writer, WIRE_ATTR_DIRECTION, direction);
         (void)channel_end(&session->channel);
 }
 

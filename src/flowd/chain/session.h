@@ -32,6 +32,15 @@ struct session_flow_end {
         uint64_t bytes_inbound;
 };
 
+/* What a filter says of bytes that it was shown. */
+struct session_data_verdict {
+        enum nx_direction direction;
+        enum nx_verdict verdict;
+        bool is_update; /* said unasked */
+        uint64_t pass_bytes;
+        uint64_t peek_bytes;
+};
+
 struct session {
         struct chain *chain; /* whose it is */
         bool in_use;         /* else the slot is free */
@@ -71,6 +80,12 @@ void session_set_channel(struct session *session, int fd);
 void session_ask(struct session *session, struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */
 void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size);
+/* Shows a filter bytes of a flow that it inspects, or that there will be no more in that direction. */
+void session_show_data(struct session *session, const struct flow *flow,
+                       enum nx_direction direction, uint64_t offset, const void *bytes,
+                       size_t size);
+void session_tell_complete(struct session *session, const struct flow *flow,
+                           enum nx_direction direction);
 /* Gives the provider the socket of a flow that it claimed; fd stays the caller's. 0 or a negative
  * errno: the provider will not get it. */
 int session_hand_over(struct session *session, const struct flow *flow, int fd);

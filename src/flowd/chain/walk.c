@@ -181,7 +181,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
 /* The walk is over, and nobody objects. */
 static void pass(struct chain *chain, struct flow *flow)
 {
-        if (!flow->delivery)
+        if (!flow->delivery && flow->n_inspectors == 0)
                 decide(chain, flow, NX_VERDICT_ALLOW);
         else if (chain->listener.flow_unclaimed(flow, chain->listener.userdata) < 0)
                 decide(chain, flow, NX_VERDICT_REFUSE);
@@ -256,6 +256,38 @@ void chain_peek(struct chain *chain, struct session *session, struct flow *flow,
         if (chain->listener.flow_peeked(flow, session, n_bytes, timeout_ms,
                                         chain->listener.userdata) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+}
+
+static bool add_inspector(struct flow *flow, const struct flow_inspector *inspector)
+{
+        struct flow_inspector *inspectors;
+
+        inspectors = reallocarray(flow->inspectors, flow->n_inspectors + 1, sizeof(*inspectors));
+        if (!inspectors)
+                return false;
+        inspectors[flow->n_inspectors++] = *inspector;
+        flow->inspectors = inspectors;
+        return true;
+}
+
+void chain_inspect(struct chain *chain, struct session *session, struct flow *flow,
+                   const struct flow_inspector *inspector)
+{
+        bool wants_none =
+                inspector->peek_outbound == UINT64_MAX && inspector->peek_inbound == UINT64_MAX;
+
+        list_remove(&flow->waiting);
+        if (flow->protocol != IPPROTO_TCP || !flow->socket_cookie) {
+                chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
+                return;
+        }
+        if (!wants_none && !add_inspector(flow, inspector)) {
+                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+                return;
+        }
+        if (!wire_reason_is_fallback(flow->reason))
+                note(flow, session, WIRE_REASON_PROVIDER, "");
+        chain_advance(chain, flow);
 }
 
 void chain_open(struct chain *chain, struct flow *flow, enum nx_verdict verdict)

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "chain/chain.h"
 #include "deliver/delivery.h"
+#include "deliver/inspected.h"
 #include "deliver/transparent.h"
 #include "flow/table.h"
 #include "relay/relay.h"
@@ -48,6 +49,7 @@ static int delivery_new(struct deliveries *deliveries, struct flow *flow,
                         .upstream_io = LOOP_IO_NULL,
                 };
                 list_init(&delivery->link);
+                list_init(&delivery->inspected);
                 loop_timer_init(&delivery->timer, on_timer, delivery);
                 flow->delivery = delivery;
         }
@@ -81,10 +83,11 @@ static void forget(struct delivery *delivery)
         flow_table_unpin(all->chain->flows, flow);
 }
 
-static void end(struct delivery *delivery, const struct session_flow_end *flow_end)
+void delivery_end(struct delivery *delivery, const struct session_flow_end *flow_end)
 {
         if (delivery->session)
                 session_tell_closed(delivery->session, delivery->flow, flow_end);
+        inspected_tell_closed(delivery, flow_end);
         forget(delivery);
 }
 
@@ -104,7 +107,7 @@ static void fail(struct delivery *delivery, int error)
         struct flow *flow = delivery->flow;
 
         reset(delivery->app_fd);
-        end(delivery, &(struct session_flow_end){ .error = error });
+        delivery_end(delivery, &(struct session_flow_end){ .error = error });
         chain_fail(chain, flow, error);
 }
 
@@ -135,8 +138,7 @@ static void open_flow(struct delivery *delivery)
                    delivery->is_direct ? NX_VERDICT_ALLOW : NX_VERDICT_CLAIM);
 }
 
-/* The bytes are the relay's from here on. */
-static void carry(struct delivery *delivery)
+void delivery_carry(struct delivery *delivery)
 {
         int app_fd = take_fd(&delivery->app_fd), upstream_fd = take_fd(&delivery->upstream_fd);
         struct deliveries *all = delivery->all;
@@ -146,7 +148,7 @@ static void carry(struct delivery *delivery)
         all->n_delivered++;
         r = relay_pool_add(all->relays, delivery->flow->id, app_fd, upstream_fd);
         if (r < 0)
-                end(delivery, &(struct session_flow_end){ .error = r });
+                delivery_end(delivery, &(struct session_flow_end){ .error = r });
 }
 
 /* The extension's from here on; flowd keeps nothing of it. */
@@ -158,18 +160,57 @@ static void hand_over(struct delivery *delivery)
                 r = session_hand_over(delivery->session, delivery->flow, delivery->app_fd);
         if (r < 0) {
                 reset(delivery->app_fd);
-                end(delivery, &(struct session_flow_end){ .error = r });
+                delivery_end(delivery, &(struct session_flow_end){ .error = r });
                 return;
         }
         delivery->all->n_delivered++;
         forget(delivery);
 }
 
+/*
+ * Filters are between the program and the extension that has claimed the flow, so it gets a
+ * local socket; what the two ends are it knows from the flow.
+ */
+static int hand_over_inspected(struct delivery *delivery)
+{
+        _cleanup_fd_ int theirs = -1;
+        int pair[2], r;
+
+        if (!delivery->session)
+                return -EPIPE;
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return -errno;
+        delivery->upstream_fd = pair[0];
+        theirs = pair[1];
+        r = session_hand_over(delivery->session, delivery->flow, theirs);
+        if (r >= 0)
+                give_to(delivery, NULL); /* it sees the end on its socket */
+        return r;
+}
+
+static void inspect(struct delivery *delivery)
+{
+        int r = 0;
+
+        if (delivery->upstream_fd < 0)
+                r = hand_over_inspected(delivery);
+        if (r >= 0)
+                r = inspected_begin(delivery);
+        if (r == 0)
+                delivery_carry(delivery);
+        if (r >= 0)
+                return;
+        reset(delivery->app_fd);
+        delivery_end(delivery, &(struct session_flow_end){ .error = r });
+}
+
 /* The program's connection is here, and there is a way for its bytes. */
 static void go(struct delivery *delivery)
 {
-        if (delivery->upstream_fd >= 0)
-                carry(delivery);
+        if (delivery->flow->n_inspectors > 0)
+                inspect(delivery);
+        else if (delivery->upstream_fd >= 0)
+                delivery_carry(delivery);
         else
                 hand_over(delivery);
 }
@@ -418,17 +459,13 @@ static void on_relay_ended(const struct relay_end *relay, void *userdata)
 {
         struct deliveries *all = userdata;
         struct flow *flow = flow_table_find(all->chain->flows, relay->id);
-        struct session_flow_end flow_end = {
-                .error = relay->error,
-                .bytes_outbound = relay->bytes_outbound,
-                .bytes_inbound = relay->bytes_inbound,
-        };
+        struct session_flow_end flow_end = { .error = relay->error };
 
         if (!flow || !flow->delivery)
                 return;
-        flow->bytes_outbound = relay->bytes_outbound;
-        flow->bytes_inbound = relay->bytes_inbound;
-        end(flow->delivery, &flow_end);
+        flow_end.bytes_outbound = flow->bytes_outbound += relay->bytes_outbound;
+        flow_end.bytes_inbound = flow->bytes_inbound += relay->bytes_inbound;
+        delivery_end(flow->delivery, &flow_end);
 }
 
 /* Long enough peeked; or long enough waited for the connection of a program that is gone. */
@@ -441,7 +478,7 @@ static int on_timer(void *userdata)
         else if (delivery->flow->verdict == NX_VERDICT_NONE)
                 fail(delivery, -ECONNABORTED);
         else
-                end(delivery, &(struct session_flow_end){ .error = -ECONNABORTED });
+                delivery_end(delivery, &(struct session_flow_end){ .error = -ECONNABORTED });
         return 0;
 }
 
@@ -460,10 +497,11 @@ void delivery_abandon(struct flow *flow)
                 break;
         case DELIVERY_CARRIED:
                 if (flow->protocol == IPPROTO_UDP)
-                        end(delivery, &(struct session_flow_end){});
+                        delivery_end(delivery, &(struct session_flow_end){});
                 break; /* a relay ends when its last byte is through */
         case DELIVERY_PEEKING:
         case DELIVERY_OFFERED:
+        case DELIVERY_INSPECTED:
                 break; /* what it said before is in its connection, which we have */
         }
 }
@@ -496,12 +534,19 @@ static void lose_session(struct delivery *delivery, struct session *session)
         } /* else its bytes are with us */
 }
 
-void deliveries_end_session(struct session *session)
+void deliveries_end_session(struct deliveries *deliveries, struct session *session)
 {
         struct delivery *delivery, *following;
 
         list_for_each_safe (delivery, following, &session->claimed, link)
                 lose_session(delivery, session);
+        inspected_end_session(deliveries, session);
+}
+
+int delivery_judge_data(struct flow *flow, struct session *session,
+                        const struct session_data_verdict *verdict)
+{
+        return inspected_judge(flow->delivery, session, verdict);
 }
 
 int deliveries_open(struct deliveries *deliveries)
@@ -509,6 +554,8 @@ int deliveries_open(struct deliveries *deliveries)
         int r;
 
         r = listener_open(&deliveries->listener);
+        if (r >= 0)
+                r = inspected_open(deliveries);
         if (r < 0)
                 return r;
         return relay_pool_new(&deliveries->relays, deliveries->loop, on_relay_ended, deliveries);
@@ -530,5 +577,6 @@ void deliveries_catch_up(struct deliveries *deliveries)
 void deliveries_close(struct deliveries *deliveries)
 {
         listener_close(&deliveries->listener);
+        inspected_close(deliveries);
         deliveries->relays = relay_pool_free(deliveries->relays);
 }

@@ -30,11 +30,15 @@
 
 struct chain;
 struct flow;
+struct inspection;
+struct inspection_pool;
 struct hooks;
 struct passed;
 struct relay_end;
 struct relay_pool;
 struct session;
+struct session_data_verdict;
+struct session_flow_end;
 
 enum delivery_state {
         DELIVERY_CLAIMED,    /* the proxy says what next */
@@ -42,6 +46,7 @@ enum delivery_state {
         DELIVERY_RELEASED,   /* the first segment went to the listener */
         DELIVERY_PEEKING,    /* for the program's first bytes */
         DELIVERY_OFFERED,    /* a proxy has seen them, and says what next */
+        DELIVERY_INSPECTED,  /* filters see its bytes */
         DELIVERY_CARRIED,
 };
 
@@ -51,6 +56,8 @@ struct delivery {
         struct flow *flow;
         struct session *session; /* NULL once its provider is gone, and where nobody claimed it */
         struct list link;        /* session.claimed, unless OFFERED */
+        struct list inspected;   /* deliveries.inspected */
+        struct inspection *inspection; /* while INSPECTED, which owns both sockets */
         enum delivery_state state;
         bool is_direct;  /* to the flow's own destination: no proxy took it */
         int app_fd;      /* the program's connection; owned until it is CARRIED; -1: not yet */
@@ -73,7 +80,10 @@ struct deliveries {
         const struct passed *passed;
         uint32_t relay_mark;
         struct listener listener;
-        struct relay_pool *relays; /* owned */
+        struct relay_pool *relays;           /* owned */
+        struct inspection_pool *inspections; /* owned */
+        struct list inspected;               /* delivery.inspected */
+        struct loop_timer answers_timer;     /* while filters owe answers about bytes */
         bool has_released; /* since the listener was looked at */
         uint64_t n_delivered;
         uint64_t n_strangers; /* connections to the listener that belong to no flow */
@@ -103,7 +113,15 @@ int delivery_open(struct flow *flow, struct session *session, int result);
 /* The proxy gave the flow back with its upstream; fd is taken over, also on failure. */
 int delivery_splice(struct flow *flow, struct session *session, int fd);
 
+/* What a filter says of bytes. -EBADMSG for what makes no sense. */
+int delivery_judge_data(struct flow *flow, struct session *session,
+                        const struct session_data_verdict *verdict);
+
+/* For inspected.c: its bytes are the relay's from here on; or the flow is over. */
+void delivery_carry(struct delivery *delivery);
+void delivery_end(struct delivery *delivery, const struct session_flow_end *end);
+
 /* The program closed its socket. */
 void delivery_abandon(struct flow *flow);
 /* The session's provider is gone: what was not opened falls back, what was goes on. */
-void deliveries_end_session(struct session *session);
+void deliveries_end_session(struct deliveries *deliveries, struct session *session);

@@ -93,6 +93,12 @@ static void on_flow_denied(struct flow *flow, void *userdata)
         delivery_deny(flow);
 }
 
+static int on_flow_data_judged(struct flow *flow, struct session *session,
+                               const struct session_data_verdict *verdict, void *userdata)
+{
+        return delivery_judge_data(flow, session, verdict);
+}
+
 static int on_flow_opened(struct flow *flow, struct session *session, int result, void *userdata)
 {
         return delivery_open(flow, session, result);
@@ -105,7 +111,9 @@ static int on_flow_spliced(struct flow *flow, struct session *session, int fd, v
 
 static void on_claims_ended(struct session *session, void *userdata)
 {
-        deliveries_end_session(session);
+        struct engine *engine = userdata;
+
+        deliveries_end_session(&engine->deliveries, session);
 }
 
 static void on_flow_abandoned(struct flow *flow, void *userdata)
@@ -278,6 +286,7 @@ static void wire_parts(struct engine *engine)
                         .flow_peeked = on_flow_peeked,
                         .flow_unclaimed = on_flow_unclaimed,
                         .flow_denied = on_flow_denied,
+                        .flow_data_judged = on_flow_data_judged,
                         .flow_opened = on_flow_opened,
                         .flow_spliced = on_flow_spliced,
                         .claims_ended = on_claims_ended,

@@ -44,6 +44,7 @@ static const int allowed[] = {
         /* delivered flows and their relays */
         SCMP_SYS(connect),
         SCMP_SYS(getpeername),
+        SCMP_SYS(socketpair),
         SCMP_SYS(splice),
         SCMP_SYS(pipe2),
         SCMP_SYS(shutdown),

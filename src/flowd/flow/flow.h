@@ -21,6 +21,14 @@ struct delivery;
 struct process;
 struct session;
 
+/* A session that wants to see the flow's bytes; in the order in which they see them. */
+struct flow_inspector {
+        unsigned int slot;
+        uint64_t peek_outbound; /* bytes to show first; 0: any; UINT64_MAX: none */
+        uint64_t peek_inbound;
+        uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
+};
+
 struct flow {
         uint64_t id;
         struct htable_link by_id;
@@ -54,6 +62,8 @@ struct flow {
         int error;                 /* of verdict REFUSE and DROP: what the upstream said, or 0 */
         struct delivery *delivery; /* from the claim until it is out of our hands; owned by it */
         bool is_delivered;         /* its packets go to our listener, whatever its verdict */
+        struct flow_inspector *inspectors; /* owned */
+        unsigned int n_inspectors;
         uint64_t bytes_outbound;   /* of a spliced flow that is over */
         uint64_t bytes_inbound;
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */

@@ -44,6 +44,7 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         owners_put_process(table->owners, flow->process);
         owners_put_process(table->owners, flow->origin);
         table->n_flows--;
+        free(flow->inspectors);
         free(flow);
 }
 

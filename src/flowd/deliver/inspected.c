@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Sessions come and go while flows are inspected, so they are found by their slots each time. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "chain/chain.h"
+#include "deliver/inspected.h"
+#include "flow/flow.h"
+#include "inspect/inspection.h"
+
+#define ANSWERS_CHECK_NS (250 * 1000000ULL)
+
+static struct session *session_of(const struct delivery *delivery, unsigned int inspector)
+{
+        return chain_session(delivery->all->chain, delivery->flow->inspectors[inspector].slot);
+}
+
+/* What becomes of bytes without the session: a stopped one lets go, a dead one has its policy. */
+static bool lets_pass(const struct session *session)
+{
+        return !session || !session->in_use || session->fail_policy == WIRE_FAIL_OPEN;
+}
+
+static uint64_t *debt(struct delivery *delivery, unsigned int inspector,
+                      enum nx_direction direction)
+{
+        return &delivery->flow->inspectors[inspector].asked_ns[direction == NX_DIRECTION_OUTBOUND];
+}
+
+static void owe(struct delivery *delivery, unsigned int inspector, enum nx_direction direction)
+{
+        struct deliveries *all = delivery->all;
+
+        *debt(delivery, inspector, direction) = now_ns();
+        if (list_is_empty(&all->answers_timer.link))
+                loop_timer_start(all->loop, &all->answers_timer, now_ns() + ANSWERS_CHECK_NS);
+}
+
+static void forgive(struct delivery *delivery, unsigned int inspector)
+{
+        struct flow_inspector *forgiven = &delivery->flow->inspectors[inspector];
+
+        memset(forgiven->asked_ns, 0, sizeof(forgiven->asked_ns));
+}
+
+static void on_show(struct inspection *inspection, unsigned int inspector,
+                    enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
+                    void *userdata)
+{
+        struct delivery *delivery = userdata;
+        struct session *session = session_of(delivery, inspector);
+
+        owe(delivery, inspector, direction);
+        if (session)
+                session_show_data(session, delivery->flow, direction, offset, bytes, size);
+}
+
+static void on_complete(struct inspection *inspection, unsigned int inspector,
+                        enum nx_direction direction, void *userdata)
+{
+        struct delivery *delivery = userdata;
+        struct session *session = session_of(delivery, inspector);
+
+        owe(delivery, inspector, direction);
+        if (session)
+                session_tell_complete(session, delivery->flow, direction);
+}
+
+static void leave(struct delivery *delivery)
+{
+        list_remove(&delivery->inspected);
+        delivery->inspection = NULL;
+}
+
+static void on_done(struct inspection *inspection, int app_fd, int upstream_fd,
+                    uint64_t bytes_outbound, uint64_t bytes_inbound, void *userdata)
+{
+        struct delivery *delivery = userdata;
+
+        leave(delivery);
+        delivery->flow->bytes_outbound = bytes_outbound;
+        delivery->flow->bytes_inbound = bytes_inbound;
+        delivery->app_fd = app_fd;
+        delivery->upstream_fd = upstream_fd;
+        delivery_carry(delivery);
+}
+
+static void on_ended(struct inspection *inspection, int error, uint64_t bytes_outbound,
+                     uint64_t bytes_inbound, void *userdata)
+{
+        struct delivery *delivery = userdata;
+        struct session_flow_end end = {
+                .error = error,
+                .bytes_outbound = bytes_outbound,
+                .bytes_inbound = bytes_inbound,
+        };
+
+        leave(delivery);
+        delivery_end(delivery, &end);
+}
+
+/* Leaves out those that are gone; the others keep their order. */
+static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks)
+{
+        struct flow *flow = delivery->flow;
+        unsigned int n = 0;
+
+        for (unsigned int i = 0; i < flow->n_inspectors; i++) {
+                struct session *session = session_of(delivery, i);
+
+                if (!session || session->provider != PROVIDER_RUNNING) {
+                        if (!lets_pass(session))
+                                return -ECONNREFUSED;
+                        continue;
+                }
+                flow->inspectors[n] = flow->inspectors[i];
+                peeks[n++] = (struct inspection_peek){ flow->inspectors[n].peek_outbound,
+                                                       flow->inspectors[n].peek_inbound };
+        }
+        flow->n_inspectors = n;
+        return (int)n;
+}
+
+int inspected_begin(struct delivery *delivery)
+{
+        struct inspection_peek peeks[INSPECTION_INSPECTORS_MAX];
+        struct inspection_setup setup = { .peeks = peeks, .userdata = delivery };
+        int r;
+
+        r = gather_peeks(delivery, peeks);
+        if (r <= 0)
+                return r;
+        setup.n_inspectors = (unsigned int)r;
+        setup.app_fd = take_fd(&delivery->app_fd);
+        setup.upstream_fd = take_fd(&delivery->upstream_fd);
+        r = inspection_new(&delivery->inspection, delivery->all->inspections, &setup);
+        if (r < 0)
+                return r;
+        delivery->state = DELIVERY_INSPECTED;
+        list_append(&delivery->all->inspected, &delivery->inspected);
+        return 1;
+}
+
+static int inspector_of(const struct flow *flow, const struct session *session)
+{
+        for (unsigned int i = 0; i < flow->n_inspectors; i++)
+                if (flow->inspectors[i].slot == session->slot)
+                        return (int)i;
+        return -ENOENT;
+}
+
+int inspected_judge(struct delivery *delivery, struct session *session,
+                    const struct session_data_verdict *verdict)
+{
+        const struct inspection_verdict said = {
+                .verdict = verdict->verdict,
+                .is_update = verdict->is_update,
+                .pass_bytes = verdict->pass_bytes,
+                .peek_bytes = verdict->peek_bytes,
+        };
+        int inspector = inspector_of(delivery->flow, session);
+
+        if (inspector < 0)
+                return -EBADMSG;
+        if (!delivery->inspection)
+                return 0; /* it has crossed with the end */
+        if (!verdict->is_update)
+                *debt(delivery, (unsigned int)inspector, verdict->direction) = 0;
+        return inspection_verdict(delivery->inspection, (unsigned int)inspector,
+                                  verdict->direction, &said);
+}
+
+void inspected_end_session(struct deliveries *deliveries, struct session *session)
+{
+        struct delivery *delivery, *following;
+        int inspector;
+
+        list_for_each_safe (delivery, following, &deliveries->inspected, inspected) {
+                inspector = inspector_of(delivery->flow, session);
+                if (inspector < 0)
+                        continue;
+                forgive(delivery, (unsigned int)inspector);
+                inspection_remove_inspector(delivery->inspection, (unsigned int)inspector,
+                                            lets_pass(session));
+        }
+}
+
+void inspected_tell_closed(struct delivery *delivery, const struct session_flow_end *end)
+{
+        for (unsigned int i = 0; i < delivery->flow->n_inspectors; i++) {
+                struct session *session = session_of(delivery, i);
+
+                if (session)
+                        session_tell_closed(session, delivery->flow, end);
+        }
+}
+
+/* The first inspector that owes an answer for too long, or -ENOENT; notes whether any owes one. */
+static int find_late(const struct delivery *delivery, uint64_t now, bool *ret_any)
+{
+        for (unsigned int i = 0; i < delivery->flow->n_inspectors; i++) {
+                const struct session *session = session_of(delivery, i);
+                const uint64_t *asked_ns = delivery->flow->inspectors[i].asked_ns;
+
+                for (int k = 0; session && k < 2; k++) {
+                        *ret_any |= asked_ns[k] != 0;
+                        if (asked_ns[k] && now - asked_ns[k] > session->verdict_timeout_ns)
+                                return (int)i;
+                }
+        }
+        return -ENOENT;
+}
+
+static int on_answers_timer(void *userdata)
+{
+        struct deliveries *all = userdata;
+        struct delivery *delivery, *following;
+        uint64_t now = now_ns();
+        bool any = false;
+
+        list_for_each_safe (delivery, following, &all->inspected, inspected) {
+                int late = find_late(delivery, now, &any);
+
+                if (late < 0)
+                        continue;
+                delivery->flow->reason = WIRE_REASON_VERDICT_TIMEOUT;
+                forgive(delivery, (unsigned int)late);
+                inspection_remove_inspector(delivery->inspection, (unsigned int)late,
+                                            lets_pass(session_of(delivery, (unsigned int)late)));
+        }
+        if (any)
+                loop_timer_start(all->loop, &all->answers_timer, now + ANSWERS_CHECK_NS);
+        return 0;
+}
+
+int inspected_open(struct deliveries *deliveries)
+{
+        static const struct inspection_listener listener = {
+                .show = on_show,
+                .complete = on_complete,
+                .done = on_done,
+                .ended = on_ended,
+        };
+
+        list_init(&deliveries->inspected);
+        loop_timer_init(&deliveries->answers_timer, on_answers_timer, deliveries);
+        return inspection_pool_new(&deliveries->inspections, deliveries->loop, &listener,
+                                   INSPECTION_BYTES_MAX);
+}
+
+void inspected_close(struct deliveries *deliveries)
+{
+        deliveries->inspections = inspection_pool_free(deliveries->inspections);
+}

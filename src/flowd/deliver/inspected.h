@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Between an inspection and the sessions of its filters: what is shown goes to the session
+ * whose turn it is, what the session says goes back. An inspector's number is its place in
+ * flow.inspectors.
+ *
+ * A session that owes an answer about bytes for longer than its verdict timeout is treated as
+ * gone for that flow: its fail policy answers.
+ */
+
+#include "deliver/delivery.h"
+
+int inspected_open(struct deliveries *deliveries);
+void inspected_close(struct deliveries *deliveries);
+
+/* Hands the delivery's two sockets to an inspection by those of the flow's filters that are still
+ * there. 0 if there are none, 1 if it has begun, or a negative errno; -ECONNREFUSED: one is gone
+ * that may not be missed. */
+int inspected_begin(struct delivery *delivery);
+int inspected_judge(struct delivery *delivery, struct session *session,
+                    const struct session_data_verdict *verdict);
+/* The session's provider is gone. */
+void inspected_end_session(struct deliveries *deliveries, struct session *session);
+/* The flow is over: its filters are told. */
+void inspected_tell_closed(struct delivery *delivery, const struct session_flow_end *end);
