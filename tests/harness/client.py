@@ -2,6 +2,7 @@
 """Programs of the lab's client: what they are told by the kernel is what scenarios assert on."""
 import json
 import subprocess
+import textwrap
 import types
 
 from .lab import Lab
@@ -9,6 +10,8 @@ from .namespace import wait_for_line
 from .paths import PROGRAMS
 
 TALK = PROGRAMS / "talk"
+PYTHON = "/usr/bin/python3"
+PRELUDE = "import errno, hashlib, json, os, select, socket, struct, sys, threading, time\n"
 MAPPED = "::ffff:" + Lab.SERVER
 # Every way in which a program can begin a flow to the server.
 TRANSPORTS = [(protocol, address) for protocol in ("tcp", "udp", "udp-connected")
@@ -46,3 +49,23 @@ class Client:
         """Any other program: the completed process."""
         kwargs.setdefault("timeout", 20)
         return self.lab.client.run(argv, check=False, **kwargs)
+
+    def python(self, code, **names):
+        """Runs code in a program of the client; what it left in `answer`. names are its variables."""
+        done = self.run(*self._script(code, names), timeout=40)
+        assert done.stdout, f"{code}\n{done.stderr}"
+        return json.loads(done.stdout.splitlines()[-1])[0]
+
+    def start_python(self, code, **names):
+        """The same in the background, which may wait for its stdin; see python_answer()."""
+        return self.lab.client.start(self._script(code, names), stdin=subprocess.PIPE)
+
+    @staticmethod
+    def python_answer(process, timeout=15):
+        return json.loads(wait_for_line(process, "[", timeout))[0]
+
+    @staticmethod
+    def _script(code, names):
+        variables = "".join(f"{name} = {value!r}\n" for name, value in names.items())
+        return [PYTHON, "-I", "-c", PRELUDE + variables + textwrap.dedent(code) +
+                "\nprint(json.dumps([answer]), flush=True)\n"]

@@ -14,6 +14,7 @@ from harness.echo import Echo
 from harness.instance import Instance
 from harness.lab import Lab
 from harness.paths import BUILD, PROGRAMS
+from harness.peer import Peer
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -70,6 +71,14 @@ def serve(lab):
     """serve(80) answers on TCP and UDP port 80 of the server; serve(80, lab.client) at home."""
     with contextlib.ExitStack() as stack:
         yield lambda port, where=None: stack.enter_context(contextlib.closing(Echo(where or lab.server, port)))
+
+
+@pytest.fixture
+def peer(lab):
+    """peer(80, serve) runs serve(connection) for each that comes to port 80 of the server."""
+    with contextlib.ExitStack() as stack:
+        yield lambda port, serve, where=None: stack.enter_context(
+            contextlib.closing(Peer(where or lab.server, port, serve)))
 
 
 @pytest.fixture

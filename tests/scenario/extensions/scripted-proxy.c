@@ -16,6 +16,7 @@
  *         87 crash                    claims, and dies
  *         attach yes                  its sockets say whose flow they carry on
  *         attach 17                   they say that they carry flow 17 on
+ *         say yes                     what it is asked and told also goes to the daemon's log
  *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
  *         exclude 198.18.0.2 443      those that it does not; the port may be left out
  *
@@ -27,6 +28,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +224,9 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
         const struct line *line = line_of(flow);
         const char *what = line ? line->what : "decline";
 
+        if (line_for("say"))
+                fprintf(stderr, "asked %s about %u\n", nx_proxy_get_name(proxy),
+                        nx_flow_get_local_port(flow));
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
         if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0) {
@@ -243,23 +248,47 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
         return strcmp(what, "refuse") == 0 ? NX_VERDICT_REFUSE : NX_VERDICT_DECLINE;
 }
 
+static void __attribute__((format(printf, 2, 3)))
+tell(struct nx_proxy *proxy, const char *format, ...)
+{
+        char text[160];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        nx_proxy_report(proxy, NX_LEVEL_INFO, "%s", text);
+        if (line_for("say"))
+                fprintf(stderr, "%s\n", text);
+}
+
+static const char *name_of(const struct sockaddr_storage *address, char *buffer, size_t size)
+{
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
+        const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
+        bool is_ipv4 = address->ss_family == AF_INET;
+        size_t n;
+
+        inet_ntop(address->ss_family,
+                  is_ipv4 ? (const void *)&ipv4->sin_addr : (const void *)&ipv6->sin6_addr, buffer,
+                  (socklen_t)size);
+        n = strlen(buffer);
+        snprintf(buffer + n, size - n, " %u", ntohs(is_ipv4 ? ipv4->sin_port : ipv6->sin6_port));
+        return buffer;
+}
+
 /* What can be seen of the flow from its socket, for the scenario to compare. */
 static void report(struct nx_proxy *proxy, struct nx_flow *flow, int fd)
 {
-        struct sockaddr_storage local, peer;
+        struct sockaddr_storage local = {}, peer = {};
+        char local_name[64], peer_name[64];
         socklen_t size = sizeof(local);
-        bool is_same = getsockname(fd, (struct sockaddr *)&local, &size) == 0;
-        uint16_t local_port, peer_port;
 
+        getsockname(fd, (struct sockaddr *)&local, &size);
         size = sizeof(peer);
-        is_same &= getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
-        local_port = ntohs(local.ss_family == AF_INET ? ((struct sockaddr_in *)&local)->sin_port
-                                                      : ((struct sockaddr_in6 *)&local)->sin6_port);
-        peer_port = ntohs(peer.ss_family == AF_INET ? ((struct sockaddr_in *)&peer)->sin_port
-                                                    : ((struct sockaddr_in6 *)&peer)->sin6_port);
-        nx_proxy_report(proxy, NX_LEVEL_INFO, "opened %u to %u: the socket says %u to %u%s",
-                        nx_flow_get_local_port(flow), nx_flow_get_remote_port(flow), peer_port,
-                        local_port, is_same ? "" : ", and fails");
+        getpeername(fd, (struct sockaddr *)&peer, &size);
+        tell(proxy, "opened: %s to %s", name_of(&peer, peer_name, sizeof(peer_name)),
+             name_of(&local, local_name, sizeof(local_name)));
 }
 
 static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata)
@@ -285,10 +314,9 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
 static void handle_closed(struct nx_proxy *proxy, struct nx_flow *flow,
                           const struct nx_flow_end *end, void *userdata)
 {
-        nx_proxy_report(proxy, NX_LEVEL_INFO, "closed %u: %s, %llu out, %llu in",
-                        nx_flow_get_remote_port(flow), end->error ? strerror(-end->error) : "done",
-                        (unsigned long long)end->bytes_outbound,
-                        (unsigned long long)end->bytes_inbound);
+        tell(proxy, "closed %u: %s, %llu out, %llu in", nx_flow_get_remote_port(flow),
+             end->error ? strerror(-end->error) : "done", (unsigned long long)end->bytes_outbound,
+             (unsigned long long)end->bytes_inbound);
 }
 
 static void apply_rules(struct nx_proxy *proxy)

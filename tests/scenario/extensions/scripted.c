@@ -121,6 +121,9 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         const struct line *line;
         char port[8];
 
+        if (line_for(scripted, "say"))
+                fprintf(stderr, "asked %s about %u\n", nx_filter_get_name(filter),
+                        nx_flow_get_local_port(flow));
         snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
         line = line_for(scripted, port);
         if (!line)

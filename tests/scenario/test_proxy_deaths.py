@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody dies or stops while flows are claimed: no program hangs, and nothing is there twice."""
+import re
+import signal
+
+import pytest
+
+from harness import snapshot
+from harness.lab import Lab
+from harness.wait import wait_until
+
+PROXY = "scripted-proxy"
+
+# Says a word, tells so, says another when it is told to, and tells how that went.
+TWO_WORDS = """
+    connection = socket.create_connection((address, 80), 20)
+    connection.settimeout(10)
+    connection.sendall(b"one")
+    connection.recv(100)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started = time.monotonic()
+    try:
+        connection.sendall(b"two")
+        word = connection.recv(100).decode()
+    except OSError as error:
+        word = errno.errorcode.get(error.errno, "timeout")
+    answer = word, time.monotonic() - started
+"""
+
+# Waits for the end of its connection, whatever that is.
+WAITS_FOR_END = """
+    connection = socket.create_connection((address, 80), 20)
+    connection.settimeout(10)
+    connection.sendall(b"one")
+    connection.recv(100)
+    print("ready", flush=True)
+    try:
+        answer = connection.recv(100).decode()
+    except OSError as error:
+        answer = errno.errorcode.get(error.errno, "timeout")
+"""
+
+
+@pytest.fixture
+def begin(netext, client):
+    """Starts a program and waits until its flow is under way."""
+    def start(code):
+        process = client.start_python(code, address=Lab.SERVER)
+        client.wait_for_ready(process)
+        return process
+    return start
+
+
+def second_word(client, process):
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return client.python_answer(process)
+
+
+def kill_flowd(netext):
+    pid = netext.flowd_pid()
+    netext.kill(pid)
+    wait_until(lambda: netext.flowd_pid() not in (0, pid), "flowd was not started again")
+    netext.wait_for_session(PROXY, "running")
+
+
+@pytest.mark.parametrize("policy, error", (("open", None), ("closed", "ECONNREFUSED")))
+def test_a_proxy_dies_with_claimed_flows_that_are_not_open(netext, proxy, client, server, policy, error):
+    proxy("80 hold", fail_policy=policy)
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
+    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
+    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    netext.kill(netext.extension_pid(PROXY))
+    answer = client.answer(process)
+    assert answer.error == error
+    flow = netext.flow(local_port=answer.local_port)
+    assert (flow["reason"], flow["decided_by"]) == ("provider-gone", PROXY)
+
+
+def test_the_next_proxy_gets_what_a_dead_one_had_claimed(netext, proxy, client, server):
+    proxy("80 hold", name="first", order=1)
+    proxy("80 splice", name="second", order=2)
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
+    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
+    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    netext.kill(netext.extension_pid("first"))
+    assert client.answer(process).error is None
+    assert netext.flow(remote_port=80, remote_address=Lab.SERVER)["verdict"] == "claim"
+
+
+def test_spliced_flows_outlive_their_proxy(netext, proxy, client, server, begin):
+    proxy("80 splice")
+    process = begin(TWO_WORDS)
+    netext.kill(netext.extension_pid(PROXY))
+    wait_until(lambda: netext.session(PROXY)["restarts"] == 1, "its death was not noticed")
+    assert second_word(client, process)[0] == "two"
+
+
+def test_flows_that_a_dead_proxy_carried_end_at_once(netext, proxy, client, server, begin):
+    proxy("80 claim")
+    process = begin(WAITS_FOR_END)
+    netext.kill(netext.extension_pid(PROXY))
+    assert client.python_answer(process) in ("", "ECONNRESET")
+
+
+def test_a_stopped_proxy_holds_up_its_own_flows_only(netext, proxy, client, serve, rules):
+    """What it claimed waits for it, and the program can leave; what it was not asked in time goes by policy."""
+    serve(80), serve(81)
+    proxy("say yes", "80 hold", "81 splice", verdict_timeout=300)
+    waiting = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
+    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
+    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    netext.kill(netext.extension_pid(PROXY), signal.SIGSTOP)
+    answer = client.tcp(81)
+    assert answer.error is None
+    assert netext.flow(local_port=answer.local_port)["reason"] == "verdict-timeout"
+    waiting.send_signal(signal.SIGINT)
+    waiting.wait(5)
+    wait_until(lambda: netext.flows(remote_port=80)[0]["state"] == "closed", "its flow did not end")
+    netext.kill(netext.extension_pid(PROXY), signal.SIGCONT)
+    wait_until(lambda: "closed 80: Software caused connection abort" in netext.messages(), "the proxy was not told")
+
+
+def test_spliced_flows_break_with_flowd_and_are_told_so(netext, proxy, client, server, begin):
+    """Cut off is not ended: a program must be able to tell that from an answer that is whole."""
+    proxy("80 splice")
+    processes = [begin(WAITS_FOR_END) for _ in range(3)]
+    kill_flowd(netext)
+    assert [client.python_answer(process) for process in processes] == ["ECONNRESET"] * 3
+
+
+def test_flows_that_were_handed_over_outlive_flowd(netext, proxy, client, server, begin):
+    proxy("80 claim")
+    process = begin(TWO_WORDS)
+    for _ in range(2):
+        kill_flowd(netext)
+    assert second_word(client, process)[0] == "two"
+    assert client.tcp(80).error is None
+
+
+@pytest.mark.parametrize("how", ("splice", "claim"))
+def test_nothing_breaks_with_netextd(netext, proxy, client, server, begin, how):
+    proxy(f"80 {how}")
+    process = begin(TWO_WORDS)
+    netext.kill_netextd()
+    assert client.tcp(80).error is None
+    netext.restart_netextd()
+    assert second_word(client, process)[0] == "two"
+    assert client.tcp(80).error is None
+
+
+def test_nothing_is_there_twice(netext, proxy, client, server, lab):
+    proxy("80 splice")
+    assert client.tcp(80).error is None
+
+    def look():
+        return without_ports(snapshot.of_namespace(lab.client)), snapshot.of_cgroup(lab.cgroup)
+
+    before = look()
+    for _ in range(2):
+        kill_flowd(netext)
+        netext.kill(netext.extension_pid(PROXY))
+        wait_until(lambda: netext.session(PROXY)["restarts"] >= 1, "its death was not noticed")
+        netext.wait_for_session(PROXY, "running")
+    netext.kill_netextd()
+    netext.restart_netextd()
+    netext.wait_for_session(PROXY, "running")
+    wait_until(lambda: client.tcp(80).error is None, "nothing passed")
+    assert look() == before
+
+
+def without_ports(text):
+    """A restarted flowd listens elsewhere: that alone may differ."""
+    return {key: re.sub(r"tproxy (ip6?) to (\S+):\d+", r"tproxy \1 to \2", value) for key, value in text.items()}
