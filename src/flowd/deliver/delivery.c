@@ -111,6 +111,22 @@ static void fail(struct delivery *delivery, int error)
         chain_fail(chain, flow, error);
 }
 
+/* It is we who cannot deliver: the session's fail policy answers, as if it had not claimed. */
+static void give_up(struct delivery *delivery, int error)
+{
+        struct chain *chain = delivery->all->chain;
+        struct session *session = delivery->session;
+        struct flow *flow = delivery->flow;
+
+        delivery->all->n_given_up++;
+        if (!session || delivery->app_fd >= 0) {
+                fail(delivery, error);
+                return;
+        }
+        end(delivery, &(struct session_flow_end){ .error = error });
+        chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+}
+
 void delivery_deny(struct flow *flow)
 {
         reset(flow->delivery->app_fd);
@@ -222,7 +238,7 @@ static void open_tcp(struct delivery *delivery)
         if (delivery->app_fd < 0)
                 r = release(delivery);
         if (r < 0) {
-                fail(delivery, r);
+                give_up(delivery, r);
                 return;
         }
         open_flow(delivery);
@@ -240,7 +256,7 @@ static void open_udp(struct delivery *delivery)
         if (r >= 0 && delivery->session)
                 r = session_hand_over(delivery->session, flow, fd);
         if (r < 0) {
-                fail(delivery, r);
+                give_up(delivery, r);
                 return;
         }
         delivery->state = DELIVERY_CARRIED;

@@ -86,6 +86,7 @@ struct deliveries {
         struct loop_timer answers_timer;     /* while filters owe answers about bytes */
         bool has_released; /* since the listener was looked at */
         uint64_t n_delivered;
+        uint64_t n_given_up;  /* claimed, but we could not deliver them: left to the fail policy */
         uint64_t n_strangers; /* connections to the listener that belong to no flow */
 };
 
