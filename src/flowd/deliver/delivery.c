@@ -123,7 +123,7 @@ static void give_up(struct delivery *delivery, int error)
                 fail(delivery, error);
                 return;
         }
-        end(delivery, &(struct session_flow_end){ .error = error });
+        delivery_end(delivery, &(struct session_flow_end){ .error = error });
         chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 
@@ -565,11 +565,45 @@ int delivery_judge_data(struct flow *flow, struct session *session,
         return inspected_judge(flow->delivery, session, verdict);
 }
 
+/* The extension closed the flow's socket, or an earlier flowd let go of the flow. */
+static void on_stray(const struct endpoint *app, const struct endpoint *remote, void *userdata)
+{
+        struct deliveries *all = userdata;
+        struct flow *flow = flow_table_find_tuple(all->chain->flows, IPPROTO_UDP, app, remote);
+        struct delivery *delivery = flow ? flow->delivery : NULL;
+
+        if (!delivery || delivery->state != DELIVERY_CARRIED) {
+                passed_forget(all->passed, app, remote);
+                return;
+        }
+        if (delivery->session)
+                session_tell_closed(delivery->session, flow, &(struct session_flow_end){});
+        lose_datagrams(delivery);
+}
+
+#define PORTS_TRIED 16
+
+/* Streams and datagrams arrive on the same ports. */
+static int open_ports(struct deliveries *deliveries)
+{
+        int r = -EADDRINUSE;
+
+        for (int i = 0; i < PORTS_TRIED && r == -EADDRINUSE; i++) {
+                r = listener_open(&deliveries->listener);
+                if (r < 0)
+                        return r;
+                r = strays_open(&deliveries->strays, &deliveries->listener);
+                if (r < 0)
+                        listener_close(&deliveries->listener);
+        }
+        return r;
+}
+
 int deliveries_open(struct deliveries *deliveries)
 {
         int r;
 
-        r = listener_open(&deliveries->listener);
+        r = open_ports(deliveries);
         if (r >= 0)
                 r = inspected_open(deliveries);
         if (r < 0)
@@ -579,6 +613,11 @@ int deliveries_open(struct deliveries *deliveries)
 
 int deliveries_start(struct deliveries *deliveries)
 {
+        int r;
+
+        r = strays_start(&deliveries->strays, deliveries->loop, on_stray, deliveries);
+        if (r < 0)
+                return r;
         return listener_start(&deliveries->listener, deliveries->loop, on_accepted, deliveries);
 }
 
@@ -592,6 +631,7 @@ void deliveries_catch_up(struct deliveries *deliveries)
 
 void deliveries_close(struct deliveries *deliveries)
 {
+        strays_close(&deliveries->strays);
         listener_close(&deliveries->listener);
         inspected_close(deliveries);
         deliveries->relays = relay_pool_free(deliveries->relays);

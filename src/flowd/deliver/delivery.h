@@ -27,6 +27,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "deliver/listener.h"
+#include "deliver/strays.h"
 
 struct chain;
 struct flow;
@@ -80,6 +81,7 @@ struct deliveries {
         const struct passed *passed;
         uint32_t relay_mark;
         struct listener listener;
+        struct strays strays;
         struct relay_pool *relays;           /* owned */
         struct inspection_pool *inspections; /* owned */
         struct list inspected;               /* delivery.inspected */

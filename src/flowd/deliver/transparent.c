@@ -49,6 +49,15 @@ static struct endpoint from_address(const union address *address)
         return endpoint;
 }
 
+struct endpoint transparent_endpoint(const struct sockaddr *address)
+{
+        union address copy = {};
+
+        memcpy(&copy, address,
+               address->sa_family == AF_INET ? sizeof(copy.ipv4) : sizeof(copy.ipv6));
+        return from_address(&copy);
+}
+
 static int make_transparent(int fd, sa_family_t family)
 {
         int on = 1, r;

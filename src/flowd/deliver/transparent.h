@@ -4,6 +4,7 @@
 /* Sockets that stand for one end of a flow, or speak from addresses which are not the host's. */
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/endpoint.h"
 
@@ -19,3 +20,5 @@ int transparent_datagram(const struct endpoint *remote, const struct endpoint *a
 int transparent_accept(int fd, struct endpoint *ret_peer);
 /* getsockname(2). */
 int transparent_local(int fd, struct endpoint *ret_local);
+/* What a sockaddr_in or sockaddr_in6 says. */
+struct endpoint transparent_endpoint(const struct sockaddr *address);

@@ -12,6 +12,7 @@
  *                                     ENETUNREACH, ETIMEDOUT
  *         84 hold                     claims, and says nothing more
  *         85 echo                     claims, opens, and sends back whatever comes
+ *         85 once                     claims, sends back one datagram, and closes
  *         86 pause 300                claims after 300 ms, spliced
  *         87 crash                    claims, and dies
  *         attach yes                  its sockets say whose flow they carry on
@@ -229,7 +230,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                         nx_flow_get_local_port(flow));
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
-        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0) {
+        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 ||
+            strcmp(what, "once") == 0) {
                 nx_flow_open(flow);
                 return NX_VERDICT_CLAIM;
         }
@@ -291,6 +293,20 @@ static void report(struct nx_proxy *proxy, struct nx_flow *flow, int fd)
              name_of(&local, local_name, sizeof(local_name)));
 }
 
+/* What the flow began with may come a moment after its socket. */
+static void echo_once(int fd)
+{
+        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+        char bytes[2048];
+        ssize_t n;
+
+        poll(&poll_fd, 1, 2000);
+        n = recv(fd, bytes, sizeof(bytes), 0);
+        if (n > 0)
+                send(fd, bytes, (size_t)n, MSG_NOSIGNAL);
+        close(fd);
+}
+
 static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata)
 {
         bool is_stream = nx_flow_get_protocol(flow) == IPPROTO_TCP;
@@ -300,6 +316,10 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
         report(proxy, flow, fd);
         if (line && strcmp(line->what, "echo") == 0) {
                 start_copy(fd, fd, is_stream);
+                return;
+        }
+        if (line && strcmp(line->what, "once") == 0) {
+                echo_once(fd);
                 return;
         }
         upstream_fd = line ? upstream_of(flow, line) : -1;

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claimed datagram flows: each has its own end, its own answers, and leaves nothing behind."""
+import json
+import signal
+
+import pytest
+
+from harness.lab import Lab
+from harness.wait import wait_until
+
+PROXY = "scripted-proxy"
+
+
+def claimed(netext):
+    """The tuples that the kernel turns to a proxy, as nft shows them."""
+    table = netext.status()["table"]
+    found = []
+    for family in "46":
+        listed = json.loads(netext.lab.client.run(["nft", "-j", "list", "set", "inet", table, f"claimed{family}"]).stdout)
+        found += next(one["set"] for one in listed["nftables"] if "set" in one).get("elem", [])
+    return found
+
+
+def test_one_socket_talks_to_two_servers(netext, proxy, client, serve):
+    proxy("* claim")
+    serve(80), serve(81)
+    heard = client.python("""
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ours.settimeout(5)
+        for word in (b"one", b"two", b"three"):
+            for port in (80, 81):
+                ours.sendto(word + str(port).encode(), (address, port))
+        answer = sorted((port, word.decode()) for word, (_, port) in (ours.recvfrom(100) for _ in range(6)))
+    """, address=Lab.SERVER)
+    assert heard == sorted([port, f"{word}{port}"] for word in ("one", "two", "three") for port in (80, 81))
+    assert {flow["verdict"] for flow in netext.flows()} == {"claim"} and len(netext.flows()) == 2
+
+
+@pytest.mark.parametrize("protocol", ("udp", "udp-connected"))
+def test_a_flow_ends_with_the_programs_socket(netext, proxy, client, server, protocol):
+    proxy("80 claim")
+    for address in (Lab.SERVER, Lab.SERVER6):
+        process = client.start(protocol, address, 80, "-s")
+        answer = client.answer(process)
+        assert len(claimed(netext)) == 1
+        process.stdin.close()
+        wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+        wait_until(lambda: netext.session(PROXY)["message"] == "closed 80: done, 0 out, 0 in", "the proxy was not told")
+        assert netext.flow(local_port=answer.local_port)["state"] == "closed"
+
+
+def test_a_burst_of_segments_arrives_whole_and_in_order(netext, proxy, client, server):
+    """As QUIC sends: one call, twenty datagrams (UDP_SEGMENT); also as the flow's first packet."""
+    proxy("80 claim")
+    same = client.python("""
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ours.settimeout(5)
+        ours.connect((address, 80))
+        ours.setsockopt(socket.IPPROTO_UDP, 103, 1200)  # UDP_SEGMENT
+        answer = []
+        for _ in range(3):
+            burst = b"".join(bytes([number]) * 1200 for number in range(20))
+            ours.send(burst)
+            answer.append(b"".join(ours.recv(2000) for _ in range(20)) == burst)
+    """, address=Lab.SERVER)
+    assert same == [True] * 3
+    assert netext.flow(remote_port=80)["verdict"] == "claim"
+
+
+@pytest.mark.parametrize("address", (Lab.SERVER, Lab.SERVER6))
+def test_the_largest_datagram(netext, proxy, client, server, address):
+    proxy("80 claim")
+    same = client.python("""
+        ours = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        ours.settimeout(5)
+        ours.connect((address, 80))
+        answer = []
+        for size in (65507, 0, 1, 1472, 65507):
+            ours.send(b"x" * size)
+            answer.append(len(ours.recv(70000)) == size)
+    """, address=address)
+    assert same == [True] * 5
+    assert netext.flow(remote_port=80)["verdict"] == "claim"
+
+
+STUBBORN = """
+    ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ours.settimeout(0.3)
+    ours.connect((address, 80))
+    ours.send(b"before")
+    print(ours.recv(100).decode(), flush=True)
+    sys.stdin.readline()
+    errors, deadline = set(), time.monotonic() + 8
+    answer = "nothing came"
+    while time.monotonic() < deadline:
+        try:
+            ours.send(b"after")
+            answer = ours.recv(100).decode()
+            break
+        except TimeoutError:
+            errors.add("timeout")
+        except OSError as error:
+            answer = errno.errorcode[error.errno]
+            break
+    answer = answer, sorted(errors)
+"""
+
+
+def resume(client, process):
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return client.python_answer(process)
+
+
+@pytest.mark.parametrize("policy, expected", (("open", "after"), ("closed", "ECONNREFUSED")))
+def test_a_killed_proxy_loses_no_flow_for_ever(netext, proxy, client, server, policy, expected):
+    """The next datagram is asked about: while nobody answers, the fail policy does."""
+    proxy("80 claim", fail_policy=policy)
+    process = client.start_python(STUBBORN, address=Lab.SERVER)
+    wait_until(lambda: claimed(netext), "the flow was not claimed")
+    pid = netext.extension_pid(PROXY)
+    netext.kill(pid, signal.SIGKILL)
+    wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+    said, errors = resume(client, process)
+    assert said in (expected, "after"), errors
+    assert len(errors) <= 1
+
+
+def test_a_proxy_that_closes_a_flow_is_asked_again(netext, proxy, client, server):
+    proxy("80 once")
+    process = client.start_python(STUBBORN, address=Lab.SERVER)
+    wait_until(lambda: claimed(netext), "the flow was not claimed")
+    said, _ = resume(client, process)
+    assert said == "after"
+
+
+def test_flows_outlive_flowd_and_not_their_proxy(netext, proxy, client, server):
+    proxy("80 claim")
+    process = client.start_python(STUBBORN, address=Lab.SERVER)
+    wait_until(lambda: claimed(netext), "the flow was not claimed")
+    pid = netext.flowd_pid()
+    netext.kill(pid)
+    wait_until(lambda: netext.flowd_pid() not in (0, pid), "flowd was not started again")
+    netext.wait_for_session(PROXY, "running")
+    netext.kill(netext.extension_pid(PROXY))
+    wait_until(lambda: netext.session(PROXY)["restarts"] >= 1, "its death was not noticed")
+    netext.wait_for_session(PROXY, "running")
+    said, errors = resume(client, process)
+    assert said == "after", errors
