@@ -61,6 +61,10 @@ class Client:
         return self.lab.client.start(self._script(code, names), stdin=subprocess.PIPE)
 
     @staticmethod
+    def wait_for_ready(process, timeout=15):
+        wait_for_line(process, "ready", timeout)
+
+    @staticmethod
     def python_answer(process, timeout=15):
         return json.loads(wait_for_line(process, "[", timeout))[0]
 

@@ -69,8 +69,7 @@ def kill_flowd(netext):
 def test_a_proxy_dies_with_claimed_flows_that_are_not_open(netext, proxy, client, server, policy, error):
     proxy("80 hold", fail_policy=policy)
     process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
-    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
-    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    wait_until(lambda: netext.flows(remote_port=80, decided_by=PROXY), "the flow was not claimed")
     netext.kill(netext.extension_pid(PROXY))
     answer = client.answer(process)
     assert answer.error == error
@@ -82,8 +81,7 @@ def test_the_next_proxy_gets_what_a_dead_one_had_claimed(netext, proxy, client, 
     proxy("80 hold", name="first", order=1)
     proxy("80 splice", name="second", order=2)
     process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
-    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
-    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    wait_until(lambda: netext.flows(remote_port=80, decided_by="first"), "the flow was not claimed")
     netext.kill(netext.extension_pid("first"))
     assert client.answer(process).error is None
     assert netext.flow(remote_port=80, remote_address=Lab.SERVER)["verdict"] == "claim"
@@ -109,8 +107,7 @@ def test_a_stopped_proxy_holds_up_its_own_flows_only(netext, proxy, client, serv
     serve(80), serve(81)
     proxy("say yes", "80 hold", "81 splice", verdict_timeout=300)
     waiting = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
-    wait_until(lambda: netext.flows(remote_port=80), "the flow was not asked about")
-    wait_until(lambda: netext.status()["flows_held"] == 0, "the flow was not claimed")
+    wait_until(lambda: netext.flows(remote_port=80, decided_by=PROXY), "the flow was not claimed")
     netext.kill(netext.extension_pid(PROXY), signal.SIGSTOP)
     answer = client.tcp(81)
     assert answer.error is None
