@@ -67,10 +67,22 @@ int loop_modify(struct loop *loop, struct loop_io *io, uint32_t events)
         return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, io->fd, &event) < 0 ? -errno : 0;
 }
 
+/* What happened to io in this round is not told any more; its owner may free it. */
+static void loop_forget(struct loop *loop, const struct loop_io *io)
+{
+        static struct loop_io nobody = LOOP_IO_NULL;
+
+        for (int i = 0; i < loop->n_round; i++)
+                if (loop->round[i].data.ptr == io)
+                        loop->round[i].data.ptr = &nobody;
+}
+
 void loop_remove(struct loop *loop, struct loop_io *io)
 {
-        if (io->fd >= 0)
-                (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+        if (io->fd < 0)
+                return;
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+        loop_forget(loop, io);
         io->fd = -1;
 }
 
@@ -140,23 +152,36 @@ static int loop_run_timers(struct loop *loop)
         return 0;
 }
 
-/* A callback may remove another io of the same round: its fd is -1 then, and it is skipped. */
-static int loop_run_round(struct loop *loop, struct epoll_event *events, int n_events)
+static int loop_run_events(struct loop *loop)
 {
         int r;
 
-        for (int i = 0; i < n_events; i++) {
-                struct loop_io *io = events[i].data.ptr;
+        for (int i = 0; i < loop->n_round; i++) {
+                struct loop_io *io = loop->round[i].data.ptr;
 
                 if (!io)
                         r = loop_run_timers(loop);
                 else if (io->fd >= 0)
-                        r = io->fn(events[i].events, io->userdata);
+                        r = io->fn(loop->round[i].events, io->userdata);
                 else
                         continue;
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+static int loop_run_round(struct loop *loop, struct epoll_event *events, int n_events)
+{
+        int r;
+
+        loop->round = events;
+        loop->n_round = n_events;
+        r = loop_run_events(loop);
+        loop->round = NULL;
+        loop->n_round = 0;
+        if (r < 0)
+                return r;
         return loop->after_round ? loop->after_round(loop->after_round_userdata) : 0;
 }
 

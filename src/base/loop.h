@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 
+struct epoll_event;
 struct loop;
 
 /* events: EPOLLIN and so on. Returns 0, or a negative errno that ends loop_run(). */
@@ -37,6 +38,8 @@ struct loop {
         bool stopped;
         uint64_t armed_ns;
         struct list timers; /* loop_timer.link */
+        struct epoll_event *round;
+        int n_round; /* events of this wake-up */
         loop_timer_fn *after_round;
         void *after_round_userdata;
 };
@@ -49,7 +52,8 @@ struct loop {
 int loop_init(struct loop *loop);
 void loop_deinit(struct loop *loop);
 
-/* io is borrowed until loop_remove(); its fd stays the caller's. */
+/* io is borrowed until loop_remove(), which a callback may call for any; its fd stays the
+ * caller's. */
 int loop_add(struct loop *loop, struct loop_io *io, int fd, uint32_t events, loop_io_fn *fn,
              void *userdata);
 int loop_modify(struct loop *loop, struct loop_io *io, uint32_t events);
