@@ -122,6 +122,7 @@ static void peer_fail(struct peer *peer, int error)
 
         if (!inspection->error)
                 inspection->error = error;
+        inspection->is_again = true;
         peer->has_failed = true;
         peer->readable = true;
         half_give_up(is_app ? &inspection->inbound : &inspection->outbound);
@@ -214,10 +215,11 @@ static void half_note_read(struct half *half, size_t n, size_t room)
                 half->from->readable = false;
 }
 
+/* Not when the flow is only to be emptied before it is given back. */
 static bool half_wants_to_read(const struct half *half)
 {
         return half->from->readable && !half->is_over && !half->offsets.is_ended &&
-               inspection_is_watched(half->inspection);
+               (half->inspection->error || inspection_is_watched(half->inspection));
 }
 
 /* 1 if something came of it. */
@@ -279,7 +281,7 @@ static int half_carry(struct half *half)
                 r = half_read(half);
                 half_ask(half);
         } while (r > 0 && !half->inspection->is_cut);
-        if (!half->from->readable)
+        if (!half_wants_to_read(half))
                 window_rest(&half->window);
         return r;
 }
@@ -343,9 +345,8 @@ static bool inspection_is_done(const struct inspection *inspection)
 
 static void set_cut(struct inspection *inspection, int error)
 {
-        if (inspection->is_cut)
-                return;
-        inspection->error = error;
+        if (!inspection->error)
+                inspection->error = error;
         inspection->is_cut = true;
 }
 

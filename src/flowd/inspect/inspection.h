@@ -36,7 +36,7 @@ struct loop;
 
 struct inspection_listener {
         /* A question: size bytes (at most WIRE_DATA_MAX, at least one) at offset in direction, for
-         * inspector. bytes are borrowed. Answered by inspection_verdict(), never from in here. */
+         * inspector. bytes are borrowed. inspection_verdict() answers. */
         void (*show)(struct inspection *inspection, unsigned int inspector,
                      enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                      void *userdata);

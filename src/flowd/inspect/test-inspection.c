@@ -1,0 +1,859 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Inspected flows between real TCP sockets on 127.0.0.1: a flow is client <-> app, upstream <->
+ * server, and the test is the client, the server and all inspectors. Questions are written down
+ * when they come and answered when the test says so.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <netext/filter.h>
+
+#include "base/cleanup.h"
+#include "base/loop.h"
+#include "inspect/inspection.h"
+#include "relay/relay.h"
+#include "wire/table.h"
+
+#define KIB            1024
+#define MIB            (1024 * KIB)
+#define TIMEOUT_MS     10000
+#define QUESTIONS_MAX  256
+#define WINDOW_MAX     (256 * KIB)
+#define SOCKET_BUFFERS (2 * MIB) /* more than what they hold of one direction */
+
+struct question {
+        struct inspection *inspection;
+        unsigned int inspector;
+        enum nx_direction direction;
+        bool is_complete;
+        uint64_t offset;
+        size_t size;
+        char bytes[WIRE_DATA_MAX];
+};
+
+struct scene {
+        struct loop loop;
+        struct inspection_pool *pool;
+        struct relay_pool *relays;
+        struct question *questions;
+        unsigned int n_asked, n_answered;
+        unsigned int n_done, n_ended, n_relayed;
+        int app_fd, upstream_fd; /* given back */
+        int error;
+        uint64_t bytes_outbound, bytes_inbound;
+        bool cuts_in_show;
+};
+
+struct flow {
+        struct inspection *inspection;
+        int client;
+        int server;
+};
+
+/* --- what is told --------------------------------------------------------------------- */
+
+static struct question *note(struct scene *scene, struct inspection *inspection,
+                             unsigned int inspector, enum nx_direction direction)
+{
+        struct question *question = &scene->questions[scene->n_asked++ % QUESTIONS_MAX];
+
+        assert_true(scene->n_asked - scene->n_answered <= QUESTIONS_MAX);
+        *question = (struct question){ .inspection = inspection,
+                                       .inspector = inspector,
+                                       .direction = direction };
+        return question;
+}
+
+static void handle_show(struct inspection *inspection, unsigned int inspector,
+                        enum nx_direction direction, uint64_t offset, const void *bytes,
+                        size_t size, void *userdata)
+{
+        struct scene *scene = userdata;
+        struct question *question = note(scene, inspection, inspector, direction);
+
+        assert_in_range(size, 1, WIRE_DATA_MAX);
+        question->offset = offset;
+        question->size = size;
+        memcpy(question->bytes, bytes, size);
+        if (scene->cuts_in_show)
+                inspection_cut(inspection, -EIO);
+}
+
+static void handle_complete(struct inspection *inspection, unsigned int inspector,
+                            enum nx_direction direction, void *userdata)
+{
+        note(userdata, inspection, inspector, direction)->is_complete = true;
+}
+
+static void handle_done(struct inspection *inspection, int app_fd, int upstream_fd,
+                        uint64_t bytes_outbound, uint64_t bytes_inbound, void *userdata)
+{
+        struct scene *scene = userdata;
+
+        scene->n_done++;
+        scene->app_fd = app_fd;
+        scene->upstream_fd = upstream_fd;
+        scene->bytes_outbound = bytes_outbound;
+        scene->bytes_inbound = bytes_inbound;
+}
+
+static void handle_ended(struct inspection *inspection, int error, uint64_t bytes_outbound,
+                         uint64_t bytes_inbound, void *userdata)
+{
+        struct scene *scene = userdata;
+
+        scene->n_ended++;
+        scene->error = error;
+        scene->bytes_outbound = bytes_outbound;
+        scene->bytes_inbound = bytes_inbound;
+}
+
+static void handle_relayed(const struct relay_end *end, void *userdata)
+{
+        struct scene *scene = userdata;
+
+        scene->n_relayed++;
+        scene->error = end->error;
+}
+
+static const struct inspection_listener listener = {
+        .show = handle_show,
+        .complete = handle_complete,
+        .done = handle_done,
+        .ended = handle_ended,
+};
+
+/* --- scene ---------------------------------------------------------------------------- */
+
+static void open_pool(struct scene *scene, size_t bytes_max)
+{
+        scene->pool = inspection_pool_free(scene->pool);
+        assert_int_equal(inspection_pool_new(&scene->pool, &scene->loop, &listener, bytes_max), 0);
+}
+
+static int set_up(void **state)
+{
+        struct scene *scene = calloc(1, sizeof(*scene));
+
+        alarm(TIMEOUT_MS / 1000);
+        scene->app_fd = scene->upstream_fd = -1;
+        scene->questions = calloc(QUESTIONS_MAX, sizeof(*scene->questions));
+        assert_int_equal(loop_init(&scene->loop), 0);
+        open_pool(scene, INSPECTION_BYTES_MAX);
+        *state = scene;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct scene *scene = *state;
+
+        scene->pool = inspection_pool_free(scene->pool);
+        scene->relays = relay_pool_free(scene->relays);
+        close_fd(scene->app_fd);
+        close_fd(scene->upstream_fd);
+        loop_deinit(&scene->loop);
+        free(scene->questions);
+        free(scene);
+        return 0;
+}
+
+static void connect_pair(int *ret_near, int *ret_far)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        _cleanup_fd_ int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int buffer_size = 64 * KIB;
+        socklen_t size = sizeof(address);
+
+        *ret_near = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        for (int option = SO_SNDBUF; option <= SO_RCVBUF; option++) {
+                setsockopt(listening, SOL_SOCKET, option, &buffer_size, sizeof(buffer_size));
+                setsockopt(*ret_near, SOL_SOCKET, option, &buffer_size, sizeof(buffer_size));
+        }
+        assert_return_code(bind(listening, (struct sockaddr *)&address, size), errno);
+        assert_return_code(listen(listening, 1), errno);
+        assert_return_code(getsockname(listening, (struct sockaddr *)&address, &size), errno);
+        assert_return_code(connect(*ret_near, (struct sockaddr *)&address, size), errno);
+        *ret_far = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+        assert_return_code(*ret_far, errno);
+}
+
+static int try_open(struct scene *scene, const struct inspection_peek *peeks,
+                    unsigned int n_inspectors, struct flow *ret_flow)
+{
+        struct inspection_setup setup = { .peeks = peeks,
+                                          .n_inspectors = n_inspectors,
+                                          .userdata = scene };
+
+        connect_pair(&ret_flow->client, &setup.app_fd);
+        connect_pair(&setup.upstream_fd, &ret_flow->server);
+        return inspection_new(&ret_flow->inspection, scene->pool, &setup);
+}
+
+static struct flow open_flow(struct scene *scene, unsigned int n_inspectors)
+{
+        static const struct inspection_peek any[INSPECTION_INSPECTORS_MAX] = {};
+        struct flow flow;
+
+        assert_int_equal(try_open(scene, any, n_inspectors, &flow), 0);
+        return flow;
+}
+
+static void close_flow(struct flow *flow)
+{
+        flow->client = close_fd(flow->client);
+        flow->server = close_fd(flow->server);
+}
+
+static void reset(int *fd)
+{
+        const struct linger linger = { .l_onoff = 1 };
+
+        assert_return_code(setsockopt(*fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), errno);
+        *fd = close_fd(*fd);
+}
+
+/* --- inspectors ----------------------------------------------------------------------- */
+
+/* The oldest question that is not answered, once it is asked. */
+static struct question *next_question(struct scene *scene)
+{
+        while (scene->n_asked == scene->n_answered)
+                assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+        return &scene->questions[scene->n_answered++ % QUESTIONS_MAX];
+}
+
+static void say(const struct question *question, struct inspection_verdict verdict)
+{
+        assert_int_equal(inspection_verdict(question->inspection, question->inspector,
+                                            question->direction, &verdict),
+                         0);
+}
+
+static void pass(const struct question *question, uint64_t pass_bytes)
+{
+        say(question, (struct inspection_verdict){ .verdict = NX_VERDICT_FILTER_DATA,
+                                                   .pass_bytes = pass_bytes });
+}
+
+static void decide(const struct question *question, enum nx_verdict verdict)
+{
+        say(question, (struct inspection_verdict){ .verdict = verdict });
+}
+
+static struct question *assert_shown(struct scene *scene, unsigned int inspector,
+                                     enum nx_direction direction, const char *text)
+{
+        struct question *question = next_question(scene);
+
+        assert_int_equal(question->inspector, inspector);
+        assert_int_equal(question->direction, direction);
+        assert_false(question->is_complete);
+        assert_int_equal(question->size, strlen(text));
+        assert_memory_equal(question->bytes, text, question->size);
+        return question;
+}
+
+static struct question *assert_complete(struct scene *scene, unsigned int inspector,
+                                        enum nx_direction direction)
+{
+        struct question *question = next_question(scene);
+
+        assert_int_equal(question->inspector, inspector);
+        assert_int_equal(question->direction, direction);
+        assert_true(question->is_complete);
+        return question;
+}
+
+/* --- client and server ---------------------------------------------------------------- */
+
+static void put(int fd, const char *text)
+{
+        assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* What is to be done now is done, but nothing is waited for. */
+static void settle(struct scene *scene)
+{
+        for (int i = 0; i < 20; i++)
+                assert_int_equal(loop_dispatch(&scene->loop, i < 10 ? 0 : 1), 0);
+}
+
+static ssize_t get(struct scene *scene, int fd, char *bytes, size_t size)
+{
+        ssize_t n;
+
+        while ((n = recv(fd, bytes, size, MSG_DONTWAIT)) < 0 && errno == EAGAIN)
+                assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
+        return n;
+}
+
+static void assert_gets(struct scene *scene, int fd, const char *text)
+{
+        char bytes[64];
+        size_t n = 0;
+
+        while (n < strlen(text)) {
+                ssize_t more = get(scene, fd, bytes + n, strlen(text) - n);
+
+                assert_return_code(more, errno);
+                assert_int_not_equal(more, 0);
+                n += (size_t)more;
+        }
+        assert_memory_equal(bytes, text, n);
+}
+
+static void assert_gets_end(struct scene *scene, int fd)
+{
+        char byte;
+
+        assert_int_equal(get(scene, fd, &byte, 1), 0);
+}
+
+static void assert_gets_reset(struct scene *scene, int fd)
+{
+        char byte;
+
+        assert_int_equal(get(scene, fd, &byte, 1), -1);
+        assert_int_equal(errno, ECONNRESET);
+}
+
+static void assert_gets_nothing(struct scene *scene, int fd)
+{
+        char byte;
+
+        settle(scene);
+        assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+}
+
+static void wait_for(struct scene *scene, const unsigned int *counter)
+{
+        while (*counter == 0)
+                assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+}
+
+static void assert_ended(struct scene *scene, int error)
+{
+        struct inspection_counts counts;
+
+        wait_for(scene, &scene->n_ended);
+        assert_int_equal(scene->error, error);
+        inspection_pool_count(scene->pool, &counts);
+        assert_int_equal(counts.n_open, 0);
+        assert_int_equal(counts.n_bytes, 0);
+        settle(scene);
+        assert_int_equal(scene->n_ended + scene->n_done, 1);
+}
+
+/* --- tests ---------------------------------------------------------------------------- */
+
+static void test_bytes_go_on_when_all_let_them(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+
+        put(flow.client, "question");
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "question"), 5);
+        assert_gets_nothing(scene, flow.server);
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "ion"), 3);
+        pass(assert_shown(scene, 1, NX_DIRECTION_OUTBOUND, "quest"), 5);
+        assert_gets(scene, flow.server, "quest");
+        pass(assert_shown(scene, 1, NX_DIRECTION_OUTBOUND, "ion"), 3);
+        assert_gets(scene, flow.server, "ion");
+        put(flow.server, "answer");
+        pass(assert_shown(scene, 0, NX_DIRECTION_INBOUND, "answer"), 6);
+        pass(assert_shown(scene, 1, NX_DIRECTION_INBOUND, "answer"), 6);
+        assert_gets(scene, flow.client, "answer");
+        close_flow(&flow);
+}
+
+static void test_a_direction_can_pass_unseen(void **state)
+{
+        struct scene *scene = *state;
+        const struct inspection_peek peek = { .outbound = 6, .inbound = NX_DATA_BYTES_MAX };
+        struct flow flow;
+
+        assert_int_equal(try_open(scene, &peek, 1, &flow), 0);
+        put(flow.server, "unseen");
+        assert_gets(scene, flow.client, "unseen");
+        put(flow.client, "two");
+        settle(scene);
+        assert_int_equal(scene->n_asked, 0);
+        put(flow.client, "parts");
+        assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "twoparts");
+        close_flow(&flow);
+}
+
+static void test_an_end_goes_on_when_it_was_answered(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+        const struct question *question;
+
+        put(flow.client, "last");
+        shutdown(flow.client, SHUT_WR);
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "last"), 3);
+        assert_gets(scene, flow.server, "las");
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "t"), 0);
+        question = assert_complete(scene, 0, NX_DIRECTION_OUTBOUND);
+        assert_gets_nothing(scene, flow.server);
+        pass(question, 1);
+        assert_gets(scene, flow.server, "t");
+        assert_gets_end(scene, flow.server);
+
+        put(flow.server, "answer");
+        pass(assert_shown(scene, 0, NX_DIRECTION_INBOUND, "answer"), NX_DATA_BYTES_MAX);
+        settle(scene);
+        assert_gets(scene, flow.client, "answer");
+        close_flow(&flow);
+}
+
+static void test_both_ends_end_the_flow(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        put(flow.client, "ab");
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "ab"), 2);
+        shutdown(flow.client, SHUT_WR);
+        pass(assert_complete(scene, 0, NX_DIRECTION_OUTBOUND), 0);
+        assert_gets(scene, flow.server, "ab");
+        assert_gets_end(scene, flow.server);
+        shutdown(flow.server, SHUT_WR);
+        pass(assert_complete(scene, 0, NX_DIRECTION_INBOUND), 0);
+        assert_ended(scene, 0);
+        assert_gets_end(scene, flow.client);
+        assert_int_equal(scene->bytes_outbound, 2);
+        assert_int_equal(scene->bytes_inbound, 0);
+        close_flow(&flow);
+}
+
+static void test_drop_resets_both(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+
+        put(flow.client, "evil");
+        decide(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "evil"), NX_VERDICT_DROP);
+        assert_ended(scene, -EPERM);
+        assert_gets_reset(scene, flow.client);
+        assert_gets_reset(scene, flow.server);
+        close_flow(&flow);
+}
+
+static void test_a_reset_goes_on_behind_what_was_said_before(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+        const struct question *question;
+
+        put(flow.server, "last words");
+        question = assert_shown(scene, 0, NX_DIRECTION_INBOUND, "last words");
+        reset(&flow.server);
+        settle(scene);
+        pass(question, 10);
+        assert_gets(scene, flow.client, "last words");
+        pass(assert_complete(scene, 0, NX_DIRECTION_INBOUND), 0);
+        assert_ended(scene, -ECONNRESET);
+        assert_gets_reset(scene, flow.client);
+        close_flow(&flow);
+}
+
+static void test_a_reset_without_a_word_ends_at_once(void **state)
+{
+        struct scene *scene = *state;
+        const struct inspection_peek peek = { .outbound = 0, .inbound = NX_DATA_BYTES_MAX };
+        struct flow flow;
+
+        assert_int_equal(try_open(scene, &peek, 1, &flow), 0);
+        settle(scene);
+        reset(&flow.server);
+        assert_ended(scene, -ECONNRESET);
+        assert_gets_reset(scene, flow.client);
+        close_flow(&flow);
+}
+
+/* Whichever of the two events of one round is first, the other one finds nobody. */
+static void test_both_sides_reset_in_one_round(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        settle(scene);
+        reset(&flow.server);
+        reset(&flow.client);
+        while (scene->n_ended == 0)
+                if (scene->n_asked > scene->n_answered)
+                        pass(next_question(scene), 0);
+                else
+                        assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+        assert_int_equal(scene->error, -ECONNRESET);
+        close_flow(&flow);
+}
+
+static void test_cut(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        inspection_cut(flow.inspection, -ETIMEDOUT);
+        assert_ended(scene, -ETIMEDOUT);
+        assert_gets_reset(scene, flow.client);
+        close_flow(&flow);
+}
+
+static void test_cut_while_bytes_are_shown(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 3);
+
+        scene->cuts_in_show = true;
+        put(flow.client, "x");
+        put(flow.server, "y");
+        assert_ended(scene, -EIO);
+        assert_int_equal(scene->n_asked, 1);
+        close_flow(&flow);
+}
+
+static void test_a_provider_that_is_gone(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+
+        put(flow.client, "held");
+        (void)assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "held");
+        inspection_remove_inspector(flow.inspection, 0, true);
+        pass(assert_shown(scene, 1, NX_DIRECTION_OUTBOUND, "held"), 4);
+        assert_gets(scene, flow.server, "held");
+        inspection_remove_inspector(flow.inspection, 1, false);
+        assert_ended(scene, -ECONNABORTED);
+        close_flow(&flow);
+}
+
+static void test_who_has_seen_enough_is_not_missed(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+
+        put(flow.client, "x");
+        decide(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "x"), NX_VERDICT_ALLOW);
+        inspection_remove_inspector(flow.inspection, 0, false);
+        decide(assert_shown(scene, 1, NX_DIRECTION_OUTBOUND, "x"), NX_VERDICT_ALLOW);
+        wait_for(scene, &scene->n_done);
+        assert_gets(scene, flow.server, "x");
+        close_flow(&flow);
+}
+
+static void test_nonsense_is_told(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+        struct inspection_verdict verdict = { .verdict = NX_VERDICT_PAUSE };
+
+        assert_int_equal(inspection_verdict(flow.inspection, 2, NX_DIRECTION_INBOUND, &verdict),
+                         -EBADMSG);
+        assert_int_equal(inspection_verdict(flow.inspection, 0, NX_DIRECTION_ANY, &verdict),
+                         -EBADMSG);
+        verdict.verdict = NX_VERDICT_REFUSE;
+        assert_int_equal(inspection_verdict(flow.inspection, 0, NX_DIRECTION_INBOUND, &verdict),
+                         -EBADMSG);
+        inspection_remove_inspector(flow.inspection, 1, true);
+        verdict.verdict = NX_VERDICT_DROP;
+        assert_int_equal(inspection_verdict(flow.inspection, 1, NX_DIRECTION_INBOUND, &verdict),
+                         -EBADMSG);
+        close_flow(&flow);
+}
+
+static void test_nothing_to_inspect(void **state)
+{
+        struct scene *scene = *state;
+        const struct inspection_peek none = { NX_DATA_BYTES_MAX, NX_DATA_BYTES_MAX };
+        struct flow flow;
+
+        assert_int_equal(try_open(scene, &none, 1, &flow), -EINVAL);
+        assert_gets_end(scene, flow.client);
+        close_flow(&flow);
+}
+
+static void test_who_holds_for_ever_ends_the_flow(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+        static const char zeros[2 * WIRE_DATA_MAX];
+        const struct question *question;
+
+        assert_int_equal(send(flow.client, zeros, sizeof(zeros), 0), sizeof(zeros));
+        while ((question = next_question(scene))->size < WIRE_DATA_MAX)
+                pass(question, 0);
+        pass(question, 0);
+        assert_ended(scene, -EDEADLK);
+        close_flow(&flow);
+}
+
+static void test_a_pause_stops_the_sender(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+        static const char zeros[64 * KIB];
+        struct inspection_counts counts;
+        const struct question *question;
+        size_t n = 0, n_got = 0;
+
+        put(flow.client, "x");
+        question = next_question(scene);
+        decide(question, NX_VERDICT_PAUSE);
+        for (int i = 0; i < 100; i++) {
+                ssize_t more = send(flow.client, zeros, sizeof(zeros), MSG_DONTWAIT);
+
+                n += more > 0 ? (size_t)more : 0;
+                assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
+        }
+        assert_true(n > WINDOW_MAX && n < SOCKET_BUFFERS);
+        inspection_pool_count(scene->pool, &counts);
+        assert_int_equal(counts.n_bytes, WINDOW_MAX);
+
+        say(question, (struct inspection_verdict){ .verdict = NX_VERDICT_FILTER_DATA,
+                                                   .is_update = true,
+                                                   .pass_bytes = NX_DATA_BYTES_MAX });
+        while (n_got < n + 1) {
+                static char bytes[64 * KIB];
+                ssize_t more = get(scene, flow.server, bytes, sizeof(bytes));
+
+                assert_true(more > 0);
+                n_got += (size_t)more;
+        }
+        settle(scene);
+        inspection_pool_count(scene->pool, &counts);
+        assert_int_equal(counts.n_bytes, 0);
+        close_flow(&flow);
+}
+
+static void test_memory_has_a_bound(void **state)
+{
+        struct scene *scene = *state;
+        struct flow first, second;
+        struct inspection_counts counts;
+        const struct question *question;
+
+        open_pool(scene, 64 * KIB);
+        first = open_flow(scene, 1);
+        second = open_flow(scene, 1);
+        put(first.client, "one");
+        question = assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "one");
+        put(second.client, "two");
+        settle(scene);
+        assert_int_equal(scene->n_asked, 1);
+        inspection_pool_count(scene->pool, &counts);
+        assert_int_equal(counts.n_bytes, 64 * KIB);
+        pass(question, 3);
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "two"), 3);
+        assert_gets(scene, second.server, "two");
+        settle(scene);
+        inspection_pool_count(scene->pool, &counts);
+        assert_int_equal(counts.n_bytes, 0);
+        close_flow(&first);
+        close_flow(&second);
+}
+
+/* --- given back ----------------------------------------------------------------------- */
+
+static void relay(struct scene *scene)
+{
+        wait_for(scene, &scene->n_done);
+        assert_int_equal(relay_pool_new(&scene->relays, &scene->loop, handle_relayed, scene), 0);
+        assert_int_equal(relay_pool_add(scene->relays, 1, take_fd(&scene->app_fd),
+                                        take_fd(&scene->upstream_fd)),
+                         0);
+}
+
+static void test_an_allowed_flow_is_given_back(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+
+        put(flow.client, "hello");
+        decide(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "hello"), NX_VERDICT_ALLOW);
+        decide(assert_shown(scene, 1, NX_DIRECTION_OUTBOUND, "hello"), NX_VERDICT_ALLOW);
+        put(flow.client, "more");
+        relay(scene);
+        assert_int_equal(scene->bytes_outbound, 5);
+        assert_gets(scene, flow.server, "hellomore");
+        put(flow.server, "answer");
+        assert_gets(scene, flow.client, "answer");
+        close_flow(&flow);
+        wait_for(scene, &scene->n_relayed);
+}
+
+static void test_a_half_closed_flow_is_given_back(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        put(flow.client, "request");
+        shutdown(flow.client, SHUT_WR);
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "request"), 7);
+        pass(assert_complete(scene, 0, NX_DIRECTION_OUTBOUND), 0);
+        put(flow.server, "head");
+        decide(assert_shown(scene, 0, NX_DIRECTION_INBOUND, "head"), NX_VERDICT_ALLOW);
+        relay(scene);
+        assert_gets(scene, flow.server, "request");
+        assert_gets_end(scene, flow.server);
+        put(flow.server, "body");
+        assert_gets(scene, flow.client, "headbody");
+        assert_int_equal(scene->n_relayed, 0);
+        shutdown(flow.server, SHUT_WR);
+        assert_gets_end(scene, flow.client);
+        wait_for(scene, &scene->n_relayed);
+        assert_int_equal(scene->error, 0);
+        close_flow(&flow);
+}
+
+/* --- much ----------------------------------------------------------------------------- */
+
+#define MUCH   (4 * MIB)
+#define PERIOD 65521 /* a prime, so that no piece of a buffer's size can be lost unseen */
+
+static unsigned char pattern[PERIOD + 64 * KIB];
+
+static void make_pattern(void)
+{
+        for (size_t i = 0; i < sizeof(pattern); i++)
+                pattern[i] = (unsigned char)((i % PERIOD) * 0x9e3779b97f4a7c15u >> 56);
+}
+
+struct transfer {
+        int from, to;
+        size_t n_sent, n_got;
+};
+
+static void send_some(struct transfer *transfer)
+{
+        size_t size = 1 + transfer->n_sent * 7919 % (60 * KIB);
+        ssize_t n;
+
+        if (transfer->n_sent == MUCH)
+                return;
+        if (size > MUCH - transfer->n_sent)
+                size = MUCH - transfer->n_sent;
+        n = send(transfer->from, pattern + transfer->n_sent % PERIOD, size, MSG_DONTWAIT);
+        transfer->n_sent += n > 0 ? (size_t)n : 0;
+        if (transfer->n_sent == MUCH)
+                shutdown(transfer->from, SHUT_WR);
+}
+
+static void get_some(struct transfer *transfer)
+{
+        static unsigned char bytes[64 * KIB];
+        ssize_t n = recv(transfer->to, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+        if (n <= 0)
+                return;
+        assert_memory_equal(bytes, pattern + transfer->n_got % PERIOD, (size_t)n);
+        transfer->n_got += (size_t)n;
+}
+
+/* Each lets pass as it likes: all, a part, or what is still to come. */
+static void answer_somehow(struct scene *scene, const struct question *question)
+{
+        static const unsigned int shares[] = { 100, 100, 70, 100, 130, 3, 100, 99 };
+        unsigned int turn = scene->n_answered % ARRAY_SIZE(shares);
+
+        if (!question->is_complete)
+                assert_memory_equal(question->bytes, pattern + question->offset % PERIOD,
+                                    question->size);
+        say(question, (struct inspection_verdict){
+                              .verdict = NX_VERDICT_FILTER_DATA,
+                              .pass_bytes = question->size * shares[turn] / 100 + 1,
+                              .peek_bytes = turn * 9 * KIB,
+                      });
+}
+
+static void carry_much(struct scene *scene, unsigned int n_inspectors)
+{
+        struct flow flow = open_flow(scene, n_inspectors);
+        struct transfer outbound = { .from = flow.client, .to = flow.server };
+        struct transfer inbound = { .from = flow.server, .to = flow.client };
+
+        while (scene->n_ended == 0) {
+                send_some(&outbound);
+                send_some(&inbound);
+                assert_int_equal(loop_dispatch(&scene->loop, 0), 0);
+                while (scene->n_ended == 0 && scene->n_answered < scene->n_asked)
+                        answer_somehow(scene, next_question(scene));
+                get_some(&outbound);
+                get_some(&inbound);
+        }
+        assert_int_equal(scene->error, 0);
+        assert_int_equal(scene->bytes_outbound, MUCH);
+        assert_int_equal(scene->bytes_inbound, MUCH);
+        while (outbound.n_got < MUCH || inbound.n_got < MUCH) {
+                get_some(&outbound);
+                get_some(&inbound);
+        }
+        close_flow(&flow);
+}
+
+static void test_much_goes_through_one(void **state)
+{
+        carry_much(*state, 1);
+}
+
+static void test_much_goes_through_three(void **state)
+{
+        carry_much(*state, 3);
+}
+
+static void test_much_goes_through_as_many_as_there_may_be(void **state)
+{
+        carry_much(*state, INSPECTION_INSPECTORS_MAX);
+}
+
+#define inspection_test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                inspection_test(test_bytes_go_on_when_all_let_them),
+                inspection_test(test_a_direction_can_pass_unseen),
+                inspection_test(test_an_end_goes_on_when_it_was_answered),
+                inspection_test(test_both_ends_end_the_flow),
+                inspection_test(test_drop_resets_both),
+                inspection_test(test_a_reset_goes_on_behind_what_was_said_before),
+                inspection_test(test_a_reset_without_a_word_ends_at_once),
+                inspection_test(test_both_sides_reset_in_one_round),
+                inspection_test(test_cut),
+                inspection_test(test_cut_while_bytes_are_shown),
+                inspection_test(test_a_provider_that_is_gone),
+                inspection_test(test_who_has_seen_enough_is_not_missed),
+                inspection_test(test_nonsense_is_told),
+                inspection_test(test_nothing_to_inspect),
+                inspection_test(test_who_holds_for_ever_ends_the_flow),
+                inspection_test(test_a_pause_stops_the_sender),
+                inspection_test(test_memory_has_a_bound),
+                inspection_test(test_an_allowed_flow_is_given_back),
+                inspection_test(test_a_half_closed_flow_is_given_back),
+                inspection_test(test_much_goes_through_one),
+                inspection_test(test_much_goes_through_three),
+                inspection_test(test_much_goes_through_as_many_as_there_may_be),
+        };
+
+        signal(SIGPIPE, SIG_IGN);
+        make_pattern();
+        return cmocka_run_group_tests_name("inspection", tests, NULL, NULL);
+}
