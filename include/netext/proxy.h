@@ -73,7 +73,10 @@ struct nx_proxy_provider {
          * The first bytes of a flow that handle_new_flow asked to peek at: as many as it wanted,
          * or fewer when their time was over or the program said no more. size may be 0. bytes
          * are borrowed. CLAIM, DECLINE, DROP, REFUSE or PAUSE, or PEEK again after another
-         * nx_flow_peek() for more. Without this function the flow is declined.
+         * nx_flow_peek() for more; what was shown is then shown again, with more behind it.
+         * nx_flow_open(), nx_flow_fail() and nx_flow_splice() are as in handle_new_flow.
+         * Without this function the flow is declined. Until then the flow stays valid without
+         * nx_flow_ref(); where its program goes away before, this is not called.
          */
         enum nx_verdict (*handle_peek)(struct nx_proxy *proxy, struct nx_flow *flow,
                                        const void *bytes, size_t size, void *userdata);
@@ -109,8 +112,11 @@ void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *fo
 
 #define NX_PEEK_BYTES_MAX 16384
 
-/** What the PEEK that is returned next asks for: n_bytes (1 to NX_PEEK_BYTES_MAX) of what the
- *  program says, or what there is after timeout_ms (0: no limit). -EINVAL. */
+/** What the PEEK that is returned next, or given to nx_flow_resume(), asks for: the first n_bytes
+ *  (1 to NX_PEEK_BYTES_MAX) of what the program says, or what there is after timeout_ms (0: no
+ *  limit). Each PEEK needs its own. -EINVAL for other sizes, for UDP and for a flow that
+ *  handle_new_flow or handle_peek does not have and that is not paused; -ESTALE as in
+ *  nx_flow_resume(). */
 int nx_flow_peek(struct nx_flow *flow, size_t n_bytes, uint32_t timeout_ms);
 
 /** @name Claimed flows

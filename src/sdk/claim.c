@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A claimed flow is found by its number when netext-flowd speaks of it, so the library
- * keeps it: from the verdict to PROVIDER_FLOW_CLOSED or, for TCP, to the socket, which
- * ends by itself; at the longest to the end of the run.
+ * A claimed flow is kept from the verdict to PROVIDER_FLOW_CLOSED or, for TCP, to the
+ * socket, which ends by itself; at the longest to the end of the run.
  *
  * The extension opens, fails or splices the flow, once. It may do so before it has
  * returned CLAIM: then the message, and the descriptor that belongs to it, wait in the
  * flow, because flowd has to learn of the claim first.
- *
- * A number that is not in the table is no fault: an end that flowd tells and a claim
- * that we make can cross. A socket for a flow that was not opened is one.
+ * A socket for a flow that was not opened is a fault.
  */
 
 #include <errno.h>
@@ -19,41 +16,9 @@
 #include <sys/socket.h>
 
 #include "sdk/claim.h"
-#include "sdk/flow.h"
+#include "sdk/kept.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
-
-static uint64_t hash_of(uint64_t identifier)
-{
-        return htable_hash(&identifier, sizeof(identifier));
-}
-
-static struct nx_flow *claim_find(const struct session *session, uint64_t identifier)
-{
-        struct nx_flow *flow;
-
-        if (!session->run)
-                return NULL;
-        htable_for_each_match (flow, &session->run->claims, hash_of(identifier), claim)
-                if (flow->identifier == identifier)
-                        return flow;
-        return NULL;
-}
-
-/* Drops the table's reference. */
-static void claim_end(struct nx_flow *flow)
-{
-        htable_remove(&flow->run->claims, &flow->claim);
-        flow->state = FLOW_OVER;
-        nx_flow_unref(flow);
-}
-
-void claim_end_all(struct session_run *run)
-{
-        for (size_t i = 0; i < run->claims.n_buckets; i++)
-                while (run->claims.buckets[i])
-                        claim_end(container_of(run->claims.buckets[i], struct nx_flow, claim));
-}
 
 static int send_open(struct session *session, const struct nx_flow *flow, int result)
 {
@@ -103,8 +68,7 @@ int claim_begin(struct nx_flow *flow)
 {
         struct session *session = flow->run->session;
 
-        htable_add(&flow->run->claims, &flow->claim, hash_of(flow->identifier));
-        nx_flow_ref(flow);
+        kept_begin(flow, FLOW_CLAIMED);
         switch (flow->way) {
         case FLOW_WAY_NONE:
                 return 0;
@@ -119,7 +83,7 @@ int claim_handle_socket(struct session *session, const struct wire_message *mess
 {
         _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
 
-        flow = claim_find(session, wire_get(message, WIRE_ATTR_FLOW));
+        flow = kept_find(session, message);
         if (!flow)
                 return 0;
         nx_flow_ref(flow);
@@ -127,14 +91,14 @@ int claim_handle_socket(struct session *session, const struct wire_message *mess
                 return provider_fail_message(session->provider, "netext-flowd", message->type);
         flow->has_socket = true;
         if (flow->protocol == IPPROTO_TCP)
-                claim_end(flow);
+                kept_end(flow, FLOW_OVER);
         session->role->handle_open(session, flow, take_fd(fd));
         return 0;
 }
 
-int claim_handle_closed(struct session *session, const struct wire_message *message)
+void claim_handle_closed(struct session *session, struct nx_flow *flow,
+                         const struct wire_message *message)
 {
-        _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
         struct nx_flow_end end = {
                 .size = sizeof(end),
                 .error = wire_get_i32(message, WIRE_ATTR_RESULT),
@@ -142,13 +106,7 @@ int claim_handle_closed(struct session *session, const struct wire_message *mess
                 .bytes_inbound = wire_get(message, WIRE_ATTR_BYTES_INBOUND),
         };
 
-        flow = claim_find(session, wire_get(message, WIRE_ATTR_FLOW));
-        if (!flow)
-                return 0;
-        nx_flow_ref(flow);
-        claim_end(flow);
         session->role->handle_closed(session, flow, &end);
-        return 0;
 }
 
 /* 0 where the flow can be opened, failed or spliced. */

@@ -17,7 +17,7 @@ static const struct nx_filter_provider *functions_of(const struct session *sessi
         return &session->provider->extension.filter;
 }
 
-static bool filter_verdict_is_final(enum nx_verdict verdict)
+static bool filter_verdict_is_known(enum nx_verdict verdict)
 {
         return verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DROP ||
                verdict == NX_VERDICT_REFUSE;
@@ -66,7 +66,7 @@ static void filter_applied(struct session *session, union applied_fn fn, int res
 
 const struct session_role filter_role = {
         .verdicts = "ALLOW, DROP, REFUSE or PAUSE",
-        .verdict_is_final = filter_verdict_is_final,
+        .verdict_is_known = filter_verdict_is_known,
         .start = filter_start,
         .stop = filter_stop,
         .decide = filter_decide,

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "sdk/flow.h"
+#include "sdk/kept.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
@@ -100,7 +101,8 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->way = FLOW_WAY_NONE;
         flow->upstream_fd = -1;
         flow->has_socket = false;
-        flow->claim = (struct htable_link){};
+        flow->peek_bytes = 0;
+        flow->kept = (struct htable_link){};
         flow->run = session_run_ref(run);
         flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
         flow->direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
@@ -146,30 +148,13 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
         session = flow->run->session;
         if (session && flow->state == FLOW_PAUSED)
                 refuse_forgotten(flow);
+        kept_end(flow, FLOW_OVER);
         flow->run = session_run_unref(flow->run);
         if (session && !session->spare)
                 session->spare = flow;
         else
                 free(flow);
         return NULL;
-}
-
-_public_ int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict)
-{
-        struct session *session = flow->run->session;
-        int r;
-
-        if (!session)
-                return -ESTALE;
-        if (!session->role->verdict_is_final(verdict))
-                return -EINVAL;
-        if (flow->state != FLOW_PAUSED)
-                return -EALREADY;
-        r = session_answer(session, flow, verdict);
-        if (r < 0)
-                return r;
-        provider_flush_soon(session->provider);
-        return 0;
 }
 
 _public_ uint64_t nx_flow_get_identifier(const struct nx_flow *flow)

@@ -22,11 +22,12 @@ enum flow_text {
 };
 
 enum flow_state {
-        FLOW_ASKED, /* handle_new_flow has it */
+        FLOW_ASKED, /* handle_new_flow or handle_peek has it */
         FLOW_PAUSED,
-        FLOW_CLAIMED, /* in the run's claims */
+        FLOW_PEEKED, /* its first bytes are on their way to us */
+        FLOW_CLAIMED,
         FLOW_DECIDED,
-        FLOW_OVER, /* was claimed, and is not any more */
+        FLOW_OVER, /* was kept, and ended */
 };
 
 /* What the extension did with a flow that it claims. */
@@ -41,10 +42,12 @@ struct nx_flow {
         unsigned int n_refs;
         enum flow_state state;
         enum flow_way way;
-        int open_result;          /* of FLOW_WAY_OPEN and FLOW_WAY_FAIL */
-        int upstream_fd;          /* owned: of FLOW_WAY_SPLICE until the verdict is sent, else -1 */
-        bool has_socket;          /* of the program's end, handed to handle_open */
-        struct htable_link claim; /* session_run.claims, which has a reference */
+        int open_result;     /* of FLOW_WAY_OPEN and FLOW_WAY_FAIL */
+        int upstream_fd;     /* owned: of FLOW_WAY_SPLICE until the verdict is sent, else -1 */
+        bool has_socket;     /* of the program's end, handed to handle_open */
+        uint32_t peek_bytes; /* of the next or last PEEK; 0: nobody said how many */
+        uint32_t peek_timeout_ms;
+        struct htable_link kept; /* session_run.kept; see kept.c for its reference */
         bool is_program_trusted;
         bool is_attributed;
         struct session_run *run;

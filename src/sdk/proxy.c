@@ -28,10 +28,11 @@ static const struct nx_proxy_provider *functions_of(const struct session *sessio
                                                            : &extension->transparent_proxy;
 }
 
-static bool proxy_verdict_is_final(enum nx_verdict verdict)
+static bool proxy_verdict_is_known(enum nx_verdict verdict)
 {
         return verdict == NX_VERDICT_CLAIM || verdict == NX_VERDICT_DECLINE ||
-               verdict == NX_VERDICT_DROP || verdict == NX_VERDICT_REFUSE;
+               verdict == NX_VERDICT_DROP || verdict == NX_VERDICT_REFUSE ||
+               verdict == NX_VERDICT_PEEK;
 }
 
 static int proxy_start(struct session *session)
@@ -69,6 +70,17 @@ static void proxy_handle_file(struct session *session, const char *name, const c
                                        session->provider->userdata);
 }
 
+static enum nx_verdict proxy_handle_peek(struct session *session, struct nx_flow *flow,
+                                         const void *bytes, size_t size)
+{
+        const struct nx_proxy_provider *functions = functions_of(session);
+
+        if (!functions->handle_peek)
+                return NX_VERDICT_DECLINE;
+        return functions->handle_peek(&session->proxy, flow, bytes, size,
+                                      session->provider->userdata);
+}
+
 static void proxy_handle_open(struct session *session, struct nx_flow *flow, int fd)
 {
         const struct nx_proxy_provider *functions = functions_of(session);
@@ -95,13 +107,14 @@ static void proxy_applied(struct session *session, union applied_fn fn, int resu
 }
 
 const struct session_role proxy_role = {
-        .verdicts = "CLAIM, DECLINE, DROP, REFUSE or PAUSE",
+        .verdicts = "CLAIM, DECLINE, DROP, REFUSE, PEEK or PAUSE",
         .begins_with_settings = true,
-        .verdict_is_final = proxy_verdict_is_final,
+        .verdict_is_known = proxy_verdict_is_known,
         .start = proxy_start,
         .stop = proxy_stop,
         .decide = proxy_decide,
         .handle_file = proxy_handle_file,
+        .handle_peek = proxy_handle_peek,
         .handle_open = proxy_handle_open,
         .handle_closed = proxy_handle_closed,
         .applied = proxy_applied,

@@ -4,9 +4,6 @@
  * netext-flowd starts and stops the provider and asks it about flows. A flow channel
  * that ends without a stop is a dead flowd: the run is over, its flows are stale, and
  * netextd will send another channel, over which the provider is started again.
- *
- * handle_flow_new() is the hot path: one datagram, no system call and, because a flow
- * is made from the one before, no allocation; the answers leave as one batch.
  */
 
 #include <errno.h>
@@ -14,10 +11,12 @@
 #include <string.h>
 
 #include "sdk/claim.h"
-#include "sdk/flow.h"
+#include "sdk/kept.h"
+#include "sdk/peek.h"
 #include "sdk/provider.h"
+#include "sdk/verdict.h"
 
-#define CLAIM_BUCKETS 64
+#define KEPT_BUCKETS 64
 
 static struct session_run *session_run_new(struct session *session)
 {
@@ -26,7 +25,7 @@ static struct session_run *session_run_new(struct session *session)
         if (!run)
                 return NULL;
         *run = (struct session_run){ .n_refs = 1, .session = session };
-        if (htable_init(&run->claims, CLAIM_BUCKETS) < 0)
+        if (htable_init(&run->kept, KEPT_BUCKETS) < 0)
                 return session_run_unref(run);
         return run;
 }
@@ -41,7 +40,7 @@ struct session_run *session_run_unref(struct session_run *run)
 {
         if (!run || --run->n_refs > 0)
                 return NULL;
-        htable_deinit(&run->claims);
+        htable_deinit(&run->kept);
         free(run);
         return NULL;
 }
@@ -52,11 +51,11 @@ static void session_end_run(struct session *session)
         struct session_run *run = take_ptr(session->run);
 
         run->session = NULL;
-        claim_end_all(run);
+        kept_end_all(run);
         session_run_unref(run);
 }
 
-/* What is claimed is stale when the extension hears of the stop, but still there. */
+/* What is kept is stale when the extension hears of the stop, but still there. */
 static void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
         if (!session->run)
@@ -156,74 +155,37 @@ static int handle_stop(struct session *session, const struct wire_message *messa
         return channel_end(channel);
 }
 
-int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdict verdict)
+/* Nobody but the owner of a claimed flow has to hear of its end. */
+static int handle_closed(struct session *session, const struct wire_message *message)
 {
-        struct channel *channel = &session->engine.channel;
-        struct wire_writer *answer;
-        int r;
+        _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
+        enum flow_state state;
 
-        answer = channel_begin(channel, NX_MSG_ENGINE_VERDICT, 0);
-        wire_put(answer, WIRE_ATTR_FLOW, flow->identifier);
-        wire_put(answer, WIRE_ATTR_VERDICT, (uint64_t)verdict);
-        r = channel_end(channel);
-        if (r < 0)
-                return r;
-        switch (verdict) {
-        case NX_VERDICT_PAUSE:
-                flow->state = FLOW_PAUSED;
+        flow = kept_find(session, message);
+        if (!flow)
                 return 0;
-        case NX_VERDICT_CLAIM:
-                flow->state = FLOW_CLAIMED;
-                return claim_begin(flow);
-        default:
-                flow->state = FLOW_DECIDED;
-                return 0;
-        }
-}
-
-static int check_verdict(struct session *session, const struct nx_flow *flow,
-                         enum nx_verdict verdict)
-{
-        if (verdict != NX_VERDICT_PAUSE && !session->role->verdict_is_final(verdict))
-                return provider_fail(session->provider, -EPROTO,
-                                     "handle_new_flow returned %d; a verdict is %s", (int)verdict,
-                                     session->role->verdicts);
-        if (verdict != NX_VERDICT_CLAIM && flow->way != FLOW_WAY_NONE)
-                return provider_fail(session->provider, -EPROTO,
-                                     "handle_new_flow opened, failed or spliced flow %llu and then "
-                                     "did not return CLAIM",
-                                     (unsigned long long)flow->identifier);
+        nx_flow_ref(flow);
+        state = flow->state;
+        kept_end(flow, FLOW_OVER);
+        if (state == FLOW_CLAIMED)
+                claim_handle_closed(session, flow, message);
         return 0;
 }
 
-static int handle_flow_new(struct session *session, const struct wire_message *message)
-{
-        _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
-        enum nx_verdict verdict;
-        int r;
-
-        if (!session->run)
-                return provider_fail_message(session->provider, "netext-flowd", message->type);
-        flow = flow_new(session->run, message);
-        if (!flow)
-                return provider_fail(session->provider, -ENOMEM, "No memory for a flow");
-
-        verdict = session->role->decide(session, flow);
-        r = check_verdict(session, flow, verdict);
-        if (r >= 0)
-                r = session_answer(session, flow, verdict);
-        flow->upstream_fd = close_fd(flow->upstream_fd); /* where it was not sent */
-        return r;
-}
-
-static int handle_claim_message(struct session *session, const struct wire_message *message,
+/* What netext-flowd says about a flow of a proxy. */
+static int handle_proxy_message(struct session *session, const struct wire_message *message,
                                 int *fd)
 {
-        if (!session->role || !session->role->handle_open)
+        if (session->role != &proxy_role)
                 return provider_fail_message(session->provider, "netext-flowd", message->type);
-        return message->type == NX_MSG_PROVIDER_FLOW_SOCKET
-                       ? claim_handle_socket(session, message, fd)
-                       : claim_handle_closed(session, message);
+        switch (message->type) {
+        case NX_MSG_PROVIDER_FLOW_SOCKET:
+                return claim_handle_socket(session, message, fd);
+        case NX_MSG_PROVIDER_FLOW_PEEKED:
+                return peek_handle_bytes(session, message);
+        default:
+                return handle_closed(session, message);
+        }
 }
 
 static int handle_message(struct session *session, const struct wire_message *message, int *fd)
@@ -234,10 +196,11 @@ static int handle_message(struct session *session, const struct wire_message *me
         case NX_MSG_PROVIDER_STOP:
                 return handle_stop(session, message);
         case NX_MSG_PROVIDER_FLOW_NEW:
-                return handle_flow_new(session, message);
+                return verdict_ask(session, message);
         case NX_MSG_PROVIDER_FLOW_SOCKET:
+        case NX_MSG_PROVIDER_FLOW_PEEKED:
         case NX_MSG_PROVIDER_FLOW_CLOSED:
-                return handle_claim_message(session, message, fd);
+                return handle_proxy_message(session, message, fd);
         case NX_MSG_PROVIDER_SETTINGS_DONE:
                 return session_apply_done(session, message->id,
                                           wire_get_i32(message, WIRE_ATTR_RESULT));

@@ -40,12 +40,14 @@ union applied_fn {
 struct session_role {
         const char *verdicts;      /* that decide() may return, for people */
         bool begins_with_settings; /* empty ones: without any, everything would be asked about */
-        bool (*verdict_is_final)(enum nx_verdict verdict);
+        bool (*verdict_is_known)(enum nx_verdict verdict); /* PAUSE apart */
         int (*start)(struct session *session);
         void (*stop)(struct session *session, enum nx_provider_stop_reason reason);
         enum nx_verdict (*decide)(struct session *session, struct nx_flow *flow);
         void (*handle_file)(struct session *session, const char *name, const char *path, int fd);
-        /* NULL where flows are not claimed. fd is handed over. */
+        /* NULL where flows are neither peeked at nor claimed. fd is handed over. */
+        enum nx_verdict (*handle_peek)(struct session *session, struct nx_flow *flow,
+                                       const void *bytes, size_t size);
         void (*handle_open)(struct session *session, struct nx_flow *flow, int fd);
         void (*handle_closed)(struct session *session, struct nx_flow *flow,
                               const struct nx_flow_end *end);
@@ -57,7 +59,7 @@ extern const struct session_role filter_role, proxy_role;
 struct session_run {
         unsigned int n_refs;     /* the session's and one for each flow */
         struct session *session; /* NULL when the run is over */
-        struct htable claims;    /* nx_flow.claim */
+        struct htable kept;      /* nx_flow.kept */
 };
 
 struct session {
@@ -90,8 +92,6 @@ static inline bool session_is_connected(const struct session *session)
 
 /* A flow channel that replaces the one before. Takes fd over, also on failure. */
 int session_connect(struct session *session, const char *name, int fd);
-/* Batches the verdict and makes the flow what it is by it. */
-int session_answer(struct session *session, struct nx_flow *flow, enum nx_verdict verdict);
 
 const char *session_get_name(const struct session *session);
 /* One line. */

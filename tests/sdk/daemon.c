@@ -50,9 +50,9 @@ static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason r
         daemon->stop_reason = reason;
 }
 
-static enum nx_verdict decide(struct daemon *daemon, struct nx_flow *flow)
+static enum nx_verdict decide(struct daemon *daemon, struct nx_flow *flow, char letter)
 {
-        daemon_log(daemon, 'n');
+        daemon_log(daemon, letter);
         if (daemon->look)
                 daemon->look(flow);
         if (daemon->keeps)
@@ -63,7 +63,14 @@ static enum nx_verdict decide(struct daemon *daemon, struct nx_flow *flow)
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
-        return decide(userdata, flow);
+        return decide(userdata, flow, 'n');
+}
+
+static void note_bytes(struct daemon *daemon, const void *bytes, size_t size)
+{
+        assert_in_range(size, 0, sizeof(daemon->shown));
+        memcpy(daemon->shown, bytes, size);
+        daemon->shown_size = size;
 }
 
 static void read_file(struct daemon *daemon, int fd)
@@ -121,7 +128,14 @@ static void stop_proxy(struct nx_proxy *proxy, enum nx_provider_stop_reason reas
 static enum nx_verdict handle_new_proxy_flow(struct nx_proxy *proxy, struct nx_flow *flow,
                                              void *userdata)
 {
-        return decide(userdata, flow);
+        return decide(userdata, flow, 'n');
+}
+
+static enum nx_verdict handle_peek(struct nx_proxy *proxy, struct nx_flow *flow, const void *bytes,
+                                   size_t size, void *userdata)
+{
+        note_bytes(userdata, bytes, size);
+        return decide(userdata, flow, 'p');
 }
 
 static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata)
@@ -158,8 +172,9 @@ static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const ch
 #define PROXY                                                                                      \
         {                                                                                          \
                 .start_proxy = start_proxy, .stop_proxy = stop_proxy,                              \
-                .handle_new_flow = handle_new_proxy_flow, .handle_open = handle_open,              \
-                .handle_closed = handle_closed, .handle_file = handle_proxy_file                   \
+                .handle_new_flow = handle_new_proxy_flow, .handle_peek = handle_peek,              \
+                .handle_open = handle_open, .handle_closed = handle_closed,                        \
+                .handle_file = handle_proxy_file                                                   \
         }
 
 struct daemon *daemon_new(enum nx_provider_kind kind)
@@ -421,6 +436,17 @@ void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result)
         wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
         wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, 1ULL << 40);
         wire_put(writer, WIRE_ATTR_BYTES_INBOUND, 7);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+void daemon_send_peeked(struct daemon *daemon, uint64_t flow, const void *bytes, size_t size)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_PEEKED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
 }

@@ -49,7 +49,9 @@ struct daemon {
         uint8_t protocol; /* of the next flow, as are these */
         const char *remote_address;
         uint16_t remote_port;
-        bool has_origin;      /* the next flow: 42, of /usr/bin/wget, pid 99 */
+        bool has_origin;              /* the next flow: 42, of /usr/bin/wget, pid 99 */
+        uint8_t shown[WIRE_DATA_MAX]; /* the last bytes that it was shown */
+        size_t shown_size;
         uint64_t opened_flow; /* what handle_open and handle_closed were told */
         int opened_fd;
         uint64_t closed_flow;
@@ -97,6 +99,8 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
 /* Sends the program's end of an open flow. */
 void daemon_send_socket(struct daemon *daemon, uint64_t flow, int fd);
 void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result);
+/* Sends the first bytes of a flow that is peeked at. */
+void daemon_send_peeked(struct daemon *daemon, uint64_t flow, const void *bytes, size_t size);
 void daemon_send_stop(struct daemon *daemon);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);
 void daemon_send_done(struct daemon *daemon, uint64_t id, int result);

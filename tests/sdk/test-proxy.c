@@ -313,8 +313,8 @@ static void test_a_filters_verdict_is_none_of_a_proxy(void **state)
         assert_int_equal(channel_flush(&daemon->engine), 0);
         assert_int_equal(daemon_let_work(daemon), -EPROTO);
         assert_string_equal(nx_provider_get_error(daemon->provider),
-                            "handle_new_flow returned 1; a verdict is CLAIM, DECLINE, DROP, REFUSE "
-                            "or PAUSE");
+                            "handle_new_flow returned 1; a verdict is CLAIM, DECLINE, DROP, REFUSE, "
+                            "PEEK or PAUSE");
         assert_string_equal(daemon->log, "snt");
 }
 
