@@ -110,7 +110,6 @@ struct sock_common {
         struct {
                 __u8 bytes[16];
         } skc_v6_rcv_saddr;
-        unsigned char skc_state;
 };
 
 struct sock {

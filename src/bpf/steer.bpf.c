@@ -334,33 +334,40 @@ static __always_inline bool is_ipv4(const struct steer_address *address)
         return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
 }
 
-static __always_inline struct steer_address local_address(const struct sock *sk)
+/*
+ * What struct bpf_sock does not show at its release is read from the kernel's own struct:
+ * the context is the socket. Each such read costs as much as a helper.
+ */
+#define read_socket(ctx, member) BPF_CORE_READ((const struct sock *)(ctx), __sk_common.member)
+
+static __always_inline struct steer_address local_address(struct bpf_sock *ctx)
 {
         struct steer_address address;
 
-        if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
-                return mapped(BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-        BPF_CORE_READ_INTO(&address, sk, __sk_common.skc_v6_rcv_saddr);
+        if (ctx->family == AF_INET)
+                return mapped(read_socket(ctx, skc_rcv_saddr));
+        bpf_core_read(&address, sizeof(address),
+                      &((const struct sock *)ctx)->__sk_common.skc_v6_rcv_saddr);
         return address;
 }
 
 /* Of what rules allowed this is the first that flowd hears of the local end. */
-static __always_inline void tell_closed(struct bpf_sock *ctx, const struct sock *sk)
+static __always_inline void tell_closed(struct bpf_sock *ctx)
 {
         struct steer_event_closed *closed;
 
         closed = new_event(STEER_EVENT_CLOSED, sizeof(*closed), bpf_get_socket_cookie(ctx));
         if (!closed)
                 return;
-        closed->event.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-        closed->local = local_address(sk);
+        closed->event.local_port = read_socket(ctx, skc_num);
+        closed->local = local_address(ctx);
         closed->time_ns = bpf_ktime_get_boot_ns();
         bpf_ringbuf_submit(closed, 0);
 }
 
-static __always_inline __u16 port_in_packets(const struct sock *sk)
+static __always_inline __u16 port_in_packets(struct bpf_sock *ctx)
 {
-        return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+        return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)ctx, inet_sport));
 }
 
 /*
@@ -444,28 +451,24 @@ int carried_connect6(struct bpf_sock_addr *ctx)
 }
 
 /* When the other end has answered a SYN, it waits for flowd no more; a datagram can always. */
-static __always_inline bool can_be_held(__u8 protocol, const struct sock *sk)
+static __always_inline bool can_be_held(struct bpf_sock *ctx)
 {
-        __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
-
-        return protocol == IPPROTO_UDP || state == BPF_TCP_SYN_SENT || state == BPF_TCP_CLOSE;
+        return ctx->protocol != IPPROTO_TCP || ctx->state == BPF_TCP_SYN_SENT ||
+               ctx->state == BPF_TCP_CLOSE;
 }
 
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
-        /* The context is the socket; struct bpf_sock does not show its ports here. */
-        const struct sock *sk = (const void *)ctx;
-
         if ((ctx->mark & mark_mask) != mark_pass) {
                 struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
 
                 if (!owner)
                         return 1;
-                if (can_be_held(owner->protocol, sk))
-                        leave_owner(owner, port_in_packets(sk));
+                if (can_be_held(ctx))
+                        leave_owner(owner, port_in_packets(ctx));
         }
-        tell_closed(ctx, sk);
+        tell_closed(ctx);
         return 1;
 }
 

@@ -291,6 +291,7 @@ static void show_decided(struct intake *intake)
 
 struct closing {
         struct intake *intake;
+        struct endpoint local; /* of the newest flow, which comes first; then of none */
         uint64_t at_ns;
 };
 
@@ -298,9 +299,13 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 {
         struct closing *closing = userdata;
         struct intake *intake = closing->intake;
+        struct endpoint local = closing->local;
 
+        closing->local = (struct endpoint){};
         if (flow->closed_ns)
                 return;
+        if (!flow->local.port)
+                flow->local = local;
         if (flow->verdict == NX_VERDICT_NONE) {
                 flow->closed_ns = closing->at_ns; /* still held: the verdict closes it */
                 if (flow->delivery)
@@ -321,11 +326,13 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 static void on_closed(struct intake *intake, const struct steer_event_closed *event)
 {
         uint64_t cookie = event->event.cookie;
-        struct endpoint local = { from_steer(&event->local), event->event.local_port };
-        struct closing closing = { intake, event->time_ns };
+        struct closing closing = {
+                .intake = intake,
+                .local = { from_steer(&event->local), event->event.local_port },
+                .at_ns = event->time_ns,
+        };
 
         intake->closed_early[cookie % INTAKE_CLOSED_EARLY] = cookie;
-        set_local_end(cookie, &local, intake);
         flow_table_for_socket(intake->flows, cookie, on_socket_closed, &closing);
 }
 

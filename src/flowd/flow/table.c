@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +114,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
                 owners_put_process(table->owners, model->origin);
                 return NULL;
         }
-        *flow = *model;
+        memcpy(flow, model, offsetof(struct flow, held[model->n_held]));
         flow->id = ++table->last_id;
         list_init(&flow->waiting);
         list_init(&flow->closed);

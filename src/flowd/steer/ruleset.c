@@ -244,11 +244,18 @@ static void put_decide(struct transaction *t)
         rule_end(t, rule);
 }
 
+/* The first rule is for each packet of a connection that rules allowed. */
 static void put_guard(struct transaction *t)
 {
-        static const enum mark on_sockets[] = { MARK_PASS_SOCKET, MARK_RELAY, MARK_CARRIED };
+        static const enum mark on_sockets[] = { MARK_RELAY, MARK_CARRIED };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
+
+        rule = rule_begin(t, "guard");
+        match_packet_mark(rule, mask, bits(t, MARK_PASS_SOCKET));
+        set_packet_mark(rule, mask, 0);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, 0);
