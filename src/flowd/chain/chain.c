@@ -85,10 +85,10 @@ void chain_put_in_force(struct chain *chain)
         write_order(chain);
 }
 
-bool chain_has_proxies(const struct chain *chain)
+bool chain_delivers(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER)
+                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER || chain->order[i]->inspects)
                         return true;
         return false;
 }

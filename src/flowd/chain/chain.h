@@ -75,8 +75,8 @@ void chain_remove(struct chain *chain, unsigned int slot);
 struct session *chain_session(struct chain *chain, uint64_t slot);
 /* Writes the order to the kernel, now and at each change from now on. */
 void chain_put_in_force(struct chain *chain);
-/* Can any session claim flows? */
-bool chain_has_proxies(const struct chain *chain);
+/* Can flows have to be delivered: are there proxies, or filters that have asked for bytes? */
+bool chain_delivers(const struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);
 

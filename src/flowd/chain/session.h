@@ -63,6 +63,7 @@ struct session {
         struct loop_timer news_timer; /* runs while the batch has only news */
         struct loop_timer ready_timer;
         struct loop_timer verdict_timer;
+        bool inspects;        /* a filter that has asked for bytes */
         struct list starting; /* flow.waiting: until the provider runs */
         struct list asked;    /* flow.waiting: by deadline */
         struct list paused;   /* flow.waiting: the provider said it takes time */

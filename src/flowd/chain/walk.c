@@ -281,6 +281,10 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
                 chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
                 return;
         }
+        if (!session->inspects) {
+                session->inspects = true;
+                chain->listener.policy_changed(chain->listener.userdata);
+        }
         if (!wants_none && !add_inspector(flow, inspector)) {
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
                 return;

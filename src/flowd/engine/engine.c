@@ -128,7 +128,7 @@ static int apply_ruleset(struct engine *engine)
         int r = 0;
 
         wanted.closed = chain_is_closed(&engine->chain);
-        wanted.delivery.is_on = chain_has_proxies(&engine->chain);
+        wanted.delivery.is_on = chain_delivers(&engine->chain);
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
         if (r >= 0 && wanted.delivery.is_on)
                 r = route_add(&engine->route);
@@ -149,7 +149,7 @@ static void on_policy_changed(void *userdata)
 
         if (!engine->in_force ||
             (chain_is_closed(&engine->chain) == engine->ruleset.closed &&
-             chain_has_proxies(&engine->chain) == engine->ruleset.delivery.is_on))
+             chain_delivers(&engine->chain) == engine->ruleset.delivery.is_on))
                 return;
         r = apply_ruleset(engine);
         if (r < 0)

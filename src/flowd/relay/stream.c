@@ -18,8 +18,8 @@
 
 /* A stream that has moved this much gets a large pipe. */
 #define LARGE_AFTER (4 * 1024 * 1024)
-/* Reads in one turn: a fast stream must not keep the worker from the others. */
-#define TURN_READS 4
+/* Bytes in one turn: a fast stream must not keep the worker from the others. */
+#define TURN_BYTES (1024 * 1024)
 
 #define SPLICE_FLAGS (SPLICE_F_NONBLOCK | SPLICE_F_MOVE)
 
@@ -168,7 +168,8 @@ static int stream_flush(struct stream *stream, struct means *means)
 
 int stream_carry(struct stream *stream, struct means *means)
 {
-        int n_reads = 0, r = 0;
+        uint64_t turn_end = stream->n_bytes + TURN_BYTES;
+        int r = 0;
 
         while (r >= 0) {
                 if (!stream_is_empty(stream)) {
@@ -177,7 +178,7 @@ int stream_carry(struct stream *stream, struct means *means)
                         r = stream_flush(stream, means);
                 } else if (stream->is_at_end || !stream->from->readable) {
                         return STREAM_WAITS;
-                } else if (n_reads++ == TURN_READS) {
+                } else if (stream->n_bytes >= turn_end) {
                         return STREAM_E_TURN;
                 } else {
                         r = stream_read(stream, means);

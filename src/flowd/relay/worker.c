@@ -55,14 +55,10 @@ static void count(atomic_ulong *counter, unsigned long n)
 
 /* --- the end of a relay --------------------------------------------------------------- */
 
-/*
- * Whether a close() is a reset. It is from the beginning, in case that we die: what was cut off
- * must not look like an end. It is said again at the end, because who shares the upstream can
- * have said otherwise, even that close() waits.
- */
-static void side_set_reset(struct side *side, bool is_reset)
+/* A close() with this is a reset. */
+static void side_set_reset(struct side *side)
 {
-        const struct linger linger = { .l_onoff = is_reset, .l_linger = 0 };
+        const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
         (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
@@ -70,8 +66,10 @@ static void side_set_reset(struct side *side, bool is_reset)
 /* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out. */
 static void relay_close(struct relay *relay, struct worker *worker)
 {
-        side_set_reset(&relay->app, relay->error);
-        side_set_reset(&relay->upstream, relay->error);
+        if (relay->error) {
+                side_set_reset(&relay->app);
+                side_set_reset(&relay->upstream);
+        }
         (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, relay->upstream.fd, NULL);
         relay->app.fd = close_fd(relay->app.fd);
         relay->upstream.fd = close_fd(relay->upstream.fd);
@@ -312,8 +310,6 @@ void worker_add(struct worker *worker, struct relay *relay)
 {
         int r;
 
-        side_set_reset(&relay->app, true);
-        side_set_reset(&relay->upstream, true);
         atomic_fetch_add(&worker->n_open, 1);
         pthread_mutex_lock(&worker->lock);
         list_append(&worker->open, &relay->link);

@@ -26,10 +26,11 @@
  *                                                 mark & M := ASKED, queue
  *
  *   guard: output, next after hold. Nobody listened to the queue, or it was full.
+ *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
  *      mark & M == 0                              accept
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
- *      mark & M == PASS_SOCKET, RELAY, CARRIED    clear ours: no packet leaves with our bits
+ *      mark & M == RELAY or CARRIED               clear ours
  *      (An instance beside this one may have the same bits: what it must still see stays.)
  *
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
