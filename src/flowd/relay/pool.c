@@ -147,16 +147,16 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         return NULL;
 }
 
-/* Small writes are the apps' own choice; the relay must not hold them back once more. Nor may a
- * close() wait because an extension has asked for it. */
+/* Small writes are the apps' own choice; the relay must not hold them back once more. A close()
+ * is a reset until the relay has carried everything: what is cut off must not look like an end. */
 static int socket_prepare(int fd)
 {
-        const struct linger no_linger = {};
+        const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
         const int one = 1;
 
         if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
-        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger)) < 0)
+        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
                 return -errno;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* or it is not TCP */
         return 0;

@@ -55,10 +55,14 @@ static void count(atomic_ulong *counter, unsigned long n)
 
 /* --- the end of a relay --------------------------------------------------------------- */
 
-/* A close() with this is a reset. */
-static void side_set_reset(struct side *side)
+/*
+ * Whether a close() is a reset. It is from the beginning (relay_pool_add()), in case that we
+ * die: what was cut off must not look like an end. It is said again at the end, because who
+ * shares the upstream can have said otherwise, even that close() waits.
+ */
+static void side_set_reset(struct side *side, bool is_reset)
 {
-        const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+        const struct linger linger = { .l_onoff = is_reset, .l_linger = 0 };
 
         (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
@@ -66,10 +70,8 @@ static void side_set_reset(struct side *side)
 /* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out. */
 static void relay_close(struct relay *relay, struct worker *worker)
 {
-        if (relay->error) {
-                side_set_reset(&relay->app);
-                side_set_reset(&relay->upstream);
-        }
+        side_set_reset(&relay->app, relay->error);
+        side_set_reset(&relay->upstream, relay->error);
         (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, relay->upstream.fd, NULL);
         relay->app.fd = close_fd(relay->app.fd);
         relay->upstream.fd = close_fd(relay->upstream.fd);
