@@ -67,6 +67,7 @@ void channel_deinit(struct channel *channel)
         }
         channel->last = &channel->first;
         channel->backlog = 0;
+        channel->n_backlog_fds = 0;
         free(channel->batch);
         channel->batch = NULL;
         channel->writer = (struct wire_writer){};
@@ -93,11 +94,16 @@ static int send_datagram(int socket_fd, const uint8_t *bytes, size_t size, int f
         return sendmsg(socket_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+bool channel_is_full(const struct channel *channel)
+{
+        return channel->n_backlog_fds >= CHANNEL_BACKLOG_FDS_MAX;
+}
+
 static int keep_for_later(struct channel *channel, const uint8_t *bytes, size_t size, int fd)
 {
         struct channel_packet *packet;
 
-        if (channel->backlog + size > CHANNEL_BACKLOG_MAX)
+        if (channel->backlog + size > CHANNEL_BACKLOG_MAX || (fd >= 0 && channel_is_full(channel)))
                 return -ENOBUFS;
         packet = malloc(sizeof(*packet) + size);
         if (!packet)
@@ -114,6 +120,7 @@ static int keep_for_later(struct channel *channel, const uint8_t *bytes, size_t 
         *channel->last = packet;
         channel->last = &packet->next;
         channel->backlog += size;
+        channel->n_backlog_fds += fd >= 0;
         return 0;
 }
 
@@ -190,6 +197,7 @@ int channel_flush(struct channel *channel)
                 if (!channel->first)
                         channel->last = &channel->first;
                 channel->backlog -= packet->size;
+                channel->n_backlog_fds -= packet->fd >= 0;
                 packet_free(packet);
         }
         return send_batch(channel);
@@ -204,12 +212,23 @@ struct received {
         size_t size;
         int fds[CHANNEL_FDS_MAX];
         size_t n_fds, next_fd;
+        bool lacks_fds; /* the kernel found no number for the next */
 };
+
+/* Nobody took it. It is a peer's, who can have asked that close() waits (SO_LINGER). */
+static void discard(int fd)
+{
+        const struct linger no_linger = {};
+
+        if (fd >= 0)
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger));
+        close_fd(fd);
+}
 
 static void close_received(struct received *received)
 {
         for (size_t i = received->next_fd; i < received->n_fds; i++)
-                close_fd(received->fds[i]);
+                discard(received->fds[i]);
 }
 
 static void take_control(struct msghdr *msg, struct received *received)
@@ -244,6 +263,11 @@ static int receive_datagram(struct channel *channel, uint8_t *buffer, struct rec
                 return errno == ECONNRESET ? -EPIPE : errno == EINTR ? -EAGAIN : -errno;
         take_control(&msg, received);
         received->size = (size_t)n;
+        /* Truncated with room left. */
+        received->lacks_fds = channel->may_lack_fds && msg.msg_flags & MSG_CTRUNC &&
+                              received->n_fds < CHANNEL_FDS_MAX;
+        if (received->lacks_fds)
+                msg.msg_flags &= ~MSG_CTRUNC;
         if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
                 channel->problem = "a datagram is larger than the protocol allows";
                 return -EBADMSG;
@@ -265,14 +289,14 @@ static int deliver(struct channel *channel, const uint8_t *buffer, struct receiv
                 if (r < 0)
                         return r;
                 needs_fd = wire_message_info(message.type)->n_fds;
-                if (needs_fd && received->next_fd >= received->n_fds) {
+                if (needs_fd && received->next_fd >= received->n_fds && !received->lacks_fds) {
                         channel->problem = "a message came without its descriptor";
                         return -EBADMSG;
                 }
-                if (needs_fd)
+                if (needs_fd && received->next_fd < received->n_fds)
                         fd = received->fds[received->next_fd++];
                 r = fn(&message, &fd, userdata);
-                close_fd(fd);
+                discard(fd);
                 if (r < 0 || channel->fd < 0)
                         return r;
         }

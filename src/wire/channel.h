@@ -15,6 +15,8 @@
 
 #define CHANNEL_FDS_MAX     8
 #define CHANNEL_BACKLOG_MAX (8 * 1024 * 1024)
+/* Descriptors that wait beside it: they are fewer than bytes, for everybody in the process. */
+#define CHANNEL_BACKLOG_FDS_MAX 64
 
 struct channel_packet; /* a datagram that waits for the socket to take it */
 
@@ -24,6 +26,8 @@ struct channel {
         struct wire_writer writer; /* over batch */
         struct channel_packet *first, **last;
         size_t backlog;
+        size_t n_backlog_fds;
+        bool may_lack_fds; /* a descriptor that we have no room for is our fault: see below */
         int begin_error; /* a full batch was lost by channel_begin(): for channel_end() to say */
         const char *problem; /* why the last receive failed, for people */
 };
@@ -55,8 +59,12 @@ int channel_end_with_fd(struct channel *channel, int fd);
 /* 0 also while bytes wait: see channel_wants_write(). */
 int channel_flush(struct channel *channel);
 bool channel_wants_write(const struct channel *channel);
+/* Would channel_end_with_fd() have to refuse? */
+bool channel_is_full(const struct channel *channel);
 
-/* fd: the message's descriptor, or -1; take it with take_fd(), else it is closed after the call. */
+/* fd: the message's descriptor, or -1; take it with take_fd(), else it is closed after the call.
+ * With may_lack_fds it is -1 also where this process has as many as it may (RLIMIT_NOFILE);
+ * without, that counts as broken protocol. */
 typedef int channel_message_fn(const struct wire_message *message, int *fd, void *userdata);
 
 /*

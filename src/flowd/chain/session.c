@@ -428,9 +428,11 @@ void session_set_channel(struct session *session, int fd)
         if (r >= 0)
                 r = loop_add(chain->loop, &session->io, fd, EPOLLIN, on_io, session);
         if (r < 0) {
-                end_conversation(session, PROVIDER_FAILED, r, "flowd is short of memory");
+                end_conversation(session, PROVIDER_FAILED, r,
+                                 "flowd is short of memory or descriptors");
                 return;
         }
+        session->channel.may_lack_fds = true;
         session->provider = PROVIDER_STARTING;
         loop_timer_start(chain->loop, &session->ready_timer, now_ns() + session->ready_timeout_ns);
         writer = begin(session, NX_MSG_PROVIDER_START, session->slot);
@@ -460,6 +462,11 @@ void session_tell_complete(struct session *session, const struct flow *flow,
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_DIRECTION, direction);
         (void)channel_end(&session->channel);
+}
+
+bool session_can_take(const struct session *session)
+{
+        return session->channel.fd >= 0 && !channel_is_full(&session->channel);
 }
 
 int session_hand_over(struct session *session, const struct flow *flow, int fd)

@@ -66,6 +66,15 @@ static void give_to(struct delivery *delivery, struct session *session)
                 list_append(&session->claimed, &delivery->link);
 }
 
+/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
+static void reset(int fd)
+{
+        struct linger linger = { .l_onoff = 1 };
+
+        if (fd >= 0)
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 /* The flow is out of our hands, or over. */
 static void forget(struct delivery *delivery)
 {
@@ -76,6 +85,7 @@ static void forget(struct delivery *delivery)
         loop_remove(all->loop, &delivery->upstream_io);
         loop_timer_stop(&delivery->timer);
         close_fd(delivery->app_fd);
+        reset(delivery->upstream_fd); /* else who shares it can have made close() wait */
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
         free(delivery);
@@ -89,15 +99,6 @@ void delivery_end(struct delivery *delivery, const struct session_flow_end *flow
                 session_tell_closed(delivery->session, delivery->flow, flow_end);
         inspected_tell_closed(delivery, flow_end);
         forget(delivery);
-}
-
-/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
-static void reset(int fd)
-{
-        struct linger linger = { .l_onoff = 1 };
-
-        if (fd >= 0)
-                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
 /* The program is told what the upstream said, and the provider that it is over. */
@@ -175,6 +176,7 @@ static void hand_over(struct delivery *delivery)
         if (delivery->session)
                 r = session_hand_over(delivery->session, delivery->flow, delivery->app_fd);
         if (r < 0) {
+                delivery->all->n_given_up++;
                 reset(delivery->app_fd);
                 delivery_end(delivery, &(struct session_flow_end){ .error = r });
                 return;
@@ -235,7 +237,9 @@ static void open_tcp(struct delivery *delivery)
 {
         int r = 0;
 
-        if (delivery->app_fd < 0)
+        if (delivery->upstream_fd < 0 && delivery->session && !session_can_take(delivery->session))
+                r = -ENOBUFS;
+        if (r >= 0 && delivery->app_fd < 0)
                 r = release(delivery);
         if (r < 0) {
                 give_up(delivery, r);
@@ -269,6 +273,11 @@ int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct sess
         struct delivery *delivery;
         int r;
 
+        if (!flow->delivery && listener_is_short(&deliveries->listener)) {
+                deliveries->n_given_up++;
+                session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EMFILE });
+                return -EMFILE;
+        }
         r = delivery_new(deliveries, flow, &delivery);
         if (r < 0)
                 return r;
@@ -346,19 +355,33 @@ static int on_upstream(uint32_t events, void *userdata)
         return 0;
 }
 
-static bool is_stream_socket(int fd)
+static int socket_option(int fd, int option)
 {
         socklen_t size = sizeof(int);
-        int type = 0;
+        int value = -1;
 
-        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+        return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -errno : value;
+}
+
+/* A socket of TCP (also MPTCP) that does not listen: one that connects or is connected. */
+static bool can_be_upstream(int fd)
+{
+        int family = socket_option(fd, SO_DOMAIN);
+
+        return (family == AF_INET || family == AF_INET6) &&
+               socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 0;
 }
 
 int delivery_splice(struct flow *flow, struct session *session, int fd)
 {
         struct delivery *delivery = claim_of(flow, session);
 
-        if (!delivery || flow->protocol != IPPROTO_TCP || !is_stream_socket(fd)) {
+        if (delivery && fd < 0) { /* there was no room for it */
+                give_up(delivery, -EMFILE);
+                return 0;
+        }
+        if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
+                reset(fd);
                 close_fd(fd);
                 return -EBADMSG;
         }

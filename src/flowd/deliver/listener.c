@@ -4,12 +4,18 @@
  * IP_TRANSPARENT (ip(7)) lets a socket answer from addresses that are not the host's. A
  * program that connects to the listener's own address gets here too; it belongs to no
  * flow, and whoever is told about it closes it.
+ *
+ * Without a free descriptor nothing can be accepted, and what waits would wait for ever and
+ * keep the loop awake. One is kept for that: it is closed, the connection accepted in its
+ * place and reset, and another one kept.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -18,6 +24,10 @@
 
 #define BACKLOG 4096
 #define BATCH   64 /* accepted in a row, before others have their turn */
+
+#define PAUSE_NS    (100 * 1000000ULL)
+#define HEADROOM    64   /* descriptors that are not for flows */
+#define FDS_DEFAULT 1024 /* where the limit is not to be had */
 
 static const sa_family_t families[LISTENER_FAMILIES] = { AF_INET, AF_INET6 };
 
@@ -41,13 +51,39 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
         return take_fd(&fd);
 }
 
+static int keep_spare(struct listener *listener)
+{
+        int fd = listener->fds[0] >= 0 ? listener->fds[0] : listener->fds[1];
+
+        if (listener->spare_fd < 0)
+                listener->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return listener->spare_fd < 0 ? -errno : 0;
+}
+
+/* The kernel gives the lowest number that is free. */
+bool listener_is_short(const struct listener *listener)
+{
+        int fd = fcntl(listener->spare_fd, F_DUPFD_CLOEXEC, 3);
+        int n_fds = fd;
+
+        close_fd(fd);
+        return n_fds < 0 || n_fds > listener->n_fds_max - HEADROOM;
+}
+
 int listener_open(struct listener *listener)
 {
+        struct rlimit limit = { .rlim_cur = FDS_DEFAULT };
+
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        listener->n_fds_max = (int)limit.rlim_cur;
+        listener->spare_fd = -1;
         for (int i = 0; i < LISTENER_FAMILIES; i++) {
                 listener->ios[i] = (struct loop_io)LOOP_IO_NULL;
                 listener->fds[i] = open_one(families[i], &listener->ports[i]);
         }
-        return listener->fds[0] < 0 && listener->fds[1] < 0 ? listener->fds[0] : 0;
+        if (listener->fds[0] < 0 && listener->fds[1] < 0)
+                return listener->fds[0];
+        return keep_spare(listener);
 }
 
 void listener_close(struct listener *listener)
@@ -57,27 +93,75 @@ void listener_close(struct listener *listener)
                         loop_remove(listener->loop, &listener->ios[i]);
                 listener->fds[i] = close_fd(listener->fds[i]);
         }
+        if (listener->loop)
+                loop_timer_stop(&listener->pause_timer);
+        listener->spare_fd = close_fd(listener->spare_fd);
 }
 
-static void accept_some(struct listener *listener, int listening_fd)
+/* False where not even that is possible. */
+static bool refuse_one(struct listener *listener, int listening_fd)
+{
+        const struct linger reset = { .l_onoff = 1 };
+        struct endpoint nobody;
+        int fd;
+
+        listener->spare_fd = close_fd(listener->spare_fd);
+        fd = transparent_accept(listening_fd, &nobody);
+        if (fd >= 0) {
+                listener->n_refused++;
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        }
+        close_fd(fd);
+        return keep_spare(listener) >= 0 && fd >= 0;
+}
+
+static bool is_lack(int r)
+{
+        return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
+/* A negative errno where there is more, and no way to take it. */
+static int accept_some(struct listener *listener, int listening_fd)
 {
         for (int i = 0; i < BATCH && listening_fd >= 0; i++) {
                 struct endpoint app, remote;
                 int fd = transparent_accept(listening_fd, &app);
 
+                if (is_lack(fd) && !refuse_one(listener, listening_fd))
+                        return fd;
+                if (is_lack(fd))
+                        continue;
+                if (fd == -EAGAIN)
+                        return 0;
                 if (fd < 0)
-                        return;
+                        continue; /* that connection is over (accept(2)) */
                 if (transparent_local(fd, &remote) < 0)
                         close_fd(fd);
                 else
                         listener->fn(fd, &app, &remote, listener->userdata);
         }
+        return 0;
+}
+
+static int watch(struct listener *listener);
+
+static int on_pause_over(void *userdata)
+{
+        return watch(userdata);
 }
 
 void listener_catch_up(struct listener *listener)
 {
+        int r = 0;
+
         for (int i = 0; i < LISTENER_FAMILIES; i++)
-                accept_some(listener, listener->fds[i]);
+                if (accept_some(listener, listener->fds[i]) < 0)
+                        r = -EMFILE;
+        if (r >= 0)
+                return;
+        for (int i = 0; i < LISTENER_FAMILIES; i++)
+                loop_remove(listener->loop, &listener->ios[i]);
+        loop_timer_start(listener->loop, &listener->pause_timer, now_ns() + PAUSE_NS);
 }
 
 static int on_io(uint32_t events, void *userdata)
@@ -86,17 +170,23 @@ static int on_io(uint32_t events, void *userdata)
         return 0;
 }
 
-int listener_start(struct listener *listener, struct loop *loop, listener_accepted_fn *fn,
-                   void *userdata)
+static int watch(struct listener *listener)
 {
         int r = 0;
 
+        for (int i = 0; i < LISTENER_FAMILIES && r >= 0; i++)
+                if (listener->fds[i] >= 0)
+                        r = loop_add(listener->loop, &listener->ios[i], listener->fds[i], EPOLLIN,
+                                     on_io, listener);
+        return r;
+}
+
+int listener_start(struct listener *listener, struct loop *loop, listener_accepted_fn *fn,
+                   void *userdata)
+{
         listener->loop = loop;
         listener->fn = fn;
         listener->userdata = userdata;
-        for (int i = 0; i < LISTENER_FAMILIES && r >= 0; i++)
-                if (listener->fds[i] >= 0)
-                        r = loop_add(loop, &listener->ios[i], listener->fds[i], EPOLLIN, on_io,
-                                     listener);
-        return r;
+        loop_timer_init(&listener->pause_timer, on_pause_over, listener);
+        return watch(listener);
 }

@@ -7,6 +7,7 @@
  * the nft rule handed us the packet as it was (steer/ruleset.c, chain deliver).
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
@@ -23,6 +24,10 @@ struct listener {
         uint16_t ports[LISTENER_FAMILIES];
         struct loop_io ios[LISTENER_FAMILIES];
         struct loop *loop; /* borrowed */
+        struct loop_timer pause_timer; /* runs while nothing can be accepted */
+        int spare_fd; /* owned; given up for a moment where no number is left to accept with */
+        int n_fds_max;
+        uint64_t n_refused; /* for lack of descriptors */
         listener_accepted_fn *fn;
         void *userdata;
 };
@@ -32,6 +37,8 @@ int listener_open(struct listener *listener);
 void listener_close(struct listener *listener);
 int listener_start(struct listener *listener, struct loop *loop, listener_accepted_fn *fn,
                    void *userdata);
+/* Few descriptors are left: what is begun now may not come to its end. */
+bool listener_is_short(const struct listener *listener);
 /* Accepts what is there now. */
 void listener_catch_up(struct listener *listener);
 

@@ -177,7 +177,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_held", count_held(&engine->chain));
         put_fact(link, request, "flows_allowed", engine->counters.allowed);
         put_fact(link, request, "flows_claimed", engine->counters.claimed);
-        put_fact(link, request, "flows_not_delivered", engine->deliveries.n_given_up);
+        put_fact(link, request, "flows_not_delivered", engine->deliveries.n_given_up + engine->deliveries.listener.n_refused);
         put_fact(link, request, "flows_refused", engine->counters.refused);
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
         put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
@@ -343,6 +343,7 @@ static int adopt_channel(struct link *link, int fd)
         r = channel_init(&link->channel, fd);
         if (r >= 0)
                 r = loop_add(&link->engine->loop, &link->io, fd, EPOLLIN, on_io, link);
+        link->channel.may_lack_fds = true;
         return r < 0 ? r : tell_ready(link);
 }
 

@@ -22,7 +22,7 @@
 
 #define WORKERS_MAX 4
 /* Between two looks at the workers, while flows are open. */
-#define CHECK_NS (500 * 1000 * 1000ULL)
+#define CHECK_NS (100 * 1000 * 1000ULL)
 
 struct relay_pool {
         struct loop *loop;
