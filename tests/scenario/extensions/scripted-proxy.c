@@ -15,6 +15,8 @@
  *         85 once                     claims, sends back one datagram, and closes
  *         86 pause 300                claims after 300 ms, spliced
  *         87 crash                    claims, and dies
+ *         88 peek 100 splice          looks at the first 100 bytes, or what there is after
+ *                                     300 ms, reports them, and splices, claims, declines …
  *         attach yes                  its sockets say whose flow they carry on
  *         attach 17                   they say that they carry flow 17 on
  *         say yes                     what it is asked and told also goes to the daemon's log
@@ -220,6 +222,27 @@ static int error_from(const char *word)
         return strcmp(word, "ETIMEDOUT") == 0 ? -ETIMEDOUT : -ECONNREFUSED;
 }
 
+static enum nx_verdict handle_peek(struct nx_proxy *proxy, struct nx_flow *flow, const void *bytes,
+                                   size_t size, void *userdata)
+{
+        const struct line *line = line_of(flow);
+        const char *what = line ? line->second : "";
+
+        nx_proxy_report(proxy, NX_LEVEL_INFO, "peeked %zu: %.*s", size,
+                        (int)(size < 40 ? size : 40), (const char *)bytes);
+        if (strcmp(what, "splice") == 0)
+                return splice_flow(flow, &(struct line){});
+        if (strcmp(what, "echo") == 0) {
+                nx_flow_open(flow);
+                return NX_VERDICT_CLAIM;
+        }
+        if (strcmp(what, "fail") == 0) {
+                nx_flow_fail(flow, -ECONNREFUSED);
+                return NX_VERDICT_CLAIM;
+        }
+        return strcmp(what, "refuse") == 0 ? NX_VERDICT_REFUSE : NX_VERDICT_DECLINE;
+}
+
 static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *flow, void *userdata)
 {
         const struct line *line = line_of(flow);
@@ -230,8 +253,7 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                         nx_flow_get_local_port(flow));
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
-        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 ||
-            strcmp(what, "once") == 0) {
+        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 || strcmp(what, "once") == 0) {
                 nx_flow_open(flow);
                 return NX_VERDICT_CLAIM;
         }
@@ -243,6 +265,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                 return pause_flow(flow, line);
         if (strcmp(what, "crash") == 0)
                 abort();
+        if (strcmp(what, "peek") == 0 && nx_flow_peek(flow, (size_t)atoi(line->first), 300) == 0)
+                return NX_VERDICT_PEEK;
         if (strcmp(what, "hold") == 0)
                 return NX_VERDICT_CLAIM;
         if (strcmp(what, "drop") == 0)
@@ -314,7 +338,7 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
         int upstream_fd;
 
         report(proxy, flow, fd);
-        if (line && strcmp(line->what, "echo") == 0) {
+        if (line && (strcmp(line->what, "echo") == 0 || strcmp(line->second, "echo") == 0)) {
                 start_copy(fd, fd, is_stream);
                 return;
         }
@@ -405,14 +429,13 @@ int main(void)
 {
 #define PROXY                                                                                      \
         {                                                                                          \
-                .handle_new_flow = handle_new_flow, .handle_open = handle_open,                    \
-                .handle_closed = handle_closed, .handle_file = handle_file,                        \
+                .handle_new_flow = handle_new_flow, .handle_peek = handle_peek,                    \
+                .handle_open = handle_open, .handle_closed = handle_closed,                        \
+                .handle_file = handle_file,                                                        \
         }
         static const struct nx_extension extension = {
-                NX_EXTENSION_INIT,
-                .identifier = "scripted-proxy",
-                .version = "1",
-                .transparent_proxy = PROXY,
+                NX_EXTENSION_INIT,  .identifier = "scripted-proxy",
+                .version = "1",     .transparent_proxy = PROXY,
                 .app_proxy = PROXY,
         };
         struct nx_provider *provider;

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proxy may look at what a program says first, before it says whether it takes the flow."""
+from harness.lab import Lab
+
+
+def message_of(netext, name="scripted-proxy"):
+    return next(s["message"] for s in netext.ctl("session", "list") if s["name"] == name)
+
+
+def test_a_flow_that_is_peeked_at_and_declined_loses_nothing(netext, proxy, client, server):
+    proxy("80 peek 5 decline")
+    for address in (Lab.SERVER, Lab.SERVER6):
+        answer = client.tcp(80, address, "-n", "3", "-i", "5")
+        assert (answer.error, answer.answers) == (None, 3)
+        assert netext.flow(local_port=answer.local_port)["verdict"] == "allow"
+    assert message_of(netext) == "peeked 5: hello"
+    assert b"".join(data for _, _, data in server.seen) == b"hello" * 6
+
+
+def test_who_claims_reads_what_was_peeked_at(netext, proxy, client, server):
+    proxy("80 peek 5 splice", "81 peek 5 echo")
+    for port in (80, 81):
+        answer = client.tcp(port, Lab.SERVER, "-n", "3", "-i", "5")
+        assert (answer.error, answer.answers) == (None, 3), port
+        assert netext.flow(local_port=answer.local_port)["verdict"] == "claim"
+    assert b"".join(data for _, _, data in server.seen) == b"hello" * 3
+
+
+def test_a_program_that_says_less_is_not_waited_for_for_ever(netext, proxy, client, server):
+    proxy("80 peek 4000 splice")
+    answer = client.tcp(80, Lab.SERVER)
+    assert answer.error is None and 250 < answer.ms < 2000
+    assert message_of(netext) == "peeked 5: hello"
+
+
+def test_the_next_proxy_may_peek_at_the_same_bytes(netext, proxy, client, server):
+    proxy("80 peek 5 decline", name="first", order=1)
+    proxy("80 peek 3 decline", name="second", order=2)
+    answer = client.tcp(80, Lab.SERVER)
+    assert answer.error is None
+    assert (message_of(netext, "first"), message_of(netext, "second")) == ("peeked 5: hello", "peeked 3: hel")
+    assert netext.flow(local_port=answer.local_port)["decided_by"] == "second"
+
+
+def test_a_flow_that_is_refused_by_what_it_says_is_reset(netext, proxy, client, server):
+    for action in ("refuse", "fail"):
+        proxy(f"80 peek 5 {action}")
+        answer = client.tcp(80, Lab.SERVER, "-t", "2000")
+        assert answer.error == "ECONNRESET" and answer.ms < 1000
+        netext.stop_session("scripted-proxy")
+    assert server.seen == []
+
+
+def test_a_direct_flow_whose_destination_refuses_is_reset(netext, proxy, client):
+    proxy("81 peek 5 decline")
+    answer = client.tcp(81, Lab.SERVER, "-t", "2000")
+    assert answer.error == "ECONNRESET" and answer.ms < 1000
+    assert netext.flow(local_port=answer.local_port)["reason"] == "upstream-failed"
