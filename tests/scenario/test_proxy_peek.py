@@ -27,7 +27,7 @@ def test_who_claims_reads_what_was_peeked_at(netext, proxy, client, server):
 
 
 def test_a_program_that_says_less_is_not_waited_for_for_ever(netext, proxy, client, server):
-    proxy("80 peek 4000 splice")
+    proxy("80 peek 4000 decline")
     answer = client.tcp(80, Lab.SERVER)
     assert answer.error is None and 250 < answer.ms < 2000
     assert message_of(netext) == "peeked 5: hello"
