@@ -38,7 +38,8 @@ struct nx_data_verdict {
          *  directions, pass, and the filter is not asked about the flow again. DROP: the flow ends
          *  now, both ends are reset. PAUSE: as FILTER_DATA with 0 and 0, until nx_flow_update(). */
         enum nx_verdict verdict;
-        /** From the shown offset on, so many bytes are released. NX_DATA_BYTES_MAX: all. */
+        /** From the shown offset on, so many bytes are released. NX_DATA_BYTES_MAX: all that this
+         *  direction will ever have. */
         uint64_t pass_bytes;
         /** Behind what is released, show so many bytes next (or what there is at the end of the
          *  stream); 0: any. What is neither released nor shown waits. */
@@ -46,6 +47,11 @@ struct nx_data_verdict {
 };
 
 #define NX_DATA_BYTES_MAX UINT64_MAX
+
+/** No call shows more bytes than this; to ask for more is to ask for so many. A filter that was
+ *  shown as many, releases none of them and does not pause can learn nothing more: the flow is
+ *  reset. */
+#define NX_DATA_SHOWN_MAX 32768
 
 /** The functions of a filter data provider; NULL where there is nothing to do. */
 struct nx_filter_provider {
@@ -60,9 +66,10 @@ struct nx_filter_provider {
         void (*stop_filter)(struct nx_filter *filter, enum nx_provider_stop_reason reason,
                             void *userdata);
 
-        /** Decide flow. Anything but ALLOW, DROP, REFUSE, FILTER_DATA and PAUSE counts as a fault
-         * of the extension and closes its channel; so does a PAUSE for a flow that was not kept,
-         *  which is refused. Without this function every flow that is asked about is allowed. */
+        /** Decide flow. Anything but ALLOW, DROP, REFUSE, FILTER_DATA and PAUSE is a fault of the
+         *  extension, which ends it; so is FILTER_DATA where neither function for data is there. A
+         *  flow that is paused and not kept is refused. Without this function every flow that is
+         *  asked about is allowed. */
         enum nx_verdict (*handle_new_flow)(struct nx_filter *filter, struct nx_flow *flow,
                                            void *userdata);
 
@@ -70,7 +77,9 @@ struct nx_filter_provider {
          * Bytes of a flow that handle_new_flow answered with FILTER_DATA, in order, without gaps
          * and held back until they are released: TCP from the stream, UDP one datagram each,
          * which passes or is dropped as a whole. offset counts from the start of that direction.
-         * bytes are borrowed. Without the function that direction passes unseen.
+         * bytes are borrowed. A verdict that is none of a data verdict's is a fault of the
+         * extension. Without the function that direction passes unseen. An inspected flow stays
+         * valid until handle_flow_ended or stop_filter has returned, without nx_flow_ref().
          */
         struct nx_data_verdict (*handle_outbound_data)(struct nx_filter *filter,
                                                        struct nx_flow *flow, uint64_t offset,
@@ -81,12 +90,14 @@ struct nx_filter_provider {
                                                       const void *bytes, size_t size,
                                                       void *userdata);
         /** That direction said all it had to say, and all of it was shown. What is still held is
-         *  decided now: ALLOW, DROP, or FILTER_DATA to release some of it. */
+         *  decided now: ALLOW, DROP, or FILTER_DATA to release it; or by nx_flow_update() after
+         *  PAUSE. Without the function it is released, and the other direction still shown. */
         struct nx_data_verdict (*handle_outbound_complete)(struct nx_filter *filter,
                                                            struct nx_flow *flow, void *userdata);
         struct nx_data_verdict (*handle_inbound_complete)(struct nx_filter *filter,
                                                           struct nx_flow *flow, void *userdata);
-        /** A flow that was inspected is over. Called once, also after ALLOW and DROP. */
+        /** A flow that was inspected is over. Called once, also after ALLOW and DROP; not for what
+         *  is inspected when the session stops. */
         void (*handle_flow_ended)(struct nx_filter *filter, struct nx_flow *flow, void *userdata);
 
         /**
@@ -111,12 +122,15 @@ void nx_filter_report(struct nx_filter *filter, enum nx_level level, const char 
  *  @{ */
 /** What the FILTER_DATA that is returned next (or given to nx_flow_resume()) asks for: how many
  *  bytes of each direction to show first (0: any; NX_DATA_BYTES_MAX: none, that direction passes
- *  unseen). Without this call: any of both. */
+ *  unseen). Without this call: any of both. -EINVAL for a flow that handle_new_flow does not have
+ *  and that is not paused, -ESTALE as in nx_flow_resume(). */
 int nx_flow_filter_data(struct nx_flow *flow, uint64_t peek_outbound, uint64_t peek_inbound);
-/** Decides about bytes outside a callback: after PAUSE, or to change one's mind about an inspected
- *  flow. pass_bytes counts from what is released already; offsets only grow, so what was released
- *  stays so. direction: outbound or inbound; ALLOW and DROP are for both. -EINVAL for other
- *  verdicts or a flow that is not inspected, -ESTALE as in nx_flow_resume(). */
+/** Decides about bytes unasked: after PAUSE, or to change one's mind about an inspected flow.
+ *  pass_bytes counts from what is released already; offsets only grow, so what was released stays
+ *  so. direction: outbound or inbound; ALLOW and DROP are for both. -EINVAL for other verdicts or
+ *  a flow that is not inspected, -EALREADY after ALLOW or DROP, -ESTALE as in nx_flow_resume().
+ *  -EBUSY inside a function that looks at this flow's bytes: return it there. (FILTER_DATA for the
+ *  other direction can be said there, too.) */
 int nx_flow_update(struct nx_flow *flow, enum nx_direction direction,
                    struct nx_data_verdict verdict);
 /** @} */

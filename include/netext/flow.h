@@ -23,10 +23,10 @@ struct nx_flow *nx_flow_ref(struct nx_flow *flow);
 /** NULL in, NULL out. */
 struct nx_flow *nx_flow_unref(struct nx_flow *flow);
 
-/** Answers a paused flow with a verdict of its provider: a filter's ALLOW, DROP or REFUSE, a
- *  proxy's CLAIM, DECLINE, DROP, REFUSE or, after nx_flow_peek(), PEEK. -EINVAL for other
- *  verdicts, -EALREADY if it is not paused, -ESTALE if its program went away or the session was
- *  stopped or restarted meanwhile. */
+/** Answers a paused flow with a verdict of its provider: a filter's ALLOW, DROP, REFUSE or
+ *  FILTER_DATA, a proxy's CLAIM, DECLINE, DROP, REFUSE or, after nx_flow_peek(), PEEK. -EINVAL for
+ *  other verdicts and those that would be a fault, -EALREADY if it is not paused, -ESTALE if its
+ *  program went away or the session was stopped or restarted meanwhile. */
 int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict);
 
 /** Unique within the instance while it runs; the number netextctl shows. */

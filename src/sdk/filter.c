@@ -20,7 +20,7 @@ static const struct nx_filter_provider *functions_of(const struct session *sessi
 static bool filter_verdict_is_known(enum nx_verdict verdict)
 {
         return verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DROP ||
-               verdict == NX_VERDICT_REFUSE;
+               verdict == NX_VERDICT_REFUSE || verdict == NX_VERDICT_FILTER_DATA;
 }
 
 static int filter_start(struct session *session)
@@ -65,7 +65,7 @@ static void filter_applied(struct session *session, union applied_fn fn, int res
 }
 
 const struct session_role filter_role = {
-        .verdicts = "ALLOW, DROP, REFUSE or PAUSE",
+        .verdicts = "ALLOW, DROP, REFUSE, FILTER_DATA or PAUSE",
         .verdict_is_known = filter_verdict_is_known,
         .start = filter_start,
         .stop = filter_stop,

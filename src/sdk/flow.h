@@ -26,6 +26,8 @@ enum flow_state {
         FLOW_PAUSED,
         FLOW_PEEKED, /* its first bytes are on their way to us */
         FLOW_CLAIMED,
+        FLOW_INSPECTED,
+        FLOW_SETTLED, /* inspected, and its bytes are not asked about any more */
         FLOW_DECIDED,
         FLOW_OVER, /* was kept, and ended */
 };
@@ -47,6 +49,8 @@ struct nx_flow {
         bool has_socket;     /* of the program's end, handed to handle_open */
         uint32_t peek_bytes; /* of the next or last PEEK; 0: nobody said how many */
         uint32_t peek_timeout_ms;
+        uint64_t peek_outbound, peek_inbound; /* of FILTER_DATA */
+        enum nx_direction asked; /* whose bytes a function of the extension looks at now, or any */
         struct htable_link kept; /* session_run.kept; see kept.c for its reference */
         bool is_program_trusted;
         bool is_attributed;

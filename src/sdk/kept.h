@@ -3,7 +3,7 @@
 
 /*
  * The flows of a run that netext-flowd may still speak of, by their number: paused ones,
- * those that are peeked at, and claimed ones.
+ * those that are peeked at, claimed ones and inspected ones.
  */
 
 #include "sdk/flow.h"

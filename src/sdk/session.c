@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sdk/claim.h"
+#include "sdk/inspect.h"
 #include "sdk/kept.h"
 #include "sdk/peek.h"
 #include "sdk/provider.h"
@@ -155,7 +156,12 @@ static int handle_stop(struct session *session, const struct wire_message *messa
         return channel_end(channel);
 }
 
-/* Nobody but the owner of a claimed flow has to hear of its end. */
+static int unexpected(struct session *session, const struct wire_message *message)
+{
+        return provider_fail_message(session->provider, "netext-flowd", message->type);
+}
+
+/* Who only waits for a flow's first bytes, or paused it, does not hear of its end. */
 static int handle_closed(struct session *session, const struct wire_message *message)
 {
         _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
@@ -169,23 +175,28 @@ static int handle_closed(struct session *session, const struct wire_message *mes
         kept_end(flow, FLOW_OVER);
         if (state == FLOW_CLAIMED)
                 claim_handle_closed(session, flow, message);
+        if (state == FLOW_INSPECTED || state == FLOW_SETTLED)
+                inspect_handle_closed(session, flow);
         return 0;
 }
 
-/* What netext-flowd says about a flow of a proxy. */
 static int handle_proxy_message(struct session *session, const struct wire_message *message,
                                 int *fd)
 {
         if (session->role != &proxy_role)
-                return provider_fail_message(session->provider, "netext-flowd", message->type);
-        switch (message->type) {
-        case NX_MSG_PROVIDER_FLOW_SOCKET:
-                return claim_handle_socket(session, message, fd);
-        case NX_MSG_PROVIDER_FLOW_PEEKED:
-                return peek_handle_bytes(session, message);
-        default:
-                return handle_closed(session, message);
-        }
+                return unexpected(session, message);
+        return message->type == NX_MSG_PROVIDER_FLOW_SOCKET
+                       ? claim_handle_socket(session, message, fd)
+                       : peek_handle_bytes(session, message);
+}
+
+static int handle_filter_message(struct session *session, const struct wire_message *message)
+{
+        if (session->role != &filter_role)
+                return unexpected(session, message);
+        return message->type == NX_MSG_PROVIDER_FLOW_DATA
+                       ? inspect_handle_bytes(session, message)
+                       : inspect_handle_complete(session, message);
 }
 
 static int handle_message(struct session *session, const struct wire_message *message, int *fd)
@@ -199,13 +210,17 @@ static int handle_message(struct session *session, const struct wire_message *me
                 return verdict_ask(session, message);
         case NX_MSG_PROVIDER_FLOW_SOCKET:
         case NX_MSG_PROVIDER_FLOW_PEEKED:
-        case NX_MSG_PROVIDER_FLOW_CLOSED:
                 return handle_proxy_message(session, message, fd);
+        case NX_MSG_PROVIDER_FLOW_DATA:
+        case NX_MSG_PROVIDER_FLOW_COMPLETE:
+                return handle_filter_message(session, message);
+        case NX_MSG_PROVIDER_FLOW_CLOSED:
+                return handle_closed(session, message);
         case NX_MSG_PROVIDER_SETTINGS_DONE:
                 return session_apply_done(session, message->id,
                                           wire_get_i32(message, WIRE_ATTR_RESULT));
         default:
-                return provider_fail_message(session->provider, "netext-flowd", message->type);
+                return unexpected(session, message);
         }
 }
 

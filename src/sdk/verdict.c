@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "sdk/claim.h"
+#include "sdk/inspect.h"
 #include "sdk/kept.h"
 #include "sdk/peek.h"
 #include "sdk/provider.h"
@@ -29,6 +30,8 @@ static int send_verdict(struct session *session, const struct nx_flow *flow,
         wire_put(answer, WIRE_ATTR_VERDICT, (uint64_t)verdict);
         if (verdict == NX_VERDICT_PEEK)
                 peek_put(flow, answer);
+        if (verdict == NX_VERDICT_FILTER_DATA)
+                inspect_put(flow, answer);
         return channel_end(channel);
 }
 
@@ -47,6 +50,9 @@ static int answer(struct session *session, struct nx_flow *flow, enum nx_verdict
         case NX_VERDICT_PEEK:
                 kept_begin(flow, FLOW_PEEKED);
                 return 0;
+        case NX_VERDICT_FILTER_DATA:
+                kept_begin(flow, FLOW_INSPECTED);
+                return 0;
         case NX_VERDICT_CLAIM:
                 return claim_begin(flow);
         default:
@@ -57,7 +63,14 @@ static int answer(struct session *session, struct nx_flow *flow, enum nx_verdict
 /* A verdict that this flow cannot have, "PEEK, but …"; or NULL. */
 static const char *problem_of(const struct nx_flow *flow, enum nx_verdict verdict)
 {
-        return verdict == NX_VERDICT_PEEK ? peek_problem(flow) : NULL;
+        switch (verdict) {
+        case NX_VERDICT_PEEK:
+                return peek_problem(flow);
+        case NX_VERDICT_FILTER_DATA:
+                return inspect_problem(flow);
+        default:
+                return NULL;
+        }
 }
 
 static int check_returned(struct session *session, const struct nx_flow *flow,

@@ -167,7 +167,7 @@ enum wire_attribute {
         MSG(54, ENGINE_FLOW_OPEN, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0) /* 0, or why not */        \
         MSG(55, ENGINE_FLOW_SPLICE, WIRE_HAS(FLOW), 1) /* the flow's upstream, maybe connecting */ \
         MSG(56, ENGINE_DATA_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(VERDICT),     \
-            0) /* PASS_BYTES, PEEK_BYTES */                                                        \
+            0) /* FILTER_DATA: PASS_BYTES, PEEK_BYTES. An answer has OFFSET, an update not */      \
         /* netextd -> extension */                                                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1)    /* TEXT: its path, for messages */           \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \

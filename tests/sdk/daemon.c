@@ -48,6 +48,8 @@ static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason r
 
         daemon_log(daemon, 't');
         daemon->stop_reason = reason;
+        if (daemon->at_stop)
+                daemon->at_stop(daemon);
 }
 
 static enum nx_verdict decide(struct daemon *daemon, struct nx_flow *flow, char letter)
@@ -97,6 +99,60 @@ static void handle_file(struct nx_filter *filter, const char *name, const char *
         nx_filter_settings_free(settings);
 }
 
+static struct nx_data_verdict show(struct daemon *daemon, struct nx_flow *flow,
+                                   enum nx_direction direction, char letter)
+{
+        daemon_log(daemon, letter);
+        daemon->shown_flow = nx_flow_get_identifier(flow);
+        daemon->shown_direction = direction;
+        if (daemon->look)
+                daemon->look(flow);
+        return daemon->data_verdict;
+}
+
+static struct nx_data_verdict show_bytes(struct daemon *daemon, struct nx_flow *flow,
+                                         enum nx_direction direction, uint64_t offset,
+                                         const void *bytes, size_t size)
+{
+        daemon->shown_offset = offset;
+        note_bytes(daemon, bytes, size);
+        return show(daemon, flow, direction, 'd');
+}
+
+static struct nx_data_verdict handle_outbound_data(struct nx_filter *filter, struct nx_flow *flow,
+                                                   uint64_t offset, const void *bytes, size_t size,
+                                                   void *userdata)
+{
+        return show_bytes(userdata, flow, NX_DIRECTION_OUTBOUND, offset, bytes, size);
+}
+
+static struct nx_data_verdict handle_inbound_data(struct nx_filter *filter, struct nx_flow *flow,
+                                                  uint64_t offset, const void *bytes, size_t size,
+                                                  void *userdata)
+{
+        return show_bytes(userdata, flow, NX_DIRECTION_INBOUND, offset, bytes, size);
+}
+
+static struct nx_data_verdict handle_outbound_complete(struct nx_filter *filter,
+                                                       struct nx_flow *flow, void *userdata)
+{
+        return show(userdata, flow, NX_DIRECTION_OUTBOUND, 'e');
+}
+
+static struct nx_data_verdict handle_inbound_complete(struct nx_filter *filter,
+                                                      struct nx_flow *flow, void *userdata)
+{
+        return show(userdata, flow, NX_DIRECTION_INBOUND, 'e');
+}
+
+static void handle_flow_ended(struct nx_filter *filter, struct nx_flow *flow, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'z');
+        daemon->closed_flow = nx_flow_get_identifier(flow);
+}
+
 static int start_proxy(struct nx_proxy *proxy, void *userdata)
 {
         struct daemon *daemon = userdata;
@@ -118,11 +174,7 @@ static int start_app_proxy(struct nx_proxy *proxy, void *userdata)
 
 static void stop_proxy(struct nx_proxy *proxy, enum nx_provider_stop_reason reason, void *userdata)
 {
-        struct daemon *daemon = userdata;
-
-        stop_filter(NULL, reason, daemon);
-        if (daemon->at_stop)
-                daemon->at_stop(daemon);
+        stop_filter(NULL, reason, userdata);
 }
 
 static enum nx_verdict handle_new_proxy_flow(struct nx_proxy *proxy, struct nx_flow *flow,
@@ -167,7 +219,12 @@ static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const ch
 #define FILTER                                                                                     \
         {                                                                                          \
                 .start_filter = start_filter, .stop_filter = stop_filter,                          \
-                .handle_new_flow = handle_new_flow, .handle_file = handle_file                     \
+                .handle_new_flow = handle_new_flow, .handle_file = handle_file,                    \
+                .handle_outbound_data = handle_outbound_data,                                      \
+                .handle_inbound_data = handle_inbound_data,                                        \
+                .handle_outbound_complete = handle_outbound_complete,                              \
+                .handle_inbound_complete = handle_inbound_complete,                                \
+                .handle_flow_ended = handle_flow_ended                                             \
         }
 #define PROXY                                                                                      \
         {                                                                                          \
@@ -216,6 +273,41 @@ int daemon_setup(void **state)
                 NX_EXTENSION_INIT,
                 .identifier = "test-extension",
                 .filter = FILTER,
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+}
+
+int daemon_setup_bare_filter(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .filter = { .handle_new_flow = handle_new_flow },
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+}
+
+int daemon_setup_outbound_filter(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .filter = { .handle_new_flow = handle_new_flow,
+                            .handle_outbound_data = handle_outbound_data },
+        };
+
+        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+}
+
+int daemon_setup_inbound_filter(void **state)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "test-extension",
+                .filter = { .handle_new_flow = handle_new_flow,
+                            .handle_inbound_data = handle_inbound_data },
         };
 
         return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
@@ -447,6 +539,30 @@ void daemon_send_peeked(struct daemon *daemon, uint64_t flow, const void *bytes,
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_PEEKED, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow);
         wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+void daemon_put_data(struct daemon *daemon, uint64_t flow, enum nx_direction direction,
+                     uint64_t offset, const void *bytes, size_t size)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_DATA, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_DIRECTION, direction);
+        wire_put(writer, WIRE_ATTR_OFFSET, offset);
+        wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+}
+
+void daemon_send_complete(struct daemon *daemon, uint64_t flow, enum nx_direction direction)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_COMPLETE, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_DIRECTION, direction);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
 }

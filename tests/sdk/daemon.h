@@ -52,7 +52,10 @@ struct daemon {
         bool has_origin;              /* the next flow: 42, of /usr/bin/wget, pid 99 */
         uint8_t shown[WIRE_DATA_MAX]; /* the last bytes that it was shown */
         size_t shown_size;
-        uint64_t opened_flow; /* what handle_open and handle_closed were told */
+        uint64_t shown_flow, shown_offset;
+        enum nx_direction shown_direction;
+        struct nx_data_verdict data_verdict; /* about bytes and ends of streams */
+        uint64_t opened_flow;                /* what handle_open and handle_closed were told */
         int opened_fd;
         uint64_t closed_flow;
         struct nx_flow_end end;
@@ -67,10 +70,14 @@ struct daemon {
 
 /*
  * cmocka's setups and teardown: *state is the daemon. The provider has said hello, as a
- * filter, as a transparent proxy, as one that only has handle_new_flow, or as one that is
- * each kind, of which the app proxy only has a start.
+ * filter (of which a bare one only has handle_new_flow, and others but one function for
+ * data besides), as a transparent proxy, as one that only has handle_new_flow, or as one
+ * that is each kind, of which the app proxy only has a start.
  */
 int daemon_setup(void **state);
+int daemon_setup_bare_filter(void **state);
+int daemon_setup_outbound_filter(void **state);
+int daemon_setup_inbound_filter(void **state);
 int daemon_setup_proxy(void **state);
 int daemon_setup_bare_proxy(void **state);
 int daemon_setup_each_kind(void **state);
@@ -101,6 +108,10 @@ void daemon_send_socket(struct daemon *daemon, uint64_t flow, int fd);
 void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result);
 /* Sends the first bytes of a flow that is peeked at. */
 void daemon_send_peeked(struct daemon *daemon, uint64_t flow, const void *bytes, size_t size);
+/* Batches bytes of an inspected flow. */
+void daemon_put_data(struct daemon *daemon, uint64_t flow, enum nx_direction direction,
+                     uint64_t offset, const void *bytes, size_t size);
+void daemon_send_complete(struct daemon *daemon, uint64_t flow, enum nx_direction direction);
 void daemon_send_stop(struct daemon *daemon);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);
 void daemon_send_done(struct daemon *daemon, uint64_t id, int result);

@@ -458,13 +458,18 @@ static void test_a_paused_flow_can_be_spliced_once_it_is_claimed(void **state)
 static void test_a_filters_flow_cannot_be_opened(void **state)
 {
         struct daemon *daemon = *state;
+        int fds[2];
 
         start(daemon);
         daemon->look = open_at_once;
         assert_int_equal(ask(daemon, 1), 0);
         assert_int_equal(look_result, -EINVAL);
-        daemon_send_closed(daemon, 1, 0); /* and flowd does not talk to it as to a proxy */
+        make_sockets(SOCK_STREAM, fds);
+        daemon_send_socket(daemon, 1, fds[0]); /* and flowd does not talk to it as to a proxy */
+        close(fds[0]);
         assert_int_equal(daemon_let_work(daemon), -EPROTO);
+        expect_dead(fds[1]);
+        close(fds[1]);
 }
 
 static void test_a_closed_flow_is_stale(void **state)
