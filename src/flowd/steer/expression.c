@@ -90,6 +90,40 @@ void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG);
 }
 
+void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+{
+        struct nftnl_expr *expr = add(rule, "socket");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_MARK);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_DREG, REG);
+        bitwise(rule, mask, 0);
+        compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
+}
+
+void match_packet_tag(struct nftnl_rule *rule, uint32_t tag)
+{
+        load_meta(rule, NFT_META_PRIORITY);
+        compare(rule, NFT_CMP_EQ, &tag, sizeof(tag));
+}
+
+static void load_constant(struct nftnl_rule *rule, uint32_t reg, const void *bytes, uint32_t size)
+{
+        struct nftnl_expr *expr = add(rule, "immediate");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, reg);
+        nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, bytes, size);
+}
+
+void set_packet_tag(struct nftnl_rule *rule, uint32_t tag)
+{
+        struct nftnl_expr *expr;
+
+        load_constant(rule, REG, &tag, sizeof(tag));
+        expr = add(rule, "meta");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_PRIORITY);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, REG);
+}
+
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol)
 {
         load_meta(rule, NFT_META_L4PROTO);
@@ -243,14 +277,6 @@ void match_loopback_interface(struct nftnl_rule *rule)
 
         load_meta(rule, NFT_META_IIF);
         compare(rule, NFT_CMP_EQ, &index, sizeof(index));
-}
-
-static void load_constant(struct nftnl_rule *rule, uint32_t reg, const void *bytes, uint32_t size)
-{
-        struct nftnl_expr *expr = add(rule, "immediate");
-
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, reg);
-        nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, bytes, size);
 }
 
 void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port)

@@ -17,6 +17,12 @@ void match_any_packet_mark(struct nftnl_rule *rule, uint32_t mask);
 /* Our field of the mark becomes bits; foreign bits stay. */
 void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 
+/* The mark of the packet's socket. */
+void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+/* A number that goes with a packet as far as lo (skb->priority); nobody else uses it there. */
+void match_packet_tag(struct nftnl_rule *rule, uint32_t tag);
+void set_packet_tag(struct nftnl_rule *rule, uint32_t tag);
+
 enum tuple_direction {
         TUPLE_AS_SENT, /* source, destination */
         TUPLE_TURNED,  /* destination, source: the tuple of the packet's answer */

@@ -4,11 +4,16 @@
  * The chains, as `nft list table inet netext` shows them (M is the instance's mark mask):
  *
  *   turn: output, next before hold. Only while there are proxies.
- *      udp, in claimed4 or claimed6               mark & M := DELIVER, which routes it to lo
+ *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
+ *                                                 others may have overwritten the packet's mark
+ *      udp, in claimed4 or claimed6               the same, and tag
  *
  *   hold: output, just behind mangle. Decides who waits.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
- *      udp, mark & M == DELIVER                   into claimed4 or claimed6, or refresh it there
+ *      udp, mark & M == DELIVER [, socket in our cgroup]
+ *                                                 into claimed4 or claimed6, or refresh it there,
+ *                                                 and tag
+ *      tcp, first segment, mark & M == DELIVER [, socket in our cgroup]    tag
  *      mark & M == DELIVER                        accept     a proxy claimed it
  *      mark & M == RELAY                          accept     our own sockets
  *      tcp, not a first segment                   accept     only connection attempts are asked
@@ -36,8 +41,12 @@
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
  *      a proxy's upstream could not reach gets the ICMP error that says so.
  *
- *   deliver: prerouting. Only while there are proxies.
- *      from lo, mark & M == DELIVER               tproxy to our listener, or to the flow's socket
+ *   deliver: prerouting, before anybody can overwrite the mark. Only while there are proxies.
+ *      tcp from lo, not a first segment, mark & M == DELIVER    tproxy to the flow's socket
+ *      from lo, mark & M == DELIVER, tagged by us    tproxy to our listener, or to the flow's socket
+ *
+ *   Instances beside each other may have the same bits, so a tag says who waits for the packet:
+ *   the queue's number, in the place of its priority, which means nothing on lo.
  *
  *   arrive: input.
  *      not udp                                    accept
@@ -69,6 +78,9 @@
 #define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 1)
 #define TURN_PRIORITY  (HOLD_PRIORITY - 1)
+/* Behind the reassembly of fragments, before everything else. */
+#define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
+#define TAG_BASE         0x4e580000U /* "NX" */
 #define DNS_PORT       53
 
 /* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
@@ -110,6 +122,11 @@ static const struct ruleset_config *config_of(const struct transaction *t)
         return t->userdata;
 }
 
+static uint32_t tag_of(const struct ruleset_config *config)
+{
+        return TAG_BASE + config->hold_queue;
+}
+
 static uint32_t bits(const struct transaction *t, enum mark mark)
 {
         return mark_bits(mark, config_of(t)->mark_mask);
@@ -132,9 +149,23 @@ static void refresh_claimed(struct transaction *t)
 
                 match_protocol(rule, IPPROTO_UDP);
                 match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+                match_instance(rule, config_of(t));
+                set_packet_tag(rule, tag_of(config_of(t)));
                 refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
+}
+
+static void tag_first_segments(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "hold");
+
+        match_protocol(rule, IPPROTO_TCP);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+        match_first_segment(rule, true);
+        match_instance(rule, config_of(t));
+        set_packet_tag(rule, tag_of(config_of(t)));
+        rule_end(t, rule);
 }
 
 /*
@@ -160,6 +191,7 @@ static void put_hold(struct transaction *t)
         accept_mark(t, MARK_PASS_SOCKET);
         if (config_of(t)->delivery.is_on) {
                 refresh_claimed(t);
+                tag_first_segments(t);
                 accept_mark(t, MARK_DELIVER);
                 accept_mark(t, MARK_RELAY);
         }
@@ -340,14 +372,29 @@ static void put_arrive(struct transaction *t)
 
 static void put_turn(struct transaction *t)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                struct nftnl_rule *rule = rule_begin(t, "turn");
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule = rule_begin(t, "turn");
 
+        match_protocol(rule, IPPROTO_TCP);
+        match_socket_mark(rule, mask, bits(t, MARK_DELIVER));
+        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+        rule_end(t, rule);
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "turn");
                 match_protocol(rule, IPPROTO_UDP);
                 match_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
-                set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+                set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+                set_packet_tag(rule, tag_of(config_of(t)));
                 rule_end(t, rule);
         }
+}
+
+static void match_delivered(struct transaction *t, struct nftnl_rule *rule, uint8_t protocol)
+{
+        match_protocol(rule, protocol);
+        match_loopback_interface(rule);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
 }
 
 /* One rule for each protocol: one for both caught TCP only (Linux 6.18). */
@@ -356,16 +403,20 @@ static void put_deliver(struct transaction *t)
         const struct ruleset_delivery *delivery = &config_of(t)->delivery;
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                bool is_ipv4 = families[i].number == NFPROTO_IPV4;
+                uint8_t family = families[i].number;
+                uint16_t port = family == NFPROTO_IPV4 ? delivery->port4 : delivery->port6;
+                struct nftnl_rule *rule = rule_begin(t, "deliver");
+
+                match_delivered(t, rule, IPPROTO_TCP);
+                match_first_segment(rule, false);
+                deliver_to_listener(rule, family, port);
+                rule_end(t, rule);
 
                 for (size_t k = 0; k < ARRAY_SIZE(protocols); k++) {
-                        struct nftnl_rule *rule = rule_begin(t, "deliver");
-
-                        match_protocol(rule, protocols[k]);
-                        match_loopback_interface(rule);
-                        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
-                        deliver_to_listener(rule, families[i].number,
-                                            is_ipv4 ? delivery->port4 : delivery->port6);
+                        rule = rule_begin(t, "deliver");
+                        match_delivered(t, rule, protocols[k]);
+                        match_packet_tag(rule, tag_of(config_of(t)));
+                        deliver_to_listener(rule, family, port);
                         rule_end(t, rule);
                 }
         }
@@ -397,7 +448,7 @@ static void put_objects(struct transaction *t)
         put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
         if (config_of(t)->delivery.is_on) {
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
-                put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, HOLD_PRIORITY);
+                put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
         }
 }
 
