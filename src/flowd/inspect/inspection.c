@@ -265,13 +265,15 @@ static void half_ask(struct half *half)
                 half_tell(half, &question);
 }
 
-/* As far as it goes: until a side, an inspector or the pool has to do something first. */
+/* As far as it goes: until a side, an inspector or the pool has to do something first. Questions
+ * come first, so that their inspectors think while we write. */
 static int half_carry(struct half *half)
 {
         unsigned int n_reads = 0;
         int r;
 
         do {
+                half_ask(half);
                 r = half_write(half);
                 if (r < 0)
                         return r;
@@ -279,7 +281,6 @@ static int half_carry(struct half *half)
                 if (n_reads++ == TURN_READS)
                         return peer_call_again(half->from);
                 r = half_read(half);
-                half_ask(half);
         } while (r > 0 && !half->inspection->is_cut);
         if (!half_wants_to_read(half))
                 window_rest(&half->window);

@@ -36,7 +36,9 @@ struct loop;
 
 struct inspection_listener {
         /* A question: size bytes (at most WIRE_DATA_MAX, at least one) at offset in direction, for
-         * inspector. bytes are borrowed. inspection_verdict() answers. */
+         * inspector. bytes are borrowed. inspection_verdict() answers. One question is open for
+         * each inspector and direction, so what is sent at once, before other work, is answered
+         * sooner. */
         void (*show)(struct inspection *inspection, unsigned int inspector,
                      enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                      void *userdata);
