@@ -242,18 +242,17 @@ static int half_read(struct half *half)
         return 1;
 }
 
-static void half_tell(struct half *half, const struct offsets_question *question)
+static bool half_tell(struct half *half, const struct offsets_question *question)
 {
         struct inspection *inspection = half->inspection;
         const struct inspection_listener *listener = inspection->pool->listener;
 
         if (question->is_complete)
-                listener->complete(inspection, question->inspector, half->direction,
-                                   inspection->userdata);
-        else
-                listener->show(inspection, question->inspector, half->direction, question->offset,
-                               window_start(&half->window) + (question->offset - half->n_written),
-                               question->size, inspection->userdata);
+                return listener->complete(inspection, question->inspector, half->direction,
+                                          inspection->userdata);
+        return listener->show(inspection, question->inspector, half->direction, question->offset,
+                              window_start(&half->window) + (question->offset - half->n_written),
+                              question->size, inspection->userdata);
 }
 
 static void half_ask(struct half *half)
@@ -262,7 +261,8 @@ static void half_ask(struct half *half)
 
         while (!half->inspection->is_cut && !half->is_over &&
                offsets_ask(&half->offsets, &question))
-                half_tell(half, &question);
+                if (!half_tell(half, &question))
+                        offsets_withdraw(&half->offsets, &question);
 }
 
 /* As far as it goes: until a side, an inspector or the pool has to do something first. Questions
@@ -566,6 +566,15 @@ int inspection_verdict(struct inspection *inspection, unsigned int inspector,
         }
         inspection_run(inspection);
         return 0;
+}
+
+void inspection_retry(struct inspection *inspection, unsigned int inspector)
+{
+        if (!inspection_has(inspection, inspector))
+                return;
+        offsets_retry(&inspection->outbound.offsets, inspector);
+        offsets_retry(&inspection->inbound.offsets, inspector);
+        inspection_run(inspection);
 }
 
 static bool has_seen_enough(const struct inspection *inspection, unsigned int inspector)

@@ -39,11 +39,11 @@ struct inspection_listener {
          * inspector. bytes are borrowed. inspection_verdict() answers. One question is open for
          * each inspector and direction, so what is sent at once, before other work, is answered
          * sooner. */
-        void (*show)(struct inspection *inspection, unsigned int inspector,
+        bool (*show)(struct inspection *inspection, unsigned int inspector,
                      enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                      void *userdata);
         /* A question, too: the direction is at its end. */
-        void (*complete)(struct inspection *inspection, unsigned int inspector,
+        bool (*complete)(struct inspection *inspection, unsigned int inspector,
                          enum nx_direction direction, void *userdata);
         /* The sockets are the callee's; bytes are those that the receiving sockets took. A
          * direction that is over is shut down, and reads as an end of stream again. */
@@ -51,7 +51,7 @@ struct inspection_listener {
                      uint64_t bytes_outbound, uint64_t bytes_inbound, void *userdata);
         /* error: 0, or the negative errno for which both sides were reset:
          * -EPERM         an inspector said DROP
-         * -EDEADLK       one holds bytes that no question could free (offsets.h, rule 6)
+         * -EDEADLK       one holds bytes that no question could free (offsets.h, rule 7)
          * -ECONNABORTED  one that may not be missed was removed
          * others         of a socket, or of inspection_cut() */
         void (*ended)(struct inspection *inspection, int error, uint64_t bytes_outbound,
@@ -102,6 +102,8 @@ int inspection_new(struct inspection **ret_inspection, struct inspection_pool *p
  * both directions. */
 int inspection_verdict(struct inspection *inspection, unsigned int inspector,
                        enum nx_direction direction, const struct inspection_verdict *verdict);
+/* Questions can be sent to it again. Fine for one that was not refused any. */
+void inspection_retry(struct inspection *inspection, unsigned int inspector);
 /* Its provider is gone: let_pass is as ALLOW, else the flow is cut, unless it had seen enough. */
 void inspection_remove_inspector(struct inspection *inspection, unsigned int inspector,
                                  bool let_pass);

@@ -84,7 +84,8 @@ static struct front front_behind_all(const struct offsets *offsets)
 
 static bool may_be_asked(const struct offsets_inspector *inspector)
 {
-        return inspector->pass != OFFSETS_FOR_EVER && !inspector->is_asked && !inspector->is_paused;
+        return inspector->pass != OFFSETS_FOR_EVER && !inspector->is_asked &&
+               !inspector->is_paused && !inspector->is_busy;
 }
 
 /* Where its next question would end. */
@@ -111,13 +112,33 @@ static bool has_seen_all(const struct offsets *offsets, const struct offsets_ins
         return front->is_end && !inspector->is_told && !has_to_see(offsets, inspector, front);
 }
 
-static void ask(struct offsets_inspector *inspector, uint64_t end, bool is_complete)
+static void ask(struct offsets_inspector *inspector, const struct offsets_question *question)
 {
         inspector->is_asked = true;
-        inspector->asked = inspector->pass;
-        inspector->is_told = is_complete;
+        inspector->asked = question->offset;
+        inspector->is_told = question->is_complete;
+        if (!question->is_complete)
+                inspector->shown = question->offset + question->size;
+}
+
+/* False: there is nothing to ask it. */
+static bool find_question(const struct offsets *offsets, unsigned int i, const struct front *front,
+                          struct offsets_question *ret_question)
+{
+        const struct offsets_inspector *inspector = &offsets->inspectors[i];
+        bool is_complete = has_seen_all(offsets, inspector, front);
+
+        if (!may_be_asked(inspector) || (!is_complete && !has_to_see(offsets, inspector, front)))
+                return false;
+        *ret_question = (struct offsets_question){
+                .inspector = i,
+                .is_complete = is_complete,
+                .offset = inspector->pass,
+                .shown = inspector->shown,
+        };
         if (!is_complete)
-                inspector->shown = end;
+                ret_question->size = end_of_show(offsets, inspector, front) - inspector->pass;
+        return true;
 }
 
 bool offsets_ask(struct offsets *offsets, struct offsets_question *ret_question)
@@ -126,24 +147,29 @@ bool offsets_ask(struct offsets *offsets, struct offsets_question *ret_question)
 
         for (unsigned int i = 0; i < offsets->n_inspectors; i++) {
                 struct offsets_inspector *inspector = &offsets->inspectors[i];
-                bool is_complete = has_seen_all(offsets, inspector, &front);
 
-                if (may_be_asked(inspector) &&
-                    (is_complete || has_to_see(offsets, inspector, &front))) {
-                        uint64_t end = end_of_show(offsets, inspector, &front);
-
-                        ask(inspector, end, is_complete);
-                        *ret_question = (struct offsets_question){
-                                .inspector = i,
-                                .is_complete = is_complete,
-                                .offset = inspector->pass,
-                                .size = is_complete ? 0 : end - inspector->pass,
-                        };
+                if (find_question(offsets, i, &front, ret_question)) {
+                        ask(inspector, ret_question);
                         return true;
                 }
                 front_pass(&front, offsets, inspector);
         }
         return false;
+}
+
+void offsets_withdraw(struct offsets *offsets, const struct offsets_question *question)
+{
+        struct offsets_inspector *inspector = &offsets->inspectors[question->inspector];
+
+        inspector->is_asked = false;
+        inspector->is_told = false;
+        inspector->is_busy = true;
+        inspector->shown = question->shown;
+}
+
+void offsets_retry(struct offsets *offsets, unsigned int inspector)
+{
+        offsets->inspectors[inspector].is_busy = false;
 }
 
 /* --- decisions ------------------------------------------------------------------------ */

@@ -20,13 +20,14 @@
  *  4. When all that was available at the end has been shown, one last question tells that the
  *     stream is complete. The end goes on when it was answered and nothing is held.
  *  5. An inspector that paused is asked nothing until it decides.
- *  6. Who holds bytes has to be able to decide: an inspector that was shown show_max bytes at
+ *  6. One that a question could not be sent to is asked again when that may have changed.
+ *  7. Who holds bytes has to be able to decide: an inspector that was shown show_max bytes at
  *     its pass offset, or was told that the stream is complete, and neither lets all of that go
  *     nor pauses, holds bytes that no question could free. That is -EDEADLK, and the flow's end.
  *     (It is no fault of a provider's channel: the other side may have provoked it.)
  *
- * So whenever nothing is open, nobody paused and nothing is released, each inspector holds less
- * than show_max: a window of n_inspectors * show_max bytes is never full for ever.
+ * So whenever nothing is open, nobody paused or busy, and nothing is released, each inspector holds
+ * less than show_max: a window of n_inspectors * show_max bytes is never full for ever.
  */
 
 #include <stdbool.h>
@@ -43,6 +44,7 @@ struct offsets_inspector {
         uint64_t asked; /* where the open question began */
         bool is_asked;  /* a question is open */
         bool is_paused;
+        bool is_busy; /* a question did not reach it */
         bool is_told; /* that the stream is complete */
 };
 
@@ -60,6 +62,7 @@ struct offsets_question {
         bool is_complete;
         uint64_t offset;
         uint64_t size;
+        uint64_t shown; /* of the inspector, before: for offsets_withdraw() */
 };
 
 /* inspectors are borrowed until the last call. They want to see any bytes. */
@@ -73,12 +76,16 @@ void offsets_end(struct offsets *offsets);
 /* The next question to ask, which is open from now on; false if there is none. */
 bool offsets_ask(struct offsets *offsets, struct offsets_question *ret_question);
 
+/* It could not be sent: as if it had not been asked, until offsets_retry(). */
+void offsets_withdraw(struct offsets *offsets, const struct offsets_question *question);
+void offsets_retry(struct offsets *offsets, unsigned int inspector);
+
 /* The answer to the open question: its first pass_bytes may go (OFFSETS_FOR_EVER: all there will
  * be), and peek_bytes behind them are shown next. Without an open question as offsets_update(). */
 int offsets_answer(struct offsets *offsets, unsigned int inspector, uint64_t pass_bytes,
                    uint64_t peek_bytes);
 /* A decision that answers nothing: pass_bytes count from its pass offset. An open question stays
- * open. Both: 0 or -EDEADLK (rule 6). */
+ * open. Both: 0 or -EDEADLK (rule 7). */
 int offsets_update(struct offsets *offsets, unsigned int inspector, uint64_t pass_bytes,
                    uint64_t peek_bytes);
 void offsets_pause(struct offsets *offsets, unsigned int inspector, bool is_answer);

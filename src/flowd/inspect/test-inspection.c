@@ -56,6 +56,7 @@ struct scene {
         int error;
         uint64_t bytes_outbound, bytes_inbound;
         bool cuts_in_show;
+        bool is_busy;
 };
 
 struct flow {
@@ -78,25 +79,34 @@ static struct question *note(struct scene *scene, struct inspection *inspection,
         return question;
 }
 
-static void handle_show(struct inspection *inspection, unsigned int inspector,
+static bool handle_show(struct inspection *inspection, unsigned int inspector,
                         enum nx_direction direction, uint64_t offset, const void *bytes,
                         size_t size, void *userdata)
 {
         struct scene *scene = userdata;
-        struct question *question = note(scene, inspection, inspector, direction);
+        struct question *question;
 
+        if (scene->is_busy)
+                return false;
+        question = note(scene, inspection, inspector, direction);
         assert_in_range(size, 1, WIRE_DATA_MAX);
         question->offset = offset;
         question->size = size;
         memcpy(question->bytes, bytes, size);
         if (scene->cuts_in_show)
                 inspection_cut(inspection, -EIO);
+        return true;
 }
 
-static void handle_complete(struct inspection *inspection, unsigned int inspector,
+static bool handle_complete(struct inspection *inspection, unsigned int inspector,
                             enum nx_direction direction, void *userdata)
 {
-        note(userdata, inspection, inspector, direction)->is_complete = true;
+        struct scene *scene = userdata;
+
+        if (scene->is_busy)
+                return false;
+        note(scene, inspection, inspector, direction)->is_complete = true;
+        return true;
 }
 
 static void handle_done(struct inspection *inspection, int app_fd, int upstream_fd,
@@ -560,6 +570,30 @@ static void test_who_has_seen_enough_is_not_missed(void **state)
         close_flow(&flow);
 }
 
+static void test_a_question_that_could_not_be_sent_is_asked_again(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        scene->is_busy = true;
+        put(flow.client, "patience");
+        assert_gets_nothing(scene, flow.server);
+        scene->is_busy = false;
+        shutdown(flow.client, SHUT_WR);
+        settle(scene);
+        assert_int_equal(scene->n_asked, 0);
+        inspection_retry(flow.inspection, 0);
+        scene->is_busy = true;
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "patience"), 8);
+        assert_gets(scene, flow.server, "patience");
+        assert_gets_nothing(scene, flow.server);
+        scene->is_busy = false;
+        inspection_retry(flow.inspection, 0);
+        pass(assert_complete(scene, 0, NX_DIRECTION_OUTBOUND), 0);
+        assert_gets_end(scene, flow.server);
+        close_flow(&flow);
+}
+
 static void test_nonsense_is_told(void **state)
 {
         struct scene *scene = *state;
@@ -841,6 +875,7 @@ int main(void)
                 inspection_test(test_cut_while_bytes_are_shown),
                 inspection_test(test_a_provider_that_is_gone),
                 inspection_test(test_who_has_seen_enough_is_not_missed),
+                inspection_test(test_a_question_that_could_not_be_sent_is_asked_again),
                 inspection_test(test_nonsense_is_told),
                 inspection_test(test_nothing_to_inspect),
                 inspection_test(test_who_holds_for_ever_ends_the_flow),

@@ -270,7 +270,7 @@ static void test_who_leaves_holds_nothing(void **state)
 struct witness {
         uint64_t pass;
         uint64_t view_end; /* bytes before it were shown, or let go unseen */
-        bool is_open, is_paused, is_told, was_told;
+        bool is_open, is_paused, is_busy, was_told;
         struct offsets_question question;
 };
 
@@ -355,8 +355,13 @@ static void ask_all(struct history *history)
                 struct witness *witness = &history->witnesses[question.inspector];
 
                 assert_true(++n <= history->n);
-                assert_false(witness->is_open || witness->is_paused);
+                assert_false(witness->is_open || witness->is_paused || witness->is_busy);
                 assert_int_equal(question.offset, witness->pass);
+                if (below(10) == 0) {
+                        witness->is_busy = true;
+                        offsets_withdraw(&history->it.offsets, &question);
+                        continue;
+                }
                 if (question.is_complete)
                         check_told(history, &question);
                 else
@@ -445,6 +450,12 @@ static void make_pause(struct history *history, unsigned int i, bool is_answer)
         offsets_pause(&history->it.offsets, i, is_answer);
 }
 
+static void retry(struct history *history, unsigned int i)
+{
+        history->witnesses[i].is_busy = false;
+        offsets_retry(&history->it.offsets, i);
+}
+
 static void leave(struct history *history, unsigned int i)
 {
         history->witnesses[i].pass = UINT64_MAX;
@@ -455,7 +466,8 @@ static void leave(struct history *history, unsigned int i)
 /* A question of somebody who left needs no answer. */
 static bool is_waited_for(const struct witness *witness)
 {
-        return witness->pass != UINT64_MAX && (witness->is_open || witness->is_paused);
+        return witness->pass != UINT64_MAX &&
+               (witness->is_open || witness->is_paused || witness->is_busy);
 }
 
 /* If it is nobody's turn here, then it is the peers'. */
@@ -477,7 +489,7 @@ static void step(struct history *history)
 {
         unsigned int i = (unsigned int)below(history->n);
 
-        switch (below(16)) {
+        switch (below(17)) {
         case 0 ... 4:
                 receive(history);
                 break;
@@ -495,6 +507,9 @@ static void step(struct history *history)
         case 14:
                 decide(history, i, false, random_size(), random_size());
                 break;
+        case 15:
+                retry(history, i);
+                break;
         default:
                 if (below(20) == 0)
                         leave(history, i);
@@ -505,7 +520,9 @@ static void step(struct history *history)
 static void settle(struct history *history)
 {
         for (unsigned int i = 0; i < history->n && !history->is_cut; i++)
-                if (is_waited_for(&history->witnesses[i]))
+                if (history->witnesses[i].is_busy)
+                        retry(history, i);
+                else if (is_waited_for(&history->witnesses[i]))
                         decide(history, i, true, STREAM_MAX, below(3));
 }
 
