@@ -258,7 +258,7 @@ static int on_filter_data(struct session *session, struct flow *flow,
         return 0;
 }
 
-/* id: of the question that it answers; 0: nobody asked. */
+/* OFFSET: that of the question that it answers; without one nobody asked. */
 static int on_data_verdict(struct session *session, const struct wire_message *message)
 {
         struct chain *chain = session->chain;
@@ -266,7 +266,7 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
         struct session_data_verdict verdict = {
                 .direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION),
                 .verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT),
-                .is_update = message->id == 0,
+                .is_update = !wire_has(message, WIRE_ATTR_OFFSET),
                 .pass_bytes = wire_get(message, WIRE_ATTR_PASS_BYTES),
                 .peek_bytes = wire_get(message, WIRE_ATTR_PEEK_BYTES),
         };
@@ -442,26 +442,32 @@ void session_set_channel(struct session *session, int fd)
         (void)channel_end(&session->channel);
 }
 
-void session_show_data(struct session *session, const struct flow *flow,
-                       enum nx_direction direction, uint64_t offset, const void *bytes, size_t size)
+int session_show_data(struct session *session, const struct flow *flow, enum nx_direction direction,
+                      uint64_t offset, const void *bytes, size_t size)
 {
-        struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_FLOW_DATA, flow->id);
+        struct wire_writer *writer;
 
+        if (session->channel.fd < 0)
+                return -EPIPE;
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_DATA, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_DIRECTION, direction);
         wire_put(writer, WIRE_ATTR_OFFSET, offset);
         wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
-        (void)channel_end(&session->channel); /* one that does not read is found by its time-out */
+        return channel_end(&session->channel);
 }
 
-void session_tell_complete(struct session *session, const struct flow *flow,
-                           enum nx_direction direction)
+int session_tell_complete(struct session *session, const struct flow *flow,
+                          enum nx_direction direction)
 {
-        struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_FLOW_COMPLETE, flow->id);
+        struct wire_writer *writer;
 
+        if (session->channel.fd < 0)
+                return -EPIPE;
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_COMPLETE, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_DIRECTION, direction);
-        (void)channel_end(&session->channel);
+        return channel_end(&session->channel);
 }
 
 bool session_can_take(const struct session *session)

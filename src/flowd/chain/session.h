@@ -81,12 +81,12 @@ void session_set_channel(struct session *session, int fd);
 void session_ask(struct session *session, struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */
 void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size);
-/* Shows a filter bytes of a flow that it inspects, or that there will be no more in that direction. */
-void session_show_data(struct session *session, const struct flow *flow,
-                       enum nx_direction direction, uint64_t offset, const void *bytes,
-                       size_t size);
-void session_tell_complete(struct session *session, const struct flow *flow,
-                           enum nx_direction direction);
+/* Shows a filter bytes of a flow that it inspects, or that there will be no more in that direction.
+ * 0 or a negative errno: it is not told now. */
+int session_show_data(struct session *session, const struct flow *flow, enum nx_direction direction,
+                      uint64_t offset, const void *bytes, size_t size);
+int session_tell_complete(struct session *session, const struct flow *flow,
+                          enum nx_direction direction);
 /* Can the provider be given a socket now? It cannot while it does not read what it was given. */
 bool session_can_take(const struct session *session);
 /* Gives the provider the socket of a flow that it claimed; fd stays the caller's. 0 or a negative

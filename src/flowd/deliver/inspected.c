@@ -46,27 +46,30 @@ static void forgive(struct delivery *delivery, unsigned int inspector)
         memset(forgiven->asked_ns, 0, sizeof(forgiven->asked_ns));
 }
 
-static void on_show(struct inspection *inspection, unsigned int inspector,
+static bool on_show(struct inspection *inspection, unsigned int inspector,
                     enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                     void *userdata)
 {
         struct delivery *delivery = userdata;
         struct session *session = session_of(delivery, inspector);
 
+        if (!session ||
+            session_show_data(session, delivery->flow, direction, offset, bytes, size) < 0)
+                return false;
         owe(delivery, inspector, direction);
-        if (session)
-                session_show_data(session, delivery->flow, direction, offset, bytes, size);
+        return true;
 }
 
-static void on_complete(struct inspection *inspection, unsigned int inspector,
+static bool on_complete(struct inspection *inspection, unsigned int inspector,
                         enum nx_direction direction, void *userdata)
 {
         struct delivery *delivery = userdata;
         struct session *session = session_of(delivery, inspector);
 
+        if (!session || session_tell_complete(session, delivery->flow, direction) < 0)
+                return false;
         owe(delivery, inspector, direction);
-        if (session)
-                session_tell_complete(session, delivery->flow, direction);
+        return true;
 }
 
 static void leave(struct delivery *delivery)
@@ -169,8 +172,8 @@ int inspected_judge(struct delivery *delivery, struct session *session,
                 return 0; /* it has crossed with the end */
         if (!verdict->is_update)
                 *debt(delivery, (unsigned int)inspector, verdict->direction) = 0;
-        return inspection_verdict(delivery->inspection, (unsigned int)inspector,
-                                  verdict->direction, &said);
+        return inspection_verdict(delivery->inspection, (unsigned int)inspector, verdict->direction,
+                                  &said);
 }
 
 void inspected_end_session(struct deliveries *deliveries, struct session *session)
