@@ -125,6 +125,18 @@ def proxy(netext, rules):
 
 
 @pytest.fixture
+def inspecting(netext, rules):
+    """inspecting("80 watch", name="b") starts a filter that looks at bytes, or rewrites its script."""
+
+    def start(*lines, name="inspecting", **options):
+        script = rules(*lines, name=f"script-{name}")
+        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        netext.start_session(PROGRAMS / "inspecting", "--name", name, "--file", f"script={script}", *arguments)
+
+    return start
+
+
+@pytest.fixture
 def firewall(netext, rules):
     """firewall("deny port 25", …) starts the bundled firewall with these rules; returns their file."""
 

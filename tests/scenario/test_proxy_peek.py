@@ -4,7 +4,7 @@ from harness.lab import Lab
 
 
 def message_of(netext, name="scripted-proxy"):
-    return next(s["message"] for s in netext.ctl("session", "list") if s["name"] == name)
+    return next(s.get("message", "") for s in netext.ctl("session", "list") if s["name"] == name)
 
 
 def test_a_flow_that_is_peeked_at_and_declined_loses_nothing(netext, proxy, client, server):

@@ -120,8 +120,9 @@ static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks
                         continue;
                 }
                 flow->inspectors[n] = flow->inspectors[i];
-                peeks[n++] = (struct inspection_peek){ flow->inspectors[n].peek_outbound,
-                                                       flow->inspectors[n].peek_inbound };
+                peeks[n] = (struct inspection_peek){ flow->inspectors[n].peek_outbound,
+                                                     flow->inspectors[n].peek_inbound };
+                n++;
         }
         flow->n_inspectors = n;
         return (int)n;

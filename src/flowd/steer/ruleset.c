@@ -485,20 +485,34 @@ static void put_afresh(struct transaction *t)
         put_rules(t);
 }
 
-int ruleset_apply(struct ruleset_config *config)
+static int apply_by(struct ruleset_config *config, transaction_fn *way)
 {
         static const enum queue_mechanism mechanisms[] = { QUEUE_NATIVE, QUEUE_XTABLES };
-        static transaction_fn *const ways[] = { put_over, put_afresh };
-        int r = 0;
+        int r = -ENOTSUP;
 
-        for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
-                for (size_t i = 0; i < ARRAY_SIZE(mechanisms); i++) {
-                        config->mechanism = mechanisms[i];
-                        r = transact(config->table, ways[way], config);
-                        if (r == 0)
-                                return 0;
-                }
+        for (size_t i = 0; i < ARRAY_SIZE(mechanisms) && r < 0; i++) {
+                config->mechanism = mechanisms[i];
+                r = transact(config->table, way, config);
         }
+        return r;
+}
+
+/*
+ * What is known to fail is not tried again: a transaction that is taken back takes chains with
+ * it that it had added, and with a base chain every held packet (nf_queue_nf_hook_drop()).
+ */
+int ruleset_apply(struct ruleset_config *config)
+{
+        static transaction_fn *const ways[] = { put_over, put_afresh };
+        int r = -ENOTSUP;
+
+        for (size_t i = 0; i < ARRAY_SIZE(ways) && r < 0; i++) {
+                if (config->mechanism_is_known)
+                        r = transact(config->table, ways[i], config);
+                else
+                        r = apply_by(config, ways[i]);
+        }
+        config->mechanism_is_known |= r >= 0;
         return r;
 }
 

@@ -34,12 +34,13 @@ struct ruleset_config {
         bool closed; /* what nobody listens for is refused, not let through */
         struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;
+        bool mechanism_is_known; /* it was in force before */
 };
 
 /*
- * Puts the ruleset in force, in place of an earlier one. Tries the native queue first and
- * falls back; config->mechanism is what is in use afterwards. 0 or a negative errno, with
- * the old table untouched.
+ * Puts the ruleset in force, in place of an earlier one. The first time it tries the native
+ * queue and falls back; config->mechanism is what is in use afterwards. 0 or a negative errno,
+ * with the old table untouched.
  */
 int ruleset_apply(struct ruleset_config *config);
 int ruleset_remove(const char *table);

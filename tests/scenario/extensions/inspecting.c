@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A filter that looks at bytes as its file "script" says. One line for each remote port ("*"
+ * for all others; what has no line is allowed unseen):
+ *
+ *         80 watch                    sees everything, lets everything pass
+ *         81 first 100                lets 100 bytes of the program pass, then allows the flow
+ *         82 refuse secret            drops the flow when the program says that word
+ *         83 outbound                 sees only what the program says
+ *         84 hold                     lets nothing pass
+ *         85 late 300                 pauses at the first bytes, and allows after 300 ms
+ *         86 crash                    dies when it sees the first bytes
+ *         87 whole                    lets what was said pass only when all of it was
+ *
+ * It reports what it saw of each flow when that is over.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <netext/extension.h>
+
+#define LINES_MAX 32
+#define FLOWS_MAX 64
+
+struct line {
+        char port[16], what[16], argument[64];
+};
+
+struct seen {
+        uint64_t flow; /* 0: free */
+        uint64_t n_outbound, n_inbound;
+        uint64_t sum; /* of the bytes, both directions */
+};
+
+static struct line lines[LINES_MAX];
+static size_t n_lines;
+static struct seen seen[FLOWS_MAX];
+static struct nx_flow *paused; /* a reference */
+static long long due_ms;
+
+static long long now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static const struct line *line_of(const struct nx_flow *flow)
+{
+        char port[8];
+
+        snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
+        for (size_t i = 0; i < n_lines; i++)
+                if (strcmp(lines[i].port, port) == 0 || strcmp(lines[i].port, "*") == 0)
+                        return &lines[i];
+        return NULL;
+}
+
+static bool does(const struct nx_flow *flow, const char *what)
+{
+        const struct line *line = line_of(flow);
+
+        return line && strcmp(line->what, what) == 0;
+}
+
+static struct seen *seen_of(const struct nx_flow *flow)
+{
+        struct seen *unused = &seen[0];
+
+        for (size_t i = 0; i < FLOWS_MAX; i++) {
+                if (seen[i].flow == nx_flow_get_identifier(flow))
+                        return &seen[i];
+                if (seen[i].flow == 0)
+                        unused = &seen[i];
+        }
+        *unused = (struct seen){ .flow = nx_flow_get_identifier(flow) };
+        return unused;
+}
+
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
+                                       void *userdata)
+{
+        if (!line_of(flow))
+                return NX_VERDICT_ALLOW;
+        if (does(flow, "outbound"))
+                nx_flow_filter_data(flow, 0, NX_DATA_BYTES_MAX);
+        if (does(flow, "first"))
+                nx_flow_filter_data(flow, (uint64_t)atoi(line_of(flow)->argument),
+                                    NX_DATA_BYTES_MAX);
+        return NX_VERDICT_FILTER_DATA;
+}
+
+static struct nx_data_verdict pass(uint64_t n_bytes)
+{
+        return (struct nx_data_verdict){ .verdict = NX_VERDICT_FILTER_DATA, .pass_bytes = n_bytes };
+}
+
+static struct nx_data_verdict just(enum nx_verdict verdict)
+{
+        return (struct nx_data_verdict){ .verdict = verdict };
+}
+
+static struct nx_data_verdict look(struct nx_flow *flow, const void *bytes, size_t size)
+{
+        const char *word = line_of(flow)->argument;
+
+        if (does(flow, "first"))
+                return just(NX_VERDICT_ALLOW);
+        if (does(flow, "refuse") && memmem(bytes, size, word, strlen(word)))
+                return just(NX_VERDICT_DROP);
+        if (does(flow, "hold"))
+                return just(NX_VERDICT_PAUSE);
+        if (does(flow, "crash"))
+                abort();
+        if (does(flow, "late") && !paused) {
+                paused = nx_flow_ref(flow);
+                due_ms = now_ms() + atoi(word);
+                return just(NX_VERDICT_PAUSE);
+        }
+        if (does(flow, "whole"))
+                return (struct nx_data_verdict){ .verdict = NX_VERDICT_FILTER_DATA,
+                                                 .peek_bytes = size + 1 };
+        return pass(size);
+}
+
+static void add(struct nx_flow *flow, uint64_t *n, const uint8_t *bytes, size_t size)
+{
+        struct seen *of = seen_of(flow);
+
+        *n += size;
+        for (size_t i = 0; i < size; i++)
+                of->sum += bytes[i];
+}
+
+static struct nx_data_verdict handle_outbound(struct nx_filter *filter, struct nx_flow *flow,
+                                              uint64_t offset, const void *bytes, size_t size,
+                                              void *userdata)
+{
+        struct seen *of = seen_of(flow);
+
+        /* What was shown and not released is shown again, longer. */
+        if (offset + size > of->n_outbound) {
+                size_t known = (size_t)(of->n_outbound - offset);
+
+                add(flow, &of->n_outbound, (const uint8_t *)bytes + known, size - known);
+        }
+        return look(flow, bytes, size);
+}
+
+static struct nx_data_verdict handle_inbound(struct nx_filter *filter, struct nx_flow *flow,
+                                             uint64_t offset, const void *bytes, size_t size,
+                                             void *userdata)
+{
+        struct seen *of = seen_of(flow);
+
+        if (offset != of->n_inbound)
+                nx_filter_report(filter, NX_LEVEL_ERROR, "a gap before %llu",
+                                 (unsigned long long)offset);
+        add(flow, &of->n_inbound, bytes, size);
+        return pass(size);
+}
+
+static struct nx_data_verdict handle_complete(struct nx_filter *filter, struct nx_flow *flow,
+                                              void *userdata)
+{
+        return pass(NX_DATA_BYTES_MAX);
+}
+
+static void handle_flow_ended(struct nx_filter *filter, struct nx_flow *flow, void *userdata)
+{
+        struct seen *of = seen_of(flow);
+
+        nx_filter_report(filter, NX_LEVEL_INFO, "seen %llu out, %llu in, sum %llu",
+                         (unsigned long long)of->n_outbound, (unsigned long long)of->n_inbound,
+                         (unsigned long long)of->sum);
+        *of = (struct seen){};
+}
+
+static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
+                        void *userdata)
+{
+        FILE *file = fdopen(dup(fd), "r");
+        char text[128];
+
+        n_lines = 0;
+        while (file && n_lines < LINES_MAX && fgets(text, sizeof(text), file)) {
+                struct line line = {};
+
+                if (sscanf(text, "%15s %15s %63s", line.port, line.what, line.argument) >= 2)
+                        lines[n_lines++] = line;
+        }
+        if (file)
+                fclose(file);
+}
+
+/* Releases what waits when its time has come; the time until then, or -1. */
+static int release_due(void)
+{
+        long long wait = due_ms - now_ms();
+
+        if (!paused)
+                return -1;
+        if (wait > 0)
+                return (int)wait;
+        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, just(NX_VERDICT_ALLOW));
+        paused = nx_flow_unref(paused);
+        return -1;
+}
+
+int main(void)
+{
+        static const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = "inspecting",
+                .version = "1",
+                .filter = {
+                        .handle_new_flow = handle_new_flow,
+                        .handle_outbound_data = handle_outbound,
+                        .handle_inbound_data = handle_inbound,
+                        .handle_outbound_complete = handle_complete,
+                        .handle_inbound_complete = handle_complete,
+                        .handle_flow_ended = handle_flow_ended,
+                        .handle_file = handle_file,
+                },
+        };
+        struct nx_provider *provider;
+        int r;
+
+        r = nx_provider_new(&provider, &extension, NULL);
+        if (r < 0) {
+                fprintf(stderr, "inspecting: %s\n", strerror(-r));
+                return 2;
+        }
+        while (r >= 0) {
+                struct pollfd poll_fd = { .fd = nx_provider_get_fd(provider), .events = POLLIN };
+
+                poll(&poll_fd, 1, release_due());
+                r = nx_provider_dispatch(provider);
+        }
+        if (r != -EPIPE)
+                fprintf(stderr, "inspecting: %s\n", nx_provider_get_error(provider));
+        nx_provider_free(provider);
+        return r == -EPIPE ? 0 : 1;
+}
