@@ -29,6 +29,12 @@ struct nx_flow *nx_flow_unref(struct nx_flow *flow);
  *  program went away or the session was stopped or restarted meanwhile. */
 int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict);
 
+/** A word of the extension's own about a flow that it will be called for again, NULL at first.
+ *  What it points to stays the extension's. Not every flow's end is told (see handle_closed and
+ *  handle_flow_ended), so a flow that is peeked at had better have a number here. */
+void nx_flow_set_userdata(struct nx_flow *flow, void *userdata);
+void *nx_flow_get_userdata(const struct nx_flow *flow);
+
 /** Unique within the instance while it runs; the number netextctl shows. */
 uint64_t nx_flow_get_identifier(const struct nx_flow *flow);
 enum nx_direction nx_flow_get_direction(const struct nx_flow *flow);

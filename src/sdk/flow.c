@@ -106,6 +106,7 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->asked = NX_DIRECTION_ANY;
         flow->kept = (struct htable_link){};
         flow->run = session_run_ref(run);
+        flow->userdata = NULL;
         flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
         flow->direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
         flow->protocol = (int)wire_get(message, WIRE_ATTR_PROTOCOL);
@@ -157,6 +158,16 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
         else
                 free(flow);
         return NULL;
+}
+
+_public_ void nx_flow_set_userdata(struct nx_flow *flow, void *userdata)
+{
+        flow->userdata = userdata;
+}
+
+_public_ void *nx_flow_get_userdata(const struct nx_flow *flow)
+{
+        return flow->userdata;
 }
 
 _public_ uint64_t nx_flow_get_identifier(const struct nx_flow *flow)

@@ -55,6 +55,7 @@ struct nx_flow {
         bool is_program_trusted;
         bool is_attributed;
         struct session_run *run;
+        void *userdata; /* the extension's */
         uint64_t identifier;
         enum nx_direction direction;
         int protocol;

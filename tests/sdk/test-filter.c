@@ -79,6 +79,25 @@ static void test_a_flow_tells_what_flowd_said(void **state)
         assert_string_equal(daemon->log, "sn");
 }
 
+static void set_userdata(struct nx_flow *flow)
+{
+        assert_null(nx_flow_get_userdata(flow));
+        nx_flow_set_userdata(flow, flow);
+        assert_ptr_equal(nx_flow_get_userdata(flow), flow);
+}
+
+static void test_userdata_is_of_one_flow(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->look = set_userdata;
+        ask(daemon, 9);
+        ask(daemon, 10); /* in the memory of the one before */
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_string_equal(daemon->log, "snn");
+}
+
 static void look_at_unknown(struct nx_flow *flow)
 {
         assert_false(nx_flow_is_attributed(flow));
@@ -228,6 +247,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(test_answers_of_a_round_are_one_datagram),
                 TEST(test_a_flow_tells_what_flowd_said),
+                TEST(test_userdata_is_of_one_flow),
                 TEST(test_an_unattributed_flow_says_nothing_about_its_owner),
                 TEST(test_an_origin_is_told_whoever_the_last_hop_is),
                 TEST(test_a_paused_flow_is_resumed_at_once_and_only_once),

@@ -585,11 +585,13 @@ static struct nx_flow *unkept;
 static void look_and_leave(struct nx_flow *flow)
 {
         unkept = flow;
+        nx_flow_set_userdata(flow, &unkept);
 }
 
 static void expect_there(struct nx_flow *flow)
 {
         assert_ptr_equal(flow, unkept);
+        assert_ptr_equal(nx_flow_get_userdata(flow), &unkept);
         assert_string_equal(nx_flow_get_program(flow), "/usr/bin/curl");
 }
 
