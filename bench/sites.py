@@ -129,6 +129,23 @@ def netext_rules(site):
     return check
 
 
+def netext_inspection(*options):
+    """A filter that looks at bytes."""
+
+    def set_up(site):
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        instance.start_session(program("filter-inspect"), *options)
+
+        def check():
+            # A stream that nobody looks at has no counts of bytes.
+            expect(any(flow.get("bytes_outbound") for flow in instance.ctl("flow", "list")),
+                   "no flow was carried")
+
+        return check
+
+    return set_up
+
+
 def netext_proxy(extension):
     """An extension that claims every connection."""
 

@@ -102,6 +102,8 @@ static void on_ended(struct inspection *inspection, int error, uint64_t bytes_ou
         };
 
         leave(delivery);
+        delivery->flow->bytes_outbound = bytes_outbound;
+        delivery->flow->bytes_inbound = bytes_inbound;
         delivery_end(delivery, &end);
 }
 
