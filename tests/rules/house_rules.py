@@ -12,7 +12,7 @@ CODE_FOLDERS = ("include", "src", "extensions", "examples")
 ALL_FOLDERS = CODE_FOLDERS + ("tests", "bench", "demo", "docs", "dist")
 DAEMONS = ("manager", "flowd")
 # The numbers of src/wire/table.h that make a flow's record.
-FLOW_KEYS = (16, 41)
+FLOW_KEYS = (*range(16, 42), *range(54, 59))
 VERBS = ("run", "status", "doctor", "session", "flow", "chain")
 
 FUNCTION_LINES_LONG = 100
@@ -304,7 +304,7 @@ def words_of_records(root):
     if table.exists():
         text = table.read_text("utf-8")
         identity = [key for number, key in re.findall(r'ATTR\((\d+), \w+, \w+, "(\w+)"', text)
-                    if FLOW_KEYS[0] <= int(number) <= FLOW_KEYS[1]]
+                    if int(number) in FLOW_KEYS]
         yield from identity
     if names.exists():
         yield from re.findall(r'WIRE_REASON_\w+, "([\w-]+)"', names.read_text("utf-8"))

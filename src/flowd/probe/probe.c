@@ -30,11 +30,13 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "deliver/transparent.h"
 #include "flow/packet.h"
 #include "probe/probe.h"
 #include "engine/sandbox.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
+#include "steer/route.h"
 #include "steer/ruleset.h"
 #include "steer/sockets.h"
 
@@ -142,6 +144,7 @@ static void probe_hooks(struct probe_scene *scene, struct probe_result *result)
 {
         struct hooks_config config = {
                 .cgroup_path = scene->cgroup,
+                .extension_cgroup_path = scene->cgroup,
                 .pin_dir = scene->pin_dir,
                 .mark_mask = MARK_MASK,
         };
@@ -276,24 +279,30 @@ struct held_flow {
         struct steer_process process;
 };
 
-static void on_held(const struct queue_packet *bytes, void *userdata)
+static bool find_held(struct held_flow *held, const struct queue_packet *bytes,
+                      struct steer_owner *ret_owner)
 {
-        struct held_flow *held = userdata;
         struct steer_tuple tuple = { .protocol = IPPROTO_TCP };
         struct steer_address local;
-        struct steer_owner owner;
         struct packet packet;
 
-        if (packet_parse(bytes->bytes, bytes->size, &packet) < 0)
-                return;
         held->was_held = true;
+        if (packet_parse(bytes->bytes, bytes->size, &packet) < 0)
+                return false;
         memcpy(&local, &packet.source.address, sizeof(local));
         memcpy(&tuple.remote, &packet.destination.address, sizeof(tuple.remote));
         tuple.remote_port = packet.destination.port;
         tuple.local_port = packet.source.port;
-        held->has_owner = hooks_find_owner(held->scene->hooks, &tuple, &local, bytes->interface,
-                                           &owner) &&
-                          hooks_find_process(held->scene->hooks, &owner.process, &held->process);
+        return hooks_find_owner(held->scene->hooks, &tuple, &local, bytes->interface, ret_owner) &&
+               hooks_find_process(held->scene->hooks, &ret_owner->process, &held->process);
+}
+
+static void on_held(const struct queue_packet *bytes, void *userdata)
+{
+        struct held_flow *held = userdata;
+        struct steer_owner owner;
+
+        held->has_owner = find_held(held, bytes, &owner);
         queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
                      MARK_REFUSE);
         queue_flush(held->scene->queue);
@@ -337,6 +346,82 @@ static void probe_main_job(struct probe_scene *scene, struct probe_result *resul
         judge_held(result, &held, status);
 }
 
+static void on_held_to_deliver(const struct queue_packet *bytes, void *userdata)
+{
+        struct held_flow *held = userdata;
+        struct steer_owner owner;
+
+        held->has_owner = find_held(held, bytes, &owner) &&
+                          hooks_deliver(held->scene->hooks, owner.cookie) >= 0;
+        queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
+                     MARK_DELIVER);
+        queue_flush(held->scene->queue);
+}
+
+/* A transparent listener and the way there, beside the ruleset that stands already. */
+static int open_delivery(struct probe_scene *scene, int *ret_fd)
+{
+        struct endpoint loopback = {
+                .address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) }),
+        };
+        struct route_config route = {
+                .table = ROUTE_TABLE_BASE,
+                .mark = mark_bits(MARK_DELIVER, MARK_MASK),
+                .mark_mask = MARK_MASK,
+        };
+        _cleanup_fd_ int fd = transparent_socket(SOCK_STREAM, &loopback);
+        struct endpoint bound;
+        int r = fd;
+
+        if (r >= 0)
+                r = listen(fd, 1) < 0 ? -errno : transparent_local(fd, &bound);
+        if (r < 0)
+                return r;
+        scene->ruleset.delivery = (struct ruleset_delivery){ true, bound.port, bound.port };
+        r = ruleset_apply(&scene->ruleset);
+        if (r >= 0)
+                r = route_add(&route);
+        if (r >= 0)
+                r = hooks_set_delivering(scene->hooks, true);
+        if (r >= 0)
+                *ret_fd = take_fd(&fd);
+        return r;
+}
+
+/* The main job of a proxy: a program connects, and its connection is ours. */
+static void probe_delivery(struct probe_scene *scene, struct probe_result *result)
+{
+        struct held_flow held = { .scene = scene };
+        struct pollfd poll_fd = { .events = POLLIN };
+        _cleanup_fd_ int listener = -1, fd = -1;
+        struct endpoint app, remote = {};
+        int status = 0, r;
+        pid_t pid;
+
+        r = scene->hooks && scene->is_ruleset_applied ? open_delivery(scene, &listener) : -ENOENT;
+        if (r < 0) {
+                missing(result, "a connection cannot be taken over", r);
+                return;
+        }
+        pid = fork();
+        if (pid == 0)
+                connect_in_cgroup(scene->cgroup);
+        poll_fd.fd = queue_fd(scene->queue);
+        while (pid > 0 && !held.was_held && poll(&poll_fd, 1, PROBE_WAIT_MS) > 0)
+                (void)queue_receive(scene->queue, on_held_to_deliver, &held);
+        poll_fd.fd = listener;
+        if (held.was_held && poll(&poll_fd, 1, PROBE_WAIT_MS) > 0)
+                fd = transparent_accept(listener, &app);
+        if (fd >= 0)
+                (void)transparent_local(fd, &remote);
+        if (pid > 0)
+                (void)waitpid(pid, &status, 0);
+        if (fd < 0 || remote.port != PROBE_PORT || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                missing(result, "a program's connection does not reach the listener", -EPROTO);
+        else
+                active(result, "policy route, nft tproxy, sockops");
+}
+
 static const struct probe {
         const char *mechanism;
         const char *title;
@@ -357,6 +442,8 @@ static const struct probe {
           probe_ruleset },
         { "main-job", "a held, attributed and refused connect()", true, "no extension can be asked",
           probe_main_job },
+        { "delivery", "taking over a program's connection", false,
+          "no proxy, and no filter that looks at bytes", probe_delivery },
         { "sock-diag", "the local end of an open connection that rules allowed", false,
           "it is shown when the connection has ended", probe_sockets },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
