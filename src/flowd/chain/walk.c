@@ -32,12 +32,12 @@
 static enum mark mark_of(const struct flow *flow)
 {
         if (flow->is_delivered)
-                return MARK_DELIVER;
+                return MARK_CLAIMED;
         switch (flow->verdict) {
         case NX_VERDICT_ALLOW:
                 return flow->closed_ns ? MARK_PASS_ONCE : MARK_PASS;
         case NX_VERDICT_CLAIM:
-                return MARK_DELIVER;
+                return MARK_CLAIMED;
         case NX_VERDICT_DROP:
                 return MARK_DROP;
         default:

@@ -201,9 +201,9 @@ int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstrea
         struct relay *relay;
         int r;
 
-        r = socket_prepare(app);
+        r = socket_prepare(upstream); /* first: what is none must not make a reset of the app's end */
         if (r >= 0)
-                r = socket_prepare(upstream);
+                r = socket_prepare(app);
         if (r < 0)
                 return r;
         relay = relay_new(id, app, upstream);

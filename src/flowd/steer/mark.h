@@ -17,11 +17,12 @@ enum mark {
         MARK_REFUSE = 4,      /* verdict on a packet */
         MARK_ASKED = 5,       /* on its way to the queue; past it: nobody listens */
         MARK_PASS_ONCE = 6,   /* verdict on a packet whose flow is over: not remembered */
-        MARK_DELIVER = 7,     /* verdict on a packet; then on the socket of a claimed TCP flow */
+        MARK_DELIVER = 7,     /* on the socket and on the packets of a claimed flow */
         MARK_NO_HOST = 8,     /* verdict on a packet: refused, as no host */
         MARK_NO_NETWORK = 9,  /* verdict on a packet: refused, as no network */
         MARK_RELAY = 10,      /* on flowd's own sockets that carry flows */
         MARK_CARRIED = 11,    /* on an extension's socket that carries a flow on, undecided */
+        MARK_CLAIMED = 12,    /* verdict on a packet: becomes DELIVER */
 };
 
 /* mark in the place of mask: 0x02000000 for MARK_PASS and 0x0f000000 */

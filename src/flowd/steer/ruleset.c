@@ -6,14 +6,12 @@
  *   turn: output, next before hold. Only while there are proxies.
  *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
  *                                                 others may have overwritten the packet's mark
- *      udp, in claimed4 or claimed6               the same, and tag
+ *      udp, in claimed4 or claimed6               the same, tag, and refresh it there
  *
  *   hold: output, just behind mangle. Decides who waits.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
- *      udp, mark & M == DELIVER [, socket in our cgroup]
- *                                                 into claimed4 or claimed6, or refresh it there,
- *                                                 and tag
- *      tcp, first segment, mark & M == DELIVER [, socket in our cgroup]    tag
+ *      udp, mark & M == CLAIMED                   into claimed4 or claimed6
+ *      mark & M == CLAIMED                        tag, mark & M := DELIVER, accept
  *      mark & M == DELIVER                        accept     a proxy claimed it
  *      mark & M == RELAY                          accept     our own sockets
  *      tcp, not a first segment                   accept     only connection attempts are asked
@@ -141,30 +139,24 @@ static void accept_mark(struct transaction *t, enum mark mark)
         rule_end(t, rule);
 }
 
-/* A claimed UDP flow's datagrams keep it in its set. */
-static void refresh_claimed(struct transaction *t)
+/* Of all instances the one whose verdict it is sees this mark: NF_REPEAT comes back to its chain. */
+static void take_claimed(struct transaction *t)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                struct nftnl_rule *rule = rule_begin(t, "hold");
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule;
 
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "hold");
                 match_protocol(rule, IPPROTO_UDP);
-                match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
-                match_instance(rule, config_of(t));
-                set_packet_tag(rule, tag_of(config_of(t)));
+                match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
                 refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
-}
-
-static void tag_first_segments(struct transaction *t)
-{
-        struct nftnl_rule *rule = rule_begin(t, "hold");
-
-        match_protocol(rule, IPPROTO_TCP);
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
-        match_first_segment(rule, true);
-        match_instance(rule, config_of(t));
+        rule = rule_begin(t, "hold");
+        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
         set_packet_tag(rule, tag_of(config_of(t)));
+        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+        verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 }
 
@@ -190,8 +182,7 @@ static void put_hold(struct transaction *t)
 
         accept_mark(t, MARK_PASS_SOCKET);
         if (config_of(t)->delivery.is_on) {
-                refresh_claimed(t);
-                tag_first_segments(t);
+                take_claimed(t);
                 accept_mark(t, MARK_DELIVER);
                 accept_mark(t, MARK_RELAY);
         }
@@ -386,6 +377,7 @@ static void put_turn(struct transaction *t)
                 match_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
                 set_packet_tag(rule, tag_of(config_of(t)));
+                refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
 }
