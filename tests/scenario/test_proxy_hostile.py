@@ -133,3 +133,24 @@ def test_a_proxy_that_reads_nothing_collects_no_descriptors(netext, hostile, hon
     assert claimed > 100
     assert most - before < 120
     check_others(netext, client)
+
+
+LEAVING = """
+    table inet leaving {
+        chain out {
+            type filter hook postrouting priority 300
+            oifname veth0 udp dport 7 counter
+        }
+    }
+"""
+
+
+def test_a_flows_socket_speaks_to_its_program_only(netext, proxy, client, server, lab):
+    """It may speak from the destination's address; elsewhere it would pass every filter, and as somebody else."""
+    proxy("say yes", f"80 stray {Lab.SERVER} 7")
+    lab.client.nft(LEAVING)
+    client.udp(80, Lab.SERVER, "-t", "300")
+    wait_until(lambda: "strayed" in netext.messages(), "the proxy did nothing")
+    listed = lab.client.run(["nft", "list", "table", "inet", "leaving"]).stdout
+    lab.client.nft("delete table inet leaving")
+    assert "counter packets 0 " in listed

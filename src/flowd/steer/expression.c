@@ -271,12 +271,19 @@ void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code)
         nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, code);
 }
 
+/* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
+static const uint32_t loopback_index = 1;
+
 void match_loopback_interface(struct nftnl_rule *rule)
 {
-        uint32_t index = 1; /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
-
         load_meta(rule, NFT_META_IIF);
-        compare(rule, NFT_CMP_EQ, &index, sizeof(index));
+        compare(rule, NFT_CMP_EQ, &loopback_index, sizeof(loopback_index));
+}
+
+void match_way_out(struct nftnl_rule *rule)
+{
+        load_meta(rule, NFT_META_OIF);
+        compare(rule, NFT_CMP_NEQ, &loopback_index, sizeof(loopback_index));
 }
 
 void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port)

@@ -49,6 +49,8 @@ void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 
 /* The packet came in over lo. */
 void match_loopback_interface(struct nftnl_rule *rule);
+/* It leaves by another than lo. */
+void match_way_out(struct nftnl_rule *rule);
 
 /* verdict: NF_ACCEPT, NF_DROP, or NFT_JUMP and NFT_GOTO with chain. */
 void verdict(struct nftnl_rule *rule, int verdict, const char *chain);

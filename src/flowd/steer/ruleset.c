@@ -13,6 +13,7 @@
  *      udp, mark & M == CLAIMED                   into claimed4 or claimed6
  *      mark & M == CLAIMED                        tag, mark & M := DELIVER, accept
  *      mark & M == DELIVER                        accept     a proxy claimed it
+ *      udp, mark & M == RELAY, leaves the host    drop       it can only answer a program here
  *      mark & M == RELAY                          accept     our own sockets
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
@@ -160,6 +161,18 @@ static void take_claimed(struct transaction *t)
         rule_end(t, rule);
 }
 
+/* An extension holds the socket: it answers a program here, and is no way past the filters. */
+static void drop_leaving_answers(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "hold");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_RELAY));
+        match_way_out(rule);
+        verdict(rule, NF_DROP, NULL);
+        rule_end(t, rule);
+}
+
 /*
  * Extensions can live outside of our cgroup. Their own traffic is none of ours; what carries
  * a flow on is marked, first as that, then with the verdict.
@@ -184,6 +197,7 @@ static void put_hold(struct transaction *t)
         if (config_of(t)->delivery.is_on) {
                 take_claimed(t);
                 accept_mark(t, MARK_DELIVER);
+                drop_leaving_answers(t);
                 accept_mark(t, MARK_RELAY);
         }
 

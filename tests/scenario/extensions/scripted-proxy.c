@@ -13,6 +13,7 @@
  *         84 hold                     claims, and says nothing more
  *         85 echo                     claims, opens, and sends back whatever comes
  *         85 once                     claims, sends back one datagram, and closes
+ *         85 stray 198.18.0.2 7       claims, and sends a datagram elsewhere on the flow's socket
  *         86 pause 300                claims after 300 ms, spliced
  *         87 crash                    claims, and dies
  *         88 peek 100 splice          looks at the first 100 bytes, or what there is after
@@ -253,7 +254,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                         nx_flow_get_local_port(flow));
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
-        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 || strcmp(what, "once") == 0) {
+        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 ||
+            strcmp(what, "once") == 0 || strcmp(what, "stray") == 0) {
                 nx_flow_open(flow);
                 return NX_VERDICT_CLAIM;
         }
@@ -317,6 +319,20 @@ static void report(struct nx_proxy *proxy, struct nx_flow *flow, int fd)
              name_of(&local, local_name, sizeof(local_name)));
 }
 
+/* The flow's socket may speak from an address that is not ours: to the program, and nobody else. */
+static void stray(int fd, const struct line *line)
+{
+        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(atoi(line->second)) };
+        struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+        inet_pton(AF_INET, line->first, &to.sin_addr);
+        sendto(fd, "stray", 5, 0, (struct sockaddr *)&to, sizeof(to));
+        connect(fd, &none, sizeof(none));
+        sendto(fd, "stray", 5, 0, (struct sockaddr *)&to, sizeof(to));
+        send(fd, "bound", 5, 0);
+        close(fd);
+}
+
 /* What the flow began with may come a moment after its socket. */
 static void echo_once(int fd)
 {
@@ -340,6 +356,11 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
         report(proxy, flow, fd);
         if (line && (strcmp(line->what, "echo") == 0 || strcmp(line->second, "echo") == 0)) {
                 start_copy(fd, fd, is_stream);
+                return;
+        }
+        if (line && strcmp(line->what, "stray") == 0) {
+                stray(fd, line);
+                tell(proxy, "strayed");
                 return;
         }
         if (line && strcmp(line->what, "once") == 0) {
