@@ -48,6 +48,7 @@ struct question {
 struct scene {
         struct loop loop;
         struct inspection_pool *pool;
+        size_t bytes_max;
         struct relay_pool *relays;
         struct question *questions;
         unsigned int n_asked, n_answered;
@@ -152,6 +153,7 @@ static const struct inspection_listener listener = {
 static void open_pool(struct scene *scene, size_t bytes_max)
 {
         scene->pool = inspection_pool_free(scene->pool);
+        scene->bytes_max = bytes_max;
         assert_int_equal(inspection_pool_new(&scene->pool, &scene->loop, &listener, bytes_max), 0);
 }
 
@@ -760,8 +762,9 @@ static void test_a_half_closed_flow_is_given_back(void **state)
 
 /* --- much ----------------------------------------------------------------------------- */
 
-#define MUCH   (4 * MIB)
-#define PERIOD 65521 /* a prime, so that no piece of a buffer's size can be lost unseen */
+#define MUCH        (4 * MIB)
+#define N_FLOWS_MAX 12
+#define PERIOD      65521 /* a prime, so that no piece of a buffer's size can be lost unseen */
 
 static unsigned char pattern[PERIOD + 64 * KIB];
 
@@ -773,7 +776,7 @@ static void make_pattern(void)
 
 struct transfer {
         int from, to;
-        size_t n_sent, n_got;
+        size_t size, n_sent, n_got;
 };
 
 static void send_some(struct transfer *transfer)
@@ -781,13 +784,13 @@ static void send_some(struct transfer *transfer)
         size_t size = 1 + transfer->n_sent * 7919 % (60 * KIB);
         ssize_t n;
 
-        if (transfer->n_sent == MUCH)
+        if (transfer->n_sent == transfer->size)
                 return;
-        if (size > MUCH - transfer->n_sent)
-                size = MUCH - transfer->n_sent;
+        if (size > transfer->size - transfer->n_sent)
+                size = transfer->size - transfer->n_sent;
         n = send(transfer->from, pattern + transfer->n_sent % PERIOD, size, MSG_DONTWAIT);
         transfer->n_sent += n > 0 ? (size_t)n : 0;
-        if (transfer->n_sent == MUCH)
+        if (transfer->n_sent == transfer->size)
                 shutdown(transfer->from, SHUT_WR);
 }
 
@@ -818,44 +821,64 @@ static void answer_somehow(struct scene *scene, const struct question *question)
                       });
 }
 
-static void carry_much(struct scene *scene, unsigned int n_inspectors)
+static void carry_much(struct scene *scene, unsigned int n_inspectors, unsigned int n_flows,
+                       size_t size)
 {
-        struct flow flow = open_flow(scene, n_inspectors);
-        struct transfer outbound = { .from = flow.client, .to = flow.server };
-        struct transfer inbound = { .from = flow.server, .to = flow.client };
+        struct flow flows[N_FLOWS_MAX];
+        struct transfer transfers[2 * N_FLOWS_MAX];
+        struct inspection_counts counts;
 
-        while (scene->n_ended == 0) {
-                send_some(&outbound);
-                send_some(&inbound);
+        for (unsigned int i = 0; i < n_flows; i++) {
+                int client, server;
+
+                flows[i] = open_flow(scene, n_inspectors);
+                client = flows[i].client;
+                server = flows[i].server;
+                transfers[2 * i] = (struct transfer){ client, server, .size = size };
+                transfers[2 * i + 1] = (struct transfer){ server, client, .size = size };
+        }
+        while (scene->n_ended < n_flows) {
+                for (unsigned int i = 0; i < 2 * n_flows; i++)
+                        send_some(&transfers[i]);
                 assert_int_equal(loop_dispatch(&scene->loop, 0), 0);
-                while (scene->n_ended == 0 && scene->n_answered < scene->n_asked)
+                while (scene->n_answered < scene->n_asked)
                         answer_somehow(scene, next_question(scene));
-                get_some(&outbound);
-                get_some(&inbound);
+                for (unsigned int i = 0; i < 2 * n_flows; i++)
+                        get_some(&transfers[i]);
+                inspection_pool_count(scene->pool, &counts);
+                assert_true(counts.n_bytes <= scene->bytes_max);
         }
         assert_int_equal(scene->error, 0);
-        assert_int_equal(scene->bytes_outbound, MUCH);
-        assert_int_equal(scene->bytes_inbound, MUCH);
-        while (outbound.n_got < MUCH || inbound.n_got < MUCH) {
-                get_some(&outbound);
-                get_some(&inbound);
-        }
-        close_flow(&flow);
+        assert_int_equal(scene->bytes_outbound, size);
+        assert_int_equal(scene->bytes_inbound, size);
+        for (unsigned int i = 0; i < 2 * n_flows; i++)
+                while (transfers[i].n_got < size)
+                        get_some(&transfers[i]);
+        for (unsigned int i = 0; i < n_flows; i++)
+                close_flow(&flows[i]);
 }
 
 static void test_much_goes_through_one(void **state)
 {
-        carry_much(*state, 1);
+        carry_much(*state, 1, 1, MUCH);
 }
 
 static void test_much_goes_through_three(void **state)
 {
-        carry_much(*state, 3);
+        carry_much(*state, 3, 1, MUCH);
 }
 
 static void test_much_goes_through_as_many_as_there_may_be(void **state)
 {
-        carry_much(*state, INSPECTION_INSPECTORS_MAX);
+        carry_much(*state, INSPECTION_INSPECTORS_MAX, 1, MUCH);
+}
+
+static void test_much_goes_through_little_memory(void **state)
+{
+        struct scene *scene = *state;
+
+        open_pool(scene, 200 * KIB);
+        carry_much(scene, 2, N_FLOWS_MAX, MUCH / 8);
 }
 
 #define inspection_test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -886,6 +909,7 @@ int main(void)
                 inspection_test(test_much_goes_through_one),
                 inspection_test(test_much_goes_through_three),
                 inspection_test(test_much_goes_through_as_many_as_there_may_be),
+                inspection_test(test_much_goes_through_little_memory),
         };
 
         signal(SIGPIPE, SIG_IGN);
