@@ -7,43 +7,19 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "firewall/compile.h"
-
-#define LABEL_SIZE 64
-
-/* "rules:12". The name is cut before the number, and kept printable: it goes into JSON. */
-static void write_label(char label[LABEL_SIZE], const char *path, unsigned int line)
-{
-        const char *slash = strrchr(path, '/');
-
-        snprintf(label, LABEL_SIZE, "%.50s:%u", slash ? slash + 1 : path, line);
-        for (char *c = label; *c; c++)
-                if (*c <= ' ' || *c > '~')
-                        *c = '?';
-}
 
 static int add_rule(struct nx_filter_settings *settings, const struct rule *rule, const char *path,
                     struct problems *problems)
 {
         char label[LABEL_SIZE];
-        struct nx_rule matched = {
-                NX_RULE_INIT,
-                .direction = rule->direction,
-                .protocol = rule->protocol,
-                .program = rule->program,
-                .remote_network = rule->network,
-                .remote_domain = rule->domain,
-                .remote_port_first = rule->port_first,
-                .remote_port_last = rule->port_last,
-                .label = label,
-        };
+        struct nx_rule matched;
         int r;
 
-        matched.user = rule->uid;
-        write_label(label, path, rule->line);
+        match_write_label(label, path, rule->line);
+        matched = match_to_rule(&rule->match, label);
         r = nx_filter_settings_add_rule(settings, rule->action, &matched);
         if (r == 0 || r == -ENOMEM)
                 return r;

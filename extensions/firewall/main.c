@@ -14,12 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <netext/extension.h>
 
+#include "common/file.h"
 #include "firewall/compile.h"
-#include "firewall/resolve.h"
 
 #define FILE_NAME "rules"
 #define PATH_SIZE 512 /* for messages */
@@ -34,38 +33,20 @@ struct firewall {
         unsigned int n_applies; /* not answered yet */
 };
 
-static void report_problem(struct nx_filter *filter, const struct firewall *firewall,
-                           const struct problem *problem, const char *remark)
+static void report_problem(const char *sentence, void *userdata)
 {
-        nx_filter_report(filter, NX_LEVEL_ERROR, "%s:%u:%u: %s%s", firewall->path, problem->at.line,
-                         problem->at.column, problem->text, remark);
-}
-
-/* Each problem in the file's order, and the first one again at last, where it is kept. */
-static void report_problems(struct nx_filter *filter, const struct firewall *firewall)
-{
-        const struct problems *problems = &firewall->problems;
-        const char *outcome = firewall->started ? "; the old rules stay in force" : "";
-        char remark[96];
-
-        for (size_t i = 0; problems->n > 1 && i < problems->n && i < PROBLEMS_MAX; i++)
-                report_problem(filter, firewall, &problems->first[i], "");
-        if (problems->n > 1)
-                snprintf(remark, sizeof(remark), " (the first of %zu problems)%s", problems->n,
-                         outcome);
-        else
-                snprintf(remark, sizeof(remark), "%s", outcome);
-        report_problem(filter, firewall, &problems->first[0], remark);
+        nx_filter_report(userdata, NX_LEVEL_ERROR, "%s", sentence);
 }
 
 static void report_failure(struct nx_filter *filter, const struct firewall *firewall)
 {
+        const char *outcome = firewall->started ? "; the old rules stay in force" : "";
+
         if (firewall->result == RULES_E_INVALID)
-                report_problems(filter, firewall);
+                problems_tell(&firewall->problems, firewall->path, outcome, report_problem, filter);
         else
                 nx_filter_report(filter, NX_LEVEL_ERROR, "%s: cannot be loaded: %s%s",
-                                 firewall->path, strerror(-firewall->result),
-                                 firewall->started ? "; the old rules stay in force" : "");
+                                 firewall->path, strerror(-firewall->result), outcome);
 }
 
 static void handle_applied(struct nx_filter *filter, int result, void *userdata)
@@ -83,37 +64,13 @@ static void handle_applied(struct nx_filter *filter, int result, void *userdata)
                                  firewall->path, strerror(-result));
 }
 
-/* At most one byte more than is allowed, so that the parser sees that it is too much. */
-static int read_file(int fd, char **ret_text, size_t *ret_size)
-{
-        size_t size = 0, capacity = RULES_FILE_MAX + 1;
-        char *text = malloc(capacity);
-        ssize_t n = 1;
-        int r;
-
-        if (!text)
-                return -ENOMEM;
-        while (n > 0 && size < capacity) {
-                n = read(fd, text + size, capacity - size);
-                if (n < 0) {
-                        r = -errno;
-                        free(text);
-                        return r;
-                }
-                size += (size_t)n;
-        }
-        *ret_text = text;
-        *ret_size = size;
-        return 0;
-}
-
 static int parse_file(struct rules **ret_rules, int fd, struct problems *problems)
 {
         char *text = NULL;
         size_t size = 0;
         int r;
 
-        r = read_file(fd, &text, &size);
+        r = file_read(fd, RULES_FILE_MAX, &text, &size);
         if (r == 0)
                 r = rules_parse(ret_rules, text, size, problems);
         free(text);

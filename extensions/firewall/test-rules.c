@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-#include "firewall/resolve.h"
 #include "firewall/rules.h"
 
 static const char *manual_path;
@@ -77,15 +76,15 @@ static void test_every_clause(void **state)
         assert_int_equal(rules->n_rules, 1);
         assert_int_equal(rule->line, 2);
         assert_int_equal(rule->action, NX_FILTER_ACTION_DROP);
-        assert_int_equal(rule->direction, NX_DIRECTION_OUTBOUND);
-        assert_int_equal(rule->protocol, IPPROTO_TCP);
-        assert_int_equal(rule->port_first, 443);
-        assert_int_equal(rule->port_last, 443);
-        assert_int_equal(rule->uid, 1000);
-        assert_null(rule->user);
-        assert_null(rule->network);
-        assert_string_equal(rule->domain, "example.org");
-        assert_string_equal(rule->program, "/opt/my \"app\\/x");
+        assert_int_equal(rule->match.direction, NX_DIRECTION_OUTBOUND);
+        assert_int_equal(rule->match.protocol, IPPROTO_TCP);
+        assert_int_equal(rule->match.port_first, 443);
+        assert_int_equal(rule->match.port_last, 443);
+        assert_int_equal(rule->match.uid, 1000);
+        assert_null(rule->match.user);
+        assert_null(rule->match.network);
+        assert_string_equal(rule->match.domain, "example.org");
+        assert_string_equal(rule->match.program, "/opt/my \"app\\/x");
 }
 
 static void test_bare_rule_matches_everything(void **state)
@@ -94,14 +93,14 @@ static void test_bare_rule_matches_everything(void **state)
         const struct rule *rule = &rules->rules[0];
 
         assert_int_equal(rule->action, NX_FILTER_ACTION_ALLOW);
-        assert_int_equal(rule->direction, NX_DIRECTION_ANY);
-        assert_int_equal(rule->protocol, 0);
-        assert_int_equal(rule->port_first, 0);
-        assert_int_equal(rule->port_last, 0);
-        assert_int_equal(rule->uid, NX_ANY_USER);
-        assert_null(rule->program);
-        assert_null(rule->network);
-        assert_null(rule->domain);
+        assert_int_equal(rule->match.direction, NX_DIRECTION_ANY);
+        assert_int_equal(rule->match.protocol, 0);
+        assert_int_equal(rule->match.port_first, 0);
+        assert_int_equal(rule->match.port_last, 0);
+        assert_int_equal(rule->match.uid, NX_ANY_USER);
+        assert_null(rule->match.program);
+        assert_null(rule->match.network);
+        assert_null(rule->match.domain);
 }
 
 static void test_destinations(void **state)
@@ -132,13 +131,13 @@ static void test_destinations(void **state)
                 snprintf(line, sizeof(line), "deny to %s", cases[i].text);
                 rules = parse(line);
                 if (cases[i].network)
-                        assert_string_equal(rules->rules[0].network, cases[i].network);
+                        assert_string_equal(rules->rules[0].match.network, cases[i].network);
                 else
-                        assert_null(rules->rules[0].network);
+                        assert_null(rules->rules[0].match.network);
                 if (cases[i].domain)
-                        assert_string_equal(rules->rules[0].domain, cases[i].domain);
+                        assert_string_equal(rules->rules[0].match.domain, cases[i].domain);
                 else
-                        assert_null(rules->rules[0].domain);
+                        assert_null(rules->rules[0].match.domain);
         }
 }
 
@@ -146,10 +145,10 @@ static void test_ports(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("deny port 1000-2000\ndeny port 1-65535");
 
-        assert_int_equal(rules->rules[0].port_first, 1000);
-        assert_int_equal(rules->rules[0].port_last, 2000);
-        assert_int_equal(rules->rules[1].port_first, 1);
-        assert_int_equal(rules->rules[1].port_last, 65535);
+        assert_int_equal(rules->rules[0].match.port_first, 1000);
+        assert_int_equal(rules->rules[0].match.port_last, 2000);
+        assert_int_equal(rules->rules[1].match.port_first, 1);
+        assert_int_equal(rules->rules[1].match.port_last, 65535);
 }
 
 static void test_order_is_kept(void **state)
@@ -164,7 +163,7 @@ static void test_order_is_kept(void **state)
         assert_int_equal(rules->n_rules, RULES_MAX);
         for (unsigned int i = 0; i < RULES_MAX; i++) {
                 assert_int_equal(rules->rules[i].line, i + 1);
-                assert_int_equal(rules->rules[i].port_first, i + 1);
+                assert_int_equal(rules->rules[i].match.port_first, i + 1);
         }
 }
 
@@ -281,9 +280,10 @@ static void test_long_words(void **state)
         assert_problem(text, strlen(text),
                        "1:1037: a word of more than 1023 bytes: it is too long");
         memset(text, 'x', sizeof(text));
-        assert_problem(text, 200, "1:1: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                  "...' is not the start of a line: expected allow, deny, default "
-                                  "or loopback");
+        assert_problem(text, 200,
+                       "1:1: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                       "...' is not the start of a line: expected allow, deny, default "
+                       "or loopback");
 }
 
 static void test_long_domains(void **state)
@@ -296,16 +296,18 @@ static void test_long_domains(void **state)
         rules_free(parse(text));
         memset(name, 'x', 64);
         strcpy(name + 64, ".example");
-        assert_problem(text, strlen(text), "1:9: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                           "xxxxxxxxxx...' " DOMAIN_PROBLEM);
+        assert_problem(text, strlen(text),
+                       "1:9: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                       "xxxxxxxxxx...' " DOMAIN_PROBLEM);
         for (size_t i = 0; i < 254; i++)
                 name[i] = i % 2 ? '.' : 'x';
         name[253] = '\0';
         rules_free(parse(text));
         strcpy(name + 252, "xx");
-        assert_problem(text, strlen(text), "1:9: 'x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x."
-                                           "x.x.x.x.x....' is too long for a domain: expected at "
-                                           "most 253 characters");
+        assert_problem(text, strlen(text),
+                       "1:9: 'x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x."
+                       "x.x.x.x.x....' is too long for a domain: expected at "
+                       "most 253 characters");
 }
 
 static void test_first_ten_problems(void **state)
@@ -343,8 +345,8 @@ static void test_resolve_users(void **state)
         struct problems problems = {};
 
         assert_int_equal(rules_resolve(rules, &problems), 0);
-        assert_int_equal(rules->rules[0].uid, 0);
-        assert_int_equal(rules->rules[1].uid, 1234);
+        assert_int_equal(rules->rules[0].match.uid, 0);
+        assert_int_equal(rules->rules[1].match.uid, 1234);
 }
 
 static void test_resolve_unknown_user(void **state)
@@ -379,8 +381,8 @@ static void test_resolve_programs(void **state)
         unlink(link);
         unlink(target);
         rmdir(folder);
-        assert_string_equal(rules->rules[0].program, target);
-        assert_non_null(strstr(rules->rules[1].program, "/absent/../x"));
+        assert_string_equal(rules->rules[0].match.program, target);
+        assert_non_null(strstr(rules->rules[1].match.program, "/absent/../x"));
 }
 
 /* A line of mdoc source as it is printed: \e is a backslash, \- a dash, \& nothing. */

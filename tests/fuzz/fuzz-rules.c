@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz-sources: extensions/firewall/rules.c extensions/firewall/values.c */
-/* fuzz-sources: extensions/firewall/words.c */
+/* fuzz-sources: extensions/firewall/rules.c extensions/common/lines.c extensions/common/match.c */
+/* fuzz-sources: extensions/common/problems.c extensions/common/values.c */
+/* fuzz-sources: extensions/common/words.c */
 
 /*
  * A rule file. Either it has problems, each with a place inside the file and a printable
@@ -52,13 +53,15 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
 {
         require(rule->line >= 1 && rule->line <= n_lines);
         require(rule->action == NX_FILTER_ACTION_ALLOW || rule->action == NX_FILTER_ACTION_DROP);
-        require(rule->port_first <= rule->port_last);
-        require((rule->port_first == 0) == (rule->port_last == 0));
-        require(!rule->program || (rule->program[0] == '/' && strlen(rule->program) <= WORD_MAX));
-        require(!rule->network || !rule->domain);
-        require(!rule->network || is_network(rule->network));
-        require(!rule->domain || (rule->domain[0] && strlen(rule->domain) <= 253));
-        require(!rule->user || rule->uid == NX_ANY_USER);
+        require(rule->match.port_first <= rule->match.port_last);
+        require((rule->match.port_first == 0) == (rule->match.port_last == 0));
+        require(!rule->match.program ||
+                (rule->match.program[0] == '/' && strlen(rule->match.program) <= WORD_MAX));
+        require(!rule->match.network || !rule->match.domain);
+        require(!rule->match.network || is_network(rule->match.network));
+        require(!rule->match.domain ||
+                (rule->match.domain[0] && strlen(rule->match.domain) <= 253));
+        require(!rule->match.user || rule->match.uid == NX_ANY_USER);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -70,8 +70,10 @@ def may_include(where, target):
         return layer[0] != "src" or layer[1] not in ("base", "bpf")
     if layer[0] in ("include",):
         return False
-    if layer[0] in ("extensions", "examples"):
-        return target.startswith("/".join(layer[:2]) + "/")
+    if layer[0] == "extensions":
+        return target.startswith((f"extensions/{layer[1]}/", "extensions/common/"))
+    if layer[0] == "examples":
+        return target.startswith(f"examples/{layer[1]}/")
     own = f"src/{layer[1]}/"
     allowed = {
         "base": (own,),

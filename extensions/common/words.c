@@ -8,25 +8,10 @@
  * words_next_line().
  */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "firewall/words.h"
-
-void problems_add(struct problems *problems, struct position at, const char *format, ...)
-{
-        struct problem *problem;
-        va_list args;
-
-        if (problems->n++ >= PROBLEMS_MAX)
-                return;
-        problem = &problems->first[problems->n - 1];
-        problem->at = at;
-        va_start(args, format);
-        vsnprintf(problem->text, sizeof(problem->text), format, args);
-        va_end(args);
-}
+#include "common/words.h"
 
 bool word_is(const struct word *word, const char *keyword)
 {

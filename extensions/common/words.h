@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * A rule file as lines of words, each with its position, and the problems that were
- * found in it. Columns count characters of UTF-8 from 1, as editors do.
- */
+/* A rule file as lines of words, each with its position. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WORD_MAX         1023 /* bytes; what a message to the engine carries */
-#define WORD_SHOWN_SIZE  64
-#define PROBLEMS_MAX     10
-#define PROBLEM_TEXT_MAX 320
+#include "common/problems.h"
 
-struct position {
-        unsigned int line, column;
-};
-
-struct problem {
-        struct position at;
-        char text[PROBLEM_TEXT_MAX];
-};
-
-struct problems {
-        size_t n; /* all of them; the first PROBLEMS_MAX are kept */
-        struct problem first[PROBLEMS_MAX];
-};
-
-/* What is wrong and what is expected, in one sentence without a full stop. */
-void problems_add(struct problems *problems, struct position at, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+#define WORD_MAX        1023 /* bytes; what a message to the engine carries */
+#define WORD_SHOWN_SIZE 64
 
 struct word {
         struct position at;
@@ -46,7 +25,7 @@ struct words {
         const char *at, *end; /* borrowed */
         const char *line_start;
         unsigned int line;
-        struct problems *problems;
+        struct problems *problems; /* borrowed */
 };
 
 void words_init(struct words *words, const char *text, size_t size, struct problems *problems);

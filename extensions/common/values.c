@@ -13,15 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "firewall/values.h"
+#include "common/values.h"
 
 #define DOMAIN_MAX   253
 #define LABEL_MAX    63
 #define KEYWORD_MAX  12
 #define NETWORK_SIZE (INET6_ADDRSTRLEN + sizeof("/128"))
 
-__attribute__((format(printf, 3, 4))) static int
-refuse(const struct word *word, struct problems *problems, const char *format, ...)
+int value_refuse(const struct word *word, struct problems *problems, const char *format, ...)
 {
         char shown[WORD_SHOWN_SIZE], text[PROBLEM_TEXT_MAX];
         va_list args;
@@ -93,16 +92,17 @@ static int refuse_choice(const struct word *word, const struct choice *choices, 
         size_t n = 0;
 
         if (word->quoted)
-                return refuse(word, problems, "is in quotes: expected %s, without quotes", what);
+                return value_refuse(word, problems, "is in quotes: expected %s, without quotes",
+                                    what);
         for (const struct choice *choice = choices; choice->word; choice++) {
                 n += (size_t)snprintf(expected + n, sizeof(expected) - n, "%s%s", separator,
                                       choice->word);
                 separator = choice[1].word && !choice[2].word ? " or " : ", ";
         }
         if (meant)
-                return refuse(word, problems, "is not %s: expected %s (did you mean '%s'?)", what,
-                              expected, meant);
-        return refuse(word, problems, "is not %s: expected %s", what, expected);
+                return value_refuse(word, problems, "is not %s: expected %s (did you mean '%s'?)",
+                                    what, expected, meant);
+        return value_refuse(word, problems, "is not %s: expected %s", what, expected);
 }
 
 int value_choice(const struct word *word, const struct choice *choices, const char *what,
@@ -117,13 +117,13 @@ int value_choice(const struct word *word, const struct choice *choices, const ch
         return refuse_choice(word, choices, what, problems);
 }
 
-int value_program(const struct word *word, struct rule *rule, struct problems *problems)
+int value_program(const struct word *word, struct match *match, struct problems *problems)
 {
         if (word->text[0] != '/')
-                return refuse(word, problems,
-                              "is not an absolute path: expected one such as /usr/bin/curl");
-        rule->program_at = word->at;
-        return keep(&rule->program, word->text);
+                return value_refuse(word, problems,
+                                    "is not an absolute path: expected one such as /usr/bin/curl");
+        match->program_at = word->at;
+        return keep(&match->program, word->text);
 }
 
 static bool is_digits(const char *text, size_t length)
@@ -134,8 +134,7 @@ static bool is_digits(const char *text, size_t length)
         return length > 0;
 }
 
-/* Decimal digits up to max, and nothing else. */
-static bool parse_number(const char *text, size_t length, uint32_t max, uint32_t *ret)
+bool value_parse_number(const char *text, size_t length, uint32_t max, uint32_t *ret)
 {
         uint64_t number = 0;
 
@@ -149,34 +148,48 @@ static bool parse_number(const char *text, size_t length, uint32_t max, uint32_t
         return true;
 }
 
-int value_user(const struct word *word, struct rule *rule, struct problems *problems)
+int value_number(const struct word *word, uint32_t min, uint32_t max, const char *what,
+                 struct problems *problems, uint32_t *ret)
 {
-        size_t length = strlen(word->text);
+        uint32_t number;
 
-        rule->user_at = word->at;
-        if (!is_digits(word->text, length))
-                return keep(&rule->user, word->text);
-        if (!parse_number(word->text, length, NX_ANY_USER - 1, &rule->uid))
-                return refuse(word, problems, "is not a user id: expected at most 4294967294");
+        if (!value_parse_number(word->text, strlen(word->text), max, &number) || number < min)
+                return value_refuse(word, problems, "is not %s: expected a number from %u to %u",
+                                    what, min, max);
+        *ret = number;
         return 0;
 }
 
-int value_port(const struct word *word, struct rule *rule, struct problems *problems)
+int value_user(const struct word *word, struct match *match, struct problems *problems)
+{
+        size_t length = strlen(word->text);
+
+        match->user_at = word->at;
+        if (!is_digits(word->text, length))
+                return keep(&match->user, word->text);
+        if (!value_parse_number(word->text, length, NX_ANY_USER - 1, &match->uid))
+                return value_refuse(word, problems,
+                                    "is not a user id: expected at most 4294967294");
+        return 0;
+}
+
+int value_port(const struct word *word, struct match *match, struct problems *problems)
 {
         const char *dash = strchr(word->text, '-');
         const char *second = dash ? dash + 1 : word->text;
         size_t length = dash ? (size_t)(dash - word->text) : strlen(word->text);
         uint32_t first, last;
 
-        if (!parse_number(word->text, length, UINT16_MAX, &first) ||
-            !parse_number(second, strlen(second), UINT16_MAX, &last) || first == 0)
-                return refuse(word, problems,
-                              "is not a port: expected a number from 1 to 65535, "
-                              "or a range such as 1000-2000");
+        if (!value_parse_number(word->text, length, UINT16_MAX, &first) ||
+            !value_parse_number(second, strlen(second), UINT16_MAX, &last) || first == 0)
+                return value_refuse(word, problems,
+                                    "is not a port: expected a number from 1 to 65535, "
+                                    "or a range such as 1000-2000");
         if (first > last)
-                return refuse(word, problems, "is not a range of ports: expected the lower first");
-        rule->port_first = (uint16_t)first;
-        rule->port_last = (uint16_t)last;
+                return value_refuse(word, problems,
+                                    "is not a range of ports: expected the lower first");
+        match->port_first = (uint16_t)first;
+        match->port_last = (uint16_t)last;
         return 0;
 }
 
@@ -205,7 +218,7 @@ static const char *domain_problem(const char *name)
         return NULL;
 }
 
-int value_domain(const struct word *word, struct rule *rule, struct problems *problems)
+int value_domain(const struct word *word, struct match *match, struct problems *problems)
 {
         char name[sizeof(word->text)];
         size_t length = strlen(word->text);
@@ -220,7 +233,7 @@ int value_domain(const struct word *word, struct rule *rule, struct problems *pr
         }
         name[length] = '\0';
         problem = domain_problem(name);
-        return problem ? refuse(word, problems, "%s", problem) : keep(&rule->domain, name);
+        return problem ? value_refuse(word, problems, "%s", problem) : keep(&match->domain, name);
 }
 
 struct network {
@@ -247,17 +260,17 @@ static bool is_mapped(const struct network *network)
         return network->family == AF_INET6 && memcmp(network->bytes, mapped, sizeof(mapped)) == 0;
 }
 
-static int value_address(const struct word *word, struct rule *rule, struct problems *problems)
+static int value_address(const struct word *word, struct match *match, struct problems *problems)
 {
         struct network network = parse_address(word->text);
         char text[INET6_ADDRSTRLEN];
 
         if (!network.family || is_mapped(&network))
-                return refuse(word, problems,
-                              "is not an address: expected one such as "
-                              "198.18.0.1 or fd00::1, without a port");
+                return value_refuse(word, problems,
+                                    "is not an address: expected one such as "
+                                    "198.18.0.1 or fd00::1, without a port");
         inet_ntop(network.family, network.bytes, text, sizeof(text));
-        return keep(&rule->network, text);
+        return keep(&match->network, text);
 }
 
 /* Clears what is behind the prefix. True if something was there. */
@@ -275,7 +288,7 @@ static bool clear_host_bits(struct network *network, uint32_t prefix)
         return cleared;
 }
 
-static int value_network(const struct word *word, struct rule *rule, struct problems *problems)
+static int value_network(const struct word *word, struct match *match, struct problems *problems)
 {
         const char *slash = strchr(word->text, '/');
         char text[NETWORK_SIZE] = "", address[INET6_ADDRSTRLEN];
@@ -288,37 +301,37 @@ static int value_network(const struct word *word, struct rule *rule, struct prob
         }
         max = network.family == AF_INET ? 32 : 128;
         if (!network.family || is_mapped(&network))
-                return refuse(word, problems,
-                              "is not a network: expected one such as "
-                              "198.18.0.0/15 or fd00::/8");
-        if (!parse_number(slash + 1, strlen(slash + 1), max, &prefix))
-                return refuse(word, problems, "is not a network: expected a prefix from 0 to %u",
-                              max);
+                return value_refuse(word, problems,
+                                    "is not a network: expected one such as "
+                                    "198.18.0.0/15 or fd00::/8");
+        if (!value_parse_number(slash + 1, strlen(slash + 1), max, &prefix))
+                return value_refuse(word, problems,
+                                    "is not a network: expected a prefix from 0 to %u", max);
         if (clear_host_bits(&network, prefix)) {
                 inet_ntop(network.family, network.bytes, address, sizeof(address));
-                return refuse(word, problems,
-                              "is not a network, it has bits behind its prefix: "
-                              "expected %s/%u, or an address without prefix",
-                              address, prefix);
+                return value_refuse(word, problems,
+                                    "is not a network, it has bits behind its prefix: "
+                                    "expected %s/%u, or an address without prefix",
+                                    address, prefix);
         }
         inet_ntop(network.family, network.bytes, address, sizeof(address));
         snprintf(text, sizeof(text), "%s/%u", address, prefix);
-        return keep(&rule->network, text);
+        return keep(&match->network, text);
 }
 
-int value_destination(const struct word *word, struct rule *rule, struct problems *problems)
+int value_destination(const struct word *word, struct match *match, struct problems *problems)
 {
         const char *text = word->text;
 
         if (word_is(word, "*"))
                 return 0;
         if (strchr(text, '/'))
-                return value_network(word, rule, problems);
+                return value_network(word, match, problems);
         if (strchr(text, ':') || parse_address(text).family)
-                return value_address(word, rule, problems);
+                return value_address(word, match, problems);
         if (strchr(text, '.'))
-                return value_domain(word, rule, problems);
-        return refuse(word, problems,
-                      "is not a destination: expected an address, a network, a "
-                      "domain with a dot, 'domain NAME', or * for all");
+                return value_domain(word, match, problems);
+        return value_refuse(word, problems,
+                            "is not a destination: expected an address, a network, a "
+                            "domain with a dot, 'domain NAME', or * for all");
 }

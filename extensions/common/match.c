@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The only part of a rule that depends on the machine is looked up here. A program that
+ * is not there (yet), or that the extension's own user may not look at, keeps the path it
+ * was given; a user that is not known is a problem, because a rule for nobody would look
+ * as if it worked.
+ */
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/match.h"
+
+void match_deinit(struct match *match)
+{
+        free(match->program);
+        free(match->user);
+        free(match->network);
+        free(match->domain);
+        *match = (struct match)MATCH_INIT;
+}
+
+static int resolve_program(struct match *match, struct problems *problems)
+{
+        char *path;
+
+        if (!match->program)
+                return 0;
+        path = realpath(match->program, NULL);
+        if (!path)
+                return errno == ENOMEM ? -ENOMEM : 0;
+        free(match->program);
+        match->program = path;
+        if (strlen(path) <= WORD_MAX)
+                return 0;
+        problems_add(problems, match->program_at,
+                     "the program's path without symbolic links is too long: expected at most "
+                     "%d bytes",
+                     WORD_MAX);
+        return RULES_E_INVALID;
+}
+
+static int resolve_user(struct match *match, struct problems *problems)
+{
+        const struct passwd *passwd;
+
+        if (!match->user)
+                return 0;
+        passwd = getpwnam(match->user);
+        if (passwd && passwd->pw_uid != NX_ANY_USER) {
+                match->uid = passwd->pw_uid;
+                return 0;
+        }
+        problems_add(problems, match->user_at,
+                     "'%.64s' is not a user that the extension can look up: expected a name of "
+                     "/etc/passwd, or the number that 'id -u' prints (its sandbox may not reach "
+                     "other user databases)",
+                     match->user);
+        return RULES_E_INVALID;
+}
+
+int match_resolve(struct match *match, struct problems *problems)
+{
+        int r, outcome;
+
+        outcome = resolve_program(match, problems);
+        if (outcome < 0)
+                return outcome;
+        r = resolve_user(match, problems);
+        return r ? r : outcome;
+}
+
+struct nx_rule match_to_rule(const struct match *match, const char *label)
+{
+        struct nx_rule rule = {
+                NX_RULE_INIT,
+                .direction = match->direction,
+                .protocol = match->protocol,
+                .program = match->program,
+                .remote_network = match->network,
+                .remote_domain = match->domain,
+                .remote_port_first = match->port_first,
+                .remote_port_last = match->port_last,
+                .label = label,
+        };
+
+        rule.user = match->uid;
+        return rule;
+}
+
+/* The name is cut before the number. */
+void match_write_label(char label[LABEL_SIZE], const char *path, unsigned int line)
+{
+        const char *slash = strrchr(path, '/');
+
+        snprintf(label, LABEL_SIZE, "%.50s:%u", slash ? slash + 1 : path, line);
+        for (char *c = label; *c; c++)
+                if (*c <= ' ' || *c > '~')
+                        *c = '?';
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Which flows a line of a rule file is for: its clauses. What is 0 or NULL matches
+ * everything. Initialise with MATCH_INIT.
+ */
+
+#include <netext/rule.h>
+
+#include "common/words.h"
+
+#define LABEL_SIZE 64
+
+struct match {
+        enum nx_direction direction;
+        int protocol;
+        struct position protocol_at;
+        char *program; /* owned */
+        struct position program_at;
+        char *user; /* owned; a name that is yet to be looked up */
+        struct position user_at;
+        uint32_t uid;
+        char *network; /* owned; as inet_ntop(3) writes it */
+        char *domain;  /* owned; in lower case */
+        uint16_t port_first, port_last;
+};
+
+#define MATCH_INIT                                                                                 \
+        {                                                                                          \
+                .uid = NX_ANY_USER                                                                 \
+        }
+
+void match_deinit(struct match *match);
+
+/*
+ * Looks up on this machine what the clauses name: users become numbers, programs the paths
+ * that the kernel knows them by. 0, -ENOMEM, or RULES_E_INVALID.
+ */
+int match_resolve(struct match *match, struct problems *problems);
+
+/* The same as the platform takes it; borrows from match and label. */
+struct nx_rule match_to_rule(const struct match *match, const char *label);
+/* "rules:12" for line 12 of /etc/netext/rules. Printable: it goes into JSON. */
+void match_write_label(char label[LABEL_SIZE], const char *path, unsigned int line);
