@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The first match, as the kernel finds it: the same comparisons, with one difference. The
+ * kernel knows all names of an address, we are told the last one that was asked for. So
+ * a flow may come for the sake of a name that we do not see: no rule seems to want it, and
+ * yet it is here. Then it belongs to the first rule that matches in all but its domain.
+ */
+
+#include <string.h>
+#include <strings.h>
+
+#include "relay/rule/decide.h"
+
+/* name is domain, or below it. */
+static bool is_below(const char *name, const char *domain)
+{
+        size_t n_name = strlen(name), n_domain = strlen(domain);
+
+        if (n_name > 0 && name[n_name - 1] == '.')
+                n_name--;
+        if (n_name < n_domain || strncasecmp(name + n_name - n_domain, domain, n_domain) != 0)
+                return false;
+        return n_name == n_domain || name[n_name - n_domain - 1] == '.';
+}
+
+static bool domain_matches(const struct match *match, const struct subject *subject)
+{
+        return !match->domain || (subject->hostname && is_below(subject->hostname, match->domain));
+}
+
+static bool rest_matches(const struct rule *rule, const struct subject *subject)
+{
+        const struct match *match = &rule->match;
+
+        if (match->port_last &&
+            (subject->remote.port < match->port_first || subject->remote.port > match->port_last))
+                return false;
+        if (!network_contains(&rule->network, &subject->remote.host))
+                return false;
+        if (match->uid != NX_ANY_USER && match->uid != subject->uid)
+                return false;
+        return !match->program ||
+               (subject->program && strcmp(match->program, subject->program) == 0);
+}
+
+static bool rule_matches(const struct rule *rule, const struct subject *subject)
+{
+        return rest_matches(rule, subject) && domain_matches(&rule->match, subject);
+}
+
+static const struct rule *first_match(const struct rules *rules, const struct subject *subject)
+{
+        for (size_t i = 0; i < rules->n_rules; i++)
+                if (rule_matches(&rules->rules[i], subject))
+                        return &rules->rules[i];
+        return &rules->fallback;
+}
+
+/* Whether a rule that we see match brought the flow here, be it the first or not. */
+static bool is_wanted(const struct rules *rules, const struct subject *subject)
+{
+        for (size_t i = 0; i < rules->n_rules; i++)
+                if (rules->rules[i].route.way != WAY_IGNORE &&
+                    rule_matches(&rules->rules[i], subject))
+                        return true;
+        return rules->fallback.route.way != WAY_IGNORE;
+}
+
+const struct rule *decide(const struct rules *rules, const struct subject *subject)
+{
+        const struct rule *first = first_match(rules, subject);
+
+        if (is_wanted(rules, subject))
+                return first;
+        for (size_t i = 0; i < rules->n_rules && &rules->rules[i] != first; i++)
+                if (rules->rules[i].route.way != WAY_IGNORE &&
+                    rest_matches(&rules->rules[i], subject))
+                        return &rules->rules[i];
+        return first;
+}
+
+/* Domains say nothing here: any two of them, and any network, may share an address. */
+bool decide_may_both_match(const struct rule *a, const struct rule *b)
+{
+        const struct match *first = &a->match, *second = &b->match;
+
+        if (first->port_last && second->port_last &&
+            (first->port_last < second->port_first || second->port_last < first->port_first))
+                return false;
+        if (first->uid != NX_ANY_USER && second->uid != NX_ANY_USER && first->uid != second->uid)
+                return false;
+        if (first->program && second->program && strcmp(first->program, second->program) != 0)
+                return false;
+        return network_overlaps(&a->network, &b->network);
+}
