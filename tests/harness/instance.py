@@ -178,6 +178,11 @@ class Instance:
 
         return wait_until(found, lambda: f"session {name} did not become {state}: {self.sessions()}", timeout)
 
+    def wait_for_message(self, name, text):
+        """Until the last that a session said has this text in it."""
+        wait_until(lambda: text in self.session(name)["message"],
+                   lambda: f"session {name} did not say '{text}': {self.sessions()}")
+
     # Flows
 
     def flows(self, **wanted):

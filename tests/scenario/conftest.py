@@ -15,6 +15,7 @@ from harness.instance import Instance
 from harness.lab import Lab
 from harness.paths import BUILD, PROGRAMS
 from harness.peer import Peer
+from harness.upstream import KINDS
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -147,3 +148,37 @@ def firewall(netext, rules):
         return path
 
     return start
+
+
+@pytest.fixture
+def relay(netext, rules):
+    """relay("default direct", …, secret="user:password") starts the bundled relay; returns its rule file."""
+
+    def start(*lines, secret=None):
+        path = rules(*lines)
+        files = ["--file", f"secret={rules(secret, name='secret')}"] if secret else []
+        netext.start_session("relay", "--rules", path, *files)
+        return path
+
+    return start
+
+
+@pytest.fixture
+def upstream(lab, tmp_path):
+    """upstream("socks5", 1080, credentials=("user", "password")) starts a real proxy beside the server."""
+    with contextlib.ExitStack() as stack:
+        yield lambda kind, port=1080, **kwargs: stack.enter_context(KINDS[kind](lab, port, tmp_path, **kwargs))
+
+
+@pytest.fixture
+def silent(peer):
+    """An upstream on port 1080 that never answers: `came` are its connections, `results` of those that ended."""
+
+    def serve(connection):
+        started.came.append(connection)
+        while connection.recv(1000):
+            pass
+
+    started = peer(1080, serve)
+    started.came = []
+    return started
