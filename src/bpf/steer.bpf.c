@@ -33,6 +33,7 @@ const volatile __u32 mark_pass;
 const volatile __u32 mark_deliver;
 const volatile __u32 mark_carried;
 const volatile __u32 mark_relay;
+const volatile __u32 mark_own;
 
 /* The owner of a socket, for as long as the socket lives. */
 struct {
@@ -222,10 +223,13 @@ static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct s
 
 static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
 {
+        __u32 mark;
+
         if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
                 return false;
-        if ((ctx->sk->mark & mark_mask) == mark_relay)
-                return false; /* flowd's own: it takes a flow on that was judged */
+        mark = ctx->sk->mark & mark_mask;
+        if (mark == mark_relay || mark == mark_own)
+                return false; /* flowd's: it takes a flow on that was judged */
         return bpf_get_netns_cookie(ctx) == netns_cookie;
 }
 

@@ -34,9 +34,8 @@ def said_by(netext, name="inspecting"):
     return next(s.get("message", "") for s in netext.ctl("session", "list") if s["name"] == name)
 
 
-def wait_for_words(netext, words, name="inspecting"):
-    wait_until(lambda: said_by(netext, name) == words,
-               f"the filter said {said_by(netext, name)!r}, not {words!r}")
+def wait_for_words(netext, words, name="inspecting", timeout=5):
+    wait_until(lambda: said_by(netext, name) == words, f"the filter did not say {words!r}", timeout)
 
 
 def sum_of(word, times):
@@ -124,11 +123,28 @@ def test_the_fail_policy_answers_for_a_filter_that_dies(netext, inspecting, clie
     assert answer.error == error and answer.ms < 1500
 
 
-def test_datagrams_cannot_be_inspected_and_say_so(netext, inspecting, client, server):
-    inspecting("80 watch", fail_policy="closed")
-    answer = client.talk("udp-connected", Lab.SERVER, 80, "-t", "1000")
-    assert answer.error == "ECONNREFUSED"
-    assert netext.flow(local_port=answer.local_port)["reason"] == "not-inspectable"
+@pytest.mark.parametrize("protocol", ("udp", "udp-connected"))
+def test_datagrams_are_seen_one_by_one(netext, inspecting, client, server, protocol):
+    inspecting("80 watch")
+    answer = client.talk(protocol, Lab.SERVER, 80, "-n", "3", "-i", "5")
+    assert (answer.error, answer.answers) == (None, 3)
+    flow = netext.flow(local_port=answer.local_port, protocol="udp")
+    assert (flow["verdict"], flow["decided_by"]) == ("allow", "inspecting")
+    wait_for_words(netext, f"seen 15 out, 15 in, sum {sum_of(b'hello', 6)}", timeout=15)
+
+
+def test_a_datagram_that_is_refused_never_reaches_the_server(netext, inspecting, client, server):
+    inspecting("80 refuse hello")
+    assert client.talk("udp", Lab.SERVER, 80, "-t", "500").error == "ETIMEDOUT"
+    assert server.seen == []
+
+
+def test_datagrams_can_be_inspected_and_claimed(netext, inspecting, proxy, client, server):
+    inspecting("80 watch")
+    proxy("80 claim")
+    answer = client.talk("udp-connected", Lab.SERVER, 80, "-n", "3", "-i", "5")
+    assert (answer.error, answer.answers) == (None, 3)
+    assert netext.flow(local_port=answer.local_port, protocol="udp")["verdict"] == "claim"
 
 
 @pytest.mark.parametrize("how", ("watch", "first 100000"))

@@ -43,6 +43,8 @@ struct chain_listener {
         /* What a filter says of an inspected flow's bytes. */
         int (*flow_data_judged)(struct flow *flow, struct session *session,
                                 const struct session_data_verdict *verdict, void *userdata);
+        /* The session's provider reads again what it is sent. */
+        void (*channel_drained)(struct session *session, void *userdata);
         /* The session's provider is gone. */
         void (*claims_ended)(struct session *session, void *userdata);
         /* The fail policies changed, or what kinds of sessions there are: the ruleset must know. */

@@ -527,6 +527,9 @@ void session_flush(struct session *session)
         session->wants_write = wants_write;
         (void)loop_modify(session->chain->loop, &session->io,
                           wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        if (!wants_write)
+                session->chain->listener.channel_drained(session,
+                                                         session->chain->listener.userdata);
 }
 
 void session_stop(struct session *session)

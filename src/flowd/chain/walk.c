@@ -277,7 +277,7 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
                 inspector->peek_outbound == UINT64_MAX && inspector->peek_inbound == UINT64_MAX;
 
         list_remove(&flow->waiting);
-        if (flow->protocol != IPPROTO_TCP || !flow->socket_cookie) {
+        if (!flow->socket_cookie) {
                 chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
                 return;
         }

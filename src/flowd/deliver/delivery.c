@@ -26,7 +26,8 @@
 #include "steer/hooks.h"
 #include "steer/passed.h"
 
-#define ORPHAN_NS 1000000000ULL
+#define ORPHAN_NS         (1 * 1000000000ULL)
+#define LAST_DATAGRAMS_NS (10 * 1000000000ULL) /* for filters to decide about them */
 
 static int on_timer(void *userdata);
 static int on_upstream(uint32_t events, void *userdata);
@@ -185,23 +186,28 @@ static void hand_over(struct delivery *delivery)
         forget(delivery);
 }
 
+static int socket_type(const struct flow *flow)
+{
+        return flow->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
+}
+
 /*
  * Filters are between the program and the extension that has claimed the flow, so it gets a
  * local socket; what the two ends are it knows from the flow.
  */
 static int hand_over_inspected(struct delivery *delivery)
 {
+        int type = socket_type(delivery->flow), pair[2], r;
         _cleanup_fd_ int theirs = -1;
-        int pair[2], r;
 
         if (!delivery->session)
                 return -EPIPE;
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return -errno;
         delivery->upstream_fd = pair[0];
         theirs = pair[1];
         r = session_hand_over(delivery->session, delivery->flow, theirs);
-        if (r >= 0)
+        if (r >= 0 && type == SOCK_STREAM)
                 give_to(delivery, NULL); /* it sees the end on its socket */
         return r;
 }
@@ -250,22 +256,47 @@ static void open_tcp(struct delivery *delivery)
                 go(delivery);
 }
 
-static void open_udp(struct delivery *delivery)
+/* There is no handshake: what waits is for the socket that now speaks for the destination. */
+static int open_datagrams(struct delivery *delivery)
 {
         struct deliveries *all = delivery->all;
         struct flow *flow = delivery->flow;
-        _cleanup_fd_ int fd = transparent_datagram(&flow->remote, &flow->local, all->relay_mark);
-        int r = fd;
+        int r;
 
-        if (r >= 0 && delivery->session)
-                r = session_hand_over(delivery->session, flow, fd);
+        delivery->app_fd = transparent_datagram(&flow->remote, &flow->local, all->relay_mark);
+        if (delivery->app_fd < 0)
+                return delivery->app_fd;
+        if (!delivery->is_direct && flow->n_inspectors == 0) {
+                delivery->state = DELIVERY_CARRIED;
+                r = session_hand_over(delivery->session, flow, delivery->app_fd);
+                delivery->app_fd = close_fd(delivery->app_fd);
+                return r;
+        }
+        r = delivery->upstream_fd < 0 ? hand_over_inspected(delivery) : 0;
+        return r < 0 ? r : inspected_begin(delivery);
+}
+
+static void open_udp(struct delivery *delivery)
+{
+        int r = -EPIPE;
+
+        if (delivery->is_direct || delivery->session)
+                r = open_datagrams(delivery);
         if (r < 0) {
                 give_up(delivery, r);
                 return;
         }
-        delivery->state = DELIVERY_CARRIED;
-        all->n_delivered++;
+        delivery->all->n_delivered++;
+        delivery->flow->is_delivered = true;
         open_flow(delivery);
+}
+
+static void open_way(struct delivery *delivery)
+{
+        if (delivery->flow->protocol == IPPROTO_UDP)
+                open_udp(delivery);
+        else
+                open_tcp(delivery);
 }
 
 int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session)
@@ -304,10 +335,8 @@ int delivery_open(struct flow *flow, struct session *session, int result)
                 return -EBADMSG;
         if (result < 0)
                 fail(delivery, result);
-        else if (flow->protocol == IPPROTO_UDP)
-                open_udp(delivery);
         else
-                open_tcp(delivery);
+                open_way(delivery);
         return 0;
 }
 
@@ -328,7 +357,7 @@ static void wait_for_upstream(struct delivery *delivery, int fd)
         delivery->state = DELIVERY_CONNECTING;
         delivery->upstream_fd = fd;
         if (is_connected(fd)) {
-                open_tcp(delivery);
+                open_way(delivery);
                 return;
         }
         r = loop_add(delivery->all->loop, &delivery->upstream_io, fd, EPOLLOUT, on_upstream,
@@ -351,7 +380,7 @@ static int on_upstream(uint32_t events, void *userdata)
         if (error)
                 fail(delivery, -error);
         else
-                open_tcp(delivery);
+                open_way(delivery);
         return 0;
 }
 
@@ -399,7 +428,8 @@ int delivery_go_direct(struct deliveries *deliveries, struct flow *flow)
                 return r;
         give_to(delivery, NULL);
         delivery->is_direct = true;
-        fd = transparent_connect(&flow->local, &flow->remote, deliveries->relay_mark);
+        fd = transparent_connect(socket_type(flow), &flow->local, &flow->remote,
+                                 deliveries->own_mark);
         if (fd < 0)
                 fail(delivery, fd);
         else
@@ -514,6 +544,8 @@ static int on_timer(void *userdata)
 
         if (delivery->state == DELIVERY_PEEKING)
                 offer(delivery);
+        else if (delivery->state == DELIVERY_INSPECTED)
+                inspected_cut(delivery, 0);
         else if (delivery->flow->verdict == NX_VERDICT_NONE)
                 fail(delivery, -ECONNABORTED);
         else
@@ -538,9 +570,13 @@ void delivery_abandon(struct flow *flow)
                 if (flow->protocol == IPPROTO_UDP)
                         delivery_end(delivery, &(struct session_flow_end){});
                 break; /* a relay ends when its last byte is through */
+        case DELIVERY_INSPECTED:
+                if (flow->protocol == IPPROTO_UDP)
+                        loop_timer_start(delivery->all->loop, &delivery->timer,
+                                         now_ns() + LAST_DATAGRAMS_NS);
+                break;
         case DELIVERY_PEEKING:
         case DELIVERY_OFFERED:
-        case DELIVERY_INSPECTED:
                 break; /* what it said before is in its connection, which we have */
         }
 }
@@ -554,7 +590,10 @@ static void lose_datagrams(struct delivery *delivery)
         passed_forget(all->passed, &flow->local, &flow->remote);
         if (!flow->closed_ns)
                 flow_table_close(all->chain->flows, flow, now_ns());
-        forget(delivery);
+        if (delivery->state == DELIVERY_INSPECTED)
+                inspected_cut(delivery, -ECONNABORTED);
+        else
+                forget(delivery);
 }
 
 static void lose_session(struct delivery *delivery, struct session *session)
@@ -580,6 +619,11 @@ void deliveries_end_session(struct deliveries *deliveries, struct session *sessi
         list_for_each_safe (delivery, following, &session->claimed, link)
                 lose_session(delivery, session);
         inspected_end_session(deliveries, session);
+}
+
+void deliveries_retry_session(struct deliveries *deliveries, struct session *session)
+{
+        inspected_retry_session(deliveries, session);
 }
 
 int delivery_judge_data(struct flow *flow, struct session *session,

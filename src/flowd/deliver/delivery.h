@@ -31,6 +31,8 @@
 
 struct chain;
 struct flow;
+struct datagrams;
+struct datagrams_pool;
 struct inspection;
 struct inspection_pool;
 struct hooks;
@@ -58,13 +60,14 @@ struct delivery {
         struct session *session; /* NULL once its provider is gone, and where nobody claimed it */
         struct list link;        /* session.claimed, unless OFFERED */
         struct list inspected;   /* deliveries.inspected */
-        struct inspection *inspection; /* while INSPECTED, which owns both sockets */
+        struct inspection *inspection; /* while INSPECTED, which owns both sockets: of TCP */
+        struct datagrams *datagrams;   /* the same of UDP */
         enum delivery_state state;
         bool is_direct;  /* to the flow's own destination: no proxy took it */
         int app_fd;      /* the program's connection; owned until it is CARRIED; -1: not yet */
         int upstream_fd; /* owned until it is CARRIED; -1 where there is none */
         struct loop_io app_io, upstream_io;
-        struct loop_timer timer; /* PEEKING; RELEASED, when the program is gone */
+        struct loop_timer timer; /* PEEKING; RELEASED and INSPECTED, when the program is gone */
         size_t peek_bytes;       /* wanted; 0: no peek */
         uint64_t peek_ns;        /* how long to wait for them; 0: no limit */
 };
@@ -79,11 +82,13 @@ struct deliveries {
         struct chain *chain;
         struct hooks *hooks;
         const struct passed *passed;
-        uint32_t relay_mark;
+        uint32_t relay_mark; /* of datagram sockets that speak for destinations */
+        uint32_t own_mark;   /* of our connections to destinations */
         struct listener listener;
         struct strays strays;
         struct relay_pool *relays;           /* owned */
         struct inspection_pool *inspections; /* owned */
+        struct datagrams_pool *datagrams;    /* owned */
         struct list inspected;               /* delivery.inspected */
         struct loop_timer answers_timer;     /* while filters owe answers about bytes */
         bool has_released; /* since the listener was looked at */
@@ -119,6 +124,9 @@ int delivery_splice(struct flow *flow, struct session *session, int fd);
 /* What a filter says of bytes. -EBADMSG for what makes no sense. */
 int delivery_judge_data(struct flow *flow, struct session *session,
                         const struct session_data_verdict *verdict);
+
+/* The session's provider reads again. */
+void deliveries_retry_session(struct deliveries *deliveries, struct session *session);
 
 /* For inspected.c: its bytes are the relay's from here on; or the flow is over. */
 void delivery_carry(struct delivery *delivery);

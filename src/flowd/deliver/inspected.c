@@ -9,6 +9,7 @@
 #include "chain/chain.h"
 #include "deliver/inspected.h"
 #include "flow/flow.h"
+#include "inspect/datagrams.h"
 #include "inspect/inspection.h"
 
 #define ANSWERS_CHECK_NS (250 * 1000000ULL)
@@ -46,11 +47,9 @@ static void forgive(struct delivery *delivery, unsigned int inspector)
         memset(forgiven->asked_ns, 0, sizeof(forgiven->asked_ns));
 }
 
-static bool on_show(struct inspection *inspection, unsigned int inspector,
-                    enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
-                    void *userdata)
+static bool show(struct delivery *delivery, unsigned int inspector, enum nx_direction direction,
+                 uint64_t offset, const void *bytes, size_t size)
 {
-        struct delivery *delivery = userdata;
         struct session *session = session_of(delivery, inspector);
 
         if (!session ||
@@ -58,6 +57,20 @@ static bool on_show(struct inspection *inspection, unsigned int inspector,
                 return false;
         owe(delivery, inspector, direction);
         return true;
+}
+
+static bool on_show(struct inspection *inspection, unsigned int inspector,
+                    enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
+                    void *userdata)
+{
+        return show(userdata, inspector, direction, offset, bytes, size);
+}
+
+static bool on_show_datagram(struct datagrams *datagrams, unsigned int inspector,
+                             enum nx_direction direction, uint64_t offset, const void *bytes,
+                             size_t size, void *userdata)
+{
+        return show(userdata, inspector, direction, offset, bytes, size);
 }
 
 static bool on_complete(struct inspection *inspection, unsigned int inspector,
@@ -76,6 +89,7 @@ static void leave(struct delivery *delivery)
 {
         list_remove(&delivery->inspected);
         delivery->inspection = NULL;
+        delivery->datagrams = NULL;
 }
 
 static void on_done(struct inspection *inspection, int app_fd, int upstream_fd,
@@ -91,10 +105,9 @@ static void on_done(struct inspection *inspection, int app_fd, int upstream_fd,
         delivery_carry(delivery);
 }
 
-static void on_ended(struct inspection *inspection, int error, uint64_t bytes_outbound,
-                     uint64_t bytes_inbound, void *userdata)
+static void end(struct delivery *delivery, int error, uint64_t bytes_outbound,
+                uint64_t bytes_inbound)
 {
-        struct delivery *delivery = userdata;
         struct session_flow_end end = {
                 .error = error,
                 .bytes_outbound = bytes_outbound,
@@ -105,6 +118,18 @@ static void on_ended(struct inspection *inspection, int error, uint64_t bytes_ou
         delivery->flow->bytes_outbound = bytes_outbound;
         delivery->flow->bytes_inbound = bytes_inbound;
         delivery_end(delivery, &end);
+}
+
+static void on_ended(struct inspection *inspection, int error, uint64_t bytes_outbound,
+                     uint64_t bytes_inbound, void *userdata)
+{
+        end(userdata, error, bytes_outbound, bytes_inbound);
+}
+
+static void on_datagrams_ended(struct datagrams *datagrams, int error, uint64_t bytes_outbound,
+                               uint64_t bytes_inbound, void *userdata)
+{
+        end(userdata, error, bytes_outbound, bytes_inbound);
 }
 
 /* Leaves out those that are gone; the others keep their order. */
@@ -134,15 +159,19 @@ int inspected_begin(struct delivery *delivery)
 {
         struct inspection_peek peeks[INSPECTION_INSPECTORS_MAX];
         struct inspection_setup setup = { .peeks = peeks, .userdata = delivery };
+        bool is_udp = delivery->flow->protocol == IPPROTO_UDP;
         int r;
 
         r = gather_peeks(delivery, peeks);
-        if (r <= 0)
+        if (r < 0 || (r == 0 && !is_udp))
                 return r;
         setup.n_inspectors = (unsigned int)r;
         setup.app_fd = take_fd(&delivery->app_fd);
         setup.upstream_fd = take_fd(&delivery->upstream_fd);
-        r = inspection_new(&delivery->inspection, delivery->all->inspections, &setup);
+        if (is_udp)
+                r = datagrams_new(&delivery->datagrams, delivery->all->datagrams, &setup);
+        else
+                r = inspection_new(&delivery->inspection, delivery->all->inspections, &setup);
         if (r < 0)
                 return r;
         delivery->state = DELIVERY_INSPECTED;
@@ -171,12 +200,46 @@ int inspected_judge(struct delivery *delivery, struct session *session,
 
         if (inspector < 0)
                 return -EBADMSG;
-        if (!delivery->inspection)
+        if (delivery->state != DELIVERY_INSPECTED)
                 return 0; /* it has crossed with the end */
         if (!verdict->is_update)
                 *debt(delivery, (unsigned int)inspector, verdict->direction) = 0;
+        if (delivery->datagrams)
+                return datagrams_verdict(delivery->datagrams, (unsigned int)inspector,
+                                         verdict->direction, &said);
         return inspection_verdict(delivery->inspection, (unsigned int)inspector, verdict->direction,
                                   &said);
+}
+
+void inspected_cut(struct delivery *delivery, int error)
+{
+        if (delivery->datagrams)
+                datagrams_cut(delivery->datagrams, error);
+        else
+                inspection_cut(delivery->inspection, error ? error : -ECONNABORTED);
+}
+
+static void remove_inspector(struct delivery *delivery, unsigned int inspector, bool is_let_pass)
+{
+        forgive(delivery, inspector);
+        if (delivery->datagrams)
+                datagrams_remove_inspector(delivery->datagrams, inspector, is_let_pass);
+        else
+                inspection_remove_inspector(delivery->inspection, inspector, is_let_pass);
+}
+
+void inspected_retry_session(struct deliveries *deliveries, struct session *session)
+{
+        struct delivery *delivery, *following;
+        int inspector;
+
+        list_for_each_safe (delivery, following, &deliveries->inspected, inspected) {
+                inspector = inspector_of(delivery->flow, session);
+                if (inspector >= 0 && delivery->datagrams)
+                        datagrams_retry(delivery->datagrams, (unsigned int)inspector);
+                else if (inspector >= 0)
+                        inspection_retry(delivery->inspection, (unsigned int)inspector);
+        }
 }
 
 void inspected_end_session(struct deliveries *deliveries, struct session *session)
@@ -186,11 +249,8 @@ void inspected_end_session(struct deliveries *deliveries, struct session *sessio
 
         list_for_each_safe (delivery, following, &deliveries->inspected, inspected) {
                 inspector = inspector_of(delivery->flow, session);
-                if (inspector < 0)
-                        continue;
-                forgive(delivery, (unsigned int)inspector);
-                inspection_remove_inspector(delivery->inspection, (unsigned int)inspector,
-                                            lets_pass(session));
+                if (inspector >= 0)
+                        remove_inspector(delivery, (unsigned int)inspector, lets_pass(session));
         }
 }
 
@@ -233,9 +293,8 @@ static int on_answers_timer(void *userdata)
                 if (late < 0)
                         continue;
                 delivery->flow->reason = WIRE_REASON_VERDICT_TIMEOUT;
-                forgive(delivery, (unsigned int)late);
-                inspection_remove_inspector(delivery->inspection, (unsigned int)late,
-                                            lets_pass(session_of(delivery, (unsigned int)late)));
+                remove_inspector(delivery, (unsigned int)late,
+                                 lets_pass(session_of(delivery, (unsigned int)late)));
         }
         if (any)
                 loop_timer_start(all->loop, &all->answers_timer, now + ANSWERS_CHECK_NS);
@@ -250,14 +309,24 @@ int inspected_open(struct deliveries *deliveries)
                 .done = on_done,
                 .ended = on_ended,
         };
+        static const struct datagrams_listener datagrams_listener = {
+                .show = on_show_datagram,
+                .ended = on_datagrams_ended,
+        };
+        int r;
 
         list_init(&deliveries->inspected);
         loop_timer_init(&deliveries->answers_timer, on_answers_timer, deliveries);
-        return inspection_pool_new(&deliveries->inspections, deliveries->loop, &listener,
-                                   INSPECTION_BYTES_MAX);
+        r = inspection_pool_new(&deliveries->inspections, deliveries->loop, &listener,
+                                INSPECTION_BYTES_MAX);
+        if (r < 0)
+                return r;
+        return datagrams_pool_new(&deliveries->datagrams, deliveries->loop, &datagrams_listener,
+                                  INSPECTION_BYTES_MAX);
 }
 
 void inspected_close(struct deliveries *deliveries)
 {
         deliveries->inspections = inspection_pool_free(deliveries->inspections);
+        deliveries->datagrams = datagrams_pool_free(deliveries->datagrams);
 }

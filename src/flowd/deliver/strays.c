@@ -63,10 +63,10 @@ void strays_close(struct strays *strays)
 static bool find_destination(struct msghdr *msg, struct endpoint *ret)
 {
         for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-                bool is_ipv4 = cmsg->cmsg_level == IPPROTO_IP &&
-                               cmsg->cmsg_type == IP_RECVORIGDSTADDR;
-                bool is_ipv6 = cmsg->cmsg_level == IPPROTO_IPV6 &&
-                               cmsg->cmsg_type == IPV6_RECVORIGDSTADDR;
+                bool is_ipv4 =
+                        cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_RECVORIGDSTADDR;
+                bool is_ipv6 =
+                        cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_RECVORIGDSTADDR;
 
                 if (is_ipv4 || is_ipv6) {
                         *ret = transparent_endpoint((struct sockaddr *)CMSG_DATA(cmsg));

@@ -119,14 +119,15 @@ static void bind_to_address(int fd, const struct endpoint *local)
         (void)bind(fd, &address.any, size);
 }
 
-int transparent_connect(const struct endpoint *local, const struct endpoint *remote, uint32_t mark)
+int transparent_connect(int type, const struct endpoint *local, const struct endpoint *remote,
+                        uint32_t mark)
 {
         _cleanup_fd_ int fd = -1;
         union address address;
         socklen_t size;
 
         size = to_address(remote, &address);
-        fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = socket(address.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
                 return -errno;
         bind_to_address(fd, local);

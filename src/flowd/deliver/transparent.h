@@ -11,8 +11,8 @@
 /* A close-on-exec, non-blocking socket bound to local (port 0: any). type: SOCK_STREAM or
  * SOCK_DGRAM. Needs CAP_NET_ADMIN. The descriptor, the caller's, or a negative errno. */
 int transparent_socket(int type, const struct endpoint *local);
-/* A stream socket on its way to remote, from local's address; mark keeps it from being steered. */
-int transparent_connect(const struct endpoint *local, const struct endpoint *remote,
+/* A socket of type on its way to remote, from local's address; mark keeps it from being steered. */
+int transparent_connect(int type, const struct endpoint *local, const struct endpoint *remote,
                         uint32_t mark);
 /* A datagram socket from remote to app: the program's flow, seen from its far end. */
 int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark);

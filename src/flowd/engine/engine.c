@@ -109,6 +109,13 @@ static int on_flow_spliced(struct flow *flow, struct session *session, int fd, v
         return delivery_splice(flow, session, fd);
 }
 
+static void on_channel_drained(struct session *session, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        deliveries_retry_session(&engine->deliveries, session);
+}
+
 static void on_claims_ended(struct session *session, void *userdata)
 {
         struct engine *engine = userdata;
@@ -270,6 +277,7 @@ static void wire_parts(struct engine *engine)
         engine->deliveries.chain = &engine->chain;
         engine->deliveries.hooks = engine->hooks;
         engine->deliveries.passed = &engine->passed;
+        engine->deliveries.own_mark = mark_bits(MARK_OWN, engine->config.mark_mask);
         engine->deliveries.relay_mark = mark_bits(MARK_RELAY, engine->config.mark_mask);
         engine->chain = (struct chain){
                 .loop = &engine->loop,
@@ -289,6 +297,7 @@ static void wire_parts(struct engine *engine)
                         .flow_data_judged = on_flow_data_judged,
                         .flow_opened = on_flow_opened,
                         .flow_spliced = on_flow_spliced,
+                        .channel_drained = on_channel_drained,
                         .claims_ended = on_claims_ended,
                         .policy_changed = on_policy_changed,
                         .userdata = engine,

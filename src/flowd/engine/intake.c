@@ -76,7 +76,7 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_
                 return false;
         if (flow->verdict == NX_VERDICT_NONE || flow->delivery)
                 return true;
-        if (flow->verdict == NX_VERDICT_CLAIM && flow->protocol == IPPROTO_UDP)
+        if (flow->is_delivered && flow->protocol == IPPROTO_UDP)
                 return false; /* what carried it is gone */
         if (flow->generation != hooks_state(intake->hooks)->generation)
                 return false;

@@ -21,6 +21,8 @@ void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 /* A number that goes with a packet as far as lo (skb->priority); nobody else uses it there. */
 void match_packet_tag(struct nftnl_rule *rule, uint32_t tag);
+/* The tag's masked bits are not these. */
+void match_other_packet_tag(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 void set_packet_tag(struct nftnl_rule *rule, uint32_t tag);
 
 enum tuple_direction {

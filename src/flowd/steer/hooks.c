@@ -87,6 +87,7 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
         hooks->skeleton->rodata->mark_deliver = mark_bits(MARK_DELIVER, config->mark_mask);
+        hooks->skeleton->rodata->mark_own = mark_bits(MARK_OWN, config->mark_mask);
         hooks->skeleton->rodata->mark_relay = mark_bits(MARK_RELAY, config->mark_mask);
         hooks->skeleton->rodata->mark_carried = mark_bits(MARK_CARRIED, config->mark_mask);
         return 0;

@@ -20,9 +20,10 @@ enum mark {
         MARK_DELIVER = 7,     /* on the socket and on the packets of a claimed flow */
         MARK_NO_HOST = 8,     /* verdict on a packet: refused, as no host */
         MARK_NO_NETWORK = 9,  /* verdict on a packet: refused, as no network */
-        MARK_RELAY = 10,      /* on flowd's own sockets that carry flows */
+        MARK_RELAY = 10,      /* on the datagram sockets that speak for destinations */
         MARK_CARRIED = 11,    /* on an extension's socket that carries a flow on, undecided */
         MARK_CLAIMED = 12,    /* verdict on a packet: becomes DELIVER */
+        MARK_OWN = 13,        /* on flowd's own sockets to destinations */
 };
 
 /* mark in the place of mask: 0x02000000 for MARK_PASS and 0x0f000000 */

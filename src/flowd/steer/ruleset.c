@@ -3,18 +3,15 @@
 /*
  * The chains, as `nft list table inet netext` shows them (M is the instance's mark mask):
  *
- *   turn: output, next before hold. Only while there are proxies.
- *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
- *                                                 others may have overwritten the packet's mark
- *      udp, in claimed4 or claimed6               the same, tag, and refresh it there
- *
  *   hold: output, just behind mangle. Decides who waits.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
- *      udp, mark & M == CLAIMED                   into claimed4 or claimed6
- *      mark & M == CLAIMED                        tag, mark & M := DELIVER, accept
+ *      udp, mark & M == CLAIMED, no tag           into claimed4 or claimed6
+ *      mark & M == CLAIMED, no tag                tag
+ *      mark & M == CLAIMED                        accept
  *      mark & M == DELIVER                        accept     a proxy claimed it
  *      udp, mark & M == RELAY, leaves the host    drop       it can only answer a program here
- *      mark & M == RELAY                          accept     our own sockets
+ *      mark & M == RELAY or OWN                   accept     our own sockets
+ *      udp, in claimed4 or claimed6               accept     a proxy claimed it before
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
  *      tcp, mark & M != 0, socket in the extensions' cgroup   jump decide
@@ -29,12 +26,20 @@
  *      udp, in served4 or served6                 accept     answers another host
  *                                                 mark & M := ASKED, queue
  *
- *   guard: output, next after hold. Nobody listened to the queue, or it was full.
+ *   turn: output, next after hold, of the type that routes again. Only while flows are delivered.
+ *      (Not in hold: a held packet comes back to a place in the kernel's list, and tproxy adds a
+ *      hook before it, for fragments; then it meets hold as the next one, which does not route.)
+ *      mark & M == CLAIMED, our tag               mark & M := DELIVER, which routes it to lo
+ *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
+ *                                                 others may have overwritten the packet's mark
+ *      udp, in claimed4 or claimed6               the same, tag, and refresh it there
+ *
+ *   guard: output, next after those. Nobody listened to the queue, or it was full.
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
  *      mark & M == 0                              accept
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
- *      mark & M == RELAY or CARRIED               clear ours
+ *      mark & M == RELAY, CARRIED or OWN          clear ours
  *      (An instance beside this one may have the same bits: what it must still see stays.)
  *
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
@@ -75,11 +80,12 @@
 #include "steer/transaction.h"
 
 #define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
-#define GUARD_PRIORITY (HOLD_PRIORITY + 1)
-#define TURN_PRIORITY  (HOLD_PRIORITY - 1)
+#define TURN_PRIORITY  (HOLD_PRIORITY + 1)
+#define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* Behind the reassembly of fragments, before everything else. */
 #define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
 #define TAG_BASE         0x4e580000U /* "NX" */
+#define TAG_MASK         0xffff0000U
 #define DNS_PORT       53
 
 /* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
@@ -140,25 +146,40 @@ static void accept_mark(struct transaction *t, enum mark mark)
         rule_end(t, rule);
 }
 
-/* Of all instances the one whose verdict it is sees this mark: NF_REPEAT comes back to its chain. */
+static void accept_known(struct transaction *t, const char *chain, uint8_t family, const char *set)
+{
+        struct nftnl_rule *rule = rule_begin(t, chain);
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family, TUPLE_AS_SENT, set);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+/* No instance has made it its own yet. */
+static void match_untagged_claim(struct transaction *t, struct nftnl_rule *rule)
+{
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_CLAIMED));
+        match_other_packet_tag(rule, TAG_MASK, TAG_BASE);
+}
+
+/* Of all instances the one whose verdict it is sees it first: NF_REPEAT comes back to its chain. */
 static void take_claimed(struct transaction *t)
 {
-        uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "hold");
                 match_protocol(rule, IPPROTO_UDP);
-                match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+                match_untagged_claim(t, rule);
                 refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
         rule = rule_begin(t, "hold");
-        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+        match_untagged_claim(t, rule);
         set_packet_tag(rule, tag_of(config_of(t)));
-        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
-        verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
+        accept_mark(t, MARK_CLAIMED);
 }
 
 /* An extension holds the socket: it answers a program here, and is no way past the filters. */
@@ -199,6 +220,9 @@ static void put_hold(struct transaction *t)
                 accept_mark(t, MARK_DELIVER);
                 drop_leaving_answers(t);
                 accept_mark(t, MARK_RELAY);
+                accept_mark(t, MARK_OWN);
+                for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                        accept_known(t, "hold", families[i].number, families[i].claimed);
         }
 
         rule = rule_begin(t, "hold");
@@ -255,16 +279,6 @@ static void put_verdicts(struct transaction *t)
         }
 }
 
-static void accept_known(struct transaction *t, uint8_t family, const char *set)
-{
-        struct nftnl_rule *rule = rule_begin(t, "decide");
-
-        match_protocol(rule, IPPROTO_UDP);
-        match_tuple(rule, family, TUPLE_AS_SENT, set);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-}
-
 static void put_decide(struct transaction *t)
 {
         uint32_t mask = config_of(t)->mark_mask;
@@ -272,8 +286,8 @@ static void put_decide(struct transaction *t)
 
         put_verdicts(t);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                accept_known(t, families[i].number, families[i].passed);
-                accept_known(t, families[i].number, families[i].served);
+                accept_known(t, "decide", families[i].number, families[i].passed);
+                accept_known(t, "decide", families[i].number, families[i].served);
         }
 
         rule = rule_begin(t, "decide");
@@ -285,7 +299,7 @@ static void put_decide(struct transaction *t)
 /* The first rule is for each packet of a connection that rules allowed. */
 static void put_guard(struct transaction *t)
 {
-        static const enum mark on_sockets[] = { MARK_RELAY, MARK_CARRIED };
+        static const enum mark on_sockets[] = { MARK_RELAY, MARK_CARRIED, MARK_OWN };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
@@ -380,6 +394,12 @@ static void put_turn(struct transaction *t)
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule = rule_begin(t, "turn");
 
+        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+        match_packet_tag(rule, tag_of(config_of(t)));
+        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "turn");
         match_protocol(rule, IPPROTO_TCP);
         match_socket_mark(rule, mask, bits(t, MARK_DELIVER));
         set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
