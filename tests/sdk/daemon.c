@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/endpoint.h"
@@ -363,6 +364,66 @@ int daemon_teardown(void **state)
         return 0;
 }
 
+pid_t daemon_spawn(const char *program, struct channel *ret_control)
+{
+        char text[16];
+        int fds[2];
+        pid_t pid;
+
+        assert_int_equal(channel_pair(fds), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                snprintf(text, sizeof(text), "%d", dup(fds[1]));
+                setenv("NETEXT_CONTROL_FD", text, 1);
+                execl(program, program, NULL);
+                _exit(127);
+        }
+        close(fds[1]);
+        assert_int_equal(channel_init(ret_control, fds[0]), 0);
+        return pid;
+}
+
+int daemon_exit_status(pid_t pid)
+{
+        int status;
+
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+size_t daemon_wait_and_receive(struct daemon *daemon, struct channel *channel)
+{
+        struct pollfd poll_fd = { .fd = channel->fd, .events = POLLIN };
+
+        assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+        return daemon_receive(daemon, channel);
+}
+
+struct mail *daemon_wait_for(struct daemon *daemon, enum wire_message_type type)
+{
+        for (;;) {
+                assert_true(daemon_wait_and_receive(daemon, &daemon->engine) > 0);
+                for (size_t i = 0; i < daemon->n_mails; i++)
+                        if (daemon->inbox[i].type == type)
+                                return &daemon->inbox[i];
+        }
+}
+
+int daemon_listen(uint16_t *ret_port)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET };
+        socklen_t size = sizeof(address);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(listen(fd, 1), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+        *ret_port = ntohs(address.sin_port);
+        return fd;
+}
+
 int daemon_let_work(struct daemon *daemon)
 {
         struct pollfd poll_fd = { .fd = nx_provider_get_fd(daemon->provider), .events = POLLIN };
@@ -460,21 +521,21 @@ void daemon_start(struct daemon *daemon)
         assert_int_equal(daemon_let_work(daemon), 0);
 }
 
-void daemon_send_file(struct daemon *daemon, const char *content)
+void daemon_send_file(struct daemon *daemon, const char *name, const char *content)
 {
         _cleanup_fd_ int fd = memfd_create("rules", MFD_CLOEXEC);
 
         assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-        daemon_send_file_fd(daemon, fd);
+        daemon_send_file_fd(daemon, name, fd);
 }
 
-void daemon_send_file_fd(struct daemon *daemon, int fd)
+void daemon_send_file_fd(struct daemon *daemon, const char *name, int fd)
 {
         struct wire_writer *writer;
 
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
-        wire_put_string(writer, WIRE_ATTR_NAME, "rules");
+        wire_put_string(writer, WIRE_ATTR_NAME, name);
         wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");
         assert_int_equal(channel_end_with_fd(&daemon->control, fd), 0);
 }

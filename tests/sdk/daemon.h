@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -86,6 +87,14 @@ int daemon_teardown(void **state);
 struct daemon *daemon_new(enum nx_provider_kind kind);
 
 void daemon_log(struct daemon *daemon, char letter);
+/* For an extension in a process of its own, which needs a moment: starts program with a control
+ * channel, waits for its end, for its next datagram, for a message in one. */
+pid_t daemon_spawn(const char *program, struct channel *ret_control);
+int daemon_exit_status(pid_t pid);
+size_t daemon_wait_and_receive(struct daemon *daemon, struct channel *channel);
+struct mail *daemon_wait_for(struct daemon *daemon, enum wire_message_type type);
+/* Where it can connect to: 127.0.0.1. */
+int daemon_listen(uint16_t *ret_port);
 /* The provider does all that there is to do. Its result. */
 int daemon_let_work(struct daemon *daemon);
 /* Receives one datagram into the inbox, which is emptied before. The number of messages. */
@@ -98,9 +107,9 @@ void daemon_connect(struct daemon *daemon);
 void daemon_send_start(struct daemon *daemon);
 /* Connects, starts, and lets the provider work. */
 void daemon_start(struct daemon *daemon);
-/* Gives the provider a file called rules. */
-void daemon_send_file(struct daemon *daemon, const char *content);
-void daemon_send_file_fd(struct daemon *daemon, int fd);
+/* Gives the provider a file. */
+void daemon_send_file(struct daemon *daemon, const char *name, const char *content);
+void daemon_send_file_fd(struct daemon *daemon, const char *name, int fd);
 /* Batches a flow with program (or without an owner). */
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program);
 /* Sends the program's end of an open flow. */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
@@ -250,35 +249,6 @@ static void test_a_program_that_no_daemon_started_is_not_connected(void **state)
         unsetenv("NETEXT_CONTROL_FD");
 }
 
-/* Runs the program given as argument with a control channel; returns its pid. */
-static pid_t spawn_extension(const char *program, struct channel *ret_control)
-{
-        char text[16];
-        int fds[2];
-        pid_t pid;
-
-        assert_int_equal(channel_pair(fds), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                snprintf(text, sizeof(text), "%d", dup(fds[1]));
-                setenv("NETEXT_CONTROL_FD", text, 1);
-                execl(program, program, NULL);
-                _exit(127);
-        }
-        close(fds[1]);
-        assert_int_equal(channel_init(ret_control, fds[0]), 0);
-        return pid;
-}
-
-static int exit_status_of(pid_t pid)
-{
-        int status;
-
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static const char *hello_filter, *hello_filter_shared, *hello_proxy;
 
 static long rss_kib(pid_t pid)
@@ -303,12 +273,12 @@ static long serve_and_terminate(const char *program)
         long kib;
         pid_t pid;
 
-        pid = spawn_extension(program, &control);
+        pid = daemon_spawn(program, &control);
         poll_fd.fd = control.fd;
         assert_int_equal(poll(&poll_fd, 1, 5000), 1); /* it said hello, so it serves */
         kib = rss_kib(pid);
         assert_int_equal(kill(pid, SIGTERM), 0);
-        assert_int_equal(exit_status_of(pid), 0);
+        assert_int_equal(daemon_exit_status(pid), 0);
         channel_deinit(&control);
         return kib;
 }
@@ -325,59 +295,29 @@ static void test_nx_main_ends_well_on_sigterm(void **state)
 #endif
 }
 
-/* Its next datagram, which may take it a moment. */
-static size_t wait_and_receive(struct daemon *daemon, struct channel *channel)
-{
-        struct pollfd poll_fd = { .fd = channel->fd, .events = POLLIN };
-
-        assert_int_equal(poll(&poll_fd, 1, 5000), 1);
-        return daemon_receive(daemon, channel);
-}
-
-static void wait_for(struct daemon *daemon, enum wire_message_type type)
-{
-        do
-                assert_true(wait_and_receive(daemon, &daemon->engine) > 0);
-        while (daemon->inbox[daemon->n_mails - 1].type != type);
-}
-
-static int listen_on_loopback(uint16_t *ret_port)
-{
-        struct sockaddr_in address = { .sin_family = AF_INET };
-        socklen_t size = sizeof(address);
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(listen(fd, 1), 0);
-        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-        *ret_port = ntohs(address.sin_port);
-        return fd;
-}
-
 static void test_hello_proxy_hands_over_a_connection_to_where_the_program_goes(void **state)
 {
         struct daemon *daemon = daemon_new(NX_PROVIDER_KIND_TRANSPARENT_PROXY);
-        _cleanup_fd_ int listen_fd = listen_on_loopback(&daemon->remote_port), fd = -1;
+        _cleanup_fd_ int listen_fd = daemon_listen(&daemon->remote_port), fd = -1;
         void *owner = daemon;
         char byte = 0;
         pid_t pid;
 
-        pid = spawn_extension(hello_proxy, &daemon->control);
+        pid = daemon_spawn(hello_proxy, &daemon->control);
         daemon_connect(daemon);
         daemon_send_start(daemon);
-        wait_for(daemon, NX_MSG_ENGINE_STARTED);
+        daemon_wait_for(daemon, NX_MSG_ENGINE_STARTED);
         daemon->remote_address = "127.0.0.1";
         daemon_put_flow(daemon, 1, "/usr/bin/curl");
         assert_int_equal(channel_flush(&daemon->engine), 0);
-        wait_for(daemon, NX_MSG_ENGINE_FLOW_SPLICE);
+        daemon_wait_for(daemon, NX_MSG_ENGINE_FLOW_SPLICE);
 
         fd = accept(listen_fd, NULL, NULL);
         assert_int_equal(write(daemon->fd, "x", 1), 1);
         assert_int_equal(read(fd, &byte, 1), 1);
         assert_int_equal(byte, 'x');
         assert_int_equal(kill(pid, SIGTERM), 0);
-        assert_int_equal(exit_status_of(pid), 0);
+        assert_int_equal(daemon_exit_status(pid), 0);
         daemon_teardown(&owner);
 }
 
@@ -386,9 +326,9 @@ static void test_nx_main_fails_where_the_daemon_vanishes(void **state)
         struct channel control;
         pid_t pid;
 
-        pid = spawn_extension(hello_filter, &control);
+        pid = daemon_spawn(hello_filter, &control);
         channel_deinit(&control);
-        assert_int_equal(exit_status_of(pid), 1);
+        assert_int_equal(daemon_exit_status(pid), 1);
 }
 
 static void test_nx_main_explains_itself_to_a_person(void **state)
@@ -400,7 +340,7 @@ static void test_nx_main_explains_itself_to_a_person(void **state)
                 execl(hello_filter, hello_filter, NULL);
                 _exit(127);
         }
-        assert_int_equal(exit_status_of(pid), 2);
+        assert_int_equal(daemon_exit_status(pid), 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_setup, daemon_teardown)

@@ -138,14 +138,14 @@ static void test_files_wait_until_the_kind_is_known(void **state)
         struct daemon *daemon = *state;
 
         daemon->kind = NX_PROVIDER_KIND_TRANSPARENT_PROXY;
-        daemon_send_file(daemon, "old");
-        daemon_send_file(daemon, "new");
+        daemon_send_file(daemon, "rules", "old");
+        daemon_send_file(daemon, "rules", "new");
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "");
         start(daemon);
         assert_string_equal(daemon->log, "fs");
         assert_string_equal(daemon->file, "new");
-        daemon_send_file(daemon, "newer");
+        daemon_send_file(daemon, "rules", "newer");
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "fsf");
         assert_string_equal(daemon->file, "newer");
@@ -159,8 +159,8 @@ static void test_files_that_never_had_a_reader_are_closed(void **state)
 
         assert_int_equal(pipe2(old, O_CLOEXEC | O_NONBLOCK), 0);
         assert_int_equal(pipe2(new, O_CLOEXEC | O_NONBLOCK), 0);
-        daemon_send_file_fd(daemon, old[1]);
-        daemon_send_file_fd(daemon, new[1]);
+        daemon_send_file_fd(daemon, "rules", old[1]);
+        daemon_send_file_fd(daemon, "rules", new[1]);
         close(old[1]);
         close(new[1]);
         assert_int_equal(daemon_let_work(daemon), 0);

@@ -196,7 +196,7 @@ static void test_settings_wait_for_the_first_channel(void **state)
         struct daemon *daemon = *state;
 
         daemon->applies_in_file = true;
-        daemon_send_file(daemon, "allow all");
+        daemon_send_file(daemon, "rules", "allow all");
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->file, "allow all");
         daemon_start(daemon);
