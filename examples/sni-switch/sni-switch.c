@@ -7,7 +7,7 @@
  *
  *     cc sni-switch.c client-hello.c $(pkg-config --cflags --libs netext) -o sni-switch
  *     echo example.org >names
- *     sudo netextctl run --with ./sni-switch --file names=names -- curl https://example.org
+ *     sudo netextctl session start --file names=$PWD/names $PWD/sni-switch
  *
  * Names that a client encrypts (ECH) are not seen: the outer one is.
  */
