@@ -94,3 +94,15 @@ def test_an_end_in_one_direction_is_not_the_other_s(relay, client, peer, kind):
         relay(f"upstream office {kind} {Lab.SERVER}:1080", "default via office")
     done = client.run(PYTHON, "-c", HALF_CLOSE)
     assert done.stdout == "heard 300000\n", done.stderr
+
+
+def test_the_connection_to_the_upstream_is_the_program_s(netext, relay, client, server, upstream):
+    """It says whose it is, so it does not come to the relay again, though its rules want everything."""
+    proxy = upstream("socks5")
+    relay(proxy.line("office"), "default via office")
+    answer = client.tcp(80)
+    assert answer.error is None and proxy.reached(80) == 1
+    own, carried = netext.flow(remote_port=80), netext.flow(remote_port=proxy.port)
+    assert (carried["verdict"], carried["reason"]) == ("allow", "carried")
+    assert (carried["origin_flow"], carried["origin_pid"]) == (own["flow"], answer.pid)
+    assert carried["program"].endswith("/relay")
