@@ -208,13 +208,35 @@ void configuration_handle_file(struct configuration *configuration, struct nx_pr
                 handle_secret(configuration, proxy, name, path, fd);
 }
 
+static bool is_named(const struct rules *rules, const char *file)
+{
+        for (size_t i = 0; i < rules->n_upstreams; i++)
+                if (rules->upstreams[i].credentials &&
+                    strcmp(rules->upstreams[i].credentials, file) == 0)
+                        return true;
+        return false;
+}
+
+/* A file under a mistyped name would be missed without a word. */
+static void report_unused(struct nx_proxy *proxy, const struct secrets *secrets,
+                          const struct rules *rules)
+{
+        for (size_t i = 0; i < secrets->n; i++)
+                if (!is_named(rules, secrets->each[i].name))
+                        nx_proxy_report(proxy, NX_LEVEL_WARNING,
+                                        "a file '%.64s' was given, and no upstream names it",
+                                        secrets->each[i].name);
+}
+
 static int start_first(struct configuration *configuration, struct nx_proxy *proxy)
 {
         struct rules *rules = configuration->first;
 
         configuration->first = NULL;
-        if (configuration->result == 0)
+        if (configuration->result == 0) {
+                report_unused(proxy, &configuration->secrets, rules);
                 configuration->result = put_in_force(configuration, proxy, rules);
+        }
         if (configuration->result == 0)
                 return 0;
         report_failure(proxy, configuration);

@@ -57,3 +57,8 @@ def test_a_bad_file_at_the_start_starts_nothing(netext, rules, lines, secret, sa
     assert done.returncode == 1
     assert f"{path}{said}" in done.stderr and "sesame" not in done.stderr
     assert [one for one in netext.sessions() if one["state"] == "running"] == []
+
+
+def test_a_file_that_nobody_names_is_told(netext, relay):
+    relay("default direct", secret="alice:sesame-1")
+    assert "a file 'secret' was given, and no upstream names it" in netext.messages()
