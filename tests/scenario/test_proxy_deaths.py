@@ -95,6 +95,14 @@ def test_spliced_flows_outlive_their_proxy(netext, proxy, client, server, begin)
     assert second_word(client, process)[0] == "two"
 
 
+def test_spliced_flows_go_on_while_their_proxy_is_stopped(netext, proxy, client, server, begin):
+    proxy("80 splice")
+    process = begin(TWO_WORDS)
+    netext.kill(netext.extension_pid(PROXY), signal.SIGSTOP)
+    assert second_word(client, process)[0] == "two"
+    netext.kill(netext.extension_pid(PROXY), signal.SIGCONT)
+
+
 def test_flows_that_a_dead_proxy_carried_end_at_once(netext, proxy, client, server, begin):
     proxy("80 claim")
     process = begin(WAITS_FOR_END)
@@ -170,3 +178,44 @@ def test_nothing_is_there_twice(netext, proxy, client, server, lab):
 def without_ports(text):
     """A restarted flowd listens elsewhere: that alone may differ."""
     return {key: re.sub(r"tproxy (ip6?) to (\S+):\d+", r"tproxy \1 to \2", value) for key, value in text.items()}
+
+
+def test_spliced_flows_outlive_the_last_proxy(netext, proxy, client, server, begin):
+    """The session is stopped by the administrator: new flows go direct, those that it gave back go on."""
+    proxy("80 splice")
+    process = begin(TWO_WORDS)
+    netext.stop_session(PROXY)
+    answer = client.tcp(80)
+    assert answer.error is None
+    assert netext.flow(local_port=answer.local_port)["verdict"] == "allow"
+    assert second_word(client, process)[0] == "two"
+    wait_until(lambda: "tproxy" not in netext.lab.client.run(["nft", "list", "ruleset"]).stdout,
+               "its way stays behind")
+
+
+def test_claimed_flows_that_are_not_open_go_on_without_a_stopped_session(netext, proxy, client, server):
+    proxy("80 hold", fail_policy="closed")
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
+    wait_until(lambda: netext.flows(remote_port=80, decided_by=PROXY), "the flow was not claimed")
+    netext.stop_session(PROXY)
+    assert client.answer(process).error is None
+
+
+def test_a_flow_that_was_shown_goes_on_without_a_stopped_session(netext, proxy, client, server, begin):
+    """Its first bytes were peeked at, and who saw them says nothing."""
+    proxy("80 peek 5")
+    process = client.start_python("""
+        connection = socket.create_connection((address, 80), 20)
+        connection.settimeout(10)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        connection.sendall(b"hello")
+        answer = connection.recv(100).decode()
+    """, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    netext.kill(netext.extension_pid(PROXY), signal.SIGSTOP)
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    wait_until(lambda: netext.status()["flows_held"] == 1, "the flow is not asked about")
+    netext.stop_session(PROXY)
+    assert client.python_answer(process) == "hello"

@@ -135,15 +135,19 @@ int chain_add(struct chain *chain, const struct wire_message *message)
         return 0;
 }
 
-/* Without the session in their way, its flows go on. */
-static void let_go(struct chain *chain, struct session *session, struct list *flows)
+void chain_let_go(struct chain *chain, struct session *session, struct flow *flow)
+{
+        list_remove(&flow->waiting);
+        flow->ask_slots &= ~(1ULL << session->slot);
+        chain_advance(chain, flow);
+}
+
+static void let_all_go(struct chain *chain, struct session *session, struct list *flows)
 {
         struct flow *flow;
 
-        while ((flow = list_first(flows, struct flow, waiting))) {
-                flow->ask_slots &= ~(1ULL << session->slot);
-                chain_advance(chain, flow);
-        }
+        while ((flow = list_first(flows, struct flow, waiting)))
+                chain_let_go(chain, session, flow);
 }
 
 void chain_remove(struct chain *chain, unsigned int slot)
@@ -155,9 +159,9 @@ void chain_remove(struct chain *chain, unsigned int slot)
         session->in_use = false;
         sort_sessions(chain);
         write_order(chain);
-        let_go(chain, session, &session->starting);
-        let_go(chain, session, &session->asked);
-        let_go(chain, session, &session->paused);
+        let_all_go(chain, session, &session->starting);
+        let_all_go(chain, session, &session->asked);
+        let_all_go(chain, session, &session->paused);
         session_stop(session);
         hooks_set_extension(chain->hooks, slot, 0);
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);

@@ -107,6 +107,8 @@ void chain_release_held(struct chain *chain, struct flow *flow);
 /* No answer: the session's fail policy stands in. */
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
                      enum wire_reason reason);
+/* Without the session in its way, the flow goes on. */
+void chain_let_go(struct chain *chain, struct session *session, struct flow *flow);
 /* Lets a waiting packet go the way its flow was decided. */
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held);
 /* Who and why, from what the rules said. */

@@ -53,6 +53,7 @@ static int delivery_new(struct deliveries *deliveries, struct flow *flow,
                 list_init(&delivery->inspected);
                 loop_timer_init(&delivery->timer, on_timer, delivery);
                 flow->delivery = delivery;
+                deliveries->n_open++;
         }
         *ret_delivery = delivery;
         return 0;
@@ -90,6 +91,7 @@ static void forget(struct delivery *delivery)
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
         free(delivery);
+        all->n_open--;
         flow->delivery = NULL;
         flow_table_unpin(all->chain->flows, flow);
 }
@@ -604,7 +606,10 @@ static void lose_session(struct delivery *delivery, struct session *session)
         if (delivery->state == DELIVERY_CLAIMED) {
                 if (delivery->app_fd < 0)
                         forget(delivery);
-                chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
+                if (session->in_use)
+                        chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
+                else
+                        chain_let_go(session->chain, session, flow);
         } else if (delivery->state == DELIVERY_PEEKING) {
                 offer(delivery); /* to whoever is next */
         } else if (flow->protocol == IPPROTO_UDP) {

@@ -94,6 +94,7 @@ struct deliveries {
         bool has_released; /* since the listener was looked at */
         uint64_t n_delivered;
         uint64_t n_given_up;  /* claimed, but we could not deliver them: left to the fail policy */
+        size_t n_open;        /* deliveries that there are */
         uint64_t n_strangers; /* connections to the listener that belong to no flow */
 };
 

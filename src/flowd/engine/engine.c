@@ -128,14 +128,20 @@ static void on_flow_abandoned(struct flow *flow, void *userdata)
         delivery_abandon(flow);
 }
 
-/* The way of claimed flows stands while there is somebody who can claim. */
+/* The way of claimed flows stands while there is somebody who can claim, or flows that use it. */
+static bool wants_delivery(const struct engine *engine)
+{
+        return chain_delivers(&engine->chain) ||
+               (engine->ruleset.delivery.is_on && engine->deliveries.n_open > 0);
+}
+
 static int apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
         int r = 0;
 
         wanted.closed = chain_is_closed(&engine->chain);
-        wanted.delivery.is_on = chain_delivers(&engine->chain);
+        wanted.delivery.is_on = wants_delivery(engine);
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
         if (r >= 0 && wanted.delivery.is_on)
                 r = route_add(&engine->route);
@@ -154,13 +160,17 @@ static void on_policy_changed(void *userdata)
         struct engine *engine = userdata;
         int r;
 
-        if (!engine->in_force ||
-            (chain_is_closed(&engine->chain) == engine->ruleset.closed &&
-             chain_delivers(&engine->chain) == engine->ruleset.delivery.is_on))
+        if (!engine->in_force)
+                return;
+        engine->is_running_out = engine->ruleset.delivery.is_on && !chain_delivers(&engine->chain);
+        if (chain_is_closed(&engine->chain) == engine->ruleset.closed &&
+            wants_delivery(engine) == engine->ruleset.delivery.is_on)
                 return;
         r = apply_ruleset(engine);
-        if (r < 0)
+        if (r < 0) {
+                engine->is_running_out = false; /* not once more in each round */
                 log_error("the nft ruleset cannot be changed: %s", strerror(-r));
+        }
 }
 
 /* A place in the cgroup hierarchy, as nft's socket expression wants it. */
@@ -329,6 +339,8 @@ static int on_round_over(void *userdata)
 
         queue_flush(engine->queue);
         deliveries_catch_up(&engine->deliveries);
+        if (engine->is_running_out)
+                on_policy_changed(engine);
         chain_flush(&engine->chain);
         link_flush(&engine->link);
         return 0;

@@ -51,6 +51,7 @@ struct engine {
         char table[64];
         struct passed passed;
         bool in_force; /* hooks attached, ruleset applied, queue read */
+        bool is_running_out; /* nobody can claim any more, but claimed flows are open */
         struct engine_counters counters;
 };
 
