@@ -35,6 +35,25 @@ struct {
         __type(value, __u64);
 } names SEC(".maps");
 
+struct set_map {
+        __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+        __uint(max_entries, 1);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(key_size, sizeof(struct steer_set_key));
+        __uint(value_size, sizeof(__u32));
+};
+
+/*
+ * By the set's number: one trie a set, replaced whole by flowd, so that a lookup meets the
+ * old content or the new one. Its domains are behind one number of the names map.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+        __uint(max_entries, STEER_SETS_MAX);
+        __type(key, __u32);
+        __array(values, struct set_map);
+} sets SEC(".maps");
+
 /* Written by flowd: the addresses of the host's own interfaces; read by is_loopback(). */
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
@@ -63,6 +82,23 @@ static __always_inline bool name_matches(const struct steer_address *remote, __u
         return expiry && *expiry > bpf_ktime_get_boot_ns();
 }
 
+/* A set that is not there has nothing in it. */
+static __always_inline bool set_has(const struct steer_address *remote, __u32 set)
+{
+        struct steer_set_key key = { .n_bits = STEER_SET_WHOLE_BITS, .address = *remote };
+        void *entries = bpf_map_lookup_elem(&sets, &set);
+        const __u32 *domains;
+
+        if (!entries)
+                return false;
+        if (bpf_map_lookup_elem(entries, &key))
+                return true;
+        key.entry = STEER_SET_DOMAINS;
+        key.address = (struct steer_address){};
+        domains = bpf_map_lookup_elem(entries, &key);
+        return domains && name_matches(remote, *domains);
+}
+
 static __always_inline bool rule_matches(const struct steer_rule *rule,
                                          const struct steer_question *question)
 {
@@ -80,7 +116,9 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
                 return false;
         if (rule->uid != ~0U && rule->uid != question->uid)
                 return false;
-        return !rule->domain || name_matches(&question->remote, rule->domain);
+        if (rule->domain && !name_matches(&question->remote, rule->domain))
+                return false;
+        return !rule->set || set_has(&question->remote, rule->set);
 }
 
 struct scan {

@@ -18,6 +18,9 @@
 /* Rules of one session; one entry of its map is the header. */
 #define STEER_RULES_MAX 1000
 
+/* Named sets of destinations. */
+#define STEER_SETS_MAX 64
+
 /* Addresses of the host's own interfaces. */
 #define STEER_LOCAL_ADDRESSES_MAX 4096
 
@@ -211,12 +214,13 @@ struct steer_rule {
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
         __u32 domain;
+        __u32 set; /* the set's number */
         __u16 port_first;
         __u16 port_last;
         __u8 protocol;
         __u8 direction;
         __u8 action;
-        __u8 pad;
+        __u8 pad[5];
 };
 
 union steer_settings_entry {
@@ -229,6 +233,21 @@ struct steer_name {
         struct steer_address remote;
         __u64 domain;
 };
+
+enum steer_set_entry {
+        STEER_SET_NETWORK,
+        STEER_SET_DOMAINS, /* one: the address is ::, the value is the domain of a steer_rule */
+};
+
+/* Of a set's trie; the value is an __u32. */
+struct steer_set_key {
+        __u32 n_bits; /* that count from here on: STEER_SET_ENTRY_BITS + the prefix */
+        __u32 entry;  /* enum steer_set_entry */
+        struct steer_address address;
+};
+
+#define STEER_SET_ENTRY_BITS 32
+#define STEER_SET_WHOLE_BITS (STEER_SET_ENTRY_BITS + 128)
 
 struct steer_counters {
         __u64 events_lost;      /* the ring was full */
@@ -262,6 +281,7 @@ _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 120, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 56, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 64, "shared layout");
+_Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 168, "shared layout");

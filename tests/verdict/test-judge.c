@@ -27,6 +27,7 @@
 
 #define CURL   "/usr/bin/curl"
 #define DOMAIN 7
+#define SET    11
 
 static struct hooks *hooks;
 
@@ -225,6 +226,90 @@ static void a_domain_matches_the_addresses_learnt_for_it_until_they_expire(void 
         assert_int_equal(judge_to("198.18.0.9", 443).verdict, STEER_ALLOW);
 }
 
+static struct steer_set_key network(const char *text, unsigned int prefix)
+{
+        return (struct steer_set_key){
+                .n_bits = STEER_SET_ENTRY_BITS + prefix,
+                .address = address(text),
+        };
+}
+
+static void put_set_rule(void)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+
+        deny.set = SET;
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_chain("0");
+}
+
+static void a_set_matches_by_any_of_its_networks(void **state)
+{
+        const struct steer_set_key networks[] = {
+                network("198.18.0.0", 111), network("198.18.0.1", 128), network("fd00:1::", 64),
+        };
+        static const char *const inside[] = { "198.18.0.1", "198.19.255.255", "::ffff:198.18.0.9",
+                                              "fd00:1::ffff" };
+        static const char *const outside[] = { "198.20.0.0", "fd00:1:0:1::1", "::1", "::" };
+
+        put_set_rule();
+        assert_int_equal(judge_to(inside[0], 80).verdict, STEER_ALLOW); /* not there yet */
+        assert_int_equal(hooks_put_set(hooks, SET, networks, ARRAY_SIZE(networks), 0), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(inside); i++)
+                if (judge_to(inside[i], 80).verdict != STEER_DENY)
+                        fail_msg("%s is in the set", inside[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(outside); i++)
+                if (judge_to(outside[i], 80).verdict != STEER_ALLOW)
+                        fail_msg("%s is not in the set", outside[i]);
+        assert_int_equal(hooks_remove_set(hooks, SET), 0);
+        assert_int_equal(judge_to(inside[0], 80).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_remove_set(hooks, SET), 0);
+}
+
+static void a_set_can_hold_every_address_of_a_family(void **state)
+{
+        const struct steer_set_key all4 = network("0.0.0.0", 96), all = network("::", 0);
+
+        put_set_rule();
+        assert_int_equal(hooks_put_set(hooks, SET, &all4, 1, 0), 0);
+        assert_int_equal(judge_to("203.0.113.1", 80).verdict, STEER_DENY);
+        assert_int_equal(judge_to("fd00::1", 80).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_put_set(hooks, SET, &all, 1, 0), 0);
+        assert_int_equal(judge_to("fd00::1", 80).verdict, STEER_DENY);
+        assert_int_equal(hooks_remove_set(hooks, SET), 0);
+}
+
+static void a_replaced_set_has_only_its_new_content(void **state)
+{
+        const struct steer_set_key old = network("198.18.0.0", 112), new = network("fd00::", 8);
+        uint32_t generation;
+
+        put_set_rule();
+        assert_int_equal(hooks_put_set(hooks, SET, &old, 1, 0), 0);
+        generation = hooks_state(hooks)->generation;
+        assert_int_equal(hooks_put_set(hooks, SET, &new, 1, 0), 0);
+        assert_int_equal(hooks_state(hooks)->generation, generation + 1);
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_ALLOW);
+        assert_int_equal(judge_to("fd00::1", 80).verdict, STEER_DENY);
+        assert_int_equal(hooks_remove_set(hooks, SET), 0);
+}
+
+static void a_set_matches_the_addresses_learnt_for_its_domains(void **state)
+{
+        struct steer_address learnt = address("198.18.0.19");
+        uint64_t later = now_ns() + 60000000000ULL;
+
+        put_set_rule();
+        assert_int_equal(hooks_put_set(hooks, SET, NULL, 0, DOMAIN + 1), 0);
+        assert_int_equal(judge_to("198.18.0.19", 443).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_set_name(hooks, &learnt, DOMAIN + 1, later), 0);
+        assert_int_equal(judge_to("198.18.0.19", 443).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.18", 443).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_put_set(hooks, SET, NULL, 0, DOMAIN + 2), 0);
+        assert_int_equal(judge_to("198.18.0.19", 443).verdict, STEER_ALLOW);
+        assert_int_equal(hooks_remove_set(hooks, SET), 0);
+}
+
 static void loopback_is_left_alone_unless_included(void **state)
 {
         static const char *const own[] = { "127.0.0.1", "127.1.2.3", "::1" };
@@ -403,6 +488,10 @@ int main(void)
                 cmocka_unit_test(programs_match_by_their_whole_path),
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
+                cmocka_unit_test(a_set_matches_by_any_of_its_networks),
+                cmocka_unit_test(a_set_can_hold_every_address_of_a_family),
+                cmocka_unit_test(a_replaced_set_has_only_its_new_content),
+                cmocka_unit_test(a_set_matches_the_addresses_learnt_for_its_domains),
                 cmocka_unit_test(loopback_is_left_alone_unless_included),
                 cmocka_unit_test(an_own_address_is_left_alone_for_as_long_as_it_is_there),
                 cmocka_unit_test(only_a_change_of_the_addresses_makes_answers_old),

@@ -547,6 +547,57 @@ int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uin
         return bpf_map_update_elem(fd, &name, &expiry_ns, BPF_ANY) < 0 ? -errno : 0;
 }
 
+static int fill_set(int fd, const struct steer_set_key *networks, size_t n_networks,
+                    uint32_t domains)
+{
+        const struct steer_set_key key = { .n_bits = STEER_SET_WHOLE_BITS,
+                                           .entry = STEER_SET_DOMAINS };
+        uint32_t is_there = 1;
+
+        for (size_t i = 0; i < n_networks; i++)
+                if (bpf_map_update_elem(fd, &networks[i], &is_there, BPF_ANY) < 0)
+                        return -errno;
+        return bpf_map_update_elem(fd, &key, &domains, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int hooks_put_set(struct hooks *hooks, uint32_t set, const struct steer_set_key *networks,
+                  size_t n_networks, uint32_t domains)
+{
+        LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+        int outer = bpf_map__fd(hooks->skeleton->maps.sets);
+        _cleanup_fd_ int inner = -1;
+        int r;
+
+        inner = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "set", sizeof(*networks), sizeof(domains),
+                               (uint32_t)n_networks + 1, &opts);
+        if (inner < 0)
+                return -errno;
+        r = fill_set(inner, networks, n_networks, domains);
+        if (r < 0)
+                return r;
+        if (bpf_map_update_elem(outer, &set, &inner, BPF_ANY) < 0)
+                return -errno;
+        hooks_state(hooks)->generation++;
+        return 0;
+}
+
+int hooks_remove_set(struct hooks *hooks, uint32_t set)
+{
+        int outer = bpf_map__fd(hooks->skeleton->maps.sets);
+
+        if (bpf_map_delete_elem(outer, &set) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        hooks_state(hooks)->generation++;
+        return 0;
+}
+
+bool hooks_next_set(struct hooks *hooks, const uint32_t *after, uint32_t *ret_set)
+{
+        int outer = bpf_map__fd(hooks->skeleton->maps.sets);
+
+        return bpf_map_get_next_key(outer, after, ret_set) == 0;
+}
+
 int hooks_set_local_address(struct hooks *hooks, const struct steer_address *address, bool is_local)
 {
         int fd = bpf_map__fd(hooks->skeleton->maps.local_addresses), r;

@@ -73,6 +73,15 @@ int hooks_deliver(struct hooks *hooks, uint64_t cookie);
 /* Addresses of names below a rule's domain. */
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns);
+/*
+ * Puts a set in force as one. 0 or a negative errno, with the old content in force. domains: the
+ * number of its names' addresses; 0: it has none.
+ */
+int hooks_put_set(struct hooks *hooks, uint32_t set, const struct steer_set_key *networks,
+                  size_t n_networks, uint32_t domains);
+int hooks_remove_set(struct hooks *hooks, uint32_t set);
+/* Walks through the sets in force, beginning with after == NULL; false behind the last. */
+bool hooks_next_set(struct hooks *hooks, const uint32_t *after, uint32_t *ret_set);
 /* Addresses of the host's own interfaces. */
 int hooks_set_local_address(struct hooks *hooks, const struct steer_address *address,
                             bool is_local);
