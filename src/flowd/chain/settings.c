@@ -108,7 +108,7 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
         if (domain) {
-                rule->domain = names_use_domain(settings->names, domain);
+                rule->domain = names_use_domains(settings->names, &domain, 1);
                 if (!rule->domain)
                         return -ENOMEM;
         }

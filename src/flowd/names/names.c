@@ -3,7 +3,8 @@
 /*
  * The kernel's rule engine knows domains as numbers and has a map of (address, number).
  * An answer adds its address under every domain in use that its name is below; a domain
- * that comes into use is held against the names that are already known.
+ * that comes into use is held against the names that are already known. The domains of a
+ * set have one number together, so that one lookup answers for all of them.
  *
  * The map outlives us. So a domain's number follows from its name: under every flowd the
  * addresses of one domain are that domain's, and known at once.
@@ -16,7 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
@@ -40,7 +40,8 @@ struct domain {
         struct list link; /* names.domains */
         uint32_t number;
         unsigned int n_users;
-        char suffix[];
+        size_t n_suffixes;
+        char *suffixes[]; /* sorted, in lower case; their text is behind them */
 };
 
 int names_init(struct names *names, struct hooks *hooks)
@@ -77,16 +78,23 @@ void names_deinit(struct names *names)
         htable_deinit(&names->entries);
 }
 
-/* "www.example.org" and "example.org" are below "example.org", "badexample.org" is not. */
-static bool is_below(const char *name, const char *suffix)
+static int compare_suffixes(const void *a, const void *b)
 {
-        size_t name_length = strlen(name), suffix_length = strlen(suffix);
-        const char *tail;
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-        if (name_length < suffix_length)
-                return false;
-        tail = name + name_length - suffix_length;
-        return strcasecmp(tail, suffix) == 0 && (tail == name || tail[-1] == '.');
+/* "www.example.org" and "example.org" are below "example.org", "badexample.org" is not. */
+static bool is_below(const char *name, const struct domain *domain)
+{
+        while (*name) {
+                const char *dot = strchrnul(name, '.');
+
+                if (bsearch(&name, domain->suffixes, domain->n_suffixes, sizeof(char *),
+                            compare_suffixes))
+                        return true;
+                name = *dot ? dot + 1 : dot;
+        }
+        return false;
 }
 
 static void tell_rules(struct names *names, const struct name_entry *entry,
@@ -94,7 +102,7 @@ static void tell_rules(struct names *names, const struct name_entry *entry,
 {
         struct steer_address address;
 
-        if (!is_below(entry->name, domain->suffix))
+        if (!is_below(entry->name, domain))
                 return;
         memcpy(&address, &entry->address, sizeof(address));
         (void)hooks_set_name(names->hooks, &address, domain->number, entry->expiry_ns);
@@ -166,33 +174,91 @@ static struct domain *find_number(struct names *names, uint32_t number)
         return NULL;
 }
 
-/* FNV-1a of the name, or the next number that is free; never 0. */
-static uint32_t choose_number(struct names *names, const char *suffix)
+/* FNV-1a of the names, or the next number that is free; never 0. */
+static uint32_t choose_number(struct names *names, const struct domain *domain)
 {
         uint32_t number = 2166136261U;
 
-        for (const char *at = suffix; *at; at++)
-                number = (number ^ (uint32_t)tolower((unsigned char)*at)) * 16777619U;
+        for (size_t i = 0; i < domain->n_suffixes; i++) {
+                if (i > 0)
+                        number = (number ^ '\n') * 16777619U;
+                for (const char *at = domain->suffixes[i]; *at; at++)
+                        number = (number ^ (uint8_t)*at) * 16777619U;
+        }
         while (number == 0 || find_number(names, number))
                 number++;
         return number;
 }
 
-uint32_t names_use_domain(struct names *names, const char *suffix)
+static void sort_suffixes(struct domain *domain)
 {
-        struct name_entry *entry;
+        size_t n = 0;
+
+        qsort(domain->suffixes, domain->n_suffixes, sizeof(char *), compare_suffixes);
+        for (size_t i = 0; i < domain->n_suffixes; i++)
+                if (n == 0 || strcmp(domain->suffixes[n - 1], domain->suffixes[i]) != 0)
+                        domain->suffixes[n++] = domain->suffixes[i];
+        domain->n_suffixes = n;
+}
+
+static struct domain *domain_new(const char *const *suffixes, size_t n_suffixes)
+{
+        size_t size = sizeof(struct domain) + n_suffixes * sizeof(char *);
+        struct domain *domain;
+        char *text;
+
+        for (size_t i = 0; i < n_suffixes; i++)
+                size += strlen(suffixes[i]) + 1;
+        domain = malloc(size);
+        if (!domain)
+                return NULL;
+        *domain = (struct domain){ .n_users = 1, .n_suffixes = n_suffixes };
+        list_init(&domain->link);
+        text = (char *)&domain->suffixes[n_suffixes];
+        for (size_t i = 0; i < n_suffixes; i++) {
+                domain->suffixes[i] = text;
+                for (const char *from = suffixes[i]; *from; from++)
+                        *text++ = (char)tolower((unsigned char)*from);
+                *text++ = '\0';
+        }
+        sort_suffixes(domain);
+        return domain;
+}
+
+static bool is_same(const struct domain *a, const struct domain *b)
+{
+        if (a->n_suffixes != b->n_suffixes)
+                return false;
+        for (size_t i = 0; i < a->n_suffixes; i++)
+                if (strcmp(a->suffixes[i], b->suffixes[i]) != 0)
+                        return false;
+        return true;
+}
+
+static struct domain *find_same(struct names *names, const struct domain *wanted)
+{
         struct domain *domain;
 
         list_for_each (domain, &names->domains, link)
-                if (strcasecmp(domain->suffix, suffix) == 0) {
-                        domain->n_users++;
-                        return domain->number;
-                }
-        domain = malloc(sizeof(*domain) + strlen(suffix) + 1);
+                if (is_same(domain, wanted))
+                        return domain;
+        return NULL;
+}
+
+uint32_t names_use_domains(struct names *names, const char *const *suffixes, size_t n_suffixes)
+{
+        struct domain *domain = domain_new(suffixes, n_suffixes), *same;
+        struct name_entry *entry;
+
         if (!domain)
                 return 0;
-        *domain = (struct domain){ .number = choose_number(names, suffix), .n_users = 1 };
-        strcpy(domain->suffix, suffix);
+        same = find_same(names, domain);
+        if (same) {
+                domain_free(domain);
+                same->n_users++;
+                return same->number;
+        }
+        domain->number = choose_number(names, domain);
         list_append(&names->domains, &domain->link);
         list_for_each (entry, &names->ages, age)
                 tell_rules(names, entry, domain);

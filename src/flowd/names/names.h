@@ -32,7 +32,7 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
 /* The last name learnt for address, borrowed until the next call; NULL if there is none. */
 const char *names_find(struct names *names, const struct in6_addr *address);
 
-/* The number by which rules know domain; 0 if memory is short. Give it back with
- * names_drop_domain(). */
-uint32_t names_use_domain(struct names *names, const char *domain);
+/* The number by which rules know these domains together; 0 if memory is short. Give it back
+ * with names_drop_domain(). */
+uint32_t names_use_domains(struct names *names, const char *const *domains, size_t n_domains);
 void names_drop_domain(struct names *names, uint32_t number);
