@@ -133,6 +133,14 @@ enum wire_attribute {
         MSG(6, FLOWD_STATUS_GET, 0, 0)                                                             \
         MSG(7, FLOWD_QUIT, 0, 0) /* take every kernel object away, then exit */                    \
         MSG(8, FLOWD_SYNC, 0, 0) /* all sessions were sent: reconcile, answer MANAGER_DONE */      \
+        MSG(9, FLOWD_SET_BEGIN, WIRE_HAS(NAME), 0)                                                 \
+        /* one each: DOMAIN, or REMOTE_ADDRESS and REMOTE_PREFIX */                                \
+        MSG(10, FLOWD_SET_ENTRY, 0, 0)                                                             \
+        MSG(11, FLOWD_SET_COMMIT, 0, 0) /* in force as one */                                      \
+        MSG(12, FLOWD_SET_REMOVE, WIRE_HAS(NAME), 0)                                               \
+        MSG(13, FLOWD_SETS_KEEP, 0, 0) /* all sets were sent: there are no others */               \
+        MSG(14, FLOWD_SET_CHECK, WIRE_HAS(NAME),                                                   \
+            0) /* answered by MANAGER_DONE: is it in force? */                                     \
         /* flowd -> netextd; a reply carries the id of its request */                              \
         MSG(16, MANAGER_READY, WIRE_HAS(VERSION), 0)                                               \
         MSG(17, MANAGER_KEEP, 0, 1) /* the queue's socket, to hand to the next flowd */            \
@@ -161,7 +169,7 @@ enum wire_attribute {
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND */          \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
         MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK), 0)                   \
-        MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0)                                         \
+        MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0) /* NAME: a set of destinations */       \
         MSG(52, ENGINE_SETTINGS_COMMIT, 0, 0) /* answered by PROVIDER_SETTINGS_DONE */             \
         MSG(53, ENGINE_STOPPED, 0, 0)                                                              \
         MSG(54, ENGINE_FLOW_OPEN, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0) /* 0, or why not */        \

@@ -19,6 +19,7 @@ struct hooks;
 struct names;
 struct owners;
 struct queue;
+struct sets;
 
 /* How the chain reaches those above it. */
 struct chain_listener {
@@ -58,6 +59,7 @@ struct chain {
         struct queue *queue;
         struct owners *owners;
         struct names *names;
+        struct sets *sets;
         struct flow_table *flows;
         struct chain_listener listener;
         struct session sessions[STEER_SESSIONS_MAX]; /* by slot */

@@ -332,7 +332,7 @@ static int on_settings_begin(struct session *session, const struct wire_message 
 {
         session->coming = settings_free(session->coming);
         return settings_begin(&session->coming, message, session->chain->hooks,
-                              session->chain->names);
+                              session->chain->names, session->chain->sets);
 }
 
 static int on_settings_commit(struct session *session, const struct wire_message *message)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "chain/settings.h"
 #include "names/names.h"
+#include "names/sets.h"
 #include <netext/filter.h>
 #include "steer/hooks.h"
 
@@ -26,7 +27,7 @@ static bool is_action(uint64_t action)
 DEFINE_CLEANUP(struct settings *, settings, settings_free)
 
 int settings_begin(struct settings **ret_settings, const struct wire_message *message,
-                   struct hooks *hooks, struct names *names)
+                   struct hooks *hooks, struct names *names, struct sets *sets)
 {
         _cleanup_(cleanup_settings) struct settings *settings = calloc(1, sizeof(*settings));
         uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
@@ -38,6 +39,7 @@ int settings_begin(struct settings **ret_settings, const struct wire_message *me
         settings->id = message->id;
         settings->hooks = hooks;
         settings->names = names;
+        settings->sets = sets;
         settings->entries = calloc(1, sizeof(*settings->entries));
         if (!settings->entries)
                 return -ENOMEM;
@@ -85,11 +87,30 @@ static int set_ports(struct steer_rule *rule, const struct wire_message *message
         return rule->port_first > rule->port_last ? -EBADMSG : 0;
 }
 
+/* A set has networks and domains of its own, so a rule has one or the other. */
+static int set_destinations(struct settings *settings, struct steer_rule *rule,
+                            const struct wire_message *message)
+{
+        const char *domain = wire_get_string(message, WIRE_ATTR_DOMAIN);
+        const char *set = wire_get_string(message, WIRE_ATTR_NAME);
+
+        if (set && (domain || wire_has(message, WIRE_ATTR_REMOTE_ADDRESS)))
+                return -EBADMSG;
+        if (domain) {
+                rule->domain = names_use_domains(settings->names, &domain, 1);
+                return rule->domain ? 0 : -ENOMEM;
+        }
+        if (set) {
+                rule->set = sets_use(settings->sets, set);
+                return rule->set ? 0 : -ENOMEM;
+        }
+        return 0;
+}
+
 static int fill_rule(struct settings *settings, struct steer_rule *rule,
                      const struct wire_message *message)
 {
         const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
-        const char *domain = wire_get_string(message, WIRE_ATTR_DOMAIN);
         uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
         int r;
 
@@ -107,12 +128,7 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
                 rule->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
-        if (domain) {
-                rule->domain = names_use_domains(settings->names, &domain, 1);
-                if (!rule->domain)
-                        return -ENOMEM;
-        }
-        return 0;
+        return set_destinations(settings, rule, message);
 }
 
 /* Grows by doubling, so that a thousand rules are ten allocations. */
@@ -158,9 +174,14 @@ struct settings *settings_free(struct settings *settings)
 {
         if (!settings)
                 return NULL;
-        for (uint32_t i = 1; i <= settings->n_rules; i++)
-                if (settings->entries[i].rule.domain)
-                        names_drop_domain(settings->names, settings->entries[i].rule.domain);
+        for (uint32_t i = 1; i <= settings->n_rules; i++) {
+                const struct steer_rule *rule = &settings->entries[i].rule;
+
+                if (rule->domain)
+                        names_drop_domain(settings->names, rule->domain);
+                if (rule->set)
+                        sets_drop(settings->sets, rule->set);
+        }
         free(settings->entries);
         free(settings->labels);
         free(settings);

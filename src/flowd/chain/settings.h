@@ -11,6 +11,7 @@
 
 struct hooks;
 struct names;
+struct sets;
 
 struct settings {
         uint64_t id;                         /* the provider's number for them */
@@ -20,11 +21,12 @@ struct settings {
         uint32_t generation; /* in force since */
         struct hooks *hooks; /* borrowed */
         struct names *names; /* borrowed */
+        struct sets *sets;   /* borrowed */
 };
 
 /* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action, -ENOMEM. */
 int settings_begin(struct settings **ret_settings, const struct wire_message *message,
-                   struct hooks *hooks, struct names *names);
+                   struct hooks *hooks, struct names *names, struct sets *sets);
 /* NX_MSG_ENGINE_SETTINGS_RULE. 0, -EBADMSG for fields that contradict, -E2BIG, -ENOMEM. */
 int settings_add(struct settings *settings, const struct wire_message *message);
 /* NULL in, NULL out. */

@@ -267,6 +267,8 @@ static int init_tables(struct engine *engine)
         if (r >= 0)
                 r = names_init(&engine->names, engine->hooks);
         if (r >= 0)
+                r = sets_init(&engine->sets, engine->hooks, &engine->names);
+        if (r >= 0)
                 r = flow_table_init(&engine->flows, &engine->owners);
         return r;
 }
@@ -295,6 +297,7 @@ static void wire_parts(struct engine *engine)
                 .queue = engine->queue,
                 .owners = &engine->owners,
                 .names = &engine->names,
+                .sets = &engine->sets,
                 .flows = &engine->flows,
                 .listener = {
                         .flow_held = on_flow_held,
@@ -376,6 +379,7 @@ void engine_deinit(struct engine *engine)
         intake_stop(&engine->intake);
         deliveries_close(&engine->deliveries);
         flow_table_deinit(&engine->flows);
+        sets_deinit(&engine->sets);
         names_deinit(&engine->names);
         owners_deinit(&engine->owners);
         engine->queue = queue_close(engine->queue);

@@ -10,6 +10,7 @@
 #include "engine/intake.h"
 #include "engine/link.h"
 #include "names/names.h"
+#include "names/sets.h"
 #include "owner/owner.h"
 #include "steer/addresses.h"
 #include "steer/hooks.h"
@@ -41,6 +42,7 @@ struct engine {
         struct addresses addresses;
         struct owners owners;
         struct names names;
+        struct sets sets;
         struct flow_table flows;
         struct chain chain;
         struct intake intake;

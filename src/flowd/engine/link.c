@@ -177,7 +177,8 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_held", count_held(&engine->chain));
         put_fact(link, request, "flows_allowed", engine->counters.allowed);
         put_fact(link, request, "flows_claimed", engine->counters.claimed);
-        put_fact(link, request, "flows_not_delivered", engine->deliveries.n_given_up + engine->deliveries.listener.n_refused);
+        put_fact(link, request, "flows_not_delivered",
+                 engine->deliveries.n_given_up + engine->deliveries.listener.n_refused);
         put_fact(link, request, "flows_refused", engine->counters.refused);
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
         put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
@@ -220,6 +221,58 @@ static int on_channel(struct link *link, const struct wire_message *message, int
         return 0;
 }
 
+static int on_set_entry(struct link *link, const struct wire_message *message)
+{
+        struct in6_addr address = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS);
+        const char *domain = wire_get_string(message, WIRE_ATTR_DOMAIN);
+
+        if (domain)
+                return sets_add_domain(&link->engine->sets, domain);
+        if (!wire_has(message, WIRE_ATTR_REMOTE_ADDRESS) ||
+            !wire_has(message, WIRE_ATTR_REMOTE_PREFIX))
+                return -EBADMSG;
+        return sets_add_network(&link->engine->sets, &address,
+                                (unsigned int)wire_get(message, WIRE_ATTR_REMOTE_PREFIX));
+}
+
+/* netextd asks later what became of it; see FLOWD_SET_CHECK. */
+static int on_set_commit(struct link *link)
+{
+        int r = sets_commit(&link->engine->sets);
+
+        if (r == -EBADMSG)
+                return r;
+        if (r < 0)
+                log_error("a set of destinations keeps its old content: %s", strerror(-r));
+        return 0;
+}
+
+static int on_set_message(struct link *link, const struct wire_message *message)
+{
+        const char *name = wire_get_string(message, WIRE_ATTR_NAME);
+        struct sets *sets = &link->engine->sets;
+
+        switch (message->type) {
+        case NX_MSG_FLOWD_SET_BEGIN:
+                return sets_begin(sets, name);
+        case NX_MSG_FLOWD_SET_ENTRY:
+                return on_set_entry(link, message);
+        case NX_MSG_FLOWD_SET_COMMIT:
+                return on_set_commit(link);
+        case NX_MSG_FLOWD_SET_REMOVE:
+                sets_remove(sets, name);
+                return 0;
+        case NX_MSG_FLOWD_SETS_KEEP:
+                sets_keep(sets);
+                return 0;
+        case NX_MSG_FLOWD_SET_CHECK:
+                tell_done(link, message->id, sets_check(sets, name), NULL);
+                return 0;
+        default:
+                return -EBADMSG;
+        }
+}
+
 static int on_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct link *link = userdata;
@@ -252,7 +305,7 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 on_quit(link, message->id);
                 return 0;
         default:
-                return -EBADMSG;
+                return on_set_message(link, message);
         }
 }
 
@@ -340,6 +393,7 @@ static int adopt_channel(struct link *link, int fd)
 {
         int r;
 
+        sets_expect(&link->engine->sets);
         r = channel_init(&link->channel, fd);
         if (r >= 0)
                 r = loop_add(&link->engine->loop, &link->io, fd, EPOLLIN, on_io, link);
