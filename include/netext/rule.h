@@ -31,6 +31,10 @@ struct nx_rule {
         /** "example.org": the name itself and everything below it, by what the instance's
          *  programs resolved. */
         const char *remote_domain;
+        /** "os-update": whatever is in that set of the instance when the flow begins, see
+         *  nx_manager_put_set(). Nothing, while there is no such set. Stands instead of
+         *  remote_network and remote_domain. */
+        const char *remote_set;
         uint16_t remote_port_first;
         uint16_t remote_port_last;
         /** Shown in a flow's record as the rule that decided, e.g. "rules:12"; at most 63 bytes. */

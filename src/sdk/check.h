@@ -8,7 +8,7 @@
 
 #define NAME_LENGTH_MAX 40
 
-/* Instances and extensions: lower-case letters, digits and dashes, 1 to NAME_LENGTH_MAX. */
+/* Instances, extensions and sets: lower-case letters, digits and dashes, 1 to NAME_LENGTH_MAX. */
 bool name_is_valid(const char *name);
 
 /*

@@ -114,6 +114,9 @@ static bool rule_is_valid(const struct nx_rule *rule)
                 return false;
         if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
                 return false;
+        if (rule->remote_set &&
+            (!name_is_valid(rule->remote_set) || rule->remote_network || rule->remote_domain))
+                return false;
         if (rule->label && strlen(rule->label) > RULE_LABEL_LENGTH_MAX)
                 return false;
         return rule->remote_port_last == 0 || rule->remote_port_first <= rule->remote_port_last;
@@ -165,6 +168,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                 r = add_text(settings, rule->program, &parsed.program);
         if (r >= 0)
                 r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
+        if (r >= 0)
+                r = add_text(settings, rule->remote_set, &parsed.set);
         if (r >= 0)
                 r = add_text(settings, rule->label, &parsed.label);
         if (r < 0) {
@@ -231,6 +236,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         }
         put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
+        put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);
 }
 

@@ -43,6 +43,10 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.remote_domain = ".org"),
                 RULE(.remote_domain = "exa mple.org"),
                 RULE(.remote_domain = "b\xc3\xbc" "cher.example"),
+                RULE(.remote_set = ""),
+                RULE(.remote_set = "OS Update"),
+                RULE(.remote_set = "os-update", .remote_network = "fd00::/8"),
+                RULE(.remote_set = "os-update", .remote_domain = "example.org"),
                 RULE(.remote_port_first = 2, .remote_port_last = 1),
                 RULE(.label = "1234567890123456789012345678901234567890123456789012345678901234"),
         };
@@ -136,6 +140,15 @@ static void test_an_empty_rule_says_only_its_action(void **state)
         const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
 
         assert_int_equal(mail->present, WIRE_HAS(ACTION));
+}
+
+static void test_a_set_is_sent_by_its_name(void **state)
+{
+        static const struct nx_rule rule = RULE(.remote_set = "os-update");
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
+
+        assert_int_equal(mail->present, WIRE_HAS(ACTION) | WIRE_HAS(NAME));
+        assert_string_equal(mail->name, "os-update");
 }
 
 static void test_ipv6_networks_keep_their_prefix(void **state)
@@ -262,6 +275,7 @@ int main(void)
                 cmocka_unit_test(test_rules_are_bounded),
                 TEST(test_a_full_rule_is_sent_with_all_it_says),
                 TEST(test_an_empty_rule_says_only_its_action),
+                TEST(test_a_set_is_sent_by_its_name),
                 TEST(test_ipv6_networks_keep_their_prefix),
                 TEST(test_the_answer_reaches_the_caller_once),
                 TEST(test_what_is_in_force_goes_to_a_new_flowd),
