@@ -92,6 +92,7 @@ static void engine_is_ready(bool adopted, void *userdata)
         struct instance *instance = userdata;
         int r;
 
+        set_table_engine_ready(&instance->sets); /* before the rules that name them */
         session_table_engine_ready(&instance->sessions, adopted);
         state_save(instance);
         if (instance->ready)
@@ -174,6 +175,11 @@ static const struct session_listener session_listener = {
         .gone = session_is_gone,
 };
 
+static void sets_are_changed(void *userdata)
+{
+        state_save_sets(userdata);
+}
+
 static int handle_signal(sd_event_source *source, const struct signalfd_siginfo *info,
                          void *userdata)
 {
@@ -228,7 +234,8 @@ int instance_new(struct instance **ret, const struct options *options)
         instance->lock_fd = -1;
         engine_init(&instance->engine, NULL, NULL, NULL, NULL, NULL, NULL);
         session_table_init(&instance->sessions, NULL, NULL, NULL, -1, NULL, NULL, NULL);
-        control_init(&instance->control, NULL, NULL, NULL, NULL, &instance->engine);
+        set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
+        control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
                 log_error("/proc is not mounted: %s", strerror(errno));
                 return -errno;
@@ -290,7 +297,9 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         engine_init(&instance->engine, instance->event, &instance->options, &instance->paths,
                     instance->pin_folder, &engine_listener, instance);
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
-                     &instance->sessions, &instance->engine);
+                     &instance->sessions, &instance->sets, &instance->engine);
+        if (state)
+                state_restore_sets(instance);
         if (state)
                 state_restore_sessions(instance, state);
         session_table_sweep(&instance->sessions);
@@ -359,6 +368,7 @@ struct instance *instance_free(struct instance *instance)
         engine_deinit(&instance->engine);
         control_deinit(&instance->control);
         session_table_deinit(&instance->sessions);
+        set_table_deinit(&instance->sets);
         close_fd(instance->lock_fd);
         timer_stop(&instance->deadline);
         sd_event_source_unref(instance->owner);

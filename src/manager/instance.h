@@ -8,6 +8,7 @@
 #include "manager/options.h"
 #include "manager/paths.h"
 #include "manager/session/table.h"
+#include "manager/set/table.h"
 
 struct instance {
         struct options options;
@@ -24,6 +25,7 @@ struct instance {
 
         struct engine engine;
         struct session_table sessions;
+        struct set_table sets;
         struct control control;
 };
 

@@ -41,6 +41,7 @@ static int put_runtime(struct paths *paths, const char *instance)
         put(&r, &paths->extension_socket, "%s/extension", paths->folder);
         put(&r, &paths->flowd_socket, "%s/flowd", paths->folder);
         put(&r, &paths->state, "%s/state.json", paths->folder);
+        put(&r, &paths->sets, "%s/sets.json", paths->folder);
         return r;
 }
 
@@ -121,6 +122,7 @@ void paths_deinit(struct paths *paths)
         free(paths->extension_socket);
         free(paths->flowd_socket);
         free(paths->state);
+        free(paths->sets);
         free(paths->cgroup);
         free(paths->extension_cgroup);
         free(paths->flowd_program);

@@ -11,6 +11,7 @@ struct paths {
         char *extension_socket; /* extensions come back here */
         char *flowd_socket;     /* we come back to flowd here */
         char *state;            /* what we remember */
+        char *sets;             /* sets of destinations, which are too large for that */
         char *cgroup;           /* programs in it are seen */
         char *extension_cgroup; /* parent of the extensions' cgroups */
         char *flowd_program;

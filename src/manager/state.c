@@ -152,6 +152,34 @@ void state_save(const struct instance *instance)
                           instance->paths.state, strerror(-r));
 }
 
+static json_t *pack_set(const struct set *set)
+{
+        json_t *object = json_object(), *entries = json_array();
+        char text[SET_DOMAIN_SIZE];
+
+        for (size_t i = 0; i < set->content.n_entries; i++)
+                (void)json_array_append_new(
+                        entries, json_string(set_entry_to_string(&set->content.entries[i], text)));
+        put_number(object, "updated_ns", set->updated_ns);
+        (void)json_object_set_new(object, "entries", entries);
+        return object;
+}
+
+void state_save_sets(const struct instance *instance)
+{
+        _cleanup_(cleanup_json) json_t *sets = json_object();
+        const struct set *set;
+        int r;
+
+        list_for_each (set, &instance->sets.sets, link)
+                (void)json_object_set_new(sets, set->name, pack_set(set));
+        r = sets ? replace_file(instance->paths.sets, sets) : -ENOMEM;
+        if (r < 0)
+                log_error("cannot write %s: %s; if this netextd is killed, the next one will have "
+                          "older sets",
+                          instance->paths.sets, strerror(-r));
+}
+
 static bool is_text(const json_t *object, const char *key, const char *expected)
 {
         const char *value = get_text(object, key);
@@ -311,6 +339,50 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
                 if (r < 0)
                         log_error("%s: session %zu cannot be taken over: %s", instance->paths.state,
                                   i, strerror(-r));
+        }
+}
+
+/* The entries are lines as PutSet takes them. */
+static int restore_set(struct instance *instance, const char *name, const json_t *state,
+                       char **ret_problem)
+{
+        _cleanup_set_content_ struct set_content content = {};
+        json_t *entry;
+        size_t i;
+        int r;
+
+        json_array_foreach(json_object_get(state, "entries"), i, entry)
+        {
+                r = set_content_add(&content, json_string_value(entry) ?: "", (unsigned int)i + 1,
+                                    ret_problem);
+                if (r < 0)
+                        return r;
+        }
+        return set_table_restore(&instance->sets, name, &content, get_number(state, "updated_ns"),
+                                 ret_problem);
+}
+
+void state_restore_sets(struct instance *instance)
+{
+        const char *path = instance->paths.sets, *name;
+        _cleanup_(cleanup_json) json_t *sets = NULL;
+        json_error_t error;
+        json_t *set;
+
+        if (access(path, F_OK) < 0 && errno == ENOENT)
+                return;
+        sets = json_load_file(path, 0, &error);
+        if (!sets)
+                log_error("%s:%d:%d: %s; there are no sets until they are put again", path,
+                          error.line, error.column, error.text);
+        json_object_foreach(sets, name, set)
+        {
+                _cleanup_free_ char *problem = NULL;
+                int r = restore_set(instance, name, set, &problem);
+
+                if (r < 0)
+                        log_error("%s: set %s cannot be taken over: %s", path, name,
+                                  problem ?: strerror(-r));
         }
 }
 

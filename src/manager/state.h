@@ -3,7 +3,7 @@
 
 /*
  * What the next netextd of this instance has to know if this one is killed: state.json in
- * the runtime folder.
+ * the runtime folder, and sets.json, which can be large and changes seldom.
  */
 
 #include <jansson.h>
@@ -17,6 +17,8 @@ enum {
 /* Replaces the file; a failure is logged, and costs adoption only. */
 void state_save(const struct instance *instance);
 
+void state_save_sets(const struct instance *instance);
+
 /*
  * Reads the file and checks that it is about an instance like ours. 0, STATE_E_NONE, or
  * negative errno after a log line. Caller owns *ret_state.
@@ -24,5 +26,6 @@ void state_save(const struct instance *instance);
 int state_load(const struct instance *instance, json_t **ret_state);
 /* Makes the sessions of state in the table; the processes that still run are watched. */
 void state_restore_sessions(struct instance *instance, const json_t *state);
+void state_restore_sets(struct instance *instance);
 /* Takes flowd over, or starts one. */
 int state_restore_engine(struct instance *instance, const json_t *state);

@@ -157,13 +157,15 @@ static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t eve
 }
 
 void control_init(struct control *control, sd_event *event, const struct options *options,
-                  const struct paths *paths, struct session_table *sessions, struct engine *engine)
+                  const struct paths *paths, struct session_table *sessions, struct set_table *sets,
+                  struct engine *engine)
 {
         *control = (struct control){
                 .event = event,
                 .options = options,
                 .paths = paths,
                 .sessions = sessions,
+                .sets = sets,
                 .engine = engine,
                 .listen_fd = -1,
         };

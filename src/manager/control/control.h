@@ -4,23 +4,25 @@
 /*
  * The control API: D-Bus without a bus on the instance's socket. bus.c has the
  * connections, manager-interface.c the methods, answer.c those whose answers come from
- * flowd, call.c those that wait for a session, configuration-reader.c the arguments of
- * StartSession, record.c what objects look like.
+ * flowd, call.c those that wait for a session, sets.c those about sets of destinations,
+ * configuration-reader.c the arguments of StartSession, record.c what objects look like.
  */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "manager/session/table.h"
+#include "manager/set/table.h"
 
 #define CONTROL_PATH      "/org/netext1"
 #define CONTROL_INTERFACE "org.netext1.Manager"
 
 struct control {
         sd_event *event;
-        const struct options *options; /* borrowed, like the next three */
+        const struct options *options; /* borrowed, like the next four */
         const struct paths *paths;
         struct session_table *sessions;
+        struct set_table *sets;
         struct engine *engine;
         int listen_fd;
         sd_event_source *source;
@@ -43,7 +45,8 @@ struct client {
 
 /* Borrows everything. */
 void control_init(struct control *control, sd_event *event, const struct options *options,
-                  const struct paths *paths, struct session_table *sessions, struct engine *engine);
+                  const struct paths *paths, struct session_table *sessions, struct set_table *sets,
+                  struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
 void control_deinit(struct control *control);

@@ -10,6 +10,7 @@
 #include "manager/control/configuration-reader.h"
 #include "manager/control/control.h"
 #include "manager/control/record.h"
+#include "manager/control/sets.h"
 
 DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
 
@@ -215,6 +216,14 @@ const sd_bus_vtable manager_interface[] = {
                                 list_sessions, 0),
         SD_BUS_METHOD_WITH_ARGS("GetChain", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", chain),
                                 get_chain, 0),
+        SD_BUS_METHOD_WITH_ARGS("PutSet", SD_BUS_ARGS("s", name, "as", lines), SD_BUS_NO_RESULT,
+                                sets_put, 0),
+        SD_BUS_METHOD_WITH_ARGS("RemoveSet", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, sets_remove,
+                                0),
+        SD_BUS_METHOD_WITH_ARGS("ListSets", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", sets),
+                                sets_list, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetSet", SD_BUS_ARGS("s", name), SD_BUS_RESULT("aa{sv}", entries),
+                                sets_get, 0),
         SD_BUS_METHOD_WITH_ARGS("ListFlows", SD_BUS_ARGS("t", limit),
                                 SD_BUS_RESULT("aa{sv}", flows), answer_list_flows, 0),
         SD_BUS_METHOD_WITH_ARGS("GetFlow", SD_BUS_ARGS("t", identifier),

@@ -184,8 +184,8 @@ void engine_is_ready(struct engine *engine, bool adopted)
                 return;
         }
         (void)engine_send_watch(engine);
-        engine_requests_send(engine);
         engine->listener->ready(adopted, engine->userdata);
+        engine_requests_send(engine); /* behind what they may ask about */
 }
 
 /* It lives, but its link is lost: it can be reached like the flowd of an earlier netextd. */

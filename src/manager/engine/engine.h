@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "manager/loop/peer.h"
 #include "manager/loop/restarts.h"
+#include "manager/loop/text.h"
 #include "manager/options.h"
 #include "manager/paths.h"
 #include "manager/priv/process.h"
@@ -22,6 +23,8 @@ enum engine_state {
         ENGINE_READY,
         ENGINE_GONE, /* after engine_quit() */
 };
+
+#define ENGINE_SET_NAME_SIZE (TEXT_IDENTIFIER_MAX + 1)
 
 struct engine_listener {
         /* A flowd answers. adopted: it knows its sessions and their channels, else none. */
@@ -100,5 +103,14 @@ int engine_add_session(struct engine *engine, const struct engine_session *sessi
 int engine_give_channel(struct engine *engine, unsigned int slot, int fd);
 int engine_remove_session(struct engine *engine, unsigned int slot);
 int engine_sync(struct engine *engine);
+/* A set's content: begin, its entries, commit; all or nothing. Remembered by its owner, as above.
+ */
+int engine_begin_set(struct engine *engine, const char *name);
+int engine_add_network(struct engine *engine, const struct in6_addr *network, uint8_t prefix);
+int engine_add_domain(struct engine *engine, const char *domain);
+int engine_commit_set(struct engine *engine);
+int engine_remove_set(struct engine *engine, const char *name);
+/* All sets were told: there are no others. */
+int engine_keep_sets(struct engine *engine);
 /* Remembered, and told to each flowd. */
 void engine_watch_flows(struct engine *engine, bool enable);

@@ -122,6 +122,68 @@ int engine_sync(struct engine *engine)
         return peer_send(&engine->peer, -1);
 }
 
+int engine_begin_set(struct engine *engine, const char *name)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SET_BEGIN, 0);
+        wire_put_string(writer, WIRE_ATTR_NAME, name);
+        return peer_send(&engine->peer, -1);
+}
+
+/* Entries are many: they leave by the batch. */
+int engine_add_network(struct engine *engine, const struct in6_addr *network, uint8_t prefix)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SET_ENTRY, 0);
+        wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, network);
+        wire_put(writer, WIRE_ATTR_REMOTE_PREFIX, prefix);
+        return channel_end(&engine->peer.channel);
+}
+
+int engine_add_domain(struct engine *engine, const char *domain)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SET_ENTRY, 0);
+        wire_put_string(writer, WIRE_ATTR_DOMAIN, domain);
+        return channel_end(&engine->peer.channel);
+}
+
+int engine_commit_set(struct engine *engine)
+{
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        peer_begin(&engine->peer, NX_MSG_FLOWD_SET_COMMIT, 0);
+        return peer_send(&engine->peer, -1);
+}
+
+int engine_remove_set(struct engine *engine, const char *name)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SET_REMOVE, 0);
+        wire_put_string(writer, WIRE_ATTR_NAME, name);
+        return peer_send(&engine->peer, -1);
+}
+
+int engine_keep_sets(struct engine *engine)
+{
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        peer_begin(&engine->peer, NX_MSG_FLOWD_SETS_KEEP, 0);
+        return peer_send(&engine->peer, -1);
+}
+
 int engine_send_watch(struct engine *engine)
 {
         struct wire_writer *writer = peer_begin(&engine->peer, NX_MSG_FLOWD_FLOW_WATCH, 0);

@@ -46,6 +46,8 @@ static int request_send(struct engine_request *request)
         request->sent = true;
         engine->n_requests_sent++;
         writer = peer_begin(&engine->peer, question->type, request->id);
+        if (question->set[0])
+                wire_put_string(writer, WIRE_ATTR_NAME, question->set);
         if (question->flow)
                 wire_put(writer, WIRE_ATTR_FLOW, question->flow);
         if (question->count)

@@ -12,10 +12,11 @@ typedef void engine_item_fn(const struct wire_message *message, void *userdata);
 typedef void engine_done_fn(int result, void *userdata);
 
 struct engine_question {
-        enum wire_message_type type; /* FLOWD_FLOW_LIST, FLOWD_STATUS_GET */
-        uint64_t flow;               /* only that one; 0: all */
-        uint64_t count;              /* the newest; 0: all */
-        bool waits;                  /* for the next flowd, where none is there now */
+        enum wire_message_type type; /* FLOWD_FLOW_LIST, FLOWD_STATUS_GET, FLOWD_SET_CHECK */
+        char set[ENGINE_SET_NAME_SIZE];
+        uint64_t flow;  /* only that one; 0: all */
+        uint64_t count; /* the newest; 0: all */
+        bool waits;     /* for the next flowd, where none is there now */
 };
 
 /* 0; else negative errno and the functions are not called: -ENOTCONN without a flowd for

@@ -7,7 +7,6 @@
  */
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +79,13 @@ char *text_clean(const char *text)
 char *text_to_utf8(const char *text)
 {
         return escape(text, true);
+}
+
+bool text_is_identifier(const char *text)
+{
+        size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+        return length > 0 && length <= TEXT_IDENTIFIER_MAX && !text[length];
 }
 
 static void text_vset(char **text, const char *format, va_list args)

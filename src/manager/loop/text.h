@@ -8,6 +8,8 @@
  * extension forge log lines.
  */
 
+#include <stdbool.h>
+
 #include "base/cleanup.h"
 
 /* A copy with control characters, and bytes that are not valid UTF-8, as "\xNN". Caller owns;
@@ -15,6 +17,12 @@
 char *text_clean(const char *text);
 /* The same with control characters as they are: for programs, which know what is for a terminal. */
 char *text_to_utf8(const char *text);
+
+#define TEXT_IDENTIFIER_MAX 40
+
+/* Of an extension, a session or a set: 1 to TEXT_IDENTIFIER_MAX lower-case letters, digits and
+ * dashes. */
+bool text_is_identifier(const char *text);
 
 /* Replaces *text, which may be NULL, by the formatted one. */
 void text_set(char **text, const char *format, ...) _printf_(2, 3);

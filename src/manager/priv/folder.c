@@ -111,8 +111,10 @@ int folder_claim(const char *folder, int *ret_lock_fd, pid_t *ret_holder)
 
 void folder_remove(const char *folder)
 {
-        static const char *const names[] = { "control",    "extension",      "flowd",
-                                             "state.json", "state.json.new", LOCK_NAME };
+        static const char *const names[] = {
+                "control",        "extension", "flowd",         "state.json",
+                "state.json.new", "sets.json", "sets.json.new", LOCK_NAME,
+        };
         _cleanup_fd_ int folder_fd = open(folder, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_free_ char *parent = parent_of(folder);
 

@@ -21,7 +21,6 @@
 #define VERDICT_TIMEOUT_MS 1000
 #define READY_TIMEOUT_MS   5000
 #define TIMEOUT_MS_MAX     600000
-#define IDENTIFIER_MAX     40
 #define FILE_NAME_MAX      63
 
 void configuration_init(struct configuration *configuration)
@@ -45,13 +44,6 @@ void configuration_deinit(struct configuration *configuration)
         *configuration = (struct configuration){};
 }
 
-static bool is_identifier(const char *text)
-{
-        size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-        return length > 0 && length <= IDENTIFIER_MAX && !text[length];
-}
-
 int configuration_set_extension(struct configuration *configuration, const char *folder,
                                 const char *extension, char **ret_problem)
 {
@@ -59,7 +51,7 @@ int configuration_set_extension(struct configuration *configuration, const char 
 
         if (*extension == '/') {
                 path = strdup(extension);
-        } else if (is_identifier(extension)) {
+        } else if (text_is_identifier(extension)) {
                 identifier = strdup(extension);
                 if (!identifier || asprintf(&path, "%s/%s", folder, extension) < 0)
                         return -ENOMEM;
@@ -85,11 +77,11 @@ int configuration_set_name(struct configuration *configuration, const char *name
 {
         char *copy;
 
-        if (!is_identifier(name))
+        if (!text_is_identifier(name))
                 return text_problem(ret_problem, -EINVAL,
                                     "name: \"%s\" is not 1 to %d lower-case letters, digits and "
                                     "dashes",
-                                    name, IDENTIFIER_MAX);
+                                    name, TEXT_IDENTIFIER_MAX);
         copy = strdup(name);
         if (!copy)
                 return -ENOMEM;
