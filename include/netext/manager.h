@@ -4,7 +4,7 @@
 /**
  * @file netext/manager.h
  *
- * What an app or tool needs: sessions, flows, the chain and the state of an instance.
+ * What an app or tool needs: sessions, sets, flows, the chain and the state of an instance.
  *
  * Calls wait for the daemon's answer. Answers are properties: named, typed values, the
  * same names as in `netextctl --json` and in netext(7). A key that a reader does not know
@@ -112,6 +112,29 @@ int nx_manager_stop_session(struct nx_manager *manager, const char *name);
 int nx_manager_list_sessions(struct nx_manager *manager, struct nx_list **ret_sessions);
 /** The sessions in the order in which a flow passes them. */
 int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **ret_chain);
+/** @} */
+
+/** @name Sets of destinations
+ *
+ *  Networks and domains under a name that rules can mean (`remote_set` in netext/rule.h). A
+ *  set belongs to the instance; flows that begin when a call has returned meet its new content.
+ *  @{ */
+
+/**
+ * Replaces a set as a whole, or makes it. name: 1 to 40 lower-case letters, digits and dashes.
+ * Each line is as in a file: a network, an address or a domain, a comment behind a #, or
+ * nothing; UTF-8. On an error the set stays as it was: -EBADMSG for a line that is not
+ * understood (nx_manager_get_error() then begins with "LINE:COLUMN: "), -E2BIG for more than
+ * 10000 entries, -ENOSPC for more than 64 sets or 4 MiB, -EINVAL for the name.
+ */
+int nx_manager_put_set(struct nx_manager *manager, const char *name, const char *const *lines,
+                       size_t n_lines);
+/** Rules that name it match nothing then. -ENOENT if there is none of that name. */
+int nx_manager_remove_set(struct nx_manager *manager, const char *name);
+int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets);
+/** What is in a set, in its order: records with one key, "network" or "domain". -ENOENT if there
+ *  is none of that name. */
+int nx_manager_get_set(struct nx_manager *manager, const char *name, struct nx_list **ret_entries);
 /** @} */
 
 /** @name Flows

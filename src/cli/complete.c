@@ -63,16 +63,18 @@ static void offer_extensions(const char *prefix, const char *typed)
                         offer(prefix, typed, entry->d_name);
 }
 
-static void offer_sessions(const char *instance, const char *typed)
+typedef int list_fn(struct nx_manager *manager, struct nx_list **ret_list);
+
+/* The names of what the instance has. */
+static void offer_names(const char *instance, list_fn *list, const char *typed)
 {
         _cleanup_manager_ struct nx_manager *manager = NULL;
-        _cleanup_list_ struct nx_list *sessions = NULL;
+        _cleanup_list_ struct nx_list *named = NULL;
 
-        if (nx_manager_open(&manager, instance, NULL) ||
-            nx_manager_list_sessions(manager, &sessions))
+        if (nx_manager_open(&manager, instance, NULL) || list(manager, &named))
                 return;
-        for (size_t i = 0; i < nx_list_get_count(sessions); i++) {
-                const char *name = nx_properties_get_string(nx_list_get(sessions, i), "name");
+        for (size_t i = 0; i < nx_list_get_count(named); i++) {
+                const char *name = nx_properties_get_string(nx_list_get(named, i), "name");
 
                 if (name)
                         offer("", typed, name);
@@ -105,12 +107,17 @@ static const struct cli_option *option_before(const struct cli_verb *verb, const
         return option && option->value ? option : NULL;
 }
 
-static void offer_arguments(const struct cli_verb *verb, const char *instance, const char *typed)
+/* n_before: arguments that stand before the one at the cursor. */
+static void offer_arguments(const struct cli_verb *verb, const char *instance, int n_before,
+                            const char *typed)
 {
         if (verb->fn == verb_session_start)
                 offer_extensions("", typed);
         else if (verb->fn == verb_session_stop)
-                offer_sessions(instance, typed);
+                offer_names(instance, nx_manager_list_sessions, typed);
+        else if (verb->fn == verb_set_show || verb->fn == verb_set_remove ||
+                 (verb->fn == verb_set_put && n_before == 0))
+                offer_names(instance, nx_manager_list_sets, typed);
         else if (verb->fn == verb_help)
                 offer_verbs(NULL, typed);
 }
@@ -121,6 +128,7 @@ struct completion {
         const char *group;
         const struct cli_verb *verb;
         const struct cli_option *option; /* the word at the cursor is its value */
+        int n_arguments;                 /* of the verb, before the cursor */
         bool is_command;                 /* the cursor is behind "--" */
 };
 
@@ -145,6 +153,8 @@ static void completion_take(struct completion *completion, const char *word)
                 completion->verb = verb_get(word);
         } else if (completion->verb->max_arguments < 0) {
                 completion->is_command = true;
+        } else {
+                completion->n_arguments++;
         }
 }
 
@@ -167,7 +177,8 @@ int verb_complete(struct cli *cli)
                 offer_options(completion.verb ? completion.verb->options : NULL, typed);
                 offer_options(cli_global_options, typed);
         } else if (completion.verb) {
-                offer_arguments(completion.verb, completion.instance, typed);
+                offer_arguments(completion.verb, completion.instance, completion.n_arguments,
+                                typed);
         } else {
                 offer_verbs(completion.group, typed);
         }

@@ -199,6 +199,11 @@ _public_ int nx_manager_list_sessions(struct nx_manager *manager, struct nx_list
         return get_list(manager, "ListSessions", "aa{sv}", ret_sessions);
 }
 
+_public_ int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets)
+{
+        return get_list(manager, "ListSets", "aa{sv}", ret_sets);
+}
+
 _public_ int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **ret_chain)
 {
         return get_list(manager, "GetChain", "aa{sv}", ret_chain);

@@ -162,12 +162,45 @@ static int on_get_chain(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, "s", "not a chain");
 }
 
+static char last_set[256]; /* "name: line, line, " of the last PutSet */
+
+static int on_put_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name, *line;
+
+        sd_bus_message_read(m, "s", &name);
+        snprintf(last_set, sizeof(last_set), "%s: ", name);
+        sd_bus_message_enter_container(m, 'a', "s");
+        while (sd_bus_message_read(m, "s", &line) > 0) {
+                if (strcmp(line, "bad") == 0)
+                        return sd_bus_error_set(error, "System.Error.EBADMSG", "2:1: it is bad");
+                strcat(strcat(last_set, line), ", ");
+        }
+        sd_bus_message_exit_container(m);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int on_get_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_reply_method_return(m, "aa{sv}", 2, 1, "network", "s", "fd00::/8", 1,
+                                          "domain", "s", "example.org");
+}
+
+static int on_list_sets(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_reply_method_return(m, "aa{sv}", 1, 1, "name", "s", last_set);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("GetStatus", "", "a{sv}", on_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("StartSession", "a{sv}", "", on_start_session, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("StopSession", "s", "", on_stop_session, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListSessions", "", "aa{sv}", on_list_sessions, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("PutSet", "sas", "", on_put_set, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("RemoveSet", "s", "", on_stop_session, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetSet", "s", "aa{sv}", on_get_set, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListSets", "", "aa{sv}", on_list_sets, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetChain", "", "s", on_get_chain, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListFlows", "t", "aa{sv}", on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetFlow", "t", "a{sv}", on_get_flow, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -326,6 +359,27 @@ static void test_a_configuration_is_sent_as_far_as_it_is_set(void **state)
         assert_int_equal(nx_manager_start_session(fixture->manager, &configuration), -EINVAL);
 }
 
+static void test_a_set_is_put_by_lines_and_read_by_entries(void **state)
+{
+        static const char *const lines[] = { "fd00::/8", "", "bad" };
+        struct fixture *fixture = *state;
+        struct nx_list *list;
+
+        assert_int_equal(nx_manager_put_set(fixture->manager, "os-update", lines, 2), 0);
+        assert_int_equal(nx_manager_list_sets(fixture->manager, &list), 0);
+        assert_string_equal(nx_properties_get_string(nx_list_get(list, 0), "name"),
+                            "os-update: fd00::/8, , ");
+        nx_list_free(list);
+        assert_int_equal(nx_manager_put_set(fixture->manager, "os-update", lines, 3), -EBADMSG);
+        assert_string_equal(nx_manager_get_error(fixture->manager), "2:1: it is bad");
+        assert_int_equal(nx_manager_put_set(fixture->manager, "os-update", NULL, 0), 0);
+        assert_int_equal(nx_manager_get_set(fixture->manager, "os-update", &list), 0);
+        assert_string_equal(nx_properties_get_string(nx_list_get(list, 1), "domain"),
+                            "example.org");
+        nx_list_free(list);
+        assert_int_equal(nx_manager_remove_set(fixture->manager, "other"), -ENOENT);
+}
+
 static void test_errors_are_the_daemons_sentence(void **state)
 {
         struct nx_session_configuration configuration = {
@@ -448,6 +502,7 @@ int main(void)
                 TEST(test_properties_keep_their_types),
                 TEST(test_lists_have_an_object_each),
                 TEST(test_a_configuration_is_sent_as_far_as_it_is_set),
+                TEST(test_a_set_is_put_by_lines_and_read_by_entries),
                 TEST(test_errors_are_the_daemons_sentence),
                 TEST(test_a_daemon_that_dies_is_an_error_at_once),
                 TEST(test_a_watch_ends_when_its_caller_says),
