@@ -21,6 +21,7 @@ void match_deinit(struct match *match)
         free(match->user);
         free(match->network);
         free(match->domain);
+        free(match->set);
         *match = (struct match)MATCH_INIT;
 }
 
@@ -83,6 +84,7 @@ struct nx_rule match_to_rule(const struct match *match, const char *label)
                 .program = match->program,
                 .remote_network = match->network,
                 .remote_domain = match->domain,
+                .remote_set = match->set,
                 .remote_port_first = match->port_first,
                 .remote_port_last = match->port_last,
                 .label = label,

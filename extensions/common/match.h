@@ -23,6 +23,7 @@ struct match {
         uint32_t uid;
         char *network; /* owned; as inet_ntop(3) writes it */
         char *domain;  /* owned; in lower case */
+        char *set;     /* owned */
         uint16_t port_first, port_last;
 };
 

@@ -17,6 +17,7 @@
 
 #define DOMAIN_MAX   253
 #define LABEL_MAX    63
+#define SET_NAME_MAX 40
 #define KEYWORD_MAX  12
 #define NETWORK_SIZE (INET6_ADDRSTRLEN + sizeof("/128"))
 
@@ -319,12 +320,29 @@ static int value_network(const struct word *word, struct match *match, struct pr
         return keep(&match->network, text);
 }
 
+#define SET_PREFIX "set:"
+
+static int value_set(const struct word *word, struct match *match, struct problems *problems)
+{
+        const char *name = word->text + strlen(SET_PREFIX);
+        size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+        if (length == 0 || length > SET_NAME_MAX || name[length])
+                return value_refuse(word, problems,
+                                    "is not a set: expected 'set:' and 1 to %d lower-case letters, "
+                                    "digits and dashes",
+                                    SET_NAME_MAX);
+        return keep(&match->set, name);
+}
+
 int value_destination(const struct word *word, struct match *match, struct problems *problems)
 {
         const char *text = word->text;
 
         if (word_is(word, "*"))
                 return 0;
+        if (strncmp(text, SET_PREFIX, strlen(SET_PREFIX)) == 0)
+                return value_set(word, match, problems);
         if (strchr(text, '/'))
                 return value_network(word, match, problems);
         if (strchr(text, ':') || parse_address(text).family)
@@ -333,5 +351,5 @@ int value_destination(const struct word *word, struct match *match, struct probl
                 return value_domain(word, match, problems);
         return value_refuse(word, problems,
                             "is not a destination: expected an address, a network, a "
-                            "domain with a dot, 'domain NAME', or * for all");
+                            "domain with a dot, 'domain NAME', set:NAME, or * for all");
 }

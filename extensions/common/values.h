@@ -22,7 +22,7 @@ int value_program(const struct word *word, struct match *match, struct problems 
 int value_user(const struct word *word, struct match *match, struct problems *problems);
 int value_port(const struct word *word, struct match *match, struct problems *problems);
 int value_domain(const struct word *word, struct match *match, struct problems *problems);
-/* "*", an address, a network, or a domain that has a dot. */
+/* "*", an address, a network, a set, or a domain that has a dot. */
 int value_destination(const struct word *word, struct match *match, struct problems *problems);
 
 /* A number from min to max. what: "a number of seconds", for the message. */

@@ -141,6 +141,15 @@ static void test_destinations(void **state)
         }
 }
 
+static void test_a_set_is_named(void **state)
+{
+        _cleanup_rules_ struct rules *rules = parse("deny to set:os-update-2");
+
+        assert_string_equal(rules->rules[0].match.set, "os-update-2");
+        assert_null(rules->rules[0].match.domain);
+        assert_null(rules->rules[0].match.network);
+}
+
 static void test_ports(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("deny port 1000-2000\ndeny port 1-65535");
@@ -238,7 +247,11 @@ static void test_problems(void **state)
                 { "deny to 198.18.0.256", "1:9: '198.18.0.256' is neither an address nor a domain: "
                                           "expected four numbers from 0 to 255, or a name" },
                 { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
-                                 "a domain with a dot, 'domain NAME', or * for all" },
+                                 "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
+                { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
+                                  "lower-case letters, digits and dashes" },
+                { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
+                                    "lower-case letters, digits and dashes" },
                 { "deny to *.example.org", "1:9: '*.example.org' needs no '*.': a domain matches "
                                            "all below it too" },
                 { "deny to a..example", "1:9: 'a..example' " DOMAIN_PROBLEM },
@@ -439,6 +452,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_every_clause),
                 cmocka_unit_test(test_bare_rule_matches_everything),
                 cmocka_unit_test(test_destinations),
+                cmocka_unit_test(test_a_set_is_named),
                 cmocka_unit_test(test_ports),
                 cmocka_unit_test(test_order_is_kept),
                 cmocka_unit_test(test_problems),

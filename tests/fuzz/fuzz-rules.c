@@ -57,7 +57,8 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require((rule->match.port_first == 0) == (rule->match.port_last == 0));
         require(!rule->match.program ||
                 (rule->match.program[0] == '/' && strlen(rule->match.program) <= WORD_MAX));
-        require(!rule->match.network || !rule->match.domain);
+        require(!!rule->match.network + !!rule->match.domain + !!rule->match.set <= 1);
+        require(!rule->match.set || (rule->match.set[0] && strlen(rule->match.set) <= 40));
         require(!rule->match.network || is_network(rule->match.network));
         require(!rule->match.domain ||
                 (rule->match.domain[0] && strlen(rule->match.domain) <= 253));

@@ -89,6 +89,23 @@ def server(serve):
 
 
 @pytest.fixture
+def resolver(lab, tmp_path):
+    """dnsmasq on the server: everything below example.test is the server itself."""
+    options = ["--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
+               "--bind-interfaces", f"--listen-address={Lab.SERVER},{Lab.SERVER6}", "--user=root",
+               f"--address=/example.test/{Lab.SERVER}", f"--address=/example.test/{Lab.SERVER6}",
+               f"--address=/other.test/{Lab.SERVER}", f"--pid-file={tmp_path}/dnsmasq.pid"]
+    with open(tmp_path / "dnsmasq.log", "w", encoding="utf-8") as log:
+        lab.server.start(["dnsmasq", *options], cgroup=lab.cgroup.path.parent, stdout=log, stderr=log)
+
+    def resolve(name, kind="A", server=Lab.SERVER):
+        done = lab.client.run(["dig", f"@{server}", "+short", "+tries=5", "+time=1", kind, name])
+        return done.stdout.strip()
+
+    return resolve
+
+
+@pytest.fixture
 def rules(tmp_path):
     """rules("deny port 25", …) writes the firewall's rule file and returns its path."""
 

@@ -1,25 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A domain rule covers the name and all below it, by what the programs resolved."""
-import pytest
-
 from harness.lab import Lab
-
-
-@pytest.fixture
-def resolver(lab, tmp_path):
-    """dnsmasq on the server: everything below example.test is the server itself."""
-    options = ["--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-               "--bind-interfaces", f"--listen-address={Lab.SERVER},{Lab.SERVER6}", "--user=root",
-               f"--address=/example.test/{Lab.SERVER}", f"--address=/example.test/{Lab.SERVER6}",
-               f"--address=/other.test/{Lab.SERVER}", f"--pid-file={tmp_path}/dnsmasq.pid"]
-    with open(tmp_path / "dnsmasq.log", "w", encoding="utf-8") as log:
-        lab.server.start(["dnsmasq", *options], cgroup=lab.cgroup.path.parent, stdout=log, stderr=log)
-
-    def resolve(name, kind="A", server=Lab.SERVER):
-        done = lab.client.run(["dig", f"@{server}", "+short", "+tries=5", "+time=1", kind, name])
-        return done.stdout.strip()
-
-    return resolve
 
 
 def test_a_domain_and_what_is_below_it(netext, firewall, client, server, resolver):

@@ -9,7 +9,8 @@
  *                 flows come if another rule includes them, and are declined by decide().
  *
  * So the kernel never keeps a flow from us that a rule wants, and `ignore` in front costs
- * nothing at all.
+ * nothing at all. What is in a set is for the kernel alone to know, so one can only stand
+ * where the kernel decides: in an `ignore` that can be excluded.
  */
 
 #include <errno.h>
@@ -52,6 +53,20 @@ static void cleanup_settings(struct nx_proxy_settings **settings)
         nx_proxy_settings_free(*settings);
 }
 
+static int check_set(const struct rules *rules, size_t index, struct problems *problems)
+{
+        const struct rule *rule = &rules->rules[index];
+
+        if (!rule->match.set ||
+            (rule->route.way == WAY_IGNORE && can_be_excluded(rules, index)))
+                return 0;
+        problems_add(problems, (struct position){ rule->line, 1 },
+                     "the set '%s' cannot stand here: expected it in 'ignore', before each rule for "
+                     "via or direct that could match the same flow",
+                     rule->match.set);
+        return RULES_E_INVALID;
+}
+
 int rules_compile(struct nx_proxy_settings **ret_settings, const struct rules *rules,
                   const char *path, struct problems *problems)
 {
@@ -59,6 +74,8 @@ int rules_compile(struct nx_proxy_settings **ret_settings, const struct rules *r
         int r;
 
         r = nx_proxy_settings_new(&settings, rules->loopback);
+        for (size_t i = 0; r == 0 && i < rules->n_rules; i++)
+                r = check_set(rules, i, problems);
         for (size_t i = 0; r == 0 && i < rules->n_rules; i++)
                 if (rules->rules[i].route.way != WAY_IGNORE || can_be_excluded(rules, i))
                         r = add_rule(settings, &rules->rules[i], path, problems);

@@ -33,6 +33,8 @@ static bool rest_matches(const struct rule *rule, const struct subject *subject)
 {
         const struct match *match = &rule->match;
 
+        if (match->set) /* the kernel has kept its flows from us: see compile.c */
+                return false;
         if (match->port_last &&
             (subject->remote.port < match->port_first || subject->remote.port > match->port_last))
                 return false;

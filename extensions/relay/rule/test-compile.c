@@ -65,6 +65,24 @@ static int compile(struct nx_proxy_settings **ret_settings, const char *text,
         return rules_compile(ret_settings, rules, "/etc/netext/r", problems);
 }
 
+static void test_a_set_stands_where_the_kernel_decides(void **state)
+{
+        static const char *const bad[] = {
+                "# one\ndirect to set:a\n",
+                "direct port 80\nignore to set:a\n",
+        };
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                struct nx_proxy_settings *settings = NULL;
+                struct problems problems = {};
+
+                assert_int_equal(compile(&settings, bad[i], &problems), RULES_E_INVALID);
+                assert_null(settings);
+                assert_int_equal(problems.first[0].at.line, 2);
+                assert_non_null(strstr(problems.first[0].text, "the set 'a' cannot stand here"));
+        }
+}
+
 static void test_order_becomes_what_is_left_out(void **state)
 {
         static const struct {
@@ -76,6 +94,7 @@ static void test_order_becomes_what_is_left_out(void **state)
                 { "ignore port 80\ndefault direct\n", "-r:1 +r:2" },
                 { "direct port 80\nignore port 80\n", "+r:1" },
                 { "direct port 80\nignore port 81\n", "+r:1 -r:2" },
+                { "ignore to set:a\ndefault direct\n", "-r:1 +r:2" },
                 { "direct port 80\nignore to 198.18.0.1\nignore port 81\ndefault direct\n",
                   "+r:1 -r:3 +r:4" },
                 { "ignore to 198.18.0.1\ndirect port 80\nignore to example.org\ndirect\n",
@@ -120,6 +139,7 @@ static void test_what_the_platform_refuses_is_named(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_set_stands_where_the_kernel_decides),
                 cmocka_unit_test(test_order_becomes_what_is_left_out),
                 cmocka_unit_test(test_loopback),
                 cmocka_unit_test(test_what_the_platform_refuses_is_named),
