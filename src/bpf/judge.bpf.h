@@ -7,6 +7,7 @@
  */
 
 #include "bpf/kernel.h"
+#include "bpf/owner.bpf.h"
 #include "bpf/state.bpf.h"
 #include "bpf/steer.abi.h"
 
@@ -99,6 +100,19 @@ static __always_inline bool set_has(const struct steer_address *remote, __u32 se
         return domains && name_matches(remote, *domains);
 }
 
+/* Is the cgroup of that number the one that a rule means, or below it? */
+static __always_inline bool cgroup_is_in(__u64 id, __u64 wanted)
+{
+        const struct steer_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
+
+        if (!cgroup)
+                return false;
+        for (int i = 0; i < STEER_CGROUP_LEVELS; i++)
+                if (cgroup->levels[i] == wanted)
+                        return true;
+        return false;
+}
+
 static __always_inline bool rule_matches(const struct steer_rule *rule,
                                          const struct steer_question *question)
 {
@@ -115,6 +129,8 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
         if (rule->program && rule->program != question->path_hash)
                 return false;
         if (rule->uid != ~0U && rule->uid != question->uid)
+                return false;
+        if (rule->cgroup && !cgroup_is_in(question->cgroup_id, rule->cgroup))
                 return false;
         if (rule->domain && !name_matches(&question->remote, rule->domain))
                 return false;

@@ -97,6 +97,8 @@ struct kernfs_node___rcu {
 
 struct cgroup {
         struct kernfs_node *kn;
+        int level;
+        struct cgroup *ancestors[]; /* since 6.1: [0] is the root, [level] the cgroup itself */
 };
 
 struct css_set {

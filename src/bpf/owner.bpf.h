@@ -146,9 +146,53 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
         return BPF_CORE_READ(node, parent);
 }
 
+/*
+ * The hash of a cgroup's level by its name, a piece at a time: a name is too long for the
+ * stack that the hooks leave.
+ */
+__noinline __u64 cgroup_hash(__u64 above, __u64 name)
+{
+        struct siphash hash;
+        __u32 size = 0;
+
+        siphash_begin(&hash, state.path_key[0], state.path_key[1]);
+        siphash_word(&hash, above);
+        for (int i = 0; i < STEER_NAME_MAX / 8; i++) {
+                __u64 piece[2] = {};
+                long n = bpf_probe_read_kernel_str(piece, 9, (const char *)name + size);
+
+                siphash_word(&hash, piece[0]);
+                if (n > 0)
+                        size += n - 1;
+                if (n < 9)
+                        break;
+        }
+        return siphash_end(&hash, size);
+}
+
+static __always_inline void record_levels(struct steer_cgroup *record, struct cgroup *cgroup)
+{
+        int level = BPF_CORE_READ(cgroup, level);
+        __u64 hash = 0;
+
+        if (!bpf_core_field_exists(cgroup->ancestors))
+                return;
+        for (int i = 0; i < STEER_CGROUP_LEVELS; i++) {
+                void *at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
+                struct cgroup *ancestor = NULL;
+
+                if (i >= level)
+                        break;
+                bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + (i + 1) * sizeof(ancestor));
+                hash = cgroup_hash(hash, (__u64)BPF_CORE_READ(ancestor, kn, name));
+                record->levels[i] = hash;
+        }
+}
+
 __noinline int record_cgroup(__u64 id)
 {
         struct task_struct *task = (void *)bpf_get_current_task();
+        struct cgroup *current_cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
         struct steer_cgroup *cgroup;
         struct kernfs_node *node;
 
@@ -161,7 +205,8 @@ __noinline int record_cgroup(__u64 id)
                 return 0;
         cgroup->flags = 0;
         cgroup->size = 0;
-        node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+        record_levels(cgroup, current_cgroup);
+        node = BPF_CORE_READ(current_cgroup, kn);
         for (int i = 0; i < PATH_DEPTH_MAX; i++) {
                 struct kernfs_node *parent = kernfs_parent(node);
                 __u32 size = cgroup->size;
@@ -217,8 +262,8 @@ static __always_inline struct steer_process *record_process(const struct steer_p
                         return NULL;
                 process = bpf_map_lookup_elem(&processes, key);
         }
-        if (process && process->cgroup_id != cgroup_id) {
-                record_cgroup(cgroup_id);
+        if (process && (process->cgroup_id != cgroup_id || state.cgroup_slots)) {
+                record_cgroup(cgroup_id); /* for rules: it may have been pushed out meanwhile */
                 process->cgroup_id = cgroup_id;
         }
         return process;

@@ -82,8 +82,16 @@ struct steer_process {
         char cmdline[STEER_CMDLINE_MAX];
 };
 
-/* path: like steer_process.exe. */
+/* A rule's cgroup is at most that deep; see steer_cgroup.levels. */
+#define STEER_CGROUP_LEVELS 12
+
+/*
+ * path: like steer_process.exe. levels: from below the root down to the cgroup itself, or as
+ * many as there is room for, each the hash of its name and of the level above; then 0. So
+ * what is deep in a cgroup, or has long names, is still below the levels that a rule can name.
+ */
 struct steer_cgroup {
+        __u64 levels[STEER_CGROUP_LEVELS];
         __u32 flags; /* STEER_PROCESS_READY, STEER_PATH_TRUNCATED */
         __u32 size;
         char path[STEER_PATH_MAX + STEER_NAME_MAX];
@@ -210,6 +218,7 @@ struct steer_settings_header {
 /* Entries 1 and up. A field that is 0 matches everything. */
 struct steer_rule {
         __u64 program; /* siphash of the executable's reversed path */
+        __u64 cgroup;  /* one of steer_cgroup.levels */
         struct steer_address remote;
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
@@ -266,6 +275,8 @@ struct steer_state {
         __u32 chain;
         /* Written by flowd: there are proxies, so sockets may carry flows on. */
         __u32 has_proxies;
+        /* Written by flowd: bit k: a rule of the session in slot k names a cgroup. */
+        __u64 cgroup_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -281,7 +292,7 @@ _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 120, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 64, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 72, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 168, "shared layout");

@@ -7,6 +7,7 @@
  */
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <mntent.h>
 #include <sched.h>
@@ -187,6 +188,79 @@ static void programs_match_by_their_whole_path(void **state)
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
         q.path_hash = 0; /* unknown, or a path that is not to be trusted */
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
+}
+
+/* As the hooks note the cgroup of a program. */
+static void put_cgroup(uint64_t id, const char *path)
+{
+        _cleanup_fd_ int fd = bpf_obj_get("/mnt/map_cgroups");
+        struct steer_cgroup cgroup = {};
+        char above[256];
+        size_t n = 0;
+
+        snprintf(above, sizeof(above), "%s", path);
+        for (char *c = above + 1; n < STEER_CGROUP_LEVELS; c++) {
+                char end = *c;
+
+                if (end && end != '/')
+                        continue;
+                *c = '\0';
+                cgroup.levels[n++] = hooks_hash_cgroup(hooks, above);
+                *c = end;
+                if (!end)
+                        break;
+        }
+        assert_int_equal(bpf_map_update_elem(fd, &id, &cgroup, BPF_ANY), 0);
+}
+
+static void a_cgroup_matches_what_is_in_it_and_below(void **state)
+{
+        static const struct {
+                const char *rule;
+                bool matches;
+        } cases[] = {
+                { "/system.slice", true },
+                { "/system.slice/foo.service", true },
+                { "/system.slice/foo.service/", true },
+                { "/system.slice/foo.service/payload", true },
+                { "/system.slice/foo.service/payload/more", false },
+                { "/system.slice/foo.servic", false },
+                { "/foo.service", false },
+                { "/foo.service/system.slice", false },
+                { "/system.slicefoo.service", false },
+        };
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+
+        put_cgroup(815, "/system.slice/foo.service/payload");
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct steer_rule deny = rule(STEER_DENY);
+
+                deny.cgroup = hooks_hash_cgroup(hooks, cases[i].rule);
+                put_rules(0, STEER_ALLOW, true, &deny, 1);
+                q.cgroup_id = 815;
+                if ((judge(q).verdict == STEER_DENY) != cases[i].matches)
+                        fail_msg("%s", cases[i].rule);
+                q.cgroup_id = 816; /* nobody knows it */
+                assert_int_equal(judge(q).verdict, STEER_ALLOW);
+                q.cgroup_id = 0;
+                assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        }
+}
+
+static void what_is_deep_in_a_cgroup_is_in_it(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_cgroup(815, "/a/b/c/d/e/f/g/h/i/j/k/l/m/n");
+        put_chain("0");
+        q.cgroup_id = 815;
+        deny.cgroup = hooks_hash_cgroup(hooks, "/a/b/c/d/e/f/g/h/i/j/k/l");
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        assert_int_equal(hooks_hash_cgroup(hooks, "/a/b/c/d/e/f/g/h/i/j/k/l/m"), 0);
+        assert_int_equal(hooks_hash_cgroup(hooks, "/"), 0);
 }
 
 static void users_protocols_and_directions_narrow_a_rule(void **state)
@@ -486,6 +560,8 @@ int main(void)
                 cmocka_unit_test(the_default_action_answers_what_no_rule_matches),
                 cmocka_unit_test(networks_match_by_prefix),
                 cmocka_unit_test(programs_match_by_their_whole_path),
+                cmocka_unit_test(a_cgroup_matches_what_is_in_it_and_below),
+                cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
                 cmocka_unit_test(a_set_matches_by_any_of_its_networks),

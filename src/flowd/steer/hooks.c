@@ -494,11 +494,26 @@ static int put_settings(struct hooks *hooks, unsigned int slot,
         return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
 }
 
+/* From then on the hooks see to it that the cgroups of all flows are known. */
+static void note_cgroups(struct hooks *hooks, unsigned int slot,
+                         const union steer_settings_entry *entries, uint32_t n_entries)
+{
+        bool has_cgroups = false;
+
+        for (uint32_t i = 1; entries && i < n_entries; i++)
+                has_cgroups |= entries[i].rule.cgroup != 0;
+        if (has_cgroups)
+                hooks_state(hooks)->cgroup_slots |= 1ULL << slot;
+        else
+                hooks_state(hooks)->cgroup_slots &= ~(1ULL << slot);
+}
+
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
 {
         int r = put_settings(hooks, slot, entries, n_entries);
 
+        note_cgroups(hooks, slot, entries, n_entries);
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         hooks_state(hooks)->generation++;
         return r;
@@ -653,4 +668,35 @@ uint64_t hooks_hash_path(struct hooks *hooks, const char *path)
         for (size_t i = 0; i * 8 < size; i++)
                 siphash_word(&hash, words[i]);
         return siphash_end(&hash, size);
+}
+
+/* As cgroup_hash() in the kernel: a name of whole words is followed by an empty one. */
+static uint64_t hash_level(const struct steer_state *state, uint64_t above, const char *name,
+                           size_t size)
+{
+        struct siphash hash;
+
+        siphash_begin(&hash, state->path_key[0], state->path_key[1]);
+        siphash_word(&hash, above);
+        for (size_t at = 0; at <= size; at += sizeof(uint64_t)) {
+                uint64_t word = 0;
+
+                memcpy(&word, name + at, size - at < sizeof(word) ? size - at : sizeof(word));
+                siphash_word(&hash, word);
+        }
+        return siphash_end(&hash, size);
+}
+
+uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path)
+{
+        size_t n_levels = 0, size;
+        uint64_t hash = 0;
+
+        for (path += strspn(path, "/"); *path; path += size + strspn(path + size, "/")) {
+                size = strcspn(path, "/");
+                if (n_levels++ == STEER_CGROUP_LEVELS || size >= STEER_NAME_MAX)
+                        return 0;
+                hash = hash_level(hooks_state(hooks), hash, path, size);
+        }
+        return hash;
 }

@@ -91,3 +91,6 @@ bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *a
 
 /* The rules' name for an executable: the hash the programs compute for its path. */
 uint64_t hooks_hash_path(struct hooks *hooks, const char *path);
+/* The rules' name for "/a/b" below the cgroup v2 mount and all below it; 0 for what has no level,
+ * or more than STEER_CGROUP_LEVELS. */
+uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path);
