@@ -15,6 +15,8 @@ extern "C" {
 
 /** Rules of one session. */
 #define NX_RULES_MAX 1000
+/** Names in the path of a rule's cgroup; what is deeper is in it all the same. */
+#define NX_RULE_CGROUP_LEVELS 12
 
 /** What is 0 or NULL matches everything. Initialise with NX_RULE_INIT. */
 struct nx_rule {
@@ -24,6 +26,10 @@ struct nx_rule {
         int protocol;
         /** Absolute path of the executable, symbolic links resolved. */
         const char *program;
+        /** "/system.slice/foo.service": programs in that cgroup, or below it. Its path below the
+         *  cgroup v2 mount, as a flow's record shows it, 1 to NX_RULE_CGROUP_LEVELS names. What a
+         *  proxy carries on counts as the origin's. */
+        const char *cgroup;
         /** The user id, or NX_ANY_USER. */
         uint32_t user;
         /** "198.18.0.0/15", "fd00::/8", or a single address. */

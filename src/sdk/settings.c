@@ -17,6 +17,7 @@
 #define DOMAIN_LENGTH_MAX       253
 #define DOMAIN_LABEL_LENGTH_MAX 63
 #define RULE_LABEL_LENGTH_MAX   63
+#define CGROUP_NAME_LENGTH_MAX  255
 
 void settings_init(struct settings *settings, enum nx_filter_action default_action, bool loopback)
 {
@@ -104,6 +105,23 @@ static int parse_domain(const char *text, char ret_domain[static DOMAIN_LENGTH_M
         return label_length > 0 ? 0 : -EINVAL;
 }
 
+/* "/a/b": names of 1 to 255 bytes. */
+static bool cgroup_is_valid(const char *path)
+{
+        size_t n_levels = 0, size;
+
+        if (*path != '/' || strlen(path) >= WIRE_STRING_MAX)
+                return false;
+        while (*path == '/') {
+                size = strcspn(++path, "/");
+                if (size == 0 || size > CGROUP_NAME_LENGTH_MAX)
+                        return false;
+                n_levels++;
+                path += size;
+        }
+        return n_levels <= NX_RULE_CGROUP_LEVELS;
+}
+
 static bool rule_is_valid(const struct nx_rule *rule)
 {
         if (!options_are_known(rule, sizeof(*rule)))
@@ -113,6 +131,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
         if (rule->protocol != 0 && rule->protocol != IPPROTO_TCP && rule->protocol != IPPROTO_UDP)
                 return false;
         if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
+                return false;
+        if (rule->cgroup && !cgroup_is_valid(rule->cgroup))
                 return false;
         if (rule->remote_set &&
             (!name_is_valid(rule->remote_set) || rule->remote_network || rule->remote_domain))
@@ -166,6 +186,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                  &settings->rules_capacity);
         if (r >= 0)
                 r = add_text(settings, rule->program, &parsed.program);
+        if (r >= 0)
+                r = add_text(settings, rule->cgroup, &parsed.cgroup);
         if (r >= 0)
                 r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
         if (r >= 0)
@@ -235,6 +257,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
                 wire_put(writer, WIRE_ATTR_PORT_LAST, rule->port_last);
         }
         put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
+        put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);

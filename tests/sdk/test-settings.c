@@ -43,6 +43,12 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.remote_domain = ".org"),
                 RULE(.remote_domain = "exa mple.org"),
                 RULE(.remote_domain = "b\xc3\xbc" "cher.example"),
+                RULE(.cgroup = ""),
+                RULE(.cgroup = "/"),
+                RULE(.cgroup = "system.slice"),
+                RULE(.cgroup = "/system.slice/"),
+                RULE(.cgroup = "//system.slice"),
+                RULE(.cgroup = "/1/2/3/4/5/6/7/8/9/10/11/12/13"),
                 RULE(.remote_set = ""),
                 RULE(.remote_set = "OS Update"),
                 RULE(.remote_set = "os-update", .remote_network = "fd00::/8"),
@@ -149,6 +155,14 @@ static void test_a_set_is_sent_by_its_name(void **state)
 
         assert_int_equal(mail->present, WIRE_HAS(ACTION) | WIRE_HAS(NAME));
         assert_string_equal(mail->name, "os-update");
+}
+
+static void test_a_cgroup_is_sent_by_its_path(void **state)
+{
+        static const struct nx_rule rule = RULE(.cgroup = "/1/2/3/4/5/6/7/8/9/10/11/12");
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
+
+        assert_int_equal(mail->present, WIRE_HAS(ACTION) | WIRE_HAS(CGROUP));
 }
 
 static void test_ipv6_networks_keep_their_prefix(void **state)
@@ -276,6 +290,7 @@ int main(void)
                 TEST(test_a_full_rule_is_sent_with_all_it_says),
                 TEST(test_an_empty_rule_says_only_its_action),
                 TEST(test_a_set_is_sent_by_its_name),
+                TEST(test_a_cgroup_is_sent_by_its_path),
                 TEST(test_ipv6_networks_keep_their_prefix),
                 TEST(test_the_answer_reaches_the_caller_once),
                 TEST(test_what_is_in_force_goes_to_a_new_flowd),

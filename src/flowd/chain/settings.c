@@ -15,6 +15,7 @@
 #include "steer/hooks.h"
 
 _Static_assert(NX_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");
+_Static_assert(NX_RULE_CGROUP_LEVELS == STEER_CGROUP_LEVELS, "the SDK promises that as well");
 _Static_assert(NX_FILTER_ACTION_ALLOW == (int)STEER_ALLOW, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_DROP == (int)STEER_DENY, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_FILTER_DATA == (int)STEER_ASK, "one set of numbers");
@@ -111,6 +112,7 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
                      const struct wire_message *message)
 {
         const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
+        const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
         uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
         int r;
 
@@ -128,6 +130,11 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
                 rule->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
+        if (cgroup) {
+                rule->cgroup = hooks_hash_cgroup(settings->hooks, cgroup);
+                if (!rule->cgroup)
+                        return -EBADMSG;
+        }
         return set_destinations(settings, rule, message);
 }
 

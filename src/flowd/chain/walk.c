@@ -123,7 +123,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
                 .kind = (uint32_t)flow->owner,
                 .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
                 .path_hash = program ? program->path_hash : 0,
-                .cgroup_id = flow->origin_flow ? 0 : flow->cgroup_id,
+                .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .skip_slots = flow->skip_slots,
         };
 
@@ -170,7 +170,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
                 .origin_flow = flow->origin_flow ? flow->origin_flow : flow->id,
                 .skip_slots = flow->skip_slots | passed_slots(chain, session),
                 .path_hash = program ? program->path_hash : 0,
-                .cgroup_id = flow->origin_flow ? 0 : flow->cgroup_id,
+                .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .uid = flow->uid,
                 .kind = (uint32_t)flow->owner,
         };

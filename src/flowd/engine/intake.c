@@ -52,6 +52,8 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
 
         flow->origin_flow = owner->origin_flow;
         flow->skip_slots = owner->skip_slots;
+        if (origin)
+                flow->origin_cgroup_id = origin->cgroup_id;
         if (origin && origin->process)
                 flow->origin = owners_get_process(intake->owners, &origin->process->key);
 }

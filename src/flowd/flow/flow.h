@@ -47,6 +47,7 @@ struct flow {
         uint32_t uid;
         uint64_t origin_flow;   /* the flow that this one carries on, or 0 */
         struct process *origin; /* counted; whose flow that is, or NULL */
+        uint64_t origin_cgroup_id;
         uint64_t skip_slots;    /* sessions that it passed, one bit each */
         uint64_t cgroup_id;
         uint64_t socket_cookie;
