@@ -26,6 +26,7 @@ extern const struct choice line_loopbacks[];
 /* Clauses that a language may have; its table maps words to them. */
 enum clause {
         CLAUSE_PROGRAM,
+        CLAUSE_CGROUP,
         CLAUSE_USER,
         CLAUSE_TO,
         CLAUSE_PORT,

@@ -18,7 +18,8 @@ struct match {
         struct position protocol_at;
         char *program; /* owned */
         struct position program_at;
-        char *user; /* owned; a name that is yet to be looked up */
+        char *cgroup; /* owned; "/a/b" */
+        char *user;   /* owned; a name that is yet to be looked up */
         struct position user_at;
         uint32_t uid;
         char *network; /* owned; as inet_ntop(3) writes it */

@@ -15,11 +15,13 @@
 
 #include "common/values.h"
 
-#define DOMAIN_MAX   253
-#define LABEL_MAX    63
-#define SET_NAME_MAX 40
-#define KEYWORD_MAX  12
-#define NETWORK_SIZE (INET6_ADDRSTRLEN + sizeof("/128"))
+#define DOMAIN_MAX      253
+#define LABEL_MAX       63
+#define SET_NAME_MAX    40
+#define CGROUP_MOUNT    "/sys/fs/cgroup"
+#define CGROUP_NAME_MAX 255
+#define KEYWORD_MAX     12
+#define NETWORK_SIZE    (INET6_ADDRSTRLEN + sizeof("/128"))
 
 int value_refuse(const struct word *word, struct problems *problems, const char *format, ...)
 {
@@ -125,6 +127,42 @@ int value_program(const struct word *word, struct match *match, struct problems 
                                     "is not an absolute path: expected one such as /usr/bin/curl");
         match->program_at = word->at;
         return keep(&match->program, word->text);
+}
+
+/* "/a/b", of not too many names. */
+static bool is_cgroup(const char *path)
+{
+        size_t n_levels = 0, size;
+
+        while (*path == '/') {
+                size = strcspn(++path, "/");
+                if (size == 0 || size > CGROUP_NAME_MAX)
+                        return false;
+                n_levels++;
+                path += size;
+        }
+        return !*path && n_levels > 0 && n_levels <= NX_RULE_CGROUP_LEVELS;
+}
+
+int value_cgroup(const struct word *word, struct match *match, struct problems *problems)
+{
+        char path[sizeof(word->text)];
+        size_t length;
+
+        strcpy(path, word->text);
+        length = strlen(path);
+        if (length > 1 && path[length - 1] == '/')
+                path[length - 1] = '\0';
+        if (strncmp(path, CGROUP_MOUNT "/", strlen(CGROUP_MOUNT "/")) == 0)
+                return value_refuse(
+                        word, problems,
+                        "is where the cgroup is mounted: expected its path without " CGROUP_MOUNT);
+        if (!is_cgroup(path))
+                return value_refuse(word, problems,
+                                    "is not a cgroup: expected an absolute path of at most %d "
+                                    "names, such as /system.slice/ssh.service",
+                                    NX_RULE_CGROUP_LEVELS);
+        return keep(&match->cgroup, path);
 }
 
 static bool is_digits(const char *text, size_t length)

@@ -37,6 +37,7 @@ static const struct choice statements[] = {
 
 static const struct choice clauses[] = {
         { "program", CLAUSE_PROGRAM },
+        { "cgroup", CLAUSE_CGROUP },
         { "user", CLAUSE_USER },
         { "to", CLAUSE_TO },
         { "port", CLAUSE_PORT },

@@ -141,6 +141,25 @@ static void test_destinations(void **state)
         }
 }
 
+static void test_a_cgroup_is_a_path(void **state)
+{
+        static const char *const bad[] = { "/", "//", "/a//b", "a/b",
+                                           "/1/2/3/4/5/6/7/8/9/10/11/12/13" };
+        _cleanup_rules_ struct rules *rules =
+                parse("deny cgroup /system.slice/ssh.service\ndeny cgroup /a/");
+        struct problems problems = {};
+        char line[64];
+
+        assert_string_equal(rules->rules[0].match.cgroup, "/system.slice/ssh.service");
+        assert_string_equal(rules->rules[1].match.cgroup, "/a");
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                struct rules *none = NULL;
+
+                snprintf(line, sizeof(line), "deny cgroup %s", bad[i]);
+                assert_int_equal(rules_parse(&none, line, strlen(line), &problems), RULES_E_INVALID);
+        }
+}
+
 static void test_a_set_is_named(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("deny to set:os-update-2");
@@ -193,8 +212,8 @@ static void test_problems(void **state)
                              "or loopback" },
                 { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                               "quotes" },
-                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, user, to, port, "
-                                 "protocol or direction (did you mean 'protocol'?)" },
+                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, cgroup, user, to, "
+                                 "port, protocol or direction (did you mean 'protocol'?)" },
                 { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                         "once" },
                 { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
@@ -205,10 +224,10 @@ static void test_problems(void **state)
                 { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                        "or any (did you mean 'inbound'?)" },
                 { "deny drection inbound", "1:6: 'drection' is not a clause: expected program, "
-                                           "user, to, port, protocol or direction (did you mean "
-                                           "'direction'?)" },
-                { "deny foo", "1:6: 'foo' is not a clause: expected program, user, to, port, "
-                              "protocol or direction" },
+                                           "cgroup, user, to, port, protocol or direction (did "
+                                           "you mean 'direction'?)" },
+                { "deny foo", "1:6: 'foo' is not a clause: expected program, cgroup, user, to, "
+                              "port, protocol or direction" },
                 { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
                 { "default deny now", "1:14: 'now' is too much: expected the line's end" },
                 { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
@@ -248,6 +267,12 @@ static void test_problems(void **state)
                                           "expected four numbers from 0 to 255, or a name" },
                 { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
                                  "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
+                { "deny cgroup ssh.service", "1:13: 'ssh.service' is not a cgroup: expected an "
+                                             "absolute path of at most 12 names, such as "
+                                             "/system.slice/ssh.service" },
+                { "deny cgroup /sys/fs/cgroup/a", "1:13: '/sys/fs/cgroup/a' is where the cgroup is "
+                                                  "mounted: expected its path without "
+                                                  "/sys/fs/cgroup" },
                 { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
                                   "lower-case letters, digits and dashes" },
                 { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
@@ -269,8 +294,8 @@ static void test_problems(void **state)
                                         "ASCII" },
                 /* A column is a character, not a byte. */
                 { "deny program /\xc3\xbc\xe2\x82\xac x", "1:18: 'x' is not a clause: expected "
-                                                          "program, user, to, port, protocol or "
-                                                          "direction" },
+                                                          "program, cgroup, user, to, port, protocol "
+                                                          "or direction" },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -452,6 +477,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_every_clause),
                 cmocka_unit_test(test_bare_rule_matches_everything),
                 cmocka_unit_test(test_destinations),
+                cmocka_unit_test(test_a_cgroup_is_a_path),
                 cmocka_unit_test(test_a_set_is_named),
                 cmocka_unit_test(test_ports),
                 cmocka_unit_test(test_order_is_kept),

@@ -24,6 +24,7 @@
  *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
  *         exclude 198.18.0.2 443      those that it does not; the port may be left out
  *         exclude set:os-update       what the set has in it
+ *         include /system.slice       those of programs in that cgroup
  *
  * Threads copy, so that a scenario can stop one flow and not the others.
  */
@@ -392,11 +393,13 @@ static void apply_rules(struct nx_proxy *proxy)
 
         nx_proxy_settings_new(&settings, true);
         for (size_t i = 0; i < n_lines; i++) {
-                bool is_set = strncmp(lines[i].what, "set:", 4) == 0;
+                const char *what = lines[i].what;
+                bool is_set = strncmp(what, "set:", 4) == 0, is_cgroup = *what == '/';
                 struct nx_rule rule = {
                         NX_RULE_INIT,
-                        .remote_network = is_set ? NULL : lines[i].what,
-                        .remote_set = is_set ? lines[i].what + 4 : NULL,
+                        .remote_network = is_set || is_cgroup ? NULL : what,
+                        .remote_set = is_set ? what + 4 : NULL,
+                        .cgroup = is_cgroup ? what : NULL,
                         .remote_port_first = (uint16_t)atoi(lines[i].first),
                 };
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about a cgroup: a unit or a container, whatever programs are in it."""
+import pytest
+
+
+@pytest.fixture
+def cgroup(lab):
+    """cgroup("a/b") makes these below the cgroup of the client's programs."""
+
+    def make(path):
+        (lab.cgroup.path / path).mkdir(parents=True, exist_ok=True)
+        return lab.cgroup.path / path
+
+    return make
+
+
+def test_a_rule_is_about_a_cgroup_and_what_is_below_it(lab, firewall, client, server, cgroup):
+    firewall(f"deny cgroup {lab.cgroup.name}/a port 80")
+    for path, error in (("a", "EPERM"), ("a/inner", "EPERM"), ("b", None), ("b/a", None), ("aa", None)):
+        assert client.tcp(80, cgroup=cgroup(path)).error == error, path
+        assert client.udp(80, cgroup=cgroup(path)).error == error, path
+    assert client.tcp(80).error is None
+
+
+def test_names_of_all_lengths(lab, firewall, client, server, cgroup):
+    """They are hashed by words of eight bytes."""
+    for size in (1, 7, 8, 9, 16, 255):
+        name = "n" * size
+        firewall(f"deny cgroup {lab.cgroup.name}/{name}/x port 80", name=f"firewall-{size}")
+        assert client.tcp(80, cgroup=cgroup(name)).error is None
+        assert client.tcp(80, cgroup=cgroup(f"{name}/x")).error == "EPERM", size
+
+
+def test_nobody_nests_out_of_a_rule(lab, firewall, client, server, cgroup):
+    firewall(f"deny cgroup {lab.cgroup.name}/a port 80")
+    assert client.tcp(80, cgroup=cgroup("a/" + "/".join(["d"] * 45))).error == "EPERM"
+    assert client.tcp(80, cgroup=cgroup("a/" + "/".join(["long" * 60] * 5))).error == "EPERM"
+
+
+def test_a_program_counts_where_it_is_now(lab, firewall, client, server, cgroup):
+    firewall(f"deny cgroup {lab.cgroup.name}/a port 80")
+    answer = client.python("""
+        answer = []
+        for folder in folders:
+            with open(folder + "/cgroup.procs", "w") as procs:
+                procs.write("0")
+            try:
+                socket.create_connection((server, 80)).close()
+                answer.append(None)
+            except OSError as error:
+                answer.append(errno.errorcode[error.errno])
+    """, folders=[str(cgroup(path)) for path in ("b", "a", "b", "a/c")], server=lab.SERVER)
+    assert answer == [None, "EPERM", None, "EPERM"]
+
+
+def test_an_app_proxy_gets_the_flows_of_one_unit(lab, netext, proxy, client, server, cgroup):
+    proxy("80 splice", f"include {lab.cgroup.name}/a", kind="app-proxy")
+    for path, verdict in (("a", "claim"), ("a/inner", "claim"), ("b", "allow")):
+        answer = client.tcp(80, cgroup=cgroup(path))
+        assert answer.error is None
+        assert netext.flow(local_port=answer.local_port)["verdict"] == verdict, path
+
+
+def test_a_flow_that_is_carried_on_is_its_origin_s(lab, netext, proxy, client, server, cgroup):
+    proxy("80 claim", "attach yes", name="first")
+    proxy("80 splice", f"include {lab.cgroup.name}/a", name="second", order=1)
+    for path, deciders in (("a", ["first", "second"]), ("b", ["first"])):
+        answer = client.tcp(80, cgroup=cgroup(path))
+        assert answer.error is None
+        origin = netext.flow(local_port=answer.local_port)
+        carried = netext.flows(origin_flow=origin["flow"])
+        claimed = [flow["decided_by"] for flow in (origin, *carried) if flow["verdict"] == "claim"]
+        assert claimed == deciders, path
