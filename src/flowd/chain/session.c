@@ -229,7 +229,7 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
 }
 
 /* The flow was decided without it, or is gone: the provider shall not wait for its end. */
-static void tell_late_claim(struct session *session, uint64_t flow)
+static void tell_too_late(struct session *session, uint64_t flow)
 {
         tell_closed(session, flow, &(struct session_flow_end){ .error = -ESTALE });
 }
@@ -286,8 +286,9 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 return -EBADMSG;
         flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
         if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting)) {
-                if (verdict == NX_VERDICT_CLAIM)
-                        tell_late_claim(session, wire_get(message, WIRE_ATTR_FLOW));
+                if (verdict == NX_VERDICT_CLAIM || verdict == NX_VERDICT_PEEK ||
+                    verdict == NX_VERDICT_FILTER_DATA)
+                        tell_too_late(session, wire_get(message, WIRE_ATTR_FLOW));
                 return 0;
         }
         if (verdict == NX_VERDICT_PAUSE) {
