@@ -34,7 +34,7 @@ struct set {
 
 struct set_content {
         struct steer_set_key *networks;
-        size_t n_networks;
+        uint32_t n_networks;
         char **domains; /* owned, and so is each */
         size_t n_domains;
         char name[];

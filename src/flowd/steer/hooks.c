@@ -562,21 +562,39 @@ int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uin
         return bpf_map_update_elem(fd, &name, &expiry_ns, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static int fill_set(int fd, const struct steer_set_key *networks, size_t n_networks,
+/* By the batch, which takes half as long; one by one where a kernel cannot do that. */
+static int add_networks(int fd, const struct steer_set_key *networks, uint32_t n_networks)
+{
+        _cleanup_free_ uint32_t *values =
+                calloc(n_networks, sizeof(*values)); /* nobody reads them */
+        LIBBPF_OPTS(bpf_map_batch_opts, opts);
+        uint32_t n = n_networks;
+
+        if (!values)
+                return -ENOMEM;
+        if (bpf_map_update_batch(fd, networks, values, &n, &opts) == 0)
+                return 0;
+        for (uint32_t i = 0; i < n_networks; i++)
+                if (bpf_map_update_elem(fd, &networks[i], &values[i], BPF_ANY) < 0)
+                        return -errno;
+        return 0;
+}
+
+static int fill_set(int fd, const struct steer_set_key *networks, uint32_t n_networks,
                     uint32_t domains)
 {
         const struct steer_set_key key = { .n_bits = STEER_SET_WHOLE_BITS,
                                            .entry = STEER_SET_DOMAINS };
-        uint32_t is_there = 1;
+        int r;
 
-        for (size_t i = 0; i < n_networks; i++)
-                if (bpf_map_update_elem(fd, &networks[i], &is_there, BPF_ANY) < 0)
-                        return -errno;
+        r = n_networks > 0 ? add_networks(fd, networks, n_networks) : 0;
+        if (r < 0)
+                return r;
         return bpf_map_update_elem(fd, &key, &domains, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int hooks_put_set(struct hooks *hooks, uint32_t set, const struct steer_set_key *networks,
-                  size_t n_networks, uint32_t domains)
+                  uint32_t n_networks, uint32_t domains)
 {
         LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
         int outer = bpf_map__fd(hooks->skeleton->maps.sets);
@@ -584,7 +602,7 @@ int hooks_put_set(struct hooks *hooks, uint32_t set, const struct steer_set_key 
         int r;
 
         inner = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "set", sizeof(*networks), sizeof(domains),
-                               (uint32_t)n_networks + 1, &opts);
+                               n_networks + 1, &opts);
         if (inner < 0)
                 return -errno;
         r = fill_set(inner, networks, n_networks, domains);

@@ -78,7 +78,7 @@ int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uin
  * number of its names' addresses; 0: it has none.
  */
 int hooks_put_set(struct hooks *hooks, uint32_t set, const struct steer_set_key *networks,
-                  size_t n_networks, uint32_t domains);
+                  uint32_t n_networks, uint32_t domains);
 int hooks_remove_set(struct hooks *hooks, uint32_t set);
 /* Walks through the sets in force, beginning with after == NULL; false behind the last. */
 bool hooks_next_set(struct hooks *hooks, const uint32_t *after, uint32_t *ret_set);
