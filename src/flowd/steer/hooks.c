@@ -494,26 +494,26 @@ static int put_settings(struct hooks *hooks, unsigned int slot,
         return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
 }
 
-/* From then on the hooks see to it that the cgroups of all flows are known. */
-static void note_cgroups(struct hooks *hooks, unsigned int slot,
-                         const union steer_settings_entry *entries, uint32_t n_entries)
+static bool name_cgroups(const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        bool has_cgroups = false;
-
         for (uint32_t i = 1; entries && i < n_entries; i++)
-                has_cgroups |= entries[i].rule.cgroup != 0;
-        if (has_cgroups)
-                hooks_state(hooks)->cgroup_slots |= 1ULL << slot;
-        else
-                hooks_state(hooks)->cgroup_slots &= ~(1ULL << slot);
+                if (entries[i].rule.cgroup)
+                        return true;
+        return false;
 }
 
+/* While rules name cgroups, the hooks see to it that those of all flows are known. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        int r = put_settings(hooks, slot, entries, n_entries);
+        bool has_cgroups = name_cgroups(entries, n_entries);
+        int r;
 
-        note_cgroups(hooks, slot, entries, n_entries);
+        if (has_cgroups)
+                hooks_state(hooks)->cgroup_slots |= 1ULL << slot;
+        r = put_settings(hooks, slot, entries, n_entries);
+        if (!has_cgroups && r >= 0)
+                hooks_state(hooks)->cgroup_slots &= ~(1ULL << slot);
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         hooks_state(hooks)->generation++;
         return r;
