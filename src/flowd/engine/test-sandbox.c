@@ -47,7 +47,7 @@ static int connect_pair(int *ret_near, int *ret_far)
         return *ret_far < 0 ? -1 : 0;
 }
 
-/* Without poll(), which the filter refuses. */
+/* Without poll(), which the filter refuses. What were left unread would make the close a reset. */
 static void carry(int from, int to)
 {
         static char bytes[64 * 1024];
@@ -55,7 +55,10 @@ static void carry(int from, int to)
         ssize_t n;
 
         while (n_received < N_BYTES) {
-                n = n_sent < N_BYTES ? send(from, bytes, sizeof(bytes), MSG_DONTWAIT) : 0;
+                size_t n_left = N_BYTES - n_sent;
+
+                n = send(from, bytes, n_left < sizeof(bytes) ? n_left : sizeof(bytes),
+                         MSG_DONTWAIT);
                 n_sent += n > 0 ? (size_t)n : 0;
                 n = recv(to, bytes, sizeof(bytes), MSG_DONTWAIT);
                 n_received += n > 0 ? (size_t)n : 0;
