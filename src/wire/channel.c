@@ -164,22 +164,19 @@ int channel_end(struct channel *channel)
         return lost < 0 ? lost : r;
 }
 
-/* What was batched before goes first, in a datagram of its own: descriptors arrive with their
- * message. */
+/* What was batched before goes in the same datagram: of its messages only this one takes a
+ * descriptor. */
 int channel_end_with_fd(struct channel *channel, int fd)
 {
-        size_t before = channel->writer.size, size;
+        size_t size;
         int r;
 
         r = channel_end(channel);
-        size = channel->writer.size - before;
-        channel->writer.size = before;
         if (r < 0)
                 return r;
-        r = send_batch(channel);
-        if (r < 0)
-                return r;
-        return send_or_keep(channel, channel->batch + before, size, fd);
+        size = channel->writer.size;
+        channel->writer.size = 0;
+        return send_or_keep(channel, channel->batch, size, fd);
 }
 
 int channel_flush(struct channel *channel)

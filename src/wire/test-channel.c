@@ -30,7 +30,8 @@ struct arrived {
         size_t n;
         uint64_t ids[4096];
         int fd;
-        int result; /* of the callback, from then on */
+        uint64_t fd_id; /* of its message */
+        int result;     /* of the callback, from then on */
 };
 
 static unsigned int count_open(void)
@@ -74,8 +75,10 @@ static int take_message(const struct wire_message *message, int *fd, void *userd
 
         assert_in_range(arrived->n, 0, ARRAY_SIZE(arrived->ids) - 1);
         arrived->ids[arrived->n++] = message->id;
-        if (*fd >= 0)
+        if (*fd >= 0) {
                 arrived->fd = take_fd(fd);
+                arrived->fd_id = message->id;
+        }
         return arrived->result;
 }
 
@@ -179,10 +182,8 @@ static void test_descriptor(void **state)
         assert_int_equal(send_status(&pair->near, 3), 0);
         assert_int_equal(channel_flush(&pair->near), 0);
         assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
-        assert_ids(&arrived, 1, 1);
-        assert_int_equal(arrived.fd, -1);
-        assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
         assert_ids(&arrived, 1, 2);
+        assert_int_equal(arrived.fd_id, 2);
         got = arrived.fd;
         assert_same_file(got, sent);
         assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
@@ -438,22 +439,14 @@ static void test_null_channel(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                pair_test(test_batch_is_one_datagram),
-                pair_test(test_full_batch),
-                pair_test(test_too_large_message),
-                pair_test(test_descriptor),
-                pair_test(test_descriptor_left_behind),
-                pair_test(test_backlog_keeps_order),
-                pair_test(test_backlog_is_bounded),
-                pair_test(test_lost_batch_is_reported),
-                pair_test(test_end_of_stream),
-                pair_test(test_callback_ends_it),
-                pair_test(test_closed_by_its_callback),
-                pair_test(test_message_without_descriptor),
-                pair_test(test_surplus_descriptors),
-                pair_test(test_too_many_descriptors),
-                pair_test(test_too_large_datagram),
-                pair_test(test_garbage_behind_a_message),
+                pair_test(test_batch_is_one_datagram),  pair_test(test_full_batch),
+                pair_test(test_too_large_message),      pair_test(test_descriptor),
+                pair_test(test_descriptor_left_behind), pair_test(test_backlog_keeps_order),
+                pair_test(test_backlog_is_bounded),     pair_test(test_lost_batch_is_reported),
+                pair_test(test_end_of_stream),          pair_test(test_callback_ends_it),
+                pair_test(test_closed_by_its_callback), pair_test(test_message_without_descriptor),
+                pair_test(test_surplus_descriptors),    pair_test(test_too_many_descriptors),
+                pair_test(test_too_large_datagram),     pair_test(test_garbage_behind_a_message),
                 cmocka_unit_test(test_null_channel),
         };
 
