@@ -147,7 +147,7 @@ static int release(struct delivery *delivery)
         if (r < 0)
                 return r;
         delivery->state = DELIVERY_RELEASED;
-        delivery->all->has_released = true;
+        delivery->all->n_released++;
         flow->is_delivered = true;
         return 0;
 }
@@ -397,10 +397,10 @@ static int socket_option(int fd, int option)
 /* A socket of TCP (also MPTCP) that does not listen: one that connects or is connected. */
 static bool can_be_upstream(int fd)
 {
-        int family = socket_option(fd, SO_DOMAIN);
+        int protocol = socket_option(fd, SO_PROTOCOL);
 
-        return (family == AF_INET || family == AF_INET6) &&
-               socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 0;
+        return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
+               socket_option(fd, SO_ACCEPTCONN) == 0;
 }
 
 int delivery_splice(struct flow *flow, struct session *session, int fd)
@@ -695,10 +695,10 @@ int deliveries_start(struct deliveries *deliveries)
 
 void deliveries_catch_up(struct deliveries *deliveries)
 {
-        if (!deliveries->has_released)
-                return;
-        deliveries->has_released = false;
-        listener_catch_up(&deliveries->listener);
+        unsigned int n_released = deliveries->n_released;
+
+        deliveries->n_released = 0;
+        listener_accept(&deliveries->listener, n_released);
 }
 
 void deliveries_close(struct deliveries *deliveries)

@@ -91,7 +91,7 @@ struct deliveries {
         struct datagrams_pool *datagrams;    /* owned */
         struct list inspected;               /* delivery.inspected */
         struct loop_timer answers_timer;     /* while filters owe answers about bytes */
-        bool has_released; /* since the listener was looked at */
+        unsigned int n_released;             /* since the listener was looked at */
         uint64_t n_delivered;
         uint64_t n_given_up;  /* claimed, but we could not deliver them: left to the fail policy */
         size_t n_open;        /* deliveries that there are */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -35,14 +36,16 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
 {
         struct endpoint loopback = { .address = IN6ADDR_LOOPBACK_INIT }, bound;
         _cleanup_fd_ int fd = -1;
-        int r;
+        int on = 1, r;
 
         if (family == AF_INET)
                 loopback.address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) });
         fd = transparent_socket(SOCK_STREAM, &loopback);
         if (fd < 0)
                 return fd;
-        if (listen(fd, BACKLOG) < 0)
+        /* Who is accepted has it from us: small writes are the programs' own choice. */
+        if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+            listen(fd, BACKLOG) < 0)
                 return -errno;
         r = transparent_local(fd, &bound);
         if (r < 0)
@@ -120,27 +123,35 @@ static bool is_lack(int r)
         return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
 }
 
-/* A negative errno where there is more, and no way to take it. */
-static int accept_some(struct listener *listener, int listening_fd)
+static void take(struct listener *listener, int fd, const struct endpoint *app)
 {
-        for (int i = 0; i < BATCH && listening_fd >= 0; i++) {
-                struct endpoint app, remote;
+        struct endpoint remote;
+
+        if (transparent_local(fd, &remote) < 0)
+                close_fd(fd);
+        else
+                listener->fn(fd, app, &remote, listener->userdata);
+}
+
+/* At most n. How many there were, or a negative errno where there is more, and no way to take it.
+ */
+static int accept_some(struct listener *listener, int listening_fd, unsigned int n)
+{
+        unsigned int n_taken = 0;
+
+        while (n_taken < n && listening_fd >= 0) {
+                struct endpoint app;
                 int fd = transparent_accept(listening_fd, &app);
 
                 if (is_lack(fd) && !refuse_one(listener, listening_fd))
                         return fd;
-                if (is_lack(fd))
-                        continue;
                 if (fd == -EAGAIN)
-                        return 0;
-                if (fd < 0)
-                        continue; /* that connection is over (accept(2)) */
-                if (transparent_local(fd, &remote) < 0)
-                        close_fd(fd);
-                else
-                        listener->fn(fd, &app, &remote, listener->userdata);
+                        break;
+                n_taken++;
+                if (fd >= 0) /* else that connection is over (accept(2)) */
+                        take(listener, fd, &app);
         }
-        return 0;
+        return (int)n_taken;
 }
 
 static int watch(struct listener *listener);
@@ -150,23 +161,28 @@ static int on_pause_over(void *userdata)
         return watch(userdata);
 }
 
-void listener_catch_up(struct listener *listener)
+static void pause_listening(struct listener *listener)
 {
-        int r = 0;
-
-        for (int i = 0; i < LISTENER_FAMILIES; i++)
-                if (accept_some(listener, listener->fds[i]) < 0)
-                        r = -EMFILE;
-        if (r >= 0)
-                return;
         for (int i = 0; i < LISTENER_FAMILIES; i++)
                 loop_remove(listener->loop, &listener->ios[i]);
         loop_timer_start(listener->loop, &listener->pause_timer, now_ns() + PAUSE_NS);
 }
 
+void listener_accept(struct listener *listener, unsigned int n)
+{
+        int r = 0;
+
+        for (int i = 0; i < LISTENER_FAMILIES && n > 0 && r >= 0; i++) {
+                r = accept_some(listener, listener->fds[i], n);
+                n -= r > 0 ? (unsigned int)r : 0;
+        }
+        if (r < 0)
+                pause_listening(listener);
+}
+
 static int on_io(uint32_t events, void *userdata)
 {
-        listener_catch_up(userdata);
+        listener_accept(userdata, BATCH);
         return 0;
 }
 

@@ -23,7 +23,7 @@ struct listener {
         int fds[LISTENER_FAMILIES]; /* owned; -1: the family is not there */
         uint16_t ports[LISTENER_FAMILIES];
         struct loop_io ios[LISTENER_FAMILIES];
-        struct loop *loop; /* borrowed */
+        struct loop *loop;             /* borrowed */
         struct loop_timer pause_timer; /* runs while nothing can be accepted */
         int spare_fd; /* owned; given up for a moment where no number is left to accept with */
         int n_fds_max;
@@ -39,8 +39,8 @@ int listener_start(struct listener *listener, struct loop *loop, listener_accept
                    void *userdata);
 /* Few descriptors are left: what is begun now may not come to its end. */
 bool listener_is_short(const struct listener *listener);
-/* Accepts what is there now. */
-void listener_catch_up(struct listener *listener);
+/* Accepts what is there now, at most n. */
+void listener_accept(struct listener *listener, unsigned int n);
 
 static inline uint16_t listener_port4(const struct listener *listener)
 {

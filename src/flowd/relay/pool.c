@@ -23,10 +23,13 @@
 #define WORKERS_MAX 4
 /* Between two looks at the workers, while flows are open. */
 #define CHECK_NS (100 * 1000 * 1000ULL)
+/* Flows that end in the same moment wake the loop's thread once. */
+#define GATHER_NS (5 * 1000 * 1000ULL)
 
 struct relay_pool {
         struct loop *loop;
-        struct loop_io io;
+        struct loop_io io;        /* wakes for the first that ended */
+        struct loop_timer gather; /* runs instead of io while more are ending */
         struct loop_timer check;
         bool is_checking;
         int ended_fd;
@@ -53,11 +56,11 @@ static void pool_tell(struct relay_pool *pool, const struct relay *relay)
         pool->fn(&end, pool->userdata);
 }
 
-static int pool_handle_ended(uint32_t events, void *userdata)
+static bool pool_tell_ended(struct relay_pool *pool)
 {
-        struct relay_pool *pool = userdata;
         struct list ended = LIST_INIT(ended);
         struct relay *relay;
+        bool has_told = false;
         uint64_t n;
 
         (void)!read(pool->ended_fd, &n, sizeof(n));
@@ -67,7 +70,33 @@ static int pool_handle_ended(uint32_t events, void *userdata)
                 list_remove(&relay->link);
                 pool_tell(pool, relay);
                 free(relay);
+                has_told = true;
         }
+        return has_told;
+}
+
+static int pool_handle_ended(uint32_t events, void *userdata)
+{
+        struct relay_pool *pool = userdata;
+
+        (void)pool_tell_ended(pool);
+        loop_remove(pool->loop, &pool->io);
+        loop_timer_start(pool->loop, &pool->gather, now_ns() + GATHER_NS);
+        return 0;
+}
+
+static int pool_watch(struct relay_pool *pool)
+{
+        return loop_add(pool->loop, &pool->io, pool->ended_fd, EPOLLIN, pool_handle_ended, pool);
+}
+
+static int pool_handle_gathered(void *userdata)
+{
+        struct relay_pool *pool = userdata;
+
+        if (!pool_tell_ended(pool))
+                return pool_watch(pool);
+        loop_timer_start(pool->loop, &pool->gather, now_ns() + GATHER_NS);
         return 0;
 }
 
@@ -122,10 +151,11 @@ int relay_pool_new(struct relay_pool **ret_pool, struct loop *loop, relay_ended_
                 .loop = loop, .io = LOOP_IO_NULL, .fn = fn, .userdata = userdata
         };
         loop_timer_init(&pool->check, pool_handle_check, pool);
+        loop_timer_init(&pool->gather, pool_handle_gathered, pool);
         pool->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (pool->ended_fd < 0)
                 return -errno;
-        r = loop_add(loop, &pool->io, pool->ended_fd, EPOLLIN, pool_handle_ended, pool);
+        r = pool_watch(pool);
         if (r >= 0)
                 r = pool_start_workers(pool);
         if (r < 0)
@@ -141,13 +171,14 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         for (unsigned int i = 0; i < pool->n_workers; i++)
                 worker_stop(&pool->workers[i]);
         loop_remove(pool->loop, &pool->io);
+        loop_timer_stop(&pool->gather);
         loop_timer_stop(&pool->check);
         close_fd(pool->ended_fd);
         free(pool);
         return NULL;
 }
 
-/* Small writes are the apps' own choice; the relay must not hold them back once more. A close()
+/* Small writes are the programs' own choice; the relay must not hold them back once more. A close()
  * is a reset until the relay has carried everything: what is cut off must not look like an end. */
 static int socket_prepare(int fd)
 {
@@ -201,7 +232,8 @@ int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstrea
         struct relay *relay;
         int r;
 
-        r = socket_prepare(upstream); /* first: what is none must not make a reset of the app's end */
+        r = socket_prepare(
+                upstream); /* first: what is none must not make a reset of the app's end */
         if (r >= 0)
                 r = socket_prepare(app);
         if (r < 0)
