@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules about a cgroup: a unit or a container, whatever programs are in it."""
+import errno
+import json
+import pathlib
+import subprocess
+
 import pytest
 
 
@@ -71,3 +76,33 @@ def test_a_flow_that_is_carried_on_is_its_origin_s(lab, netext, proxy, client, s
         carried = netext.flows(origin_flow=origin["flow"])
         claimed = [flow["decided_by"] for flow in (origin, *carried) if flow["verdict"] == "claim"]
         assert claimed == deciders, path
+
+
+def forget_cgroups(instance):
+    """As if so many others had come meanwhile that their records took the place."""
+    folders = (pathlib.Path("/run/netext", instance, "bpf"), pathlib.Path("/sys/fs/bpf/netext", instance))
+    cgroups = next(folder / "map_cgroups" for folder in folders if (folder / "map_cgroups").exists())
+    dump = subprocess.run(["bpftool", "--json", "map", "dump", "pinned", cgroups], check=True, capture_output=True)
+    for entry in json.loads(dump.stdout):
+        subprocess.run(["bpftool", "map", "delete", "pinned", cgroups, "key", *entry["key"]], check=True)
+
+
+def test_a_record_that_was_pushed_out_is_made_again(lab, netext, firewall, client, server, cgroup):
+    firewall(f"deny cgroup {lab.cgroup.name}/a port 80")
+    program = client.start_python("""
+        with open(folder + "/cgroup.procs", "w") as procs:
+            procs.write("0")
+        answer = []
+        for _ in range(2):
+            answer.append(socket.socket().connect_ex((server, 80)))
+            print("ready", flush=True)
+            sys.stdin.readline()
+    """, folder=str(cgroup("a")), server=lab.SERVER)
+    client.wait_for_ready(program)
+    forget_cgroups(netext.name)
+    program.stdin.write("\n")
+    program.stdin.flush()
+    client.wait_for_ready(program)
+    program.stdin.write("\n")
+    program.stdin.flush()
+    assert client.python_answer(program) == [errno.EPERM, errno.EPERM]
