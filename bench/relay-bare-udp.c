@@ -19,41 +19,33 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "datagrams.h"
 #include "relay-common.h"
 
-#define N_EVENTS      64
-#define BATCH         64
-#define DATAGRAM_MAX  2048
-#define SOCKET_BUFFER (4 * 1024 * 1024)
-
-struct end {
-        int fd;
-        int other_fd;
-};
+#define N_EVENTS     64
+#define DATAGRAM_MAX 2048
 
 struct flow {
         struct flow *next;
         struct sockaddr_in client, destination;
-        struct end app, upstream;
+        struct datagrams_end app, upstream;
 };
 
 static struct {
         int epoll_fd, listener_fd;
         uint32_t mark;
         struct flow *flows;
-        char bytes[BATCH][DATAGRAM_MAX];
-        struct iovec parts[BATCH];
-        struct mmsghdr messages[BATCH];
+        char bytes[DATAGRAM_MAX]; /* a flow's first */
 } relay;
 
 static int udp_socket(void)
 {
-        const int one = 1, size = SOCKET_BUFFER;
+        const int one = 1;
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (fd < 0)
                 return -errno;
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+        datagrams_make_room(fd);
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         return fd;
 }
@@ -153,28 +145,6 @@ static struct flow *flow_new(const struct sockaddr_in *client,
 
 /* --- datagrams ------------------------------------------------------------------------ */
 
-static void prepare_messages(void)
-{
-        for (unsigned int i = 0; i < BATCH; i++) {
-                relay.parts[i] = (struct iovec){ relay.bytes[i], DATAGRAM_MAX };
-                relay.messages[i].msg_hdr =
-                        (struct msghdr){ .msg_iov = &relay.parts[i], .msg_iovlen = 1 };
-        }
-}
-
-/* One batch; the level-triggered poll brings us back for the rest. */
-static void end_carry(const struct end *end)
-{
-        int n;
-
-        prepare_messages();
-        n = recvmmsg(end->fd, relay.messages, BATCH, MSG_DONTWAIT, NULL);
-        for (int i = 0; i < n; i++)
-                relay.parts[i].iov_len = relay.messages[i].msg_len;
-        if (n > 0)
-                (void)sendmmsg(end->other_fd, relay.messages, (unsigned int)n, MSG_DONTWAIT);
-}
-
 static const struct sockaddr_in *destination_of(struct msghdr *message)
 {
         struct cmsghdr *control;
@@ -190,7 +160,7 @@ static int listener_receive(void)
 {
         char control[CMSG_SPACE(sizeof(struct sockaddr_in))];
         struct sockaddr_in client;
-        struct iovec part = { relay.bytes[0], DATAGRAM_MAX };
+        struct iovec part = { relay.bytes, DATAGRAM_MAX };
         struct msghdr message = { .msg_name = &client,
                                   .msg_namelen = sizeof(client),
                                   .msg_iov = &part,
@@ -208,7 +178,7 @@ static int listener_receive(void)
                 flow = flow_new(&client, destination);
         if (!flow)
                 return -EIO;
-        (void)send(flow->upstream.fd, relay.bytes[0], (size_t)size, MSG_DONTWAIT);
+        (void)send(flow->upstream.fd, relay.bytes, (size_t)size, MSG_DONTWAIT);
         return 0;
 }
 
@@ -222,7 +192,7 @@ static int serve(void)
 
                 for (int i = 0; i < n && r == 0; i++) {
                         if (events[i].data.ptr)
-                                end_carry(events[i].data.ptr);
+                                datagrams_carry(events[i].data.ptr);
                         else
                                 r = listener_receive();
                 }

@@ -147,7 +147,7 @@ def netext_inspection(*options):
 
 
 def netext_proxy(extension):
-    """An extension that claims every connection."""
+    """An extension that claims every flow."""
 
     def set_up(site):
         instance = site.stack.enter_context(netext_instance(site.lab))
@@ -156,7 +156,7 @@ def netext_proxy(extension):
 
         def check():
             claimed = instance.status()["flows_claimed"] - before
-            expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} connections were claimed")
+            expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} flows were claimed")
 
         return check
 
