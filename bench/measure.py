@@ -35,6 +35,7 @@ Load = collections.namedtuple("Load", "server_mode arguments key")
 LOADS = {
     "connect-1": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "1"], "rate"),
     "connect-16": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "16"], "rate"),
+    "kept-16": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "16", "--rounds", "100"], "rounds_per_s"),
     "bulk": Load("sink", ["bulk", Lab.SERVER, PORT], "gbit_per_s"),
     "udp-1": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "1"], "rate"),
     "udp-64": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "64"], "rate"),

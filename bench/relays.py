@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from measure import NotInstallable, PORT, program
-from sites import expect
+from sites import all_claimed, expect, netext_instance
 
 from harness.wait import wait_until
 
@@ -195,10 +195,29 @@ def haproxy(site):
     return all_relayed(site)
 
 
+def start_socks(site):
+    """Outside of the cgroup whose programs are steered."""
+    site.lab.client.start(["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--",
+                           "microsocks", "-i", "127.0.0.1", "-p", "1080"],
+                          cgroup=site.lab.cgroup.path.parent, cpus=site.options.responder_cpus,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: listens(site, "1080"), "microsocks did not listen")
+
+
 def redsocks(site):
     """Redirected into a SOCKS proxy, which is how programs are proxied that do not know of it."""
     install("redsocks", "microsocks")
-    start_peer(site, ["microsocks", "-i", "127.0.0.1", "-p", "1080"], "1080")
+    start_socks(site)
     start_peer(site, ["redsocks", "-c", configuration(site, REDSOCKS)], RELAY_PORT)
     add_rules(site, REDIRECTION, OF_PEER)
     return all_relayed(site, "ip")
+
+
+def netext_relay(site):
+    """netext's relay extension, into the same SOCKS proxy."""
+    install("microsocks")
+    start_socks(site)
+    instance = site.stack.enter_context(netext_instance(site.lab))
+    rules = configuration(site, f"upstream here socks5 127.0.0.1:1080\nvia here port {PORT}\n")
+    instance.start_session("relay", "--rules", rules)
+    return all_claimed(site, instance)

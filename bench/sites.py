@@ -146,19 +146,24 @@ def netext_inspection(*options):
     return set_up
 
 
+def all_claimed(site, instance):
+    """The check of a site: an extension has claimed every flow."""
+    before = instance.status()["flows_claimed"]
+
+    def check():
+        claimed = instance.status()["flows_claimed"] - before
+        expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} flows were claimed")
+
+    return check
+
+
 def netext_proxy(extension):
     """An extension that claims every flow."""
 
     def set_up(site):
         instance = site.stack.enter_context(netext_instance(site.lab))
         instance.start_session(program(extension))
-        before = instance.status()["flows_claimed"]
-
-        def check():
-            claimed = instance.status()["flows_claimed"] - before
-            expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} flows were claimed")
-
-        return check
+        return all_claimed(site, instance)
 
     return set_up
 
