@@ -49,6 +49,8 @@
 #define PAUSED_MAX 64
 #define COPY_SIZE  65536
 
+#define DATAGRAMS_END_MS 60000
+
 struct line {
         char key[16], what[32], first[64], second[16];
 };
@@ -145,53 +147,122 @@ static int wait_for_upstream(int fd)
         return -error;
 }
 
-struct copy {
-        int from, to;
-        bool ends; /* TCP: the end of one is the end of the other */
+/* The two sockets of a flow, and how many threads still copy: the last one closes them. */
+struct pair {
+        int fds[2]; /* the same one twice: an echo */
+        int n_copies;
+        bool is_stream; /* the end of one is the end of the other */
 };
+
+struct copy {
+        struct pair *pair;
+        int from, to;
+};
+
+/* Until all is carried a close(), also by the kernel when we are killed, is a reset: what is
+ * cut off must not look like an end. */
+static void reset_on_close(int fd, bool is_reset)
+{
+        const struct linger linger = { .l_onoff = is_reset };
+
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* Whoever is on either end is told at once, and so is the other thread. */
+static void break_pair(const struct pair *pair)
+{
+        const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+        for (int i = 0; i < 2 && pair->is_stream; i++)
+                connect(pair->fds[i], &nobody, sizeof(nobody));
+}
+
+static void leave_pair(struct pair *pair)
+{
+        if (__atomic_sub_fetch(&pair->n_copies, 1, __ATOMIC_ACQ_REL) > 0)
+                return;
+        for (int i = 0; i < 2; i++) {
+                reset_on_close(pair->fds[i], false);
+                if (i == 0 || pair->fds[0] != pair->fds[1])
+                        close(pair->fds[i]);
+        }
+        free(pair);
+}
+
+static bool send_all(int fd, const char *bytes, size_t size)
+{
+        struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+        ssize_t n;
+
+        do {
+                n = send(fd, bytes, size, MSG_NOSIGNAL);
+                if (n < 0 && errno != EAGAIN)
+                        return false;
+                if (n < 0)
+                        poll(&poll_fd, 1, -1);
+                bytes += n > 0 ? n : 0;
+                size -= n > 0 ? (size_t)n : 0;
+        } while (size > 0);
+        return true;
+}
+
+/* Until the end, which is true, or an error. Datagrams have no end: nobody has come for long. */
+static bool copy_bytes(const struct copy *copy, char *bytes)
+{
+        struct pollfd poll_fd = { .fd = copy->from, .events = POLLIN };
+        ssize_t n;
+
+        for (;;) {
+                if (poll(&poll_fd, 1, copy->pair->is_stream ? -1 : DATAGRAMS_END_MS) == 0)
+                        return true;
+                n = recv(copy->from, bytes, COPY_SIZE, 0);
+                if (n < 0 && (errno == EAGAIN || (!copy->pair->is_stream && errno == ECONNREFUSED)))
+                        continue;
+                if (n < 0)
+                        return false;
+                if (n == 0 && copy->pair->is_stream)
+                        return true;
+                if (!send_all(copy->to, bytes, (size_t)n) && copy->pair->is_stream)
+                        return false;
+        }
+}
 
 static void *copy_thread(void *userdata)
 {
-        struct copy copy = *(struct copy *)userdata;
-        struct pollfd poll_fd = { .fd = copy.from, .events = POLLIN };
+        struct copy *copy = userdata;
         char *bytes = malloc(COPY_SIZE);
-        ssize_t n, sent;
 
-        free(userdata);
-        for (;;) {
-                poll(&poll_fd, 1, -1);
-                n = recv(copy.from, bytes, COPY_SIZE, 0);
-                if (n < 0 && (errno == EAGAIN || (!copy.ends && errno == ECONNREFUSED)))
-                        continue;
-                if (n < 0 || (n == 0 && copy.ends))
-                        break;
-                for (ssize_t at = 0; at < n || n == 0; at += sent) {
-                        struct pollfd out = { .fd = copy.to, .events = POLLOUT };
-
-                        poll(&out, 1, -1);
-                        sent = send(copy.to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
-                        if (sent < 0 && errno == EAGAIN)
-                                sent = 0;
-                        if (sent < 0 || n == 0)
-                                break;
-                }
-        }
-        if (copy.from != copy.to)
-                shutdown(copy.to, SHUT_WR);
-        else
-                close(copy.from);
+        if (!copy_bytes(copy, bytes))
+                break_pair(copy->pair);
+        else if (copy->pair->is_stream)
+                shutdown(copy->to, SHUT_WR);
+        leave_pair(copy->pair);
         free(bytes);
+        free(copy);
         return NULL;
 }
 
-static void start_copy(int from, int to, bool ends)
+static void start_copy(struct pair *pair, int from, int to)
 {
         struct copy *copy = malloc(sizeof(*copy));
         pthread_t thread;
 
-        *copy = (struct copy){ .from = from, .to = to, .ends = ends };
+        *copy = (struct copy){ .pair = pair, .from = from, .to = to };
         if (pthread_create(&thread, NULL, copy_thread, copy) == 0)
                 pthread_detach(thread);
+}
+
+static void start_copies(int one, int other, bool is_stream)
+{
+        struct pair *pair = malloc(sizeof(*pair));
+
+        *pair = (struct pair){ .fds = { one, other }, .n_copies = one == other ? 1 : 2,
+                               .is_stream = is_stream };
+        reset_on_close(one, is_stream);
+        reset_on_close(other, is_stream);
+        start_copy(pair, one, other);
+        if (one != other)
+                start_copy(pair, other, one);
 }
 
 static enum nx_verdict splice_flow(struct nx_flow *flow, const struct line *line)
@@ -357,7 +428,7 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
 
         report(proxy, flow, fd);
         if (line && (strcmp(line->what, "echo") == 0 || strcmp(line->second, "echo") == 0)) {
-                start_copy(fd, fd, is_stream);
+                start_copies(fd, fd, is_stream);
                 return;
         }
         if (line && strcmp(line->what, "stray") == 0) {
@@ -371,11 +442,13 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
         }
         upstream_fd = line ? upstream_of(flow, line) : -1;
         if (upstream_fd < 0 || wait_for_upstream(upstream_fd) < 0) {
+                reset_on_close(fd, is_stream);
                 close(fd);
+                if (upstream_fd >= 0)
+                        close(upstream_fd);
                 return;
         }
-        start_copy(fd, upstream_fd, is_stream);
-        start_copy(upstream_fd, fd, is_stream);
+        start_copies(fd, upstream_fd, is_stream);
 }
 
 static void handle_closed(struct nx_proxy *proxy, struct nx_flow *flow,
