@@ -15,6 +15,7 @@ help:
 	@echo 'sudo make test      run every test (a few minutes)'
 	@echo '     make build     compile, and stage an installation in $(STAGE)'
 	@echo 'sudo make bench     measure against the bare kernel and bare responders'
+	@echo 'sudo make soak      programs, faults, every byte checked (SOAK_SECONDS=3600)'
 	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'
 	@echo 'sudo make install   install to /usr (DESTDIR is honoured)'
 	@echo '     make clean     remove $(BUILD)'
@@ -36,6 +37,9 @@ test: build
 bench: build
 	@bench/run
 
+soak: build
+	@SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) tests/soak/run
+
 fuzz: dependencies
 	@tests/fuzz/run $(or $(SECONDS),60)
 
@@ -45,4 +49,4 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help dependencies build demo test bench fuzz install clean
+.PHONY: help dependencies build demo test bench soak fuzz install clean
