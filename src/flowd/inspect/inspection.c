@@ -128,11 +128,18 @@ static void peer_fail(struct peer *peer, int error)
         half_give_up(is_app ? &inspection->inbound : &inspection->outbound);
 }
 
-static void peer_reset_and_close(struct peer *peer)
+/* While it is on, a close() is a reset, also the kernel's when we are killed: what is cut off must
+ * not look like an end. */
+static void peer_set_reset(const struct peer *peer, bool is_on)
 {
-        const struct linger linger = { .l_onoff = 1 };
+        const struct linger linger = { .l_onoff = is_on };
 
         (void)setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+static void peer_close(struct peer *peer)
+{
+        peer_set_reset(peer, peer->inspection->error != 0);
         peer->fd = close_fd(peer->fd);
 }
 
@@ -306,12 +313,8 @@ static void inspection_leave(struct inspection *inspection)
 static void inspection_close(struct inspection *inspection)
 {
         inspection_leave(inspection);
-        if (inspection->error) {
-                peer_reset_and_close(&inspection->app);
-                peer_reset_and_close(&inspection->upstream);
-        }
-        inspection->app.fd = close_fd(inspection->app.fd);
-        inspection->upstream.fd = close_fd(inspection->upstream.fd);
+        peer_close(&inspection->app);
+        peer_close(&inspection->upstream);
 }
 
 static void inspection_end(struct inspection *inspection)
@@ -414,6 +417,7 @@ static void peer_init(struct peer *peer, struct inspection *inspection, int fd)
         };
         /* Small writes are the apps' own choice; they must not be held back once more. */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        peer_set_reset(peer, true);
 }
 
 static size_t window_first_size(unsigned int n_inspectors)
