@@ -175,7 +175,7 @@ static void keep_for_a_while(struct flow_table *table, struct flow *flow)
 void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns)
 {
         flow->closed_ns = at_ns;
-        if (!flow->delivery)
+        if (!flow->delivery && list_is_empty(&flow->closed))
                 keep_for_a_while(table, flow);
 }
 
