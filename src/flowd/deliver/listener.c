@@ -54,19 +54,22 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
         return take_fd(&fd);
 }
 
+static int any_fd(const struct listener *listener)
+{
+        return listener->fds[0] >= 0 ? listener->fds[0] : listener->fds[1];
+}
+
 static int keep_spare(struct listener *listener)
 {
-        int fd = listener->fds[0] >= 0 ? listener->fds[0] : listener->fds[1];
-
         if (listener->spare_fd < 0)
-                listener->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                listener->spare_fd = fcntl(any_fd(listener), F_DUPFD_CLOEXEC, 3);
         return listener->spare_fd < 0 ? -errno : 0;
 }
 
 /* The kernel gives the lowest number that is free. */
 bool listener_is_short(const struct listener *listener)
 {
-        int fd = fcntl(listener->spare_fd, F_DUPFD_CLOEXEC, 3);
+        int fd = fcntl(any_fd(listener), F_DUPFD_CLOEXEC, 3);
         int n_fds = fd;
 
         close_fd(fd);
@@ -158,6 +161,7 @@ static int watch(struct listener *listener);
 
 static int on_pause_over(void *userdata)
 {
+        (void)keep_spare(userdata); /* else the next lack tries again */
         return watch(userdata);
 }
 
