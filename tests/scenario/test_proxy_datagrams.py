@@ -126,7 +126,10 @@ def test_a_killed_proxy_loses_no_flow_for_ever(netext, proxy, client, server, po
     assert len(errors) <= 1
 
 
-def test_a_proxy_that_closes_a_flow_is_asked_again(netext, proxy, client, server):
+@pytest.mark.parametrize("is_inspected", (False, True))
+def test_a_proxy_that_closes_a_flow_is_asked_again(netext, inspecting, proxy, client, server, is_inspected):
+    if is_inspected:
+        inspecting("80 watch")
     proxy("80 once")
     process = client.start_python(STUBBORN, address=Lab.SERVER)
     wait_until(lambda: claimed(netext), "the flow was not claimed")

@@ -139,14 +139,25 @@ static void course_clear(struct course *course)
                 course_remove(course, datagram);
 }
 
-/* Errors are those of earlier datagrams, and of no consequence for later ones. */
+static void set_cut(struct datagrams *flow, int error)
+{
+        if (!flow->is_cut)
+                flow->error = error;
+        flow->is_cut = true;
+}
+
+/* Errors are those of earlier datagrams, and of no consequence for later ones; but for the local
+ * socket of an extension, whose other end is closed (unix(7)): the flow is over. */
 static void course_send(struct course *course, const char *bytes, size_t size)
 {
         if (send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
-            send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
                 course->n_bytes += size;
-        else
-                course->datagrams->pool->n_dropped++;
+                return;
+        }
+        course->datagrams->pool->n_dropped++;
+        if (errno == ENOTCONN)
+                set_cut(course->datagrams, 0);
 }
 
 /* --- inspectors ----------------------------------------------------------------------- */
@@ -230,13 +241,6 @@ static void datagrams_close(struct datagrams *flow)
         course_clear(&flow->inbound);
         flow->outbound.from_fd = close_fd(flow->outbound.from_fd);
         flow->inbound.from_fd = close_fd(flow->inbound.from_fd);
-}
-
-static void set_cut(struct datagrams *flow, int error)
-{
-        if (!flow->is_cut)
-                flow->error = error;
-        flow->is_cut = true;
 }
 
 /* The flow may be gone after this. */
