@@ -84,6 +84,18 @@ def test_a_filter_may_answer_later(netext, inspecting, client, server):
     assert answer.error is None and answer.answers == 2 and answer.ms >= 300
 
 
+def test_a_filter_may_make_up_its_mind_before_the_first_byte(netext, inspecting, proxy, client, server, serve):
+    """The proxy behind it takes its time."""
+    inspecting("80 early-drop 50", "81 early-allow 50")
+    proxy("* pause 400")
+    serve(81)
+    assert client.tcp(80, Lab.SERVER, "-t", "2000").error == "ECONNRESET"
+    assert server.seen == []
+    answer = client.tcp(81, Lab.SERVER, "-t", "2000")
+    assert answer.error is None and answer.ms < 1500
+    wait_for_words(netext, "seen 0 out, 0 in, sum 0")
+
+
 def test_filters_see_the_same_bytes_in_their_order(netext, inspecting, client, server):
     for order, name in enumerate(("first", "second", "third")):
         inspecting("80 watch", name=name, order=order)

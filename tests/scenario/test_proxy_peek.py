@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A proxy may look at what a program says first, before it says whether it takes the flow."""
+import pytest
+
 from harness.lab import Lab
+from harness.wait import wait_until
 
 
 def message_of(netext, name="scripted-proxy"):
@@ -56,3 +59,52 @@ def test_a_direct_flow_whose_destination_refuses_is_reset(netext, proxy, client)
     answer = client.tcp(81, Lab.SERVER, "-t", "2000")
     assert answer.error == "ECONNRESET" and answer.ms < 1000
     assert netext.flow(local_port=answer.local_port)["reason"] == "upstream-failed"
+
+
+SILENT = """
+    connection = socket.create_connection((address, 80), 5)
+    connection.settimeout(10)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        connection.sendall(b"hello")
+        answer = connection.recv(100).decode()
+    except OSError as error:
+        answer = errno.errorcode.get(error.errno, str(error))
+"""
+
+
+@pytest.mark.parametrize("policy, answer", (("open", "hello"), ("closed", "ECONNRESET")))
+def test_the_fail_policy_answers_for_a_proxy_that_dies_before_the_first_byte(
+        netext, proxy, client, server, policy, answer):
+    proxy("80 peek 5000 wait", fail_policy=policy)
+    process = client.start_python(SILENT, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    netext.kill(netext.extension_pid("scripted-proxy"))
+    wait_until(lambda: netext.session("scripted-proxy")["restarts"] > 0, "the proxy was not started again")
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    assert client.python_answer(process, 10) == answer
+
+
+def test_a_claim_that_comes_too_late_ends_nothing_else(netext, proxy, client, server):
+    """The fail policy has answered, and the flow is on its way without the proxy."""
+    proxy("80 peek 5 late", "81 splice", fail_policy="open", verdict_timeout=300)
+    pid = netext.extension_pid("scripted-proxy")
+    assert client.tcp(80, Lab.SERVER, "-n", "20", "-i", "100", "-t", "3000").error is None
+    assert netext.extension_pid("scripted-proxy") == pid
+    assert netext.session("scripted-proxy")["state"] == "running"
+
+
+def test_a_program_that_leaves_before_the_answer_is_forgotten_once(netext, proxy, client, server):
+    proxy("80 peek 5 refuse")
+    for _ in range(20):
+        client.python("""
+            connection = socket.create_connection((address, 80), 5)
+            connection.sendall(b"hello")
+            connection.close()
+            answer = 0
+        """, address=Lab.SERVER)
+    pid = netext.flowd_pid()
+    assert len(netext.flows(remote_port=80, verdict="refuse")) == 20
+    assert netext.flowd_pid() == pid

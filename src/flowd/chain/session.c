@@ -271,8 +271,8 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
                 .peek_bytes = wire_get(message, WIRE_ATTR_PEEK_BYTES),
         };
 
-        if (!flow || !flow->delivery)
-                return 0;
+        if (!flow || (!flow->delivery && flow->n_inspectors == 0))
+                return 0; /* it is over */
         return chain->listener.flow_data_judged(flow, session, &verdict, chain->listener.userdata);
 }
 

@@ -278,12 +278,22 @@ static int open_datagrams(struct delivery *delivery)
         return r < 0 ? r : inspected_begin(delivery);
 }
 
+/* As inspected_begin() says it; nothing of ours has failed then. */
+static bool is_denied(int error)
+{
+        return error == -EPERM || error == -ECONNREFUSED;
+}
+
 static void open_udp(struct delivery *delivery)
 {
         int r = -EPIPE;
 
         if (delivery->is_direct || delivery->session)
                 r = open_datagrams(delivery);
+        if (is_denied(r)) {
+                fail(delivery, r);
+                return;
+        }
         if (r < 0) {
                 give_up(delivery, r);
                 return;
@@ -329,10 +339,18 @@ static struct delivery *claim_of(const struct flow *flow, const struct session *
                        : NULL;
 }
 
+/* The flow is somebody else's by now: it was too late with its claim, and has been told so. */
+static bool is_too_late(const struct flow *flow, const struct session *session)
+{
+        return flow->delivery && flow->delivery->session != session;
+}
+
 int delivery_open(struct flow *flow, struct session *session, int result)
 {
         struct delivery *delivery = claim_of(flow, session);
 
+        if (result <= 0 && is_too_late(flow, session))
+                return 0;
         if (!delivery || result > 0)
                 return -EBADMSG;
         if (result < 0)
@@ -414,7 +432,7 @@ int delivery_splice(struct flow *flow, struct session *session, int fd)
         if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
                 reset(fd);
                 close_fd(fd);
-                return -EBADMSG;
+                return is_too_late(flow, session) ? 0 : -EBADMSG;
         }
         wait_for_upstream(delivery, fd);
         return 0;
@@ -439,21 +457,27 @@ int delivery_go_direct(struct deliveries *deliveries, struct flow *flow)
         return 0;
 }
 
+static void stop_peek(struct delivery *delivery)
+{
+        int one = 1;
+
+        loop_remove(delivery->all->loop, &delivery->app_io);
+        loop_timer_stop(&delivery->timer);
+        (void)setsockopt(delivery->app_fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+        delivery->state = DELIVERY_OFFERED;
+        delivery->peek_bytes = 0;
+        give_to(delivery, NULL);
+}
+
 /* What the program said so far goes to who asked, whose answer comes as to any question. */
 static void offer(struct delivery *delivery)
 {
         struct session *session = delivery->session;
         uint8_t bytes[WIRE_DATA_MAX];
         ssize_t n;
-        int one = 1;
 
-        loop_remove(delivery->all->loop, &delivery->app_io);
-        loop_timer_stop(&delivery->timer);
-        (void)setsockopt(delivery->app_fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
         n = recv(delivery->app_fd, bytes, delivery->peek_bytes, MSG_PEEK | MSG_DONTWAIT);
-        delivery->state = DELIVERY_OFFERED;
-        delivery->peek_bytes = 0;
-        give_to(delivery, NULL);
+        stop_peek(delivery);
         if (session)
                 session_show(session, delivery->flow, bytes, n > 0 ? (size_t)n : 0);
         else
@@ -515,6 +539,7 @@ static void on_accepted(int fd, const struct endpoint *app, const struct endpoin
 
         if (!delivery || delivery->state != DELIVERY_RELEASED || delivery->app_fd >= 0) {
                 all->n_strangers++;
+                reset(fd);
                 close_fd(fd);
                 return;
         }
@@ -598,20 +623,30 @@ static void lose_datagrams(struct delivery *delivery)
                 forget(delivery);
 }
 
+/* The fail policy answers for a provider that is gone; for a session that is, nobody does. */
+static void go_on_without(struct session *session, struct flow *flow)
+{
+        if (session->in_use)
+                chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
+        else
+                chain_let_go(session->chain, session, flow);
+}
+
 static void lose_session(struct delivery *delivery, struct session *session)
 {
         struct flow *flow = delivery->flow;
+        bool is_closed = session->in_use && session->fail_policy == WIRE_FAIL_CLOSED;
 
         give_to(delivery, NULL);
         if (delivery->state == DELIVERY_CLAIMED) {
                 if (delivery->app_fd < 0)
                         forget(delivery);
-                if (session->in_use)
-                        chain_fall_back(session->chain, session, flow, WIRE_REASON_PROVIDER_GONE);
-                else
-                        chain_let_go(session->chain, session, flow);
+                go_on_without(session, flow);
         } else if (delivery->state == DELIVERY_PEEKING) {
-                offer(delivery); /* to whoever is next */
+                stop_peek(delivery);
+                go_on_without(session, flow);
+        } else if (delivery->state == DELIVERY_RELEASED && delivery->peek_bytes && is_closed) {
+                go_on_without(session, flow);
         } else if (flow->protocol == IPPROTO_UDP) {
                 lose_datagrams(delivery);
         } /* else its bytes are with us */
@@ -634,7 +669,7 @@ void deliveries_retry_session(struct deliveries *deliveries, struct session *ses
 int delivery_judge_data(struct flow *flow, struct session *session,
                         const struct session_data_verdict *verdict)
 {
-        return inspected_judge(flow->delivery, session, verdict);
+        return inspected_judge(flow, session, verdict);
 }
 
 /* The extension closed the flow's socket, or an earlier flowd let go of the flow. */

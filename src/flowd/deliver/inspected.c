@@ -141,6 +141,8 @@ static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks
         for (unsigned int i = 0; i < flow->n_inspectors; i++) {
                 struct session *session = session_of(delivery, i);
 
+                if (flow->inspectors[i].drops)
+                        return -EPERM;
                 if (!session || session->provider != PROVIDER_RUNNING) {
                         if (!lets_pass(session))
                                 return -ECONNREFUSED;
@@ -155,6 +157,14 @@ static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks
         return (int)n;
 }
 
+static bool any_wants_to_see(const struct inspection_peek *peeks, int n)
+{
+        for (int i = 0; i < n; i++)
+                if (peeks[i].outbound != UINT64_MAX || peeks[i].inbound != UINT64_MAX)
+                        return true;
+        return false;
+}
+
 int inspected_begin(struct delivery *delivery)
 {
         struct inspection_peek peeks[INSPECTION_INSPECTORS_MAX];
@@ -163,8 +173,10 @@ int inspected_begin(struct delivery *delivery)
         int r;
 
         r = gather_peeks(delivery, peeks);
-        if (r < 0 || (r == 0 && !is_udp))
+        if (r < 0)
                 return r;
+        if (!is_udp && !any_wants_to_see(peeks, r))
+                return 0;
         setup.n_inspectors = (unsigned int)r;
         setup.app_fd = take_fd(&delivery->app_fd);
         setup.upstream_fd = take_fd(&delivery->upstream_fd);
@@ -187,7 +199,17 @@ static int inspector_of(const struct flow *flow, const struct session *session)
         return -ENOENT;
 }
 
-int inspected_judge(struct delivery *delivery, struct session *session,
+/* There are no bytes yet to speak about in offsets. */
+static void judge_early(struct flow_inspector *inspector,
+                        const struct session_data_verdict *verdict)
+{
+        if (verdict->verdict == NX_VERDICT_DROP)
+                inspector->drops = true;
+        if (verdict->verdict == NX_VERDICT_ALLOW)
+                inspector->peek_outbound = inspector->peek_inbound = UINT64_MAX;
+}
+
+int inspected_judge(struct flow *flow, struct session *session,
                     const struct session_data_verdict *verdict)
 {
         const struct inspection_verdict said = {
@@ -196,12 +218,15 @@ int inspected_judge(struct delivery *delivery, struct session *session,
                 .pass_bytes = verdict->pass_bytes,
                 .peek_bytes = verdict->peek_bytes,
         };
-        int inspector = inspector_of(delivery->flow, session);
+        struct delivery *delivery = flow->delivery;
+        int inspector = inspector_of(flow, session);
 
         if (inspector < 0)
-                return -EBADMSG;
-        if (delivery->state != DELIVERY_INSPECTED)
-                return 0; /* it has crossed with the end */
+                return delivery ? -EBADMSG : 0;
+        if (!delivery || delivery->state != DELIVERY_INSPECTED) {
+                judge_early(&flow->inspectors[inspector], verdict); /* or crossed with the end */
+                return 0;
+        }
         if (!verdict->is_update)
                 *debt(delivery, (unsigned int)inspector, verdict->direction) = 0;
         if (delivery->datagrams)

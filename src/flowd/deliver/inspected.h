@@ -16,10 +16,11 @@ int inspected_open(struct deliveries *deliveries);
 void inspected_close(struct deliveries *deliveries);
 
 /* Hands the delivery's two sockets to an inspection by those of the flow's filters that are still
- * there. 0 if there are none and the flow is TCP's, 1 if it has begun, or a negative errno;
- * -ECONNREFUSED: one is gone that may not be missed. */
+ * there. 0 if none wants to see anything and the flow is TCP's, 1 if it has begun, or a negative
+ * errno; -ECONNREFUSED: one is gone that may not be missed, -EPERM: one has said DROP. */
 int inspected_begin(struct delivery *delivery);
-int inspected_judge(struct delivery *delivery, struct session *session,
+/* Also before the inspection has begun, what is said without being asked: ALLOW and DROP. */
+int inspected_judge(struct flow *flow, struct session *session,
                     const struct session_data_verdict *verdict);
 /* Ends it now; error: 0 or a negative errno. */
 void inspected_cut(struct delivery *delivery, int error);

@@ -26,6 +26,7 @@ struct flow_inspector {
         unsigned int slot;
         uint64_t peek_outbound; /* bytes to show first; 0: any; UINT64_MAX: none */
         uint64_t peek_inbound;
+        bool drops;           /* said so before there were bytes */
         uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
 };
 
@@ -48,7 +49,7 @@ struct flow {
         uint64_t origin_flow;   /* the flow that this one carries on, or 0 */
         struct process *origin; /* counted; whose flow that is, or NULL */
         uint64_t origin_cgroup_id;
-        uint64_t skip_slots;    /* sessions that it passed, one bit each */
+        uint64_t skip_slots; /* sessions that it passed, one bit each */
         uint64_t cgroup_id;
         uint64_t socket_cookie;
 
@@ -65,7 +66,7 @@ struct flow {
         bool is_delivered;         /* its packets go to our listener, whatever its verdict */
         struct flow_inspector *inspectors; /* owned */
         unsigned int n_inspectors;
-        uint64_t bytes_outbound;   /* of a spliced flow that is over */
+        uint64_t bytes_outbound; /* of a spliced flow that is over */
         uint64_t bytes_inbound;
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 
@@ -73,7 +74,7 @@ struct flow {
         uint32_t generation;  /* of the rules it was judged by */
         uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
         uint64_t asked_slots; /* those that have answered */
-        unsigned int hops;  /* claimed flows that stand behind this one, as far as we can tell */
+        unsigned int hops;    /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
         struct list
                 waiting; /* session.asked or session.paused; intake.unshown or intake.unplaced */

@@ -10,6 +10,7 @@
  *         83 outbound                 sees only what the program says
  *         84 hold                     lets nothing pass
  *         85 late 300                 pauses at the first bytes, and allows after 300 ms
+ *         85 early-drop 50            says so 50 ms after the flow was shown; also early-allow
  *         86 crash                    dies when it sees the first bytes
  *         87 whole                    lets what was said pass only when all of it was
  *
@@ -44,6 +45,7 @@ static struct line lines[LINES_MAX];
 static size_t n_lines;
 static struct seen seen[FLOWS_MAX];
 static struct nx_flow *paused; /* a reference */
+static enum nx_verdict verdict_due;
 static long long due_ms;
 
 static long long now_ms(void)
@@ -86,6 +88,13 @@ static struct seen *seen_of(const struct nx_flow *flow)
         return unused;
 }
 
+static void say_later(struct nx_flow *flow, enum nx_verdict verdict)
+{
+        paused = nx_flow_ref(flow);
+        verdict_due = verdict;
+        due_ms = now_ms() + atoi(line_of(flow)->argument);
+}
+
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
@@ -96,6 +105,10 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         if (does(flow, "first"))
                 nx_flow_filter_data(flow, (uint64_t)atoi(line_of(flow)->argument),
                                     NX_DATA_BYTES_MAX);
+        if (does(flow, "early-drop"))
+                say_later(flow, NX_VERDICT_DROP);
+        if (does(flow, "early-allow"))
+                say_later(flow, NX_VERDICT_ALLOW);
         return NX_VERDICT_FILTER_DATA;
 }
 
@@ -122,8 +135,7 @@ static struct nx_data_verdict look(struct nx_flow *flow, const void *bytes, size
         if (does(flow, "crash"))
                 abort();
         if (does(flow, "late") && !paused) {
-                paused = nx_flow_ref(flow);
-                due_ms = now_ms() + atoi(word);
+                say_later(flow, NX_VERDICT_ALLOW);
                 return just(NX_VERDICT_PAUSE);
         }
         if (does(flow, "whole"))
@@ -211,7 +223,7 @@ static int release_due(void)
                 return -1;
         if (wait > 0)
                 return (int)wait;
-        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, just(NX_VERDICT_ALLOW));
+        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, just(verdict_due));
         paused = nx_flow_unref(paused);
         return -1;
 }

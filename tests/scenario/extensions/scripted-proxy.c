@@ -17,7 +17,8 @@
  *         86 pause 300                claims after 300 ms, spliced
  *         87 crash                    claims, and dies
  *         88 peek 100 splice          looks at the first 100 bytes, or what there is after
- *                                     300 ms, reports them, and splices, claims, declines …
+ *                                     300 ms, reports them, and splices, claims, declines …;
+ *                                     late: splices after a second; wait: for ever, then declines
  *         attach yes                  its sockets say whose flow they carry on
  *         attach 17                   they say that they carry flow 17 on
  *         say yes                     what it is asked and told also goes to the daemon's log
@@ -256,7 +257,8 @@ static void start_copies(int one, int other, bool is_stream)
 {
         struct pair *pair = malloc(sizeof(*pair));
 
-        *pair = (struct pair){ .fds = { one, other }, .n_copies = one == other ? 1 : 2,
+        *pair = (struct pair){ .fds = { one, other },
+                               .n_copies = one == other ? 1 : 2,
                                .is_stream = is_stream };
         reset_on_close(one, is_stream);
         reset_on_close(other, is_stream);
@@ -304,7 +306,9 @@ static enum nx_verdict handle_peek(struct nx_proxy *proxy, struct nx_flow *flow,
 
         nx_proxy_report(proxy, NX_LEVEL_INFO, "peeked %zu: %.*s", size,
                         (int)(size < 40 ? size : 40), (const char *)bytes);
-        if (strcmp(what, "splice") == 0)
+        if (strcmp(what, "late") == 0)
+                sleep(1);
+        if (strcmp(what, "splice") == 0 || strcmp(what, "late") == 0)
                 return splice_flow(flow, &(struct line){});
         if (strcmp(what, "echo") == 0) {
                 nx_flow_open(flow);
@@ -327,8 +331,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                         nx_flow_get_local_port(flow));
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
-        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 ||
-            strcmp(what, "once") == 0 || strcmp(what, "stray") == 0) {
+        if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 || strcmp(what, "once") == 0 ||
+            strcmp(what, "stray") == 0) {
                 nx_flow_open(flow);
                 return NX_VERDICT_CLAIM;
         }
@@ -340,7 +344,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                 return pause_flow(flow, line);
         if (strcmp(what, "crash") == 0)
                 abort();
-        if (strcmp(what, "peek") == 0 && nx_flow_peek(flow, (size_t)atoi(line->first), 300) == 0)
+        if (strcmp(what, "peek") == 0 && nx_flow_peek(flow, (size_t)atoi(line->first),
+                                                      strcmp(line->second, "wait") ? 300 : 0) == 0)
                 return NX_VERDICT_PEEK;
         if (strcmp(what, "hold") == 0)
                 return NX_VERDICT_CLAIM;
