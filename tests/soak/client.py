@@ -70,6 +70,11 @@ def end_of_ours(connection):
         raise stream.broken_by("shutdown", error) from error
 
 
+def hear_all(exchange, connection, size_in):
+    stream.hear(connection, content.inbound(exchange.number), size_in, exchange.tally)
+    stream.hear_end(connection)
+
+
 # The kinds: each is given the exchange, a connection, and a source of chance.
 
 def short(exchange, connection, chance):
@@ -95,16 +100,14 @@ def late(exchange, connection, chance):
     send_header(connection, exchange, size_out, size_in, 0, content.AFTER_END)
     stream.say(connection, exchange.number, size_out, 0, exchange.tally)
     end_of_ours(connection)
-    stream.hear(connection, content.inbound(exchange.number), size_in, exchange.tally)
-    stream.hear_end(connection)
+    hear_all(exchange, connection, size_in)
 
 
 def early(exchange, connection, chance):
     """The server has said all, and still hears the client."""
     size_out, size_in = chance.randint(1, 300000), chance.randint(1, 100000)
     send_header(connection, exchange, size_out, size_in, 0, content.AT_ONCE)
-    stream.hear(connection, content.inbound(exchange.number), size_in, exchange.tally)
-    stream.hear_end(connection)
+    hear_all(exchange, connection, size_in)
     stream.say(connection, exchange.number, size_out, 0, exchange.tally)
 
 
@@ -123,13 +126,7 @@ def long(exchange, connection, chance):
 
     speaker = threading.Thread(target=speak)
     speaker.start()
-    try:
-        stream.hear(connection, content.inbound(exchange.number), size_in, exchange.tally)
-        stream.hear_end(connection)
-    finally:
-        speaker.join()
-    if failures:
-        raise failures[0]
+    stream.hear_while_speaking(speaker, failures, lambda: hear_all(exchange, connection, size_in))
 
 
 def client_resets(exchange, connection, chance):
@@ -215,7 +212,7 @@ def ask(exchange, sock, sequence, chance):
 
 
 STREAMS = {short: 8, word: 3, late: 3, early: 3, long: 5, client_resets: 2, server_resets: 2}
-WAYS = {datagrams: ways.DATAGRAM_WAYS, client_resets: ways.RESET_WAYS, server_resets: ways.RESET_WAYS}
+WAYS = {datagrams: ways.DATAGRAM_WAYS, closed: ways.RESET_WAYS, client_resets: ways.RESET_WAYS, server_resets: ways.RESET_WAYS}
 OTHERS = {closed: 2, refused: 1, datagrams: 4}
 
 

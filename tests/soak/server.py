@@ -48,20 +48,24 @@ def converse(connection, fields, tally):
     exchange, size_out, size_in, rate, mode, flags = fields
     failures = []
     arguments = connection, exchange, size_in, rate, flags, tally, failures
+
+    def hear():
+        stream.hear(connection, exchange, size_out, tally)
+        if not failures and not flags & content.SERVER_RESETS:
+            stream.hear_end(connection)
+
     if mode == content.AT_ONCE:
         speaker = threading.Thread(target=answer, args=arguments, daemon=True)
         speaker.start()
-    try:
+        stream.hear_while_speaking(speaker, failures, hear)
+        return
+    if mode == content.AFTER_END:
+        hear()
+        answer(*arguments)
+    else:
         stream.hear(connection, exchange, size_out, tally)
-        if mode == content.AFTER_ALL:
-            answer(*arguments)
-        if not flags & content.SERVER_RESETS:
-            stream.hear_end(connection)
-        if mode == content.AFTER_END:
-            answer(*arguments)
-    finally:
-        if mode == content.AT_ONCE:
-            speaker.join()
+        answer(*arguments)
+        hear()
     if failures:
         raise failures[0]
 

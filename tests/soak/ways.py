@@ -4,7 +4,7 @@
 PORTS = {
     "direct": 8000,
     "watch": 8001,          # every byte is shown to a filter
-    "first": 8002,          # the first 40 bytes are
+    "first": 8002,          # the first 26 bytes are, which every stream has
     "splice": 8003,         # a proxy opens the way and gives it to flowd
     "claim": 8004,          # a proxy copies the bytes itself
     "peek": 8005,           # a proxy looks at the first bytes and declines
@@ -33,7 +33,7 @@ def sessions():
     return {
         "wall": ("scripted", [], [f"{REFUSED_PORT} refuse", "* allow"]),
         "watcher": ("inspecting", ["--grade", "inspector"],
-                    lines("watch", "watch") + lines("first", "first", "40") +
+                    lines("watch", "watch") + lines("first", "first", "26") +
                     lines("watch-splice", "watch") + lines("watch-claim", "watch")),
         "splicer": ("scripted-proxy", [*proxy, "--order", "1"],
                     ["attach yes"] + lines("splice", "splice") + lines("watch-splice", "splice")),
