@@ -127,12 +127,50 @@ def test_a_stopped_proxy_holds_up_its_own_flows_only(netext, proxy, client, serv
     wait_until(lambda: "closed 80: Software caused connection abort" in netext.messages(), "the proxy was not told")
 
 
+@pytest.mark.parametrize("how", ("claim", "splice"))
+def test_a_claim_that_comes_too_late_is_no_fault(netext, inspecting, proxy, client, serve, begin, how):
+    """Meanwhile the flow is another proxy's: the late one keeps what it has, and its session."""
+    serve(80), serve(81)
+    inspecting("81 watch")
+    proxy("80 claim", f"81 {how}", name="late", order=1, verdict_timeout=300)
+    proxy("81 splice", name="next", order=2)
+    earlier = begin(TWO_WORDS)
+    pid = netext.extension_pid("late")
+    netext.kill(pid, signal.SIGSTOP)
+    process = client.start("tcp", Lab.SERVER, 81, "-n", "20", "-i", "50")
+    wait_until(lambda: netext.flows(remote_port=81, decided_by="next"), "the next proxy did not get it")
+    netext.kill(pid, signal.SIGCONT)
+    assert second_word(client, earlier)[0] == "two"
+    answer = client.answer(process)
+    assert (answer.error, answer.answers) == (None, 20)
+    assert "broke the protocol" not in netext.messages()
+    assert netext.session("late")["restarts"] == 0
+
+
 def test_spliced_flows_break_with_flowd_and_are_told_so(netext, proxy, client, server, begin):
     """Cut off is not ended: a program must be able to tell that from an answer that is whole."""
     proxy("80 splice")
     processes = [begin(WAITS_FOR_END) for _ in range(3)]
     kill_flowd(netext)
     assert [client.python_answer(process) for process in processes] == ["ECONNRESET"] * 3
+
+
+def test_peeked_flows_break_with_flowd_and_are_told_so(netext, proxy, client, server):
+    """Also where the program has not said anything yet."""
+    proxy("80 peek 100 decline")
+    pid = netext.flowd_pid()
+    process = client.start_python("""
+        connection = socket.create_connection((address, 80), 20)
+        connection.settimeout(10)
+        print("ready", flush=True)
+        try:
+            answer = connection.recv(100).decode()
+        except OSError as error:
+            answer = errno.errorcode.get(error.errno, "timeout")
+    """, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    netext.kill(pid)
+    assert client.python_answer(process) == "ECONNRESET"
 
 
 def test_flows_that_were_handed_over_outlive_flowd(netext, proxy, client, server, begin):

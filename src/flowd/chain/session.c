@@ -109,6 +109,7 @@ static int on_verdict_timeout(void *userdata)
                                          flow->deadline_ns);
                         break;
                 }
+                flow->late_slots |= 1ULL << session->slot;
                 chain_fall_back(session->chain, session, flow, WIRE_REASON_VERDICT_TIMEOUT);
         }
         return 0;
@@ -123,6 +124,7 @@ static void wait_for_answer(struct session *session, struct flow *flow)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
                 return;
         }
+        flow->late_slots &= ~(1ULL << session->slot);
         flow->deadline_ns = now_ns() + session->verdict_timeout_ns;
         if (list_is_empty(&session->asked))
                 loop_timer_start(chain->loop, &session->verdict_timer, flow->deadline_ns);
@@ -304,16 +306,20 @@ static int on_verdict(struct session *session, const struct wire_message *messag
         return 0;
 }
 
-/*
- * What a proxy says of a flow that it claimed. A flow that is over meanwhile is no fault: the
- * two messages have crossed.
- */
+/* It claims the flow, but too late: meanwhile that is over, or somebody else's. No fault of the
+ * provider: the two messages have crossed. */
+static bool is_too_late(const struct session *session, const struct flow *flow)
+{
+        return !flow || !flow->delivery || flow->late_slots & 1ULL << session->slot;
+}
+
+/* What a proxy says of a flow that it claimed. */
 static int on_flow_open(struct session *session, const struct wire_message *message)
 {
         struct chain *chain = session->chain;
         struct flow *flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
 
-        if (!flow || !flow->delivery)
+        if (is_too_late(session, flow))
                 return 0;
         return chain->listener.flow_opened(flow, session, wire_get_i32(message, WIRE_ATTR_RESULT),
                                            chain->listener.userdata);
@@ -324,7 +330,7 @@ static int on_flow_splice(struct session *session, const struct wire_message *me
         struct chain *chain = session->chain;
         struct flow *flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
 
-        if (!flow || !flow->delivery)
+        if (is_too_late(session, flow))
                 return 0;
         return chain->listener.flow_spliced(flow, session, take_fd(fd), chain->listener.userdata);
 }

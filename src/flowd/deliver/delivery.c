@@ -339,18 +339,10 @@ static struct delivery *claim_of(const struct flow *flow, const struct session *
                        : NULL;
 }
 
-/* The flow is somebody else's by now: it was too late with its claim, and has been told so. */
-static bool is_too_late(const struct flow *flow, const struct session *session)
-{
-        return flow->delivery && flow->delivery->session != session;
-}
-
 int delivery_open(struct flow *flow, struct session *session, int result)
 {
         struct delivery *delivery = claim_of(flow, session);
 
-        if (result <= 0 && is_too_late(flow, session))
-                return 0;
         if (!delivery || result > 0)
                 return -EBADMSG;
         if (result < 0)
@@ -432,7 +424,7 @@ int delivery_splice(struct flow *flow, struct session *session, int fd)
         if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
                 reset(fd);
                 close_fd(fd);
-                return is_too_late(flow, session) ? 0 : -EBADMSG;
+                return -EBADMSG;
         }
         wait_for_upstream(delivery, fd);
         return 0;

@@ -74,6 +74,7 @@ struct flow {
         uint32_t generation;  /* of the rules it was judged by */
         uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
         uint64_t asked_slots; /* those that have answered */
+        uint64_t late_slots;  /* those whose answer, and all that follows it, comes too late */
         unsigned int hops;    /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
         struct list
