@@ -203,8 +203,8 @@ def ask(exchange, sock, sequence, chance):
             exchange.tell(stream.Broken(f"a datagram was lost: {stream.name_of(error)}"))
             time.sleep(0.1)
             continue
-        expected = content.piece(content.inbound(exchange.number), sequence * 1500, size_in)
-        if answer[content.DATAGRAM.size:] != expected or answer[:content.DATAGRAM.size] != question[:content.DATAGRAM.size]:
+        body = content.piece(content.inbound(exchange.number), sequence * 1500, size_in)
+        if answer != question[:content.DATAGRAM.size] + bytes(body):
             raise stream.Broken("wrong datagram", grave=True)
         exchange.tally.heard += size_in
         return
@@ -212,7 +212,8 @@ def ask(exchange, sock, sequence, chance):
 
 
 STREAMS = {short: 8, word: 3, late: 3, early: 3, long: 5, client_resets: 2, server_resets: 2}
-WAYS = {datagrams: ways.DATAGRAM_WAYS, closed: ways.RESET_WAYS, client_resets: ways.RESET_WAYS, server_resets: ways.RESET_WAYS}
+WAYS = {datagrams: ways.DATAGRAM_WAYS, closed: ways.RESET_WAYS,
+        client_resets: ways.RESET_WAYS, server_resets: ways.RESET_WAYS}
 OTHERS = {closed: 2, refused: 1, datagrams: 4}
 
 

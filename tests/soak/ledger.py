@@ -123,6 +123,6 @@ def explains(fault, event):
 
 def in_words(event, started):
     """One line for a person."""
-    return (f"{event['ended'] - started:8.1f} s  {event['at']:<6} {event.get('kind', ''):<13} {event['way'] or '?':<12} "
-            f"{event['error']} (said {event['said']}, heard {event['heard']}, "
+    return (f"{event['ended'] - started:8.1f} s  {event['at']:<6} {event.get('kind', ''):<13} "
+            f"{event['way'] or '?':<12} {event['error']} (said {event['said']}, heard {event['heard']}, "
             f"{event['ended'] - event['began']:.1f} s, exchange {event['exchange']})")

@@ -68,13 +68,18 @@ static void give_to(struct delivery *delivery, struct session *session)
                 list_append(&session->claimed, &delivery->link);
 }
 
-/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
-static void reset(int fd)
+static void set_reset(int fd, bool is_on)
 {
-        struct linger linger = { .l_onoff = 1 };
+        struct linger linger = { .l_onoff = is_on };
 
         if (fd >= 0)
                 (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
+static void reset(int fd)
+{
+        set_reset(fd, true);
 }
 
 /* The flow is out of our hands, or over. */
@@ -176,6 +181,7 @@ static void hand_over(struct delivery *delivery)
 {
         int r = -EPIPE;
 
+        set_reset(delivery->app_fd, false); /* what its close() says is the extension's own matter */
         if (delivery->session)
                 r = session_hand_over(delivery->session, delivery->flow, delivery->app_fd);
         if (r < 0) {

@@ -32,8 +32,12 @@
 
 static const sa_family_t families[LISTENER_FAMILIES] = { AF_INET, AF_INET6 };
 
+/* What is accepted inherits two options. Its close() is a reset, also the kernel's when we are
+ * killed: what nobody carried to its end must not look like an end. And small writes, which are
+ * the programs' own choice, are not held back. */
 static int open_one(sa_family_t family, uint16_t *ret_port)
 {
+        const struct linger reset = { .l_onoff = 1 };
         struct endpoint loopback = { .address = IN6ADDR_LOOPBACK_INIT }, bound;
         _cleanup_fd_ int fd = -1;
         int on = 1, r;
@@ -43,8 +47,8 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
         fd = transparent_socket(SOCK_STREAM, &loopback);
         if (fd < 0)
                 return fd;
-        /* Who is accepted has it from us: small writes are the programs' own choice. */
-        if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
             listen(fd, BACKLOG) < 0)
                 return -errno;
         r = transparent_local(fd, &bound);
@@ -107,16 +111,13 @@ void listener_close(struct listener *listener)
 /* False where not even that is possible. */
 static bool refuse_one(struct listener *listener, int listening_fd)
 {
-        const struct linger reset = { .l_onoff = 1 };
         struct endpoint nobody;
         int fd;
 
         listener->spare_fd = close_fd(listener->spare_fd);
         fd = transparent_accept(listening_fd, &nobody);
-        if (fd >= 0) {
+        if (fd >= 0)
                 listener->n_refused++;
-                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        }
         close_fd(fd);
         return keep_spare(listener) >= 0 && fd >= 0;
 }
