@@ -29,7 +29,7 @@
 #include <netext/extension.h>
 
 #define LINES_MAX 32
-#define FLOWS_MAX 64
+#define FLOWS_MAX 1024
 
 struct line {
         char port[16], what[16], argument[64];
