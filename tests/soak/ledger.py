@@ -10,7 +10,7 @@ import time
 
 from ways import DEAF_WAYS, WAY_OF
 
-EXPLAINED_S = 5       # so long after its end a fault explains an error
+EXPLAINED_S = 3       # so long after its end a fault explains an error
 PAIRED_S = 45         # so long the server may take to tell of what a client has told
 
 THROUGH_FLOWD = {"watch", "first", "splice", "peek", "watch-splice", "watch-claim"}
