@@ -418,6 +418,7 @@ void engine_quit(struct engine *engine)
 {
         int r;
 
+        engine->in_force = false; /* what ends in this round puts nothing back */
         chain_deinit(&engine->chain);
         queue_flush(engine->queue);
         route_remove(&engine->route);
