@@ -211,7 +211,7 @@ static const char *parse_attribute(struct wire_message *message, const uint8_t *
                 problem = value_problem(info, *at, size);
                 if (problem)
                         return problem;
-                message->present |= 1ULL << number;
+                message->present |= WIRE_BIT(number);
                 message->values[number] = *at;
         }
         *at += size;

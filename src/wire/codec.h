@@ -29,7 +29,7 @@ struct wire_attribute_info {
 
 struct wire_message_info {
         const char *name;
-        uint64_t required;
+        wire_attributes required;
         int n_fds;
 };
 
@@ -64,7 +64,7 @@ int wire_end(struct wire_writer *writer);
 struct wire_message {
         enum wire_message_type type;
         uint64_t id;
-        uint64_t present;
+        wire_attributes present;
         const uint8_t *values[_WIRE_ATTR_MAX];
 };
 
@@ -77,7 +77,7 @@ int wire_parse(const uint8_t *buffer, size_t size, size_t *offset, struct wire_m
 
 static inline bool wire_has(const struct wire_message *message, enum wire_attribute attribute)
 {
-        return message->present >> attribute & 1;
+        return (message->present & WIRE_BIT(attribute)) != 0;
 }
 
 /* 0, NULL and :: for what is not there. */

@@ -107,10 +107,13 @@ enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
         WIRE_ATTRIBUTES(ATTR)
 #undef ATTR
-                _WIRE_ATTR_MAX = 64, /* an attribute is a bit of a 64-bit set */
+                _WIRE_ATTR_MAX = 128,
 };
 
-#define WIRE_HAS(name) (1ULL << WIRE_ATTR_##name)
+/* A set of attributes: a bit for each. */
+__extension__ typedef unsigned __int128 wire_attributes;
+#define WIRE_BIT(attribute) ((wire_attributes)1 << (attribute))
+#define WIRE_HAS(name)      WIRE_BIT(WIRE_ATTR_##name)
 
 /*
  * MSG(number, RECEIVER_VERB, attributes that must be there, descriptors that come along)

@@ -89,7 +89,7 @@ static void assert_sample(const struct wire_message *message, unsigned int numbe
                 assert_int_equal(wire_get_i32(message, number), (int32_t)sample(number));
 }
 
-static struct packet make(enum wire_message_type type, uint64_t id, uint64_t attributes)
+static struct packet make(enum wire_message_type type, uint64_t id, wire_attributes attributes)
 {
         struct packet packet;
         struct wire_writer writer;
@@ -97,7 +97,7 @@ static struct packet make(enum wire_message_type type, uint64_t id, uint64_t att
         wire_writer_init(&writer, packet.bytes, sizeof(packet.bytes));
         wire_begin(&writer, type, id);
         for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++)
-                if (attributes >> number & 1)
+                if (attributes & WIRE_BIT(number))
                         put_sample(&writer, number);
         assert_int_equal(wire_end(&writer), 0);
         packet.size = writer.size;
@@ -155,7 +155,7 @@ static void assert_accepted(const struct packet *packet)
         assert_int_equal(offset, packet->size);
 }
 
-static void round_trip(unsigned int type, uint64_t attributes)
+static void round_trip(unsigned int type, wire_attributes attributes)
 {
         struct packet packet = make((enum wire_message_type)type, 0x8877665544332211, attributes);
         struct wire_message message;
@@ -168,17 +168,17 @@ static void round_trip(unsigned int type, uint64_t attributes)
         assert_true(message.id == 0x8877665544332211);
         assert_true(message.present == attributes);
         for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++)
-                if (attributes >> number & 1)
+                if (attributes & WIRE_BIT(number))
                         assert_sample(&message, number);
 }
 
-static uint64_t all_attributes(void)
+static wire_attributes all_attributes(void)
 {
-        uint64_t all = 0;
+        wire_attributes all = 0;
 
         for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++)
                 if (wire_attribute_info(number))
-                        all |= 1ULL << number;
+                        all |= WIRE_BIT(number);
         return all;
 }
 
@@ -196,7 +196,7 @@ static void test_every_message(void **state)
                 round_trip(type, all_attributes());
                 for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++)
                         if (wire_attribute_info(number))
-                                round_trip(type, info->required | 1ULL << number);
+                                round_trip(type, info->required | WIRE_BIT(number));
         }
         assert_in_range(n_messages, 20, _NX_MSG_MAX);
 }
@@ -209,10 +209,10 @@ static void test_every_required_attribute(void **state)
                 for (unsigned int number = 0; info && number < _WIRE_ATTR_MAX; number++) {
                         struct packet packet;
 
-                        if (!(info->required >> number & 1))
+                        if (!(info->required & WIRE_BIT(number)))
                                 continue;
                         packet = make((enum wire_message_type)type, 1,
-                                      info->required & ~(1ULL << number));
+                                      info->required & ~WIRE_BIT(number));
                         assert_refused(&packet, "a required attribute is missing");
                 }
         }

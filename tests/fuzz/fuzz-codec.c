@@ -56,7 +56,7 @@ static void check_message(const struct wire_message *message)
 
         require(info != NULL && (message->present & info->required) == info->required);
         for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++)
-                if (message->present >> number & 1)
+                if (message->present & WIRE_BIT(number))
                         check_attribute(message, number);
 }
 

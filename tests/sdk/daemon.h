@@ -25,7 +25,7 @@
 struct mail {
         enum wire_message_type type;
         uint64_t id;
-        uint64_t present;
+        wire_attributes present;
         uint64_t numbers[_WIRE_ATTR_MAX];
         struct in6_addr remote_address;
         char name[64], text[512], program[64], domain[64], label[64];

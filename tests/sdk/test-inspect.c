@@ -43,8 +43,8 @@ static void expect_said(const struct mail *mail, enum nx_direction direction,
         assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], 1);
         assert_int_equal(mail->numbers[WIRE_ATTR_DIRECTION], direction);
         assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict.verdict);
-        assert_int_equal(mail->present >> WIRE_ATTR_PASS_BYTES & 1, has_numbers);
-        assert_int_equal(mail->present >> WIRE_ATTR_PEEK_BYTES & 1, has_numbers);
+        assert_int_equal((mail->present & WIRE_HAS(PASS_BYTES)) != 0, has_numbers);
+        assert_int_equal((mail->present & WIRE_HAS(PEEK_BYTES)) != 0, has_numbers);
         assert_int_equal(mail->numbers[WIRE_ATTR_PASS_BYTES], verdict.pass_bytes);
         assert_int_equal(mail->numbers[WIRE_ATTR_PEEK_BYTES], verdict.peek_bytes);
 }
