@@ -48,10 +48,11 @@ struct nx_data_verdict {
 
 #define NX_DATA_BYTES_MAX UINT64_MAX
 
-/** No call shows more bytes than this; to ask for more is to ask for so many. A filter that was
- *  shown as many, releases none of them and does not pause can learn nothing more: the flow is
- *  reset. */
-#define NX_DATA_SHOWN_MAX 32768
+/** No call shows more bytes than this. */
+#define NX_DATA_SHOWN_MAX 524288
+/** To ask to see more than this next is to ask for so many. A filter that was shown as many,
+ *  releases none of them and does not pause can learn nothing more: the flow is reset. */
+#define NX_DATA_PEEK_MAX 32768
 
 /** The functions of a filter data provider; NULL where there is nothing to do. */
 struct nx_filter_provider {
@@ -77,9 +78,10 @@ struct nx_filter_provider {
          * Bytes of a flow that handle_new_flow answered with FILTER_DATA, in order, without gaps
          * and held back until they are released: TCP from the stream, UDP one datagram each,
          * which passes or is dropped as a whole. offset counts from the start of that direction.
-         * bytes are borrowed. A verdict that is none of a data verdict's is a fault of the
-         * extension. Without the function that direction passes unseen. An inspected flow stays
-         * valid until handle_flow_ended or stop_filter has returned, without nx_flow_ref().
+         * bytes are borrowed, at most NX_DATA_SHOWN_MAX. A verdict that is none of a data verdict's
+         * is a fault of the extension. Without the function that direction passes unseen. An
+         * inspected flow stays valid until handle_flow_ended or stop_filter has returned, without
+         * nx_flow_ref().
          */
         struct nx_data_verdict (*handle_outbound_data)(struct nx_filter *filter,
                                                        struct nx_flow *flow, uint64_t offset,

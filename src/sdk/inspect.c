@@ -8,12 +8,15 @@
  *
  * After ALLOW or DROP the flow is settled: questions that were under way are for nobody.
  *
- * inspect_handle_bytes() is the hot path. The bytes are those of the receive buffer, and
- * nothing is allocated, referenced or sent for each of them; the answers of a round leave
- * as one batch.
+ * inspect_handle_bytes() is the hot path. The bytes are those of the receive buffer, or, where
+ * there are more than a message carries, lie in memory that netext-flowd shares; nothing is
+ * allocated, referenced or sent for each of them; the answers of a round leave as one batch.
  */
 
 #include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "sdk/inspect.h"
 #include "sdk/kept.h"
@@ -21,8 +24,10 @@
 #include "sdk/public.h"
 #include "sdk/verdict.h"
 
-_Static_assert(NX_DATA_SHOWN_MAX == WIRE_DATA_MAX,
-               "what one message carries is what one call shows");
+_Static_assert(NX_DATA_PEEK_MAX == WIRE_DATA_MAX, "what can be asked for, a message can carry");
+_Static_assert(NX_DATA_SHOWN_MAX == WIRE_SLOT_SIZE, "a call shows what a slot holds");
+
+#define MEMORY_SIZE ((size_t)WIRE_SLOTS * WIRE_SLOT_SIZE)
 
 /* Where the extension has no function, that direction passes; the other one is still shown. */
 static const struct nx_data_verdict pass_unseen = {
@@ -117,22 +122,53 @@ static struct nx_flow *find_asked(struct session *session, const struct wire_mes
         return NULL;
 }
 
-int inspect_handle_bytes(struct session *session, const struct wire_message *message)
+void inspect_forget_memory(struct session *session)
 {
-        enum nx_direction direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
-        struct nx_data_verdict verdict = pass_unseen;
-        const struct nx_filter_provider *functions = functions_of(session);
-        uint64_t offset = wire_get(message, WIRE_ATTR_OFFSET);
-        void *userdata = session->provider->userdata;
-        struct nx_flow *flow;
-        const void *bytes;
-        size_t size;
-        int r;
+        if (session->memory)
+                munmap((void *)take_ptr(session->memory), MEMORY_SIZE);
+}
 
-        flow = find_asked(session, message, &r);
-        if (!flow)
-                return r;
-        bytes = wire_get_bytes(message, WIRE_ATTR_DATA, &size);
+int inspect_handle_memory(struct session *session, int fd)
+{
+        struct stat status;
+        void *memory;
+
+        inspect_forget_memory(session);
+        if (fstat(fd, &status) < 0 || (size_t)status.st_size != MEMORY_SIZE)
+                return provider_fail(session->provider, -EPROTO,
+                                     "netext-flowd sent memory of another size than WIRE_SLOTS");
+        memory = mmap(NULL, MEMORY_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+        if (memory == MAP_FAILED)
+                return provider_fail(session->provider, -errno,
+                                     "Cannot map the memory that bytes are shown in: %s",
+                                     strerror(errno));
+        session->memory = memory;
+        return 0;
+}
+
+/* NULL if they are not where the message says. */
+static const void *find_shown(const struct session *session, const struct wire_message *message,
+                              size_t *ret_size)
+{
+        uint64_t slot = wire_get(message, WIRE_ATTR_SLOT);
+        uint64_t size = wire_get(message, WIRE_ATTR_COUNT);
+
+        if (!wire_has(message, WIRE_ATTR_SLOT))
+                return wire_get_bytes(message, WIRE_ATTR_DATA, ret_size);
+        if (!session->memory || slot >= WIRE_SLOTS || size > WIRE_SLOT_SIZE)
+                return NULL;
+        *ret_size = size;
+        return session->memory + slot * WIRE_SLOT_SIZE;
+}
+
+static struct nx_data_verdict judge_bytes(struct session *session, struct nx_flow *flow,
+                                          enum nx_direction direction, uint64_t offset,
+                                          const void *bytes, size_t size)
+{
+        const struct nx_filter_provider *functions = functions_of(session);
+        void *userdata = session->provider->userdata;
+        struct nx_data_verdict verdict = pass_unseen;
+
         flow->asked = direction;
         if (direction == NX_DIRECTION_OUTBOUND && functions->handle_outbound_data)
                 verdict = functions->handle_outbound_data(&session->filter, flow, offset, bytes,
@@ -141,7 +177,41 @@ int inspect_handle_bytes(struct session *session, const struct wire_message *mes
                 verdict = functions->handle_inbound_data(&session->filter, flow, offset, bytes,
                                                          size, userdata);
         flow->asked = NX_DIRECTION_ANY;
+        return verdict;
+}
+
+static int answer_bytes(struct session *session, const struct wire_message *message)
+{
+        enum nx_direction direction = (enum nx_direction)wire_get(message, WIRE_ATTR_DIRECTION);
+        struct nx_data_verdict verdict;
+        struct nx_flow *flow;
+        const void *bytes;
+        size_t size;
+        int r;
+
+        flow = find_asked(session, message, &r);
+        if (!flow)
+                return r;
+        bytes = find_shown(session, message, &size);
+        if (!bytes)
+                return provider_fail_message(session->provider, "netext-flowd", message->type);
+        verdict = judge_bytes(session, flow, direction, wire_get(message, WIRE_ATTR_OFFSET), bytes,
+                              size);
         return answer(session, flow, direction, &verdict, message);
+}
+
+/* A slot is given back also where nobody wanted to see what is in it. */
+int inspect_handle_bytes(struct session *session, const struct wire_message *message)
+{
+        struct channel *channel = &session->engine.channel;
+        int r;
+
+        r = answer_bytes(session, message);
+        if (r < 0 || !wire_has(message, WIRE_ATTR_SLOT))
+                return r;
+        wire_put(channel_begin(channel, NX_MSG_ENGINE_DATA_SEEN, 0), WIRE_ATTR_SLOT,
+                 wire_get(message, WIRE_ATTR_SLOT));
+        return channel_end(channel);
 }
 
 int inspect_handle_complete(struct session *session, const struct wire_message *message)

@@ -66,6 +66,12 @@ static void session_stop(struct session *session, enum nx_provider_stop_reason r
         session_end_run(session);
 }
 
+static void disconnect(struct session *session)
+{
+        peer_close(&session->engine);
+        inspect_forget_memory(session);
+}
+
 static int send_started(struct session *session, int result, const char *text)
 {
         struct channel *channel = &session->engine.channel;
@@ -190,10 +196,13 @@ static int handle_proxy_message(struct session *session, const struct wire_messa
                        : peek_handle_bytes(session, message);
 }
 
-static int handle_filter_message(struct session *session, const struct wire_message *message)
+static int handle_filter_message(struct session *session, const struct wire_message *message,
+                                 int *fd)
 {
         if (session->role != &filter_role)
                 return unexpected(session, message);
+        if (message->type == NX_MSG_PROVIDER_MEMORY)
+                return inspect_handle_memory(session, *fd);
         return message->type == NX_MSG_PROVIDER_FLOW_DATA
                        ? inspect_handle_bytes(session, message)
                        : inspect_handle_complete(session, message);
@@ -211,9 +220,10 @@ static int handle_message(struct session *session, const struct wire_message *me
         case NX_MSG_PROVIDER_FLOW_SOCKET:
         case NX_MSG_PROVIDER_FLOW_PEEKED:
                 return handle_proxy_message(session, message, fd);
+        case NX_MSG_PROVIDER_MEMORY:
         case NX_MSG_PROVIDER_FLOW_DATA:
         case NX_MSG_PROVIDER_FLOW_COMPLETE:
-                return handle_filter_message(session, message);
+                return handle_filter_message(session, message, fd);
         case NX_MSG_PROVIDER_FLOW_CLOSED:
                 return handle_closed(session, message);
         case NX_MSG_PROVIDER_SETTINGS_DONE:
@@ -245,7 +255,7 @@ static int session_on_io(uint32_t events, void *userdata)
                              session_on_message);
         if (r != PROVIDER_PEER_GONE)
                 return r;
-        peer_close(&session->engine);
+        disconnect(session);
         session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
         return 0;
 }
@@ -271,7 +281,7 @@ void session_deinit(struct session *session, enum nx_provider_stop_reason reason
 {
         session_stop(session, reason);
         (void)peer_flush(&session->engine);
-        peer_close(&session->engine);
+        disconnect(session);
         session_apply_cancel(session);
         session_drop_files(session);
         session->settings = settings_free(session->settings);
@@ -289,7 +299,7 @@ int session_connect(struct session *session, const char *name, int fd)
         copy = strdup(name);
         if (!copy)
                 return provider_fail(provider, -ENOMEM, "No memory for a flow channel");
-        peer_close(&session->engine);
+        disconnect(session);
         session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
         free(session->name);
         session->name = copy;

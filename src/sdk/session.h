@@ -70,6 +70,7 @@ struct session {
         struct nx_proxy proxy;
         char *name; /* NULL until a flow channel came */
         struct peer engine;
+        const uint8_t *memory;     /* PROVIDER_MEMORY, mapped, or NULL */
         struct session_run *run;   /* NULL while stopped */
         struct nx_flow *spare;     /* the last flow that went, for the next one */
         struct settings *settings; /* in force, or NULL */

@@ -10,11 +10,15 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION          2
+#define WIRE_VERSION          3
 #define WIRE_MESSAGE_SIZE_MAX (40 * 1024) /* one message with its header */
 #define WIRE_BATCH_SIZE_MAX   (96 * 1024) /* one datagram: whole messages, back to back */
 #define WIRE_DATA_MAX         (32 * 1024) /* of one WIRE_BYTES */
 #define WIRE_STRING_MAX       1024        /* a string with its NUL */
+
+/* Of PROVIDER_MEMORY: how many questions wait there at once, and how long each may be. */
+#define WIRE_SLOTS     8
+#define WIRE_SLOT_SIZE (512 * 1024)
 
 /*
  * nx_flow_attach(): setsockopt(2) with a flow's number, eight bytes, on the socket that
@@ -101,7 +105,8 @@ enum wire_type {
         ATTR(60, OFFSET, WIRE_U64, "offset", NULL)                                                 \
         ATTR(61, PASS_BYTES, WIRE_U64, "pass_bytes", NULL)                                         \
         ATTR(62, PEEK_BYTES, WIRE_U64, "peek_bytes", NULL) /* of PEEK; outbound of FILTER_DATA */  \
-        ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)
+        ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)                                   \
+        ATTR(64, SLOT, WIRE_U32, "slot", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -165,8 +170,10 @@ __extension__ typedef unsigned __int128 wire_attributes;
             0) /* BYTES_… if spliced */                                                          \
         MSG(39, PROVIDER_FLOW_PEEKED, WIRE_HAS(FLOW) | WIRE_HAS(DATA), 0)                          \
         MSG(40, PROVIDER_FLOW_DATA,                                                                \
-            WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(OFFSET) | WIRE_HAS(DATA), 0)           \
+            WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(OFFSET),                               \
+            0) /* DATA, or COUNT bytes in SLOT */                                                  \
         MSG(41, PROVIDER_FLOW_COMPLETE, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION), 0)                   \
+        MSG(42, PROVIDER_MEMORY, 0, 1) /* WIRE_SLOTS of WIRE_SLOT_SIZE bytes, to read */           \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND */          \
@@ -179,6 +186,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(55, ENGINE_FLOW_SPLICE, WIRE_HAS(FLOW), 1) /* the flow's upstream, maybe connecting */ \
         MSG(56, ENGINE_DATA_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(VERDICT),     \
             0) /* FILTER_DATA: PASS_BYTES, PEEK_BYTES. An answer has OFFSET, an update not */      \
+        MSG(57, ENGINE_DATA_SEEN, WIRE_HAS(SLOT), 0) /* the slot is free */                        \
         /* netextd -> extension */                                                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1)    /* TEXT: its path, for messages */           \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \

@@ -173,6 +173,20 @@ def test_megabytes_arrive_unchanged_both_ways(netext, inspecting, client, peer, 
     wait_until(lambda: said_by(netext, "two").startswith(f"seen {8 << 20} out, {n_inbound} in"), said_by(netext, "two"))
 
 
+def test_a_filter_sees_more_at_once_than_a_message_carries(netext, inspecting, client, peer):
+    """And not more than the library says: 32 KiB go with a message, 512 KiB lie in memory that both share."""
+    inspecting("80 measure")
+    peer(80, digest_of)
+    client.python("""
+        connection = socket.create_connection(("198.18.0.2", 80), 20)
+        connection.sendall(bytes(16 << 20))
+        connection.shutdown(socket.SHUT_WR)
+        answer = len(connection.recv(1))
+    """)
+    wait_until(lambda: said_by(netext).endswith("at once"), lambda: said_by(netext))
+    assert 32 << 10 < int(said_by(netext).split()[0]) <= 512 << 10
+
+
 def test_who_is_not_listened_to_has_to_wait(netext, inspecting, client, peer):
     """A filter that holds everything holds no more than a window: the program's send() blocks."""
     inspecting("80 hold")

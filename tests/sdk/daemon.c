@@ -617,6 +617,34 @@ void daemon_put_data(struct daemon *daemon, uint64_t flow, enum nx_direction dir
         assert_int_equal(channel_end(&daemon->engine), 0);
 }
 
+uint8_t *daemon_share_memory(struct daemon *daemon, size_t size)
+{
+        _cleanup_fd_ int fd = memfd_create("test", MFD_CLOEXEC);
+        void *memory;
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, (off_t)size), 0);
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        assert_true(memory != MAP_FAILED);
+        channel_begin(&daemon->engine, NX_MSG_PROVIDER_MEMORY, 0);
+        assert_int_equal(channel_end_with_fd(&daemon->engine, fd), 0);
+        return memory;
+}
+
+void daemon_put_shown(struct daemon *daemon, uint64_t flow, enum nx_direction direction,
+                      uint64_t offset, uint32_t slot, uint64_t size)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_DATA, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_DIRECTION, direction);
+        wire_put(writer, WIRE_ATTR_OFFSET, offset);
+        wire_put(writer, WIRE_ATTR_SLOT, slot);
+        wire_put(writer, WIRE_ATTR_COUNT, size);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+}
+
 void daemon_send_complete(struct daemon *daemon, uint64_t flow, enum nx_direction direction)
 {
         struct wire_writer *writer;

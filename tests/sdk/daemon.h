@@ -50,8 +50,8 @@ struct daemon {
         uint8_t protocol; /* of the next flow, as are these */
         const char *remote_address;
         uint16_t remote_port;
-        bool has_origin;              /* the next flow: 42, of /usr/bin/wget, pid 99 */
-        uint8_t shown[WIRE_DATA_MAX]; /* the last bytes that it was shown */
+        bool has_origin;                  /* the next flow: 42, of /usr/bin/wget, pid 99 */
+        uint8_t shown[NX_DATA_SHOWN_MAX]; /* the last bytes that it was shown */
         size_t shown_size;
         uint64_t shown_flow, shown_offset;
         enum nx_direction shown_direction;
@@ -120,6 +120,11 @@ void daemon_send_peeked(struct daemon *daemon, uint64_t flow, const void *bytes,
 /* Batches bytes of an inspected flow. */
 void daemon_put_data(struct daemon *daemon, uint64_t flow, enum nx_direction direction,
                      uint64_t offset, const void *bytes, size_t size);
+/* Sends memory of size bytes, as PROVIDER_MEMORY, and maps it for the caller to write. */
+uint8_t *daemon_share_memory(struct daemon *daemon, size_t size);
+/* Bytes that lie there. */
+void daemon_put_shown(struct daemon *daemon, uint64_t flow, enum nx_direction direction,
+                      uint64_t offset, uint32_t slot, uint64_t size);
 void daemon_send_complete(struct daemon *daemon, uint64_t flow, enum nx_direction direction);
 void daemon_send_stop(struct daemon *daemon);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "daemon.h"
@@ -502,7 +503,7 @@ static void test_answers_of_a_round_are_one_datagram(void **state)
 static void test_as_much_as_a_message_carries_is_shown(void **state)
 {
         struct daemon *daemon = *state;
-        static uint8_t bytes[NX_DATA_SHOWN_MAX];
+        static uint8_t bytes[NX_DATA_PEEK_MAX];
 
         for (size_t i = 0; i < sizeof(bytes); i++)
                 bytes[i] = (uint8_t)(i * 31 + i / 256);
@@ -517,6 +518,102 @@ static void test_as_much_as_a_message_carries_is_shown(void **state)
                 assert_int_equal(daemon->shown_size, sizeof(bytes));
                 assert_memory_equal(daemon->shown, bytes, sizeof(bytes));
         }
+}
+
+#define MEMORY_SIZE ((size_t)WIRE_SLOTS * WIRE_SLOT_SIZE)
+
+static void expect_seen(const struct mail *mail, uint32_t slot)
+{
+        assert_int_equal(mail->type, NX_MSG_ENGINE_DATA_SEEN);
+        assert_int_equal(mail->numbers[WIRE_ATTR_SLOT], slot);
+}
+
+static int show_slot(struct daemon *daemon, uint32_t slot, uint64_t size)
+{
+        daemon_put_shown(daemon, 1, OUTBOUND, 0, slot, size);
+        return let_answer(daemon);
+}
+
+static void test_what_lies_in_shared_memory_is_shown(void **state)
+{
+        struct daemon *daemon = *state;
+        uint8_t *memory;
+
+        start_and_inspect(daemon);
+        daemon->data_verdict = release(NX_DATA_SHOWN_MAX, 0);
+        memory = daemon_share_memory(daemon, MEMORY_SIZE);
+        for (size_t i = 0; i < WIRE_SLOT_SIZE; i++)
+                memory[3 * (size_t)WIRE_SLOT_SIZE + i] = (uint8_t)(i * 31 + i / 256);
+        assert_int_equal(show_slot(daemon, 3, WIRE_SLOT_SIZE), 0);
+        assert_int_equal(daemon->shown_size, WIRE_SLOT_SIZE);
+        assert_memory_equal(daemon->shown, memory + 3 * (size_t)WIRE_SLOT_SIZE, WIRE_SLOT_SIZE);
+        assert_int_equal(daemon->n_mails, 2);
+        expect_answer(&daemon->inbox[0], OUTBOUND, 0, daemon->data_verdict);
+        expect_seen(&daemon->inbox[1], 3);
+        munmap(memory, MEMORY_SIZE);
+}
+
+static void test_a_slot_is_given_back_also_unseen(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
+        daemon_send_closed(daemon, 1, 0);
+        assert_int_equal(show_slot(daemon, 7, 1), 0);
+        assert_int_equal(daemon->n_mails, 1);
+        expect_seen(&daemon->inbox[0], 7);
+        assert_string_equal(daemon->log, "z");
+}
+
+static void test_memory_that_is_not_there_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        assert_int_equal(show_slot(daemon, 0, 1), -EPROTO);
+        expect_unexpected(daemon, "PROVIDER_FLOW_DATA");
+}
+
+static void test_a_slot_that_is_not_there_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
+        assert_int_equal(show_slot(daemon, WIRE_SLOTS, 1), -EPROTO);
+        expect_unexpected(daemon, "PROVIDER_FLOW_DATA");
+}
+
+static void test_more_than_a_slot_holds_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
+        assert_int_equal(show_slot(daemon, 0, WIRE_SLOT_SIZE + 1), -EPROTO);
+        expect_unexpected(daemon, "PROVIDER_FLOW_DATA");
+}
+
+static void test_memory_of_another_size_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        munmap(daemon_share_memory(daemon, MEMORY_SIZE - 1), MEMORY_SIZE - 1);
+        assert_int_equal(let_answer(daemon), -EPROTO);
+        expect_unexpected(daemon, "size");
+}
+
+static void test_memory_ends_with_its_channel(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start_and_inspect(daemon);
+        munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
+        assert_int_equal(let_answer(daemon), 0);
+        start_and_inspect(daemon);
+        assert_int_equal(show_slot(daemon, 0, 1), -EPROTO);
 }
 
 static void test_datagrams_are_shown_one_by_one(void **state)
@@ -688,6 +785,13 @@ int main(void)
                 TEST(test_who_looks_at_bytes_returns_what_becomes_of_them),
                 TEST(test_answers_of_a_round_are_one_datagram),
                 TEST(test_as_much_as_a_message_carries_is_shown),
+                TEST(test_what_lies_in_shared_memory_is_shown),
+                TEST(test_a_slot_is_given_back_also_unseen),
+                TEST(test_memory_that_is_not_there_is_a_fault),
+                TEST(test_a_slot_that_is_not_there_is_a_fault),
+                TEST(test_more_than_a_slot_holds_is_a_fault),
+                TEST(test_memory_of_another_size_is_a_fault),
+                TEST(test_memory_ends_with_its_channel),
                 TEST(test_datagrams_are_shown_one_by_one),
                 TEST(test_bytes_of_a_flow_that_is_not_inspected_are_a_fault),
                 TEST(test_bytes_of_no_direction_are_a_fault),

@@ -14,8 +14,10 @@
  */
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "chain/chain.h"
 #include "chain/settings.h"
@@ -60,6 +62,8 @@ static void close_channel(struct session *session)
 {
         loop_remove(session->chain->loop, &session->io);
         channel_deinit(&session->channel);
+        shared_close(&session->shared);
+        session->has_shared = false;
         session->coming = settings_free(session->coming);
         session->wants_write = false;
         loop_timer_stop(&session->ready_timer);
@@ -380,6 +384,8 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return on_settings_commit(session, message);
         case NX_MSG_ENGINE_DATA_VERDICT:
                 return on_data_verdict(session, message);
+        case NX_MSG_ENGINE_DATA_SEEN:
+                return shared_release(&session->shared, wire_get(message, WIRE_ATTR_SLOT));
         case NX_MSG_ENGINE_FLOW_OPEN:
                 return on_flow_open(session, message);
         case NX_MSG_ENGINE_FLOW_SPLICE:
@@ -449,19 +455,59 @@ void session_set_channel(struct session *session, int fd)
         (void)channel_end(&session->channel);
 }
 
+/* Without it, questions are as long as a message can carry. */
+static void share_memory(struct session *session)
+{
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        session->has_shared = true;
+        r = shared_open(&session->shared, &fd);
+        if (r < 0) {
+                log_warning("session %s: no memory to show bytes in, so they are sent: %s",
+                            session->name, strerror(-r));
+                return;
+        }
+        begin(session, NX_MSG_PROVIDER_MEMORY, 0);
+        if (channel_end_with_fd(&session->channel, fd) < 0)
+                shared_close(&session->shared);
+}
+
+/* A slot, or a negative errno: they are too few to be worth it, or there is none. */
+static int put_in_slot(struct session *session, const void *bytes, size_t size)
+{
+        if (size <= WIRE_DATA_MAX)
+                return -EAGAIN;
+        if (!session->has_shared)
+                share_memory(session);
+        return shared_put(&session->shared, bytes, size);
+}
+
 int session_show_data(struct session *session, const struct flow *flow, enum nx_direction direction,
                       uint64_t offset, const void *bytes, size_t size)
 {
         struct wire_writer *writer;
+        int slot, r;
 
         if (session->channel.fd < 0)
                 return -EPIPE;
+        slot = put_in_slot(session, bytes, size);
+        if (slot < 0 && size > WIRE_DATA_MAX)
+                size = WIRE_DATA_MAX;
         writer = begin(session, NX_MSG_PROVIDER_FLOW_DATA, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->id);
         wire_put(writer, WIRE_ATTR_DIRECTION, direction);
         wire_put(writer, WIRE_ATTR_OFFSET, offset);
-        wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
-        return channel_end(&session->channel);
+        if (slot < 0) {
+                wire_put_bytes(writer, WIRE_ATTR_DATA, bytes, size);
+        } else {
+                wire_put(writer, WIRE_ATTR_SLOT, (uint64_t)slot);
+                wire_put(writer, WIRE_ATTR_COUNT, size);
+        }
+        r = channel_end(&session->channel);
+        if (r < 0 && slot >= 0)
+                (void)shared_release(&session->shared, (uint64_t)slot);
+        return r < 0 ? r : (int)size;
 }
 
 int session_tell_complete(struct session *session, const struct flow *flow,

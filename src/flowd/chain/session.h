@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "chain/shared.h"
 #include "flow/flow.h"
 #include "wire/channel.h"
 #include "wire/names.h"
@@ -64,6 +65,8 @@ struct session {
         struct loop_timer ready_timer;
         struct loop_timer verdict_timer;
         bool inspects;        /* a filter that has asked for bytes */
+        struct shared shared; /* what it is shown many of */
+        bool has_shared;      /* or could not get it: once for each channel */
         struct list starting; /* flow.waiting: until the provider runs */
         struct list asked;    /* flow.waiting: by deadline */
         struct list paused;   /* flow.waiting: the provider said it takes time */
@@ -81,8 +84,9 @@ void session_set_channel(struct session *session, int fd);
 void session_ask(struct session *session, struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */
 void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size);
-/* Shows a filter bytes of a flow that it inspects, or that there will be no more in that direction.
- * 0 or a negative errno: it is not told now. */
+/* Shows a filter the first of bytes of a flow that it inspects, or tells it that there will be no
+ * more in that direction. How many it is shown (all, or at least WIRE_DATA_MAX), or 0; or a
+ * negative errno: it is not told now. */
 int session_show_data(struct session *session, const struct flow *flow, enum nx_direction direction,
                       uint64_t offset, const void *bytes, size_t size);
 int session_tell_complete(struct session *session, const struct flow *flow,

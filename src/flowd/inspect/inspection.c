@@ -27,7 +27,7 @@
 
 #define KIB               1024
 #define WINDOW_FIRST_SIZE (64 * KIB)
-#define WINDOW_SIZE_MAX   (256 * KIB)
+#define WINDOW_SIZE_MAX   (1024 * KIB)
 /* What each inspector may hold, when the window has a quarter of its memory to spare. */
 #define WINDOW_SHARE (48 * KIB)
 _Static_assert(WINDOW_SHARE / 4 * 3 >= WIRE_DATA_MAX, "each holds less than one question");
@@ -254,12 +254,17 @@ static bool half_tell(struct half *half, const struct offsets_question *question
         struct inspection *inspection = half->inspection;
         const struct inspection_listener *listener = inspection->pool->listener;
 
+        size_t n_shown;
+
         if (question->is_complete)
                 return listener->complete(inspection, question->inspector, half->direction,
                                           inspection->userdata);
-        return listener->show(inspection, question->inspector, half->direction, question->offset,
-                              window_start(&half->window) + (question->offset - half->n_written),
-                              question->size, inspection->userdata);
+        n_shown = listener->show(inspection, question->inspector, half->direction, question->offset,
+                                 window_start(&half->window) + (question->offset - half->n_written),
+                                 question->size, inspection->userdata);
+        if (n_shown > 0)
+                offsets_shorten(&half->offsets, question, n_shown);
+        return n_shown > 0;
 }
 
 static void half_ask(struct half *half)
@@ -440,7 +445,7 @@ static void half_init(struct half *half, struct inspection *inspection, enum nx_
                 .to = is_outbound ? &inspection->upstream : &inspection->app,
         };
         offsets_init(&half->offsets, inspection->inspectors + (is_outbound ? 0 : n_inspectors),
-                     n_inspectors, WIRE_DATA_MAX);
+                     n_inspectors, WIRE_DATA_MAX, WIRE_SLOT_SIZE);
         window_init(&half->window, &inspection->pool->windows, first_size,
                     first_size > WINDOW_SIZE_MAX ? first_size : WINDOW_SIZE_MAX);
 }

@@ -35,13 +35,13 @@ struct inspection_pool;
 struct loop;
 
 struct inspection_listener {
-        /* A question: size bytes (at most WIRE_DATA_MAX, at least one) at offset in direction, for
+        /* A question: size bytes (at most WIRE_SLOT_SIZE, at least one) at offset in direction, for
          * inspector. bytes are borrowed. inspection_verdict() answers. One question is open for
          * each inspector and direction, so what is sent at once, before other work, is answered
-         * sooner. */
-        bool (*show)(struct inspection *inspection, unsigned int inspector,
-                     enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
-                     void *userdata);
+         * sooner. How many it is shown: all, or the first WIRE_DATA_MAX or more; 0: not now. */
+        size_t (*show)(struct inspection *inspection, unsigned int inspector,
+                       enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
+                       void *userdata);
         /* A question, too: the direction is at its end. */
         bool (*complete)(struct inspection *inspection, unsigned int inspector,
                          enum nx_direction direction, void *userdata);

@@ -22,11 +22,12 @@ static uint64_t add(uint64_t a, uint64_t b)
 }
 
 void offsets_init(struct offsets *offsets, struct offsets_inspector *inspectors,
-                  unsigned int n_inspectors, uint64_t show_max)
+                  unsigned int n_inspectors, uint64_t peek_max, uint64_t show_max)
 {
         *offsets = (struct offsets){
                 .inspectors = inspectors,
                 .n_inspectors = n_inspectors,
+                .peek_max = peek_max,
                 .show_max = show_max,
         };
         for (unsigned int i = 0; i < n_inspectors; i++)
@@ -103,7 +104,7 @@ static bool has_to_see(const struct offsets *offsets, const struct offsets_inspe
         if (end <= inspector->pass || end <= inspector->shown)
                 return false;
         return front->is_end ||
-               end - inspector->pass >= smaller(inspector->peek, offsets->show_max);
+               end - inspector->pass >= smaller(inspector->peek, offsets->peek_max);
 }
 
 static bool has_seen_all(const struct offsets *offsets, const struct offsets_inspector *inspector,
@@ -157,6 +158,12 @@ bool offsets_ask(struct offsets *offsets, struct offsets_question *ret_question)
         return false;
 }
 
+void offsets_shorten(struct offsets *offsets, const struct offsets_question *question,
+                     uint64_t size)
+{
+        offsets->inspectors[question->inspector].shown = question->offset + size;
+}
+
 void offsets_withdraw(struct offsets *offsets, const struct offsets_question *question)
 {
         struct offsets_inspector *inspector = &offsets->inspectors[question->inspector];
@@ -188,7 +195,7 @@ static bool is_stuck(const struct offsets *offsets, const struct offsets_inspect
                 return false;
         if (inspector->is_told)
                 return inspector->pass < offsets->received;
-        return inspector->shown >= add(inspector->pass, offsets->show_max);
+        return inspector->shown >= add(inspector->pass, offsets->peek_max);
 }
 
 static int decide(struct offsets *offsets, struct offsets_inspector *inspector, uint64_t pass,

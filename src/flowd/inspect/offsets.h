@@ -14,20 +14,20 @@
  *     all let pass is released. The end of the stream is handed on in the same way.
  *  2. A question shows an inspector the bytes from its pass offset on, at most show_max and at
  *     least what it wants to see first (its peek), or what there is when the end is available.
- *     A peek above show_max counts as show_max.
+ *     A peek above peek_max counts as peek_max.
  *  3. One question is open for each inspector. While it lets nothing pass, the next one shows
  *     more than the one before: nothing is asked twice.
  *  4. When all that was available at the end has been shown, one last question tells that the
  *     stream is complete. The end goes on when it was answered and nothing is held.
  *  5. An inspector that paused is asked nothing until it decides.
  *  6. One that a question could not be sent to is asked again when that may have changed.
- *  7. Who holds bytes has to be able to decide: an inspector that was shown show_max bytes at
+ *  7. Who holds bytes has to be able to decide: an inspector that was shown peek_max bytes at
  *     its pass offset, or was told that the stream is complete, and neither lets all of that go
  *     nor pauses, holds bytes that no question could free. That is -EDEADLK, and the flow's end.
  *     (It is no fault of a provider's channel: the other side may have provoked it.)
  *
  * So whenever nothing is open, nobody paused or busy, and nothing is released, each inspector holds
- * less than show_max: a window of n_inspectors * show_max bytes is never full for ever.
+ * less than peek_max: a window of n_inspectors * peek_max bytes is never full for ever.
  */
 
 #include <stdbool.h>
@@ -51,7 +51,8 @@ struct offsets_inspector {
 struct offsets {
         struct offsets_inspector *inspectors; /* the caller's */
         unsigned int n_inspectors;
-        uint64_t show_max;
+        uint64_t peek_max; /* what can be asked for */
+        uint64_t show_max; /* what can be shown, not below peek_max */
         uint64_t received;
         bool is_ended; /* received is final */
 };
@@ -67,7 +68,7 @@ struct offsets_question {
 
 /* inspectors are borrowed until the last call. They want to see any bytes. */
 void offsets_init(struct offsets *offsets, struct offsets_inspector *inspectors,
-                  unsigned int n_inspectors, uint64_t show_max);
+                  unsigned int n_inspectors, uint64_t peek_max, uint64_t show_max);
 
 void offsets_receive(struct offsets *offsets, uint64_t size);
 /* Nothing follows. */
@@ -76,6 +77,9 @@ void offsets_end(struct offsets *offsets);
 /* The next question to ask, which is open from now on; false if there is none. */
 bool offsets_ask(struct offsets *offsets, struct offsets_question *ret_question);
 
+/* Only its first size bytes were sent, peek_max at least. */
+void offsets_shorten(struct offsets *offsets, const struct offsets_question *question,
+                     uint64_t size);
 /* It could not be sent: as if it had not been asked, until offsets_retry(). */
 void offsets_withdraw(struct offsets *offsets, const struct offsets_question *question);
 void offsets_retry(struct offsets *offsets, unsigned int inspector);

@@ -30,8 +30,8 @@
 #define MIB            (1024 * KIB)
 #define TIMEOUT_MS     10000
 #define QUESTIONS_MAX  256
-#define WINDOW_MAX     (256 * KIB)
-#define SOCKET_BUFFERS (2 * MIB) /* more than what they hold of one direction */
+#define WINDOW_MAX     MIB
+#define SOCKET_BUFFERS (4 * MIB) /* more than what they hold of one direction */
 
 struct question {
         struct inspection *inspection;
@@ -78,23 +78,24 @@ static struct question *note(struct scene *scene, struct inspection *inspection,
         return question;
 }
 
-static bool handle_show(struct inspection *inspection, unsigned int inspector,
-                        enum nx_direction direction, uint64_t offset, const void *bytes,
-                        size_t size, void *userdata)
+/* At most what a question of the scene has room for. */
+static size_t handle_show(struct inspection *inspection, unsigned int inspector,
+                          enum nx_direction direction, uint64_t offset, const void *bytes,
+                          size_t size, void *userdata)
 {
         struct scene *scene = userdata;
         struct question *question;
 
         if (scene->is_busy)
-                return false;
+                return 0;
         question = note(scene, inspection, inspector, direction);
-        assert_in_range(size, 1, WIRE_DATA_MAX);
+        assert_in_range(size, 1, WIRE_SLOT_SIZE);
         question->offset = offset;
-        question->size = size;
-        memcpy(question->bytes, bytes, size);
+        question->size = size < sizeof(question->bytes) ? size : sizeof(question->bytes);
+        memcpy(question->bytes, bytes, question->size);
         if (scene->cuts_in_show)
                 inspection_cut(inspection, -EIO);
-        return true;
+        return question->size;
 }
 
 static bool handle_complete(struct inspection *inspection, unsigned int inspector,

@@ -21,7 +21,8 @@
 #include "inspect/offsets.h"
 
 #define N_INSPECTORS_MAX 6
-#define SHOW_MAX         8
+#define PEEK_MAX         8
+#define SHOW_MAX         20
 
 struct direction {
         struct offsets offsets;
@@ -30,7 +31,7 @@ struct direction {
 
 static void begin(struct direction *direction, unsigned int n_inspectors)
 {
-        offsets_init(&direction->offsets, direction->inspectors, n_inspectors, SHOW_MAX);
+        offsets_init(&direction->offsets, direction->inspectors, n_inspectors, PEEK_MAX, SHOW_MAX);
 }
 
 static void assert_shows(struct direction *direction, unsigned int inspector, uint64_t offset,
@@ -96,10 +97,26 @@ static void test_a_peek_beyond_what_fits_is_what_fits(void **state)
 
         begin(&it, 1);
         it.inspectors[0].peek = UINT64_MAX - 1;
-        offsets_receive(&it.offsets, SHOW_MAX + 3);
-        assert_shows(&it, 0, 0, SHOW_MAX);
+        offsets_receive(&it.offsets, PEEK_MAX - 1);
+        assert_quiet(&it);
+        offsets_receive(&it.offsets, 1);
+        assert_shows(&it, 0, 0, PEEK_MAX);
         assert_int_equal(offsets_answer(&it.offsets, 0, 1, UINT64_MAX), 0);
+        offsets_receive(&it.offsets, SHOW_MAX);
         assert_shows(&it, 0, 1, SHOW_MAX);
+}
+
+static void test_what_was_not_shown_is_shown_next(void **state)
+{
+        struct offsets_question question;
+        struct direction it;
+
+        begin(&it, 1);
+        offsets_receive(&it.offsets, SHOW_MAX);
+        assert_true(offsets_ask(&it.offsets, &question));
+        offsets_shorten(&it.offsets, &question, PEEK_MAX);
+        assert_int_equal(offsets_answer(&it.offsets, 0, PEEK_MAX, 0), 0);
+        assert_shows(&it, 0, PEEK_MAX, SHOW_MAX - PEEK_MAX);
 }
 
 static void test_nothing_is_asked_twice(void **state)
@@ -231,9 +248,9 @@ static void test_who_holds_has_to_decide(void **state)
         struct direction it;
 
         begin(&it, 1);
-        offsets_receive(&it.offsets, SHOW_MAX + 1);
-        assert_shows(&it, 0, 0, SHOW_MAX);
-        assert_int_equal(offsets_answer(&it.offsets, 0, 0, 2 * SHOW_MAX), -EDEADLK);
+        offsets_receive(&it.offsets, PEEK_MAX);
+        assert_shows(&it, 0, 0, PEEK_MAX);
+        assert_int_equal(offsets_answer(&it.offsets, 0, 0, 2 * PEEK_MAX), -EDEADLK);
 
         begin(&it, 1);
         offsets_receive(&it.offsets, 2);
@@ -362,6 +379,10 @@ static void ask_all(struct history *history)
                         offsets_withdraw(&history->it.offsets, &question);
                         continue;
                 }
+                if (question.size > PEEK_MAX && below(3) == 0) {
+                        question.size = PEEK_MAX + below(question.size - PEEK_MAX);
+                        offsets_shorten(&history->it.offsets, &question, question.size);
+                }
                 if (question.is_complete)
                         check_told(history, &question);
                 else
@@ -401,10 +422,10 @@ static void write_some(struct history *history)
 
 static uint64_t random_size(void)
 {
-        static const uint64_t sizes[] = { 0,         1, 3, SHOW_MAX, SHOW_MAX + 1, UINT64_MAX - 2,
+        static const uint64_t sizes[] = { 0,         1, 3, PEEK_MAX, PEEK_MAX + 1, UINT64_MAX - 2,
                                           UINT64_MAX };
 
-        return below(3) ? below(SHOW_MAX + 1) : sizes[below(12) ? below(5) : below(7)];
+        return below(3) ? below(PEEK_MAX + 1) : sizes[below(12) ? below(5) : below(7)];
 }
 
 /* It said nothing of use about bytes that it cannot be shown more of. */
@@ -413,7 +434,7 @@ static bool model_is_stuck(const struct history *history, const struct witness *
         uint64_t end = witness->question.offset + witness->question.size;
 
         return !witness->is_open && witness->pass < history->received &&
-               (witness->was_told || end >= witness->pass + SHOW_MAX);
+               (witness->was_told || end >= witness->pass + PEEK_MAX);
 }
 
 static void raise_witness(struct witness *witness, uint64_t pass)
@@ -552,7 +573,7 @@ static void test_random_histories(void **state)
                 struct history history = { .n = 1 + (unsigned int)below(N_INSPECTORS_MAX),
                                            .size = below(STREAM_MAX + 1) };
 
-                history.window = history.n * SHOW_MAX;
+                history.window = history.n * (PEEK_MAX + below(2) * SHOW_MAX);
                 begin(&history.it, history.n);
                 for (unsigned int k = 0; k < history.n; k++)
                         history.it.inspectors[k].peek = random_size();
@@ -571,6 +592,7 @@ int main(void)
                 cmocka_unit_test(test_bytes_leave_when_all_let_them),
                 cmocka_unit_test(test_a_peek_is_waited_for),
                 cmocka_unit_test(test_a_peek_beyond_what_fits_is_what_fits),
+                cmocka_unit_test(test_what_was_not_shown_is_shown_next),
                 cmocka_unit_test(test_nothing_is_asked_twice),
                 cmocka_unit_test(test_bytes_can_be_let_go_before_they_come),
                 cmocka_unit_test(test_sums_end_at_for_ever),

@@ -100,8 +100,8 @@ static bool window_grow(struct window *window)
         size_t size = 2 * window->size < window->size_max ? 2 * window->size : window->size_max;
         char *bytes;
 
-        if (size <= window->size || !list_is_empty(&window->pool->waiting) ||
-            !pool_has(window->pool, size - window->size))
+        if (size <= window->size ||
+            window->pool->size + size - window->size > window->pool->size_max / 2)
                 return false;
         window_move(window);
         bytes = realloc(window->bytes, size);

@@ -10,7 +10,8 @@
  *
  * A window has memory only while it holds something. It grows while it is full, and moves its
  * bytes to the front when that costs at most three bytes moved for one that left. All windows of
- * a pool together have a bound: who finds no memory there waits in line.
+ * a pool together have a bound: who finds no memory there waits in line. Half of it is for those
+ * that have none yet, so windows do not grow into that.
  */
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
  * for all others; what has no line is allowed unseen):
  *
  *         80 watch                    sees everything, lets everything pass
+ *         80 measure                  the same, and reports how much it saw at once
  *         81 first 100                lets 100 bytes of the program pass, then allows the flow
  *         82 refuse secret            drops the flow when the program says that word
  *         83 outbound                 sees only what the program says
@@ -38,7 +39,8 @@ struct line {
 struct seen {
         uint64_t flow; /* 0: free */
         uint64_t n_outbound, n_inbound;
-        uint64_t sum; /* of the bytes, both directions */
+        uint64_t sum;   /* of the bytes, both directions */
+        size_t largest; /* piece of them */
 };
 
 static struct line lines[LINES_MAX];
@@ -149,6 +151,8 @@ static void add(struct nx_flow *flow, uint64_t *n, const uint8_t *bytes, size_t 
         struct seen *of = seen_of(flow);
 
         *n += size;
+        if (size > of->largest)
+                of->largest = size;
         for (size_t i = 0; i < size; i++)
                 of->sum += bytes[i];
 }
@@ -191,9 +195,12 @@ static void handle_flow_ended(struct nx_filter *filter, struct nx_flow *flow, vo
 {
         struct seen *of = seen_of(flow);
 
-        nx_filter_report(filter, NX_LEVEL_INFO, "seen %llu out, %llu in, sum %llu",
-                         (unsigned long long)of->n_outbound, (unsigned long long)of->n_inbound,
-                         (unsigned long long)of->sum);
+        if (does(flow, "measure"))
+                nx_filter_report(filter, NX_LEVEL_INFO, "%zu at once", of->largest);
+        else
+                nx_filter_report(filter, NX_LEVEL_INFO, "seen %llu out, %llu in, sum %llu",
+                                 (unsigned long long)of->n_outbound,
+                                 (unsigned long long)of->n_inbound, (unsigned long long)of->sum);
         *of = (struct seen){};
 }
 
