@@ -63,6 +63,7 @@ enum wire_reason {
         WIRE_REASON_NOT_INSPECTABLE, /* fail policy: the filter wants bytes that cannot be had */
         WIRE_REASON_CARRIED,         /* it carries a flow on that had passed the sessions */
         WIRE_REASON_LOOP,            /* it came back to a session that it had passed: refused */
+        WIRE_REASON_MEMORY_SHORT,    /* its bytes did not move, and others found no memory: reset */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

@@ -46,6 +46,9 @@ static const struct reason reasons[] = {
           "of a known program." },
         { "carried", false, "It carries a flow on that had passed the sessions already." },
         { "loop", false, "It came back to a session that it had passed already." },
+        { "memory-short", false,
+          "Its bytes were held and did not move, while other flows found no memory; it was "
+          "reset." },
 };
 
 static const struct reason *reason_find(const char *word)

@@ -119,6 +119,8 @@ static void end(struct delivery *delivery, int error, uint64_t bytes_outbound,
         };
 
         leave(delivery);
+        if (error == -ENOBUFS)
+                delivery->flow->reason = WIRE_REASON_MEMORY_SHORT;
         delivery->flow->bytes_outbound = bytes_outbound;
         delivery->flow->bytes_inbound = bytes_inbound;
         delivery_end(delivery, &end);

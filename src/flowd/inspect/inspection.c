@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "inspect/inspection.h"
 #include "inspect/offsets.h"
@@ -34,6 +35,9 @@ _Static_assert(WINDOW_SHARE / 4 * 3 >= WIRE_DATA_MAX, "each holds less than one 
 
 /* Reads in one turn: a fast sender must not keep the loop from the others. */
 #define TURN_READS 4
+
+/* A flow whose bytes do not move for so long loses its memory when another one waits for some. */
+#define STALLED_NS 1000000000ULL
 
 #define READ_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 /* Behind these a short read does not mean that there is nothing more. */
@@ -85,6 +89,7 @@ struct inspection_pool {
         struct window_pool windows;
         struct list open; /* inspection.link */
         size_t n_open;
+        struct loop_timer shortage_timer; /* runs while a window waits for memory */
 };
 
 /* --- peers ---------------------------------------------------------------------------- */
@@ -229,6 +234,12 @@ static bool half_wants_to_read(const struct half *half)
                (half->inspection->error || inspection_is_watched(half->inspection));
 }
 
+static void pool_watch_shortage(struct inspection_pool *pool)
+{
+        if (window_pool_is_short(&pool->windows) && list_is_empty(&pool->shortage_timer.link))
+                loop_timer_start(pool->loop, &pool->shortage_timer, now_ns() + STALLED_NS);
+}
+
 /* 1 if something came of it. */
 static int half_read(struct half *half)
 {
@@ -239,6 +250,7 @@ static int half_read(struct half *half)
         if (!half_wants_to_read(half))
                 return 0;
         r = window_make_room(&half->window, &room);
+        pool_watch_shortage(half->inspection->pool);
         if (r < 0 || room == 0)
                 return r;
         n = recv(half->from->fd, window_end(&half->window), room, MSG_DONTWAIT);
@@ -618,6 +630,27 @@ static void on_window_ready(struct window *window)
         (void)peer_call_again(container_of(window, struct half, window)->from);
 }
 
+/* Whoever holds bytes for ever, a filter that paused or a program that says less than a filter
+ * wants to see, may do so only while there is memory for the others. */
+static int on_shortage(void *userdata)
+{
+        struct inspection_pool *pool = userdata;
+        uint64_t since_ns = now_ns() - STALLED_NS;
+        struct window *window;
+        size_t n = 0;
+
+        while ((window = window_pool_find_stalled(&pool->windows, since_ns))) {
+                inspection_cut(container_of(window, struct half, window)->inspection, -ENOBUFS);
+                n++;
+        }
+        if (n > 0)
+                log_warning("%zu inspected flows were reset: their bytes did not move, and others "
+                            "found no memory",
+                            n);
+        pool_watch_shortage(pool);
+        return 0;
+}
+
 int inspection_pool_new(struct inspection_pool **ret_pool, struct loop *loop,
                         const struct inspection_listener *listener, size_t bytes_max)
 {
@@ -628,6 +661,7 @@ int inspection_pool_new(struct inspection_pool **ret_pool, struct loop *loop,
         *pool = (struct inspection_pool){ .loop = loop, .listener = listener };
         window_pool_init(&pool->windows, bytes_max, on_window_ready);
         list_init(&pool->open);
+        loop_timer_init(&pool->shortage_timer, on_shortage, pool);
         *ret_pool = pool;
         return 0;
 }
@@ -638,6 +672,7 @@ struct inspection_pool *inspection_pool_free(struct inspection_pool *pool)
 
         if (!pool)
                 return NULL;
+        loop_timer_stop(&pool->shortage_timer);
         while ((inspection = list_first(&pool->open, struct inspection, link))) {
                 set_cut(inspection, -ECANCELED);
                 inspection_close(inspection);

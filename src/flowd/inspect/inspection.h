@@ -52,6 +52,7 @@ struct inspection_listener {
         /* error: 0, or the negative errno for which both sides were reset:
          * -EPERM         an inspector said DROP
          * -EDEADLK       one holds bytes that no question could free (offsets.h, rule 7)
+         * -ENOBUFS       its bytes did not move for a second, and others found no memory
          * -ECONNABORTED  one that may not be missed was removed
          * others         of a socket, or of inspection_cut() */
         void (*ended)(struct inspection *inspection, int error, uint64_t bytes_outbound,

@@ -700,6 +700,27 @@ static void test_memory_has_a_bound(void **state)
         close_flow(&second);
 }
 
+/* One that holds a byte for ever does not keep the others out. */
+static void test_who_holds_long_gives_way(void **state)
+{
+        struct scene *scene = *state;
+        struct flow first, second;
+
+        open_pool(scene, 64 * KIB);
+        first = open_flow(scene, 1);
+        second = open_flow(scene, 1);
+        put(first.client, "one");
+        decide(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "one"), NX_VERDICT_PAUSE);
+        put(second.client, "two");
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "two"), 3);
+        assert_gets(scene, second.server, "two");
+        assert_int_equal(scene->n_ended, 1);
+        assert_int_equal(scene->error, -ENOBUFS);
+        assert_gets_reset(scene, first.client);
+        close_flow(&first);
+        close_flow(&second);
+}
+
 /* --- given back ----------------------------------------------------------------------- */
 
 static void relay(struct scene *scene)
@@ -885,6 +906,7 @@ int main(void)
                 inspection_test(test_who_holds_for_ever_ends_the_flow),
                 inspection_test(test_a_pause_stops_the_sender),
                 inspection_test(test_memory_has_a_bound),
+                inspection_test(test_who_holds_long_gives_way),
                 inspection_test(test_an_allowed_flow_is_given_back),
                 inspection_test(test_a_half_closed_flow_is_given_back),
                 inspection_test(test_much_goes_through_as_many_as_there_may_be),

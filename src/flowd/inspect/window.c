@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/loop.h"
 #include "inspect/window.h"
 
 /* Less room than this is not worth a read. */
@@ -19,6 +20,26 @@ void window_pool_init(struct window_pool *pool, size_t size_max, window_ready_fn
 {
         *pool = (struct window_pool){ .size_max = size_max, .ready = ready };
         list_init(&pool->waiting);
+        list_init(&pool->holding);
+}
+
+bool window_pool_is_short(const struct window_pool *pool)
+{
+        return !list_is_empty(&pool->waiting);
+}
+
+struct window *window_pool_find_stalled(const struct window_pool *pool, uint64_t since_ns)
+{
+        struct window *window = list_first(&pool->holding, struct window, holding);
+
+        return window && window_pool_is_short(pool) && window->moved_ns < since_ns ? window : NULL;
+}
+
+static void note_move(struct window *window)
+{
+        window->moved_ns = now_ns();
+        list_remove(&window->holding);
+        list_append(&window->pool->holding, &window->holding);
 }
 
 static bool pool_has(const struct window_pool *pool, size_t size)
@@ -34,6 +55,7 @@ static int window_allocate(struct window *window)
         window->start = window->end = 0;
         window->size = window->first_size;
         window->pool->size += window->size;
+        note_move(window);
         return 0;
 }
 
@@ -54,10 +76,12 @@ void window_init(struct window *window, struct window_pool *pool, size_t first_s
 {
         *window = (struct window){ .pool = pool, .first_size = first_size, .size_max = size_max };
         list_init(&window->waiting);
+        list_init(&window->holding);
 }
 
 static void window_give_back(struct window *window)
 {
+        list_remove(&window->holding);
         window->pool->size -= window->size;
         free(take_ptr(window->bytes));
         window->start = window->end = window->size = 0;
@@ -136,11 +160,13 @@ int window_make_room(struct window *window, size_t *ret_room)
 void window_add(struct window *window, size_t size)
 {
         window->end += size;
+        note_move(window);
 }
 
 void window_remove(struct window *window, size_t size)
 {
         window->start += size;
+        note_move(window);
         if (window->start == window->end)
                 window->start = window->end = 0;
 }

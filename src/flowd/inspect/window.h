@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/list.h"
 
@@ -28,6 +29,7 @@ struct window_pool {
         size_t size;         /* of all windows */
         size_t size_max;     /* at least the largest first_size */
         struct list waiting; /* window.waiting, longest first */
+        struct list holding; /* window.holding: have memory, the longest unmoved first */
         window_ready_fn *ready;
 };
 
@@ -38,9 +40,16 @@ struct window {
         size_t first_size; /* three quarters of it always find room, however slow the reader */
         size_t size_max;
         struct list waiting; /* window_pool.waiting */
+        struct list holding; /* window_pool.holding */
+        uint64_t moved_ns;   /* when bytes last came or left */
 };
 
 void window_pool_init(struct window_pool *pool, size_t size_max, window_ready_fn *ready);
+
+bool window_pool_is_short(const struct window_pool *pool); /* somebody waits */
+/* Whose memory should be somebody else's: no byte of it came or left since since_ns, and none of
+ * another one for longer. NULL: nobody waits, or all move. */
+struct window *window_pool_find_stalled(const struct window_pool *pool, uint64_t since_ns);
 
 /* pool is borrowed until window_deinit(). */
 void window_init(struct window *window, struct window_pool *pool, size_t first_size,
