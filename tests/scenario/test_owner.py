@@ -98,6 +98,12 @@ def test_a_program_of_another_user_in_a_deeper_cgroup(netext, scripted, client, 
     assert flow["cgroup"] == f"{lab.cgroup.name}/deeper"
 
 
+def wait_until_free(client, port):
+    """The kernel hands on a port in TIME_WAIT, but not before the other side has acknowledged the FIN."""
+    wait_until(lambda: not client.lab.client.run(["ss", "-Htan", "state", "fin-wait-1", f"sport = :{port}"]).stdout,
+               f"nobody acknowledged the end of the connection from port {port}")
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "udp-connected"])
 def test_a_port_that_changed_hands_is_a_new_flow(netext, scripted, client, server, lab, tmp_path, protocol):
     scripted("80 allow")
@@ -105,6 +111,7 @@ def test_a_port_that_changed_hands_is_a_new_flow(netext, scripted, client, serve
     other.write_bytes(TALK.read_bytes())
     other.chmod(0o755)
     first = client.talk(protocol, lab.SERVER6, 80, "-p", "5555")
+    wait_until_free(client, 5555)
     second = client.talk(protocol, lab.SERVER6, 80, "-p", "5555", program=other)
     assert (first.error, second.error) == (None, None)
     assert netext.flow(pid=first.pid)["program"] == str(TALK)
@@ -118,6 +125,7 @@ def test_a_socket_closed_before_its_packet_is_read(netext, scripted, client, ser
     other.write_bytes(TALK.read_bytes())
     other.chmod(0o755)
     assert client.talk(protocol, lab.SERVER6, 80, "-p", "5555").error is None
+    wait_until_free(client, 5555)
     flowd = netext.flowd_pid()
     os.kill(flowd, signal.SIGSTOP)
     late = client.talk(protocol, lab.SERVER6, 80, "-p", "5555", "-t", "50", program=other)
