@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "wire/channel.h"
 
 struct channel_packet {
@@ -212,13 +213,11 @@ struct received {
         bool lacks_fds; /* the kernel found no number for the next */
 };
 
-/* Nobody took it. It is a peer's, who can have asked that close() waits (SO_LINGER). */
+/* Nobody took it. It is a peer's, who can have asked that close() waits. */
 static void discard(int fd)
 {
-        const struct linger no_linger = {};
-
         if (fd >= 0)
-                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger));
+                (void)socket_set_reset_on_close(fd, false);
         close_fd(fd);
 }
 

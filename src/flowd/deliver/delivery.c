@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "chain/chain.h"
 #include "deliver/delivery.h"
 #include "deliver/inspected.h"
@@ -68,20 +69,6 @@ static void give_to(struct delivery *delivery, struct session *session)
                 list_append(&session->claimed, &delivery->link);
 }
 
-static void set_reset(int fd, bool is_on)
-{
-        struct linger linger = { .l_onoff = is_on };
-
-        if (fd >= 0)
-                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-}
-
-/* close(2) alone would tell the program that all is well (SO_LINGER of socket(7)). */
-static void reset(int fd)
-{
-        set_reset(fd, true);
-}
-
 /* The flow is out of our hands, or over. */
 static void forget(struct delivery *delivery)
 {
@@ -92,7 +79,7 @@ static void forget(struct delivery *delivery)
         loop_remove(all->loop, &delivery->upstream_io);
         loop_timer_stop(&delivery->timer);
         close_fd(delivery->app_fd);
-        reset(delivery->upstream_fd); /* else who shares it can have made close() wait */
+        (void)socket_set_reset_on_close(delivery->upstream_fd, true);
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
         free(delivery);
@@ -115,7 +102,7 @@ static void fail(struct delivery *delivery, int error)
         struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
-        reset(delivery->app_fd);
+        (void)socket_set_reset_on_close(delivery->app_fd, true);
         delivery_end(delivery, &(struct session_flow_end){ .error = error });
         chain_fail(chain, flow, error);
 }
@@ -138,7 +125,7 @@ static void give_up(struct delivery *delivery, int error)
 
 void delivery_deny(struct flow *flow)
 {
-        reset(flow->delivery->app_fd);
+        (void)socket_set_reset_on_close(flow->delivery->app_fd, true);
         forget(flow->delivery);
 }
 
@@ -181,12 +168,13 @@ static void hand_over(struct delivery *delivery)
 {
         int r = -EPIPE;
 
-        set_reset(delivery->app_fd, false); /* what its close() says is the extension's own matter */
+        /* What its close() says is the extension's own matter. */
+        (void)socket_set_reset_on_close(delivery->app_fd, false);
         if (delivery->session)
                 r = session_hand_over(delivery->session, delivery->flow, delivery->app_fd);
         if (r < 0) {
                 delivery->all->n_given_up++;
-                reset(delivery->app_fd);
+                (void)socket_set_reset_on_close(delivery->app_fd, true);
                 delivery_end(delivery, &(struct session_flow_end){ .error = r });
                 return;
         }
@@ -232,7 +220,7 @@ static void inspect(struct delivery *delivery)
                 delivery_carry(delivery);
         if (r >= 0)
                 return;
-        reset(delivery->app_fd);
+        (void)socket_set_reset_on_close(delivery->app_fd, true);
         delivery_end(delivery, &(struct session_flow_end){ .error = r });
 }
 
@@ -428,7 +416,7 @@ int delivery_splice(struct flow *flow, struct session *session, int fd)
                 return 0;
         }
         if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
-                reset(fd);
+                (void)socket_set_reset_on_close(fd, true);
                 close_fd(fd);
                 return -EBADMSG;
         }
@@ -537,7 +525,7 @@ static void on_accepted(int fd, const struct endpoint *app, const struct endpoin
 
         if (!delivery || delivery->state != DELIVERY_RELEASED || delivery->app_fd >= 0) {
                 all->n_strangers++;
-                reset(fd);
+                (void)socket_set_reset_on_close(fd, true);
                 close_fd(fd);
                 return;
         }

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "deliver/listener.h"
 #include "deliver/transparent.h"
 
@@ -32,12 +33,10 @@
 
 static const sa_family_t families[LISTENER_FAMILIES] = { AF_INET, AF_INET6 };
 
-/* What is accepted inherits two options. Its close() is a reset, also the kernel's when we are
- * killed: what nobody carried to its end must not look like an end. And small writes, which are
- * the programs' own choice, are not held back. */
+/* What is accepted inherits both: close() is a reset until somebody has carried it to its end, and
+ * small writes, which are the programs' own choice, are not held back. */
 static int open_one(sa_family_t family, uint16_t *ret_port)
 {
-        const struct linger reset = { .l_onoff = 1 };
         struct endpoint loopback = { .address = IN6ADDR_LOOPBACK_INIT }, bound;
         _cleanup_fd_ int fd = -1;
         int on = 1, r;
@@ -47,8 +46,10 @@ static int open_one(sa_family_t family, uint16_t *ret_port)
         fd = transparent_socket(SOCK_STREAM, &loopback);
         if (fd < 0)
                 return fd;
-        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        r = socket_set_reset_on_close(fd, true);
+        if (r < 0)
+                return r;
+        if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
             listen(fd, BACKLOG) < 0)
                 return -errno;
         r = transparent_local(fd, &bound);

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/socket.h"
 #include "inspect/inspection.h"
 #include "inspect/offsets.h"
 #include "inspect/window.h"
@@ -133,18 +134,9 @@ static void peer_fail(struct peer *peer, int error)
         half_give_up(is_app ? &inspection->inbound : &inspection->outbound);
 }
 
-/* While it is on, a close() is a reset, also the kernel's when we are killed: what is cut off must
- * not look like an end. */
-static void peer_set_reset(const struct peer *peer, bool is_on)
-{
-        const struct linger linger = { .l_onoff = is_on };
-
-        (void)setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-}
-
 static void peer_close(struct peer *peer)
 {
-        peer_set_reset(peer, peer->inspection->error != 0);
+        (void)socket_set_reset_on_close(peer->fd, peer->inspection->error != 0);
         peer->fd = close_fd(peer->fd);
 }
 
@@ -434,7 +426,7 @@ static void peer_init(struct peer *peer, struct inspection *inspection, int fd)
         };
         /* Small writes are the apps' own choice; they must not be held back once more. */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        peer_set_reset(peer, true);
+        (void)socket_set_reset_on_close(fd, true);
 }
 
 static size_t window_first_size(unsigned int n_inspectors)

@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/socket.h"
 #include "inspect/inspection.h"
 #include "relay/relay.h"
 #include "wire/table.h"
@@ -232,9 +233,7 @@ static void close_flow(struct flow *flow)
 
 static void reset(int *fd)
 {
-        const struct linger linger = { .l_onoff = 1 };
-
-        assert_return_code(setsockopt(*fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), errno);
+        assert_int_equal(socket_set_reset_on_close(*fd, true), 0);
         *fd = close_fd(*fd);
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/socket.h"
 #include "relay/relay.h"
 #include "relay/worker.h"
 
@@ -179,18 +180,15 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
 }
 
 /* Small writes are the programs' own choice; the relay must not hold them back once more. A close()
- * is a reset until the relay has carried everything: what is cut off must not look like an end. */
+ * is a reset until the relay has carried everything. */
 static int socket_prepare(int fd)
 {
-        const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
         const int one = 1;
 
         if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
-        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
-                return -errno;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* or it is not TCP */
-        return 0;
+        return socket_set_reset_on_close(fd, true);
 }
 
 /* What has arrived already, epoll reports at the registration; a connected socket has room. */

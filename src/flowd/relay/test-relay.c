@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/socket.h"
 #include "relay/relay.h"
 
 #define KIB           1024
@@ -143,9 +144,7 @@ static void close_flow(struct flow *flow)
 
 static void reset(int *fd)
 {
-        const struct linger linger = { .l_onoff = 1 };
-
-        assert_int_equal(setsockopt(*fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+        assert_int_equal(socket_set_reset_on_close(*fd, true), 0);
         *fd = close_fd(*fd);
 }
 

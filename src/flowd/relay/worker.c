@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "relay/worker.h"
 
 #define ROUND_EVENTS  64
@@ -55,23 +56,11 @@ static void count(atomic_ulong *counter, unsigned long n)
 
 /* --- the end of a relay --------------------------------------------------------------- */
 
-/*
- * Whether a close() is a reset. It is from the beginning (relay_pool_add()), in case that we
- * die: what was cut off must not look like an end. It is said again at the end, because who
- * shares the upstream can have said otherwise, even that close() waits.
- */
-static void side_set_reset(struct side *side, bool is_reset)
-{
-        const struct linger linger = { .l_onoff = is_reset, .l_linger = 0 };
-
-        (void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-}
-
 /* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out. */
 static void relay_close(struct relay *relay, struct worker *worker)
 {
-        side_set_reset(&relay->app, relay->error);
-        side_set_reset(&relay->upstream, relay->error);
+        (void)socket_set_reset_on_close(relay->app.fd, relay->error);
+        (void)socket_set_reset_on_close(relay->upstream.fd, relay->error);
         (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, relay->upstream.fd, NULL);
         relay->app.fd = close_fd(relay->app.fd);
         relay->upstream.fd = close_fd(relay->upstream.fd);
