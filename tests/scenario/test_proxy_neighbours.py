@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other people's marks, rules, tables and namespaces: a proxy works among them, and leaves them alone."""
 import itertools
+import re
+import socket
 
 import pytest
 
@@ -48,6 +50,18 @@ def test_reverse_path_filters_and_marks_of_others(netext, proxy, client, server,
     if marks:
         for line in filter(None, map(str.strip, WIREGUARD.splitlines())):
             lab.client.run(line.replace(" add ", " del ").split())
+
+
+def test_a_connection_to_the_listener_itself_is_reset_and_counted(netext, proxy, client, server, lab):
+    proxy("80 claim")
+    port = int(re.search(r"tproxy ip to [0-9.]+:(\d+)", lab.client.run(["nft", "list", "ruleset"]).stdout)[1])
+    with lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as stranger:
+        stranger.settimeout(5)
+        stranger.connect(("127.0.0.1", port))
+        with pytest.raises(ConnectionResetError):
+            stranger.recv(1)
+    assert netext.status()["connections_without_flow"] == 1
+    assert client.tcp(80).error is None
 
 
 FOREIGN = """

@@ -138,7 +138,7 @@ static bool wants_delivery(const struct engine *engine)
 static int apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
-        int r = 0;
+        int r;
 
         wanted.closed = chain_is_closed(&engine->chain);
         wanted.delivery.is_on = wants_delivery(engine);

@@ -179,6 +179,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_claimed", engine->counters.claimed);
         put_fact(link, request, "flows_not_delivered",
                  engine->deliveries.n_given_up + engine->deliveries.listener.n_refused);
+        put_fact(link, request, "connections_without_flow", engine->deliveries.n_strangers);
         put_fact(link, request, "flows_refused", engine->counters.refused);
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
         put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
