@@ -28,8 +28,6 @@
 #define ACCEPTS_MAX         64
 #define ACCEPTS_INTERVAL_US 100000
 
-DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
-
 uint64_t client_get_queued(const struct client *client)
 {
         uint64_t queued = 0;
@@ -200,7 +198,7 @@ void control_deinit(struct control *control)
 
 static int send_event(struct client *client, const struct wire_message *flow)
 {
-        _cleanup_(cleanup_message) sd_bus_message *event = NULL;
+        _cleanup_message_ sd_bus_message *event = NULL;
         int r;
 
         r = sd_bus_message_new_signal(client->bus, &event, CONTROL_PATH, CONTROL_INTERFACE,

@@ -12,8 +12,6 @@
 #include "manager/control/record.h"
 #include "manager/control/sets.h"
 
-DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
-
 static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
@@ -132,13 +130,11 @@ static int append_session(sd_bus_message *reply, const struct session *session)
 static int list_sessions(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
-        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
         struct session *session;
         int r;
 
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        r = record_list_new(message, &reply);
         if (r < 0)
                 return r;
         list_for_each (session, &client->control->sessions->sessions, link) {
@@ -146,8 +142,7 @@ static int list_sessions(sd_bus_message *message, void *userdata, sd_bus_error *
                 if (r < 0)
                         return r;
         }
-        r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return record_list_send(reply);
 }
 
 static int append_place(sd_bus_message *reply, const struct session *session, uint64_t position)
@@ -177,20 +172,16 @@ static int append_place(sd_bus_message *reply, const struct session *session, ui
 static int get_chain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
-        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
         struct session *chain[SESSIONS_MAX];
         size_t n;
         int r;
 
         n = session_table_get_chain(client->control->sessions, chain);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        r = record_list_new(message, &reply);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = append_place(reply, chain[i], i + 1);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return r < 0 ? r : record_list_send(reply);
 }
 
 static int watch_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)

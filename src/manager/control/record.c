@@ -11,6 +11,27 @@
 #include "manager/control/record.h"
 #include "manager/loop/text.h"
 
+int record_list_new(sd_bus_message *call, sd_bus_message **ret_reply)
+{
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        if (r < 0)
+                return r;
+        *ret_reply = take_ptr(reply);
+        return 0;
+}
+
+int record_list_send(sd_bus_message *reply)
+{
+        int r = sd_bus_message_close_container(reply);
+
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
 int record_begin(sd_bus_message *reply)
 {
         return sd_bus_message_open_container(reply, 'a', "{sv}");

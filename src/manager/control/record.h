@@ -4,11 +4,27 @@
 /*
  * An object of the control API: a{sv} in a D-Bus message. Keys are borrowed literals; text
  * is made harmless on its way. Each function: 0 or negative errno.
+ *
+ * A reply that is a list of them:
+ *
+ *      _cleanup_message_ sd_bus_message *reply = NULL;
+ *
+ *      r = record_list_new(call, &reply);
+ *      … record_begin(), record_put_…(), record_end() for each
+ *      return r < 0 ? r : record_list_send(reply);
  */
 
 #include <systemd/sd-bus.h>
 
+#include "base/cleanup.h"
 #include "wire/codec.h"
+
+DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
+#define _cleanup_message_ _cleanup_(cleanup_message)
+
+/* Caller owns the reply. */
+int record_list_new(sd_bus_message *call, sd_bus_message **ret_reply);
+int record_list_send(sd_bus_message *reply);
 
 int record_begin(sd_bus_message *reply);
 int record_end(sd_bus_message *reply);

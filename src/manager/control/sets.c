@@ -14,8 +14,6 @@
 #include "manager/control/sets.h"
 #include "manager/engine/request.h"
 
-DEFINE_CLEANUP(sd_bus_message *, message, sd_bus_message_unref)
-
 static int read_content(sd_bus_message *message, struct set_content *content, char **ret_problem)
 {
         unsigned int number = 0;
@@ -124,13 +122,11 @@ static int append_set(sd_bus_message *reply, const struct set *set)
 int sets_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
-        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
         struct set *set;
         int r;
 
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        r = record_list_new(message, &reply);
         if (r < 0)
                 return r;
         list_for_each (set, &client->control->sets->sets, link) {
@@ -138,8 +134,7 @@ int sets_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
                 if (r < 0)
                         return r;
         }
-        r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return record_list_send(reply);
 }
 
 static int append_entry(sd_bus_message *reply, const struct set_entry *entry)
@@ -157,7 +152,7 @@ static int append_entry(sd_bus_message *reply, const struct set_entry *entry)
 int sets_get(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
-        _cleanup_(cleanup_message) sd_bus_message *reply = NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
         const struct set *set;
         const char *name;
         int r;
@@ -168,12 +163,8 @@ int sets_get(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
         set = set_table_find(client->control->sets, name);
         if (!set)
                 return control_refuse(message, -ENOENT, "there is no set \"%s\"", name);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        r = record_list_new(message, &reply);
         for (size_t i = 0; r >= 0 && i < set->content.n_entries; i++)
                 r = append_entry(reply, &set->content.entries[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return r < 0 ? r : record_list_send(reply);
 }
