@@ -29,6 +29,38 @@ static const struct choice directions[] = {
         {},
 };
 
+static int read_line(struct words *words, const struct choice *statements,
+                     line_statement_fn *statement_fn, void *userdata)
+{
+        struct word word;
+        int statement, r;
+
+        r = words_next(words, &word);
+        if (r == WORDS_END)
+                return 0;
+        if (r == WORDS_E_INVALID)
+                return RULES_E_INVALID;
+        r = value_choice(&word, statements, "the start of a line", words->problems, &statement);
+        return r ? r : statement_fn(&word, statement, userdata);
+}
+
+int lines_read(struct words *words, const struct choice *statements,
+               line_statement_fn *statement_fn, void *userdata)
+{
+        if (words->end - words->at > RULES_FILE_MAX) {
+                problems_add(words->problems, (struct position){ 1, 1 },
+                             "the file is too large: expected at most 1 MiB");
+                return RULES_E_INVALID;
+        }
+        while (words_next_line(words)) {
+                int r = read_line(words, statements, statement_fn, userdata);
+
+                if (r < 0)
+                        return r;
+        }
+        return words->problems->n > 0 ? RULES_E_INVALID : 0;
+}
+
 int line_value(struct words *words, const char *keyword, struct word *ret)
 {
         int r;

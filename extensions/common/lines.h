@@ -2,12 +2,22 @@
 #pragma once
 
 /*
- * What lines of a rule file are made of, whatever they say: keywords with their values, the
- * line's end, settings, and the clauses of a rule. Each function returns 0, -ENOMEM, or
- * RULES_E_INVALID after it said what it expected.
+ * What lines of a rule file are made of, whatever they say: statements, keywords with their
+ * values, the line's end, settings, and the clauses of a rule. Each function returns 0, -ENOMEM,
+ * or RULES_E_INVALID after it said what it expected.
  */
 
 #include "common/values.h"
+
+#define RULES_FILE_MAX (1024 * 1024) /* bytes */
+
+/* Reads what stands behind keyword, a line's first word; statement is its value in the table. */
+typedef int line_statement_fn(const struct word *keyword, int statement, void *userdata);
+
+/* Reads all lines of words, a whole file. A line with a problem is left at the problem, and the
+ * next one is read, so that a person sees all of them at once. */
+int lines_read(struct words *words, const struct choice *statements,
+               line_statement_fn *statement_fn, void *userdata);
 
 /* The word that keyword asks for. */
 int line_value(struct words *words, const char *keyword, struct word *ret);

@@ -18,6 +18,7 @@
 #include <netext/extension.h>
 
 #include "common/file.h"
+#include "common/lines.h"
 #include "firewall/compile.h"
 
 #define FILE_NAME "rules"

@@ -2,9 +2,7 @@
 
 /*
  * One line, one statement: its first word says which, and a table of choices says what
- * may come next. A line with a problem is left at the problem and the next one is
- * read, so that a person sees all of them (the first ten) at once; a file with any problem
- * gives no rules at all.
+ * may come next. A file with any problem gives no rules at all.
  */
 
 #include <errno.h>
@@ -108,28 +106,19 @@ static int parse_rule(struct parser *parser, const struct word *keyword,
         return line_clauses(&parser->words, clauses, &rule->match);
 }
 
-static int parse_line(struct parser *parser)
+static int parse_statement(const struct word *keyword, int statement, void *userdata)
 {
-        struct word word;
-        int statement, r;
+        struct parser *parser = userdata;
 
-        r = words_next(&parser->words, &word);
-        if (r == WORDS_END)
-                return 0;
-        if (r == WORDS_E_INVALID)
-                return RULES_E_INVALID;
-        r = value_choice(&word, statements, "the start of a line", parser->problems, &statement);
-        if (r)
-                return r;
         switch ((enum statement)statement) {
         case STATEMENT_ALLOW:
-                return parse_rule(parser, &word, NX_FILTER_ACTION_ALLOW);
+                return parse_rule(parser, keyword, NX_FILTER_ACTION_ALLOW);
         case STATEMENT_DENY:
-                return parse_rule(parser, &word, NX_FILTER_ACTION_DROP);
+                return parse_rule(parser, keyword, NX_FILTER_ACTION_DROP);
         case STATEMENT_DEFAULT:
-                return parse_default(parser, &word);
+                return parse_default(parser, keyword);
         case STATEMENT_LOOPBACK:
-                return parse_loopback(parser, &word);
+                return parse_loopback(parser, keyword);
         }
         return -EINVAL;
 }
@@ -143,19 +132,10 @@ int rules_parse(struct rules **ret_rules, const char *text, size_t size, struct 
         if (!rules)
                 return -ENOMEM;
         rules->default_action = NX_FILTER_ACTION_ALLOW;
-        if (size > RULES_FILE_MAX) {
-                problems_add(problems, (struct position){ 1, 1 },
-                             "the file is too large: expected at most 1 MiB");
-                return RULES_E_INVALID;
-        }
         words_init(&parser.words, text, size, problems);
-        while (words_next_line(&parser.words)) {
-                r = parse_line(&parser);
-                if (r < 0)
-                        return r;
-        }
-        if (problems->n > 0)
-                return RULES_E_INVALID;
+        r = lines_read(&parser.words, statements, parse_statement, &parser);
+        if (r)
+                return r;
         *ret_rules = rules;
         rules = NULL;
         return 0;

@@ -10,8 +10,7 @@
 
 #include "common/match.h"
 
-#define RULES_FILE_MAX (1024 * 1024)
-#define RULES_MAX      NX_RULES_MAX
+#define RULES_MAX NX_RULES_MAX
 
 struct rule {
         unsigned int line;

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "common/lines.h"
 #include "firewall/rules.h"
 
 static const char *manual_path;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/lines.h"
 #include "relay/configuration.h"
 #include "relay/rule/compile.h"
 

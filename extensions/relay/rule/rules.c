@@ -2,8 +2,7 @@
 
 /*
  * One line, one statement. Upstreams may stand behind the rules that name them, so names
- * are looked up when the last line was read. As with the firewall, a line with a problem is left
- * at the problem, and a file with any problem gives no rules at all.
+ * are looked up when the last line was read. A file with any problem gives no rules at all.
  */
 
 #include <errno.h>
@@ -194,10 +193,11 @@ static int parse_number(struct parser *parser, const struct word *keyword, const
         return r ? r : line_end(&parser->words);
 }
 
-static int parse_statement(struct parser *parser, const struct word *keyword,
-                           enum statement statement)
+static int parse_statement(const struct word *keyword, int statement, void *userdata)
 {
-        switch (statement) {
+        struct parser *parser = userdata;
+
+        switch ((enum statement)statement) {
         case STATEMENT_UPSTREAM:
                 return parse_upstream(parser, keyword);
         case STATEMENT_VIA:
@@ -218,20 +218,6 @@ static int parse_statement(struct parser *parser, const struct word *keyword,
                                     &parser->handshakes_line, &parser->rules->handshakes_max);
         }
         return -EINVAL;
-}
-
-static int parse_line(struct parser *parser)
-{
-        struct word word;
-        int statement, r;
-
-        r = words_next(&parser->words, &word);
-        if (r == WORDS_END)
-                return 0;
-        if (r == WORDS_E_INVALID)
-                return RULES_E_INVALID;
-        r = value_choice(&word, statements, "the start of a line", parser->problems, &statement);
-        return r ? r : parse_statement(parser, &word, (enum statement)statement);
 }
 
 static void find_route(struct rules *rules, struct route *route, struct problems *problems)
@@ -273,20 +259,11 @@ int rules_parse(struct rules **ret_rules, const char *text, size_t size, struct 
 
         if (!rules)
                 return -ENOMEM;
-        if (size > RULES_FILE_MAX) {
-                problems_add(problems, (struct position){ 1, 1 },
-                             "the file is too large: expected at most 1 MiB");
-                return RULES_E_INVALID;
-        }
         words_init(&parser.words, text, size, problems);
-        while (words_next_line(&parser.words)) {
-                r = parse_line(&parser);
-                if (r < 0)
-                        return r;
-        }
-        /* With a faulty upstream, what names it would be a problem that is none. */
-        if (problems->n == 0)
-                find_routes(rules, problems);
+        r = lines_read(&parser.words, statements, parse_statement, &parser);
+        if (r) /* with a faulty upstream, what names it would be a problem that is none */
+                return r;
+        find_routes(rules, problems);
         if (problems->n > 0)
                 return RULES_E_INVALID;
         *ret_rules = rules;

@@ -9,9 +9,8 @@
 #include "common/match.h"
 #include "relay/rule/upstream.h"
 
-#define RULES_FILE_MAX (1024 * 1024)
-#define RULES_MAX      (NX_RULES_MAX - 1) /* the default may need one, too */
-#define UPSTREAMS_MAX  64
+#define RULES_MAX     (NX_RULES_MAX - 1) /* the default may need one, too */
+#define UPSTREAMS_MAX 64
 
 #define TIMEOUT_S_DEFAULT  10
 #define TIMEOUT_S_MAX      600
