@@ -1,59 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz-sources: extensions/relay/handshake/socks5.c extensions/relay/handshake/exchange.c */
-/* fuzz-sources: extensions/relay/handshake/cause.c extensions/relay/rule/address.c */
+/* fuzz-sources: tests/fuzz/conversation.c extensions/relay/handshake/handshake.c */
+/* fuzz-sources: extensions/relay/handshake/http.c extensions/relay/handshake/socks5.c */
+/* fuzz-sources: extensions/relay/handshake/exchange.c extensions/relay/handshake/cause.c */
+/* fuzz-sources: extensions/relay/rule/address.c */
 
-/*
- * A SOCKS5 upstream answers anything. Portions make no difference, each look takes something,
- * and what fails says why. The first byte says whether there are credentials.
- */
+/* A SOCKS5 upstream answers anything. */
 
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "relay/handshake/socks5.h"
+#include "conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void require(bool condition)
-{
-        if (!condition)
-                abort();
-}
-
-/* All that the upstream sends, in portions of this size; how much of it was the handshake's. */
-static size_t converse(struct exchange *exchange, const uint8_t *data, size_t size, size_t portion,
-                       bool with_credentials)
-{
-        static const struct credentials credentials = { .user = "alice", .password = "secret" };
-        struct address destination;
-        struct socks5 socks5;
-        size_t at = 0, n, taken;
-
-        require(address_parse(&destination, "198.18.0.2", 80));
-        socks5_begin(&socks5, exchange, &destination, with_credentials ? &credentials : NULL);
-        while (at < size && exchange->state == EXCHANGE_GOES_ON) {
-                n = portion < size - at ? portion : size - at;
-                exchange->n_output = 0;
-                taken = socks5_take(&socks5, exchange, data + at, n);
-                require(taken > 0 && taken <= n);
-                require(taken == n || exchange->state != EXCHANGE_GOES_ON);
-                require(exchange->n_output <= sizeof(exchange->output));
-                at += taken;
-        }
-        return at;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct exchange whole, bytewise;
-        bool with_credentials = size > 0 && data[0] & 1;
-
-        if (size == 0)
-                return 0;
-        require(converse(&whole, data + 1, size - 1, size, with_credentials) ==
-                converse(&bytewise, data + 1, size - 1, 1, with_credentials));
-        require(whole.state == bytewise.state && whole.cause == bytewise.cause);
-        require((whole.state == EXCHANGE_FAILED) == (whole.cause != CAUSE_NONE));
+        conversation_check(UPSTREAM_SOCKS5, data, size);
         return 0;
 }
