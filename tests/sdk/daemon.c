@@ -488,6 +488,22 @@ size_t daemon_receive_all(struct daemon *daemon, struct channel *channel)
         return daemon->n_mails;
 }
 
+int daemon_let_answer(struct daemon *daemon)
+{
+        int r;
+
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        r = daemon_let_work(daemon);
+        daemon_receive_all(daemon, &daemon->engine);
+        return r;
+}
+
+int daemon_ask(struct daemon *daemon, uint64_t flow)
+{
+        daemon_put_flow(daemon, flow, "/usr/bin/curl");
+        return daemon_let_answer(daemon);
+}
+
 void daemon_connect(struct daemon *daemon)
 {
         struct wire_writer *writer;
@@ -519,6 +535,14 @@ void daemon_start(struct daemon *daemon)
         daemon_connect(daemon);
         daemon_send_start(daemon);
         assert_int_equal(daemon_let_work(daemon), 0);
+}
+
+void daemon_start_afresh(struct daemon *daemon)
+{
+        daemon_start(daemon);
+        assert_true(daemon_receive_all(daemon, &daemon->engine) > 0);
+        assert_int_equal(daemon->inbox[daemon->n_mails - 1].numbers[WIRE_ATTR_RESULT], 0);
+        memset(daemon->log, 0, sizeof(daemon->log));
 }
 
 void daemon_send_file(struct daemon *daemon, const char *name, const char *content)
@@ -678,4 +702,16 @@ void daemon_send_done(struct daemon *daemon, uint64_t id, int result)
         wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
+{
+        assert_int_equal(mail->type, NX_MSG_ENGINE_VERDICT);
+        assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
+        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
+}
+
+void expect_error(struct daemon *daemon, const char *sentence)
+{
+        assert_string_equal(nx_provider_get_error(daemon->provider), sentence);
 }

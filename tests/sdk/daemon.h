@@ -101,12 +101,18 @@ int daemon_let_work(struct daemon *daemon);
 size_t daemon_receive(struct daemon *daemon, struct channel *channel);
 /* The same for all datagrams that are there. */
 size_t daemon_receive_all(struct daemon *daemon, struct channel *channel);
+/* Sends what is batched and lets the provider work; what it said is in the inbox. Its result. */
+int daemon_let_answer(struct daemon *daemon);
+/* The same, with a question about a flow of curl's. */
+int daemon_ask(struct daemon *daemon, uint64_t flow);
 /* Gives the provider a new flow channel. */
 void daemon_connect(struct daemon *daemon);
 /* Asks for a start of daemon->kind. */
 void daemon_send_start(struct daemon *daemon);
 /* Connects, starts, and lets the provider work. */
 void daemon_start(struct daemon *daemon);
+/* The same, which has to succeed; the log is empty again. */
+void daemon_start_afresh(struct daemon *daemon);
 /* Gives the provider a file. */
 void daemon_send_file(struct daemon *daemon, const char *name, const char *content);
 void daemon_send_file_fd(struct daemon *daemon, const char *name, int fd);
@@ -129,3 +135,7 @@ void daemon_send_complete(struct daemon *daemon, uint64_t flow, enum nx_directio
 void daemon_send_stop(struct daemon *daemon);
 void daemon_send_raw(struct channel *channel, const void *bytes, size_t size);
 void daemon_send_done(struct daemon *daemon, uint64_t id, int result);
+
+void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict);
+/* The sentence by which the provider says what its fault was. */
+void expect_error(struct daemon *daemon, const char *sentence);

@@ -26,6 +26,17 @@ static void make_sockets(int type, int ret_fds[static 2])
         assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ret_fds), 0);
 }
 
+/* A socket comes to the proxy as the flow's. Returns its other end, which caller owns. */
+static int send_socket(struct daemon *daemon, uint64_t flow, int type)
+{
+        int fds[2];
+
+        make_sockets(type, fds);
+        daemon_send_socket(daemon, flow, fds[0]);
+        close(fds[0]);
+        return fds[1];
+}
+
 static void expect_alive(int fd, int other_end)
 {
         char byte = 0;
@@ -49,129 +60,95 @@ static void expect_message(const struct mail *mail, enum wire_message_type type,
         assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
 }
 
-static void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
-{
-        expect_message(mail, NX_MSG_ENGINE_VERDICT, flow);
-        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
-}
-
 static void expect_open(const struct mail *mail, uint64_t flow, int result)
 {
         expect_message(mail, NX_MSG_ENGINE_FLOW_OPEN, flow);
         assert_int_equal((int32_t)mail->numbers[WIRE_ATTR_RESULT], result);
 }
 
-static void start(struct daemon *daemon)
-{
-        daemon_start(daemon);
-        assert_true(daemon_receive_all(daemon, &daemon->engine) > 0);
-        assert_int_equal(daemon->inbox[daemon->n_mails - 1].numbers[WIRE_ATTR_RESULT], 0);
-        memset(daemon->log, 0, sizeof(daemon->log));
-}
-
-/* Asks about a flow and has all that the proxy said in the inbox. */
-static int ask(struct daemon *daemon, uint64_t flow)
-{
-        int r;
-
-        daemon_put_flow(daemon, flow, "/usr/bin/curl");
-        assert_int_equal(channel_flush(&daemon->engine), 0);
-        r = daemon_let_work(daemon);
-        daemon_receive_all(daemon, &daemon->engine);
-        return r;
-}
-
 /* Starts, and keeps flow 1 with the verdict. */
 static struct nx_flow *start_and_keep(struct daemon *daemon, enum nx_verdict verdict)
 {
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = verdict;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon->keeps = false;
         assert_int_equal(daemon->n_mails, 1);
         expect_verdict(&daemon->inbox[0], 1, verdict);
         return daemon->kept;
 }
 
+/* The same of a claim, which is opened. */
+static struct nx_flow *start_and_open(struct daemon *daemon)
+{
+        struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
+
+        assert_int_equal(nx_flow_open(flow), 0);
+        return flow;
+}
+
 static void test_an_open_tcp_flow_comes_as_a_socket_and_is_forgotten(void **state)
 {
         struct daemon *daemon = *state;
         struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
-        int fds[2];
+        _cleanup_fd_ int app_fd = -1;
 
         assert_int_equal(nx_flow_open(flow), 0);
         assert_int_equal(daemon_receive_all(daemon, &daemon->engine), 1);
         expect_open(&daemon->inbox[0], 1, 0);
 
-        make_sockets(SOCK_STREAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]);
-        close(fds[0]);
+        app_fd = send_socket(daemon, 1, SOCK_STREAM);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "no");
         assert_int_equal(daemon->opened_flow, 1);
         assert_int_equal(fcntl(daemon->opened_fd, F_GETFD), FD_CLOEXEC);
-        expect_alive(daemon->opened_fd, fds[1]);
+        expect_alive(daemon->opened_fd, app_fd);
 
         daemon_send_closed(daemon, 1, 0); /* it is the socket that ends now */
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "no");
         assert_int_equal(nx_flow_open(flow), -EALREADY);
-        close(fds[1]);
 }
 
 static void test_an_open_udp_flow_stays_until_it_is_closed(void **state)
 {
         struct daemon *daemon = *state;
-        struct nx_flow *flow;
-        int fds[2];
+        _cleanup_fd_ int app_fd = -1;
 
         daemon->protocol = IPPROTO_UDP;
-        flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
-        assert_int_equal(nx_flow_open(flow), 0);
-        make_sockets(SOCK_DGRAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]);
-        close(fds[0]);
+        start_and_open(daemon);
+        app_fd = send_socket(daemon, 1, SOCK_DGRAM);
         assert_int_equal(daemon_let_work(daemon), 0);
-        expect_alive(daemon->opened_fd, fds[1]);
+        expect_alive(daemon->opened_fd, app_fd);
 
         daemon_send_closed(daemon, 1, 0);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "noc");
         assert_int_equal(daemon->closed_flow, 1);
-        close(fds[1]);
 }
 
 static void test_a_second_socket_is_a_fault(void **state)
 {
         struct daemon *daemon = *state;
-        struct nx_flow *flow;
-        int fds[2];
 
         daemon->protocol = IPPROTO_UDP;
-        flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
-        assert_int_equal(nx_flow_open(flow), 0);
-        make_sockets(SOCK_DGRAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]);
-        daemon_send_socket(daemon, 1, fds[0]);
-        close(fds[0]);
+        start_and_open(daemon);
+        close(send_socket(daemon, 1, SOCK_DGRAM));
+        close(send_socket(daemon, 1, SOCK_DGRAM));
         assert_int_equal(daemon_let_work(daemon), -EPROTO);
         assert_string_equal(daemon->log, "not");
-        close(fds[1]);
 }
 
 static void test_a_socket_that_nobody_wants_is_closed(void **state)
 {
         struct daemon *daemon = *state;
-        int fds[2];
+        _cleanup_fd_ int app_fd = -1;
 
-        assert_int_equal(nx_flow_open(start_and_keep(daemon, NX_VERDICT_CLAIM)), 0);
-        make_sockets(SOCK_STREAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]);
-        close(fds[0]);
+        start_and_open(daemon);
+        app_fd = send_socket(daemon, 1, SOCK_STREAM);
         assert_int_equal(daemon_let_work(daemon), 0);
-        expect_dead(fds[1]);
-        close(fds[1]);
+        expect_dead(app_fd);
 }
 
 static void test_a_failed_flow_says_why(void **state)
@@ -185,11 +162,11 @@ static void test_a_failed_flow_says_why(void **state)
         };
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_CLAIM;
         daemon->keeps = true;
         for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-                assert_int_equal(ask(daemon, i + 1), 0);
+                assert_int_equal(daemon_ask(daemon, i + 1), 0);
                 assert_int_equal(nx_flow_fail(daemon->kept, 0), -EINVAL);
                 assert_int_equal(nx_flow_fail(daemon->kept, ECONNREFUSED), -EINVAL);
                 assert_int_equal(nx_flow_fail(daemon->kept, errors[i].said), 0);
@@ -236,12 +213,12 @@ static void test_a_splice_before_the_verdict_goes_behind_it(void **state)
         struct daemon *daemon = *state;
         int fds[2];
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         make_sockets(SOCK_STREAM, fds);
         look_fd = fds[0];
         daemon->look = splice_at_once;
         daemon->verdict = NX_VERDICT_CLAIM;
-        assert_int_equal(ask(daemon, 5), 0);
+        assert_int_equal(daemon_ask(daemon, 5), 0);
         assert_int_equal(look_result, 0);
         assert_int_equal(daemon->n_mails, 2);
         expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_CLAIM);
@@ -257,12 +234,12 @@ static void test_a_splice_without_a_claim_is_a_fault(void **state)
         struct daemon *daemon = *state;
         int fds[2];
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         make_sockets(SOCK_STREAM, fds);
         look_fd = fds[0];
         daemon->look = splice_at_once;
         daemon->verdict = NX_VERDICT_DECLINE;
-        assert_int_equal(ask(daemon, 5), -EPROTO);
+        assert_int_equal(daemon_ask(daemon, 5), -EPROTO);
         assert_int_equal(daemon->n_mails, 0);
         assert_non_null(strstr(nx_provider_get_error(daemon->provider), "flow 5"));
         expect_dead(fds[1]);
@@ -283,17 +260,17 @@ static void test_an_open_or_fail_before_the_verdict_goes_behind_it(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_CLAIM;
         daemon->look = open_at_once;
-        assert_int_equal(ask(daemon, 5), 0);
+        assert_int_equal(daemon_ask(daemon, 5), 0);
         assert_int_equal(look_result, 0);
         assert_int_equal(daemon->n_mails, 2);
         expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_CLAIM);
         expect_open(&daemon->inbox[1], 5, 0);
 
         daemon->look = fail_at_once;
-        assert_int_equal(ask(daemon, 6), 0);
+        assert_int_equal(daemon_ask(daemon, 6), 0);
         assert_int_equal(look_result, 0);
         assert_int_equal(daemon->n_mails, 2);
         expect_open(&daemon->inbox[1], 6, -ETIMEDOUT);
@@ -303,10 +280,10 @@ static void test_a_pause_does_not_open(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PAUSE;
         daemon->look = open_at_once;
-        assert_int_equal(ask(daemon, 5), -EPROTO);
+        assert_int_equal(daemon_ask(daemon, 5), -EPROTO);
         assert_int_equal(look_result, 0);
 }
 
@@ -458,18 +435,16 @@ static void test_a_paused_flow_can_be_spliced_once_it_is_claimed(void **state)
 static void test_a_filters_flow_cannot_be_opened(void **state)
 {
         struct daemon *daemon = *state;
-        int fds[2];
+        _cleanup_fd_ int app_fd = -1;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->look = open_at_once;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(look_result, -EINVAL);
-        make_sockets(SOCK_STREAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]); /* and flowd does not talk to it as to a proxy */
-        close(fds[0]);
+        /* And flowd does not talk to it as to a proxy. */
+        app_fd = send_socket(daemon, 1, SOCK_STREAM);
         assert_int_equal(daemon_let_work(daemon), -EPROTO);
-        expect_dead(fds[1]);
-        close(fds[1]);
+        expect_dead(app_fd);
 }
 
 static void test_a_closed_flow_is_stale(void **state)
@@ -501,11 +476,11 @@ static void test_a_claimed_flow_is_there_until_the_stop_has_returned(void **stat
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_CLAIM;
         daemon->look = look_and_leave;
         daemon->at_stop = expect_stale_but_there;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon_send_stop(daemon);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "nt");
@@ -514,20 +489,16 @@ static void test_a_claimed_flow_is_there_until_the_stop_has_returned(void **stat
 static void test_a_stop_makes_claimed_flows_stale(void **state)
 {
         struct daemon *daemon = *state;
-        struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
-        int fds[2];
+        struct nx_flow *flow = start_and_open(daemon);
+        _cleanup_fd_ int app_fd = -1;
 
-        assert_int_equal(nx_flow_open(flow), 0);
-        make_sockets(SOCK_STREAM, fds);
         daemon_send_stop(daemon);
-        daemon_send_socket(daemon, 1, fds[0]);
+        app_fd = send_socket(daemon, 1, SOCK_STREAM);
         daemon_send_closed(daemon, 1, 0);
-        close(fds[0]);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "nt");
-        expect_dead(fds[1]);
+        expect_dead(app_fd);
         expect_each(flow, -ESTALE);
-        close(fds[1]);
 }
 
 static void test_another_flow_channel_makes_claimed_flows_stale(void **state)
@@ -535,14 +506,14 @@ static void test_another_flow_channel_makes_claimed_flows_stale(void **state)
         struct daemon *daemon = *state;
         struct nx_flow *flow = start_and_keep(daemon, NX_VERDICT_CLAIM);
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         expect_each(flow, -ESTALE);
         daemon_send_closed(daemon, 1, 0);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "");
 
         daemon->verdict = NX_VERDICT_CLAIM; /* the same number again is another flow */
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon_send_closed(daemon, 1, 0);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "nc");
@@ -552,35 +523,30 @@ static void test_another_flow_channel_makes_claimed_flows_stale(void **state)
 static void test_numbers_that_nobody_claimed_are_ignored(void **state)
 {
         struct daemon *daemon = *state;
-        int before, fds[2];
+        _cleanup_fd_ int app_fd = -1;
+        int before;
 
-        start(daemon);
-        make_sockets(SOCK_STREAM, fds);
+        daemon_start_afresh(daemon);
+        app_fd = send_socket(daemon, 77, SOCK_STREAM);
         before = lowest_free_fd();
-        daemon_send_socket(daemon, 77, fds[0]);
         daemon_send_closed(daemon, 77, 0);
-        close(fds[0]);
         assert_int_equal(daemon_let_work(daemon), 0);
         assert_string_equal(daemon->log, "");
-        expect_dead(fds[1]);
-        assert_in_range(lowest_free_fd(), 3, before);
-        close(fds[1]);
+        expect_dead(app_fd);
+        assert_int_equal(lowest_free_fd(), before);
 }
 
 static void test_a_socket_for_a_flow_that_was_not_opened_is_a_fault(void **state)
 {
         struct daemon *daemon = *state;
-        int fds[2];
+        _cleanup_fd_ int app_fd = -1;
 
         start_and_keep(daemon, NX_VERDICT_CLAIM);
-        make_sockets(SOCK_STREAM, fds);
-        daemon_send_socket(daemon, 1, fds[0]);
-        close(fds[0]);
+        app_fd = send_socket(daemon, 1, SOCK_STREAM);
         assert_int_equal(daemon_let_work(daemon), -EPROTO);
         assert_non_null(strstr(nx_provider_get_error(daemon->provider), "PROVIDER_FLOW_SOCKET"));
         assert_string_equal(daemon->log, "nt");
-        expect_dead(fds[1]);
-        close(fds[1]);
+        expect_dead(app_fd);
 }
 
 /* What a cgroup/setsockopt program would be told, seen through a preloaded setsockopt(). */
@@ -618,10 +584,10 @@ static void test_many_claimed_flows_are_told_apart(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_CLAIM;
         for (uint64_t flow = 1; flow <= 1000; flow++) {
-                assert_int_equal(ask(daemon, flow), 0);
+                assert_int_equal(daemon_ask(daemon, flow), 0);
                 memset(daemon->log, 0, sizeof(daemon->log));
         }
         for (uint64_t flow = 2; flow <= 1000; flow += 2) {

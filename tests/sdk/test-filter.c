@@ -7,13 +7,6 @@
 
 #include "daemon.h"
 
-static void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
-{
-        assert_int_equal(mail->type, NX_MSG_ENGINE_VERDICT);
-        assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
-        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
-}
-
 static void ask(struct daemon *daemon, uint64_t flow)
 {
         daemon_put_flow(daemon, flow, "/usr/bin/curl");

@@ -65,61 +65,31 @@ static void expect_update(const struct mail *mail, enum nx_direction direction,
         assert_false(mail->present & WIRE_HAS(OFFSET));
 }
 
-static void start(struct daemon *daemon)
-{
-        daemon_start(daemon);
-        assert_true(daemon_receive_all(daemon, &daemon->engine) > 0);
-        assert_int_equal(daemon->inbox[daemon->n_mails - 1].numbers[WIRE_ATTR_RESULT], 0);
-        memset(daemon->log, 0, sizeof(daemon->log));
-}
-
-/* The provider works, and what it said is in the inbox. */
-static int let_answer(struct daemon *daemon)
-{
-        int r;
-
-        assert_int_equal(channel_flush(&daemon->engine), 0);
-        r = daemon_let_work(daemon);
-        daemon_receive_all(daemon, &daemon->engine);
-        return r;
-}
-
-static int ask(struct daemon *daemon, uint64_t flow)
-{
-        daemon_put_flow(daemon, flow, "/usr/bin/curl");
-        return let_answer(daemon);
-}
-
 /* Shows bytes of flow 1. */
 static int show(struct daemon *daemon, enum nx_direction direction, uint64_t offset,
                 const char *text)
 {
         daemon_put_data(daemon, 1, direction, offset, text, strlen(text));
-        return let_answer(daemon);
+        return daemon_let_answer(daemon);
 }
 
 static int complete(struct daemon *daemon, enum nx_direction direction)
 {
         daemon_send_complete(daemon, 1, direction);
-        return let_answer(daemon);
+        return daemon_let_answer(daemon);
 }
 
 /* Has flow 1 inspected, and kept. */
 static struct nx_flow *start_and_inspect(struct daemon *daemon)
 {
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_FILTER_DATA;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon->keeps = false;
         assert_int_equal(daemon->n_mails, 1);
         memset(daemon->log, 0, sizeof(daemon->log));
         return daemon->kept;
-}
-
-static void expect_error(struct daemon *daemon, const char *sentence)
-{
-        assert_string_equal(nx_provider_get_error(daemon->provider), sentence);
 }
 
 static void expect_unexpected(struct daemon *daemon, const char *message)
@@ -155,7 +125,7 @@ static void test_a_wish_goes_with_the_verdict(void **state)
         expect_inspected(&daemon->inbox[0], 1, 1ULL << 40, ALL);
 
         daemon->look = NULL;
-        assert_int_equal(ask(daemon, 2), 0); /* it is for one flow only */
+        assert_int_equal(daemon_ask(daemon, 2), 0); /* it is for one flow only */
         expect_inspected(&daemon->inbox[0], 2, 0, 0);
 }
 
@@ -185,9 +155,9 @@ static void test_without_any_function_for_bytes_it_is_a_fault(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_FILTER_DATA;
-        assert_int_equal(ask(daemon, 1), -EPROTO);
+        assert_int_equal(daemon_ask(daemon, 1), -EPROTO);
         assert_int_equal(daemon->n_mails, 0);
         expect_error(daemon,
                      "handle_new_flow answered flow 1 with FILTER_DATA, but there is neither "
@@ -199,7 +169,7 @@ static void test_only_who_has_yet_to_answer_can_wish(void **state)
         struct daemon *daemon = *state;
 
         assert_int_equal(nx_flow_filter_data(start_and_inspect(daemon), 1, 1), -EINVAL);
-        start(daemon);
+        daemon_start_afresh(daemon);
         assert_int_equal(nx_flow_filter_data(daemon->kept, 1, 1), -ESTALE);
 }
 
@@ -207,10 +177,10 @@ static void test_a_proxy_cannot_inspect(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->look = wish;
         daemon->verdict = NX_VERDICT_DECLINE;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(wish_result, -EINVAL);
         assert_int_equal(show(daemon, OUTBOUND, 0, "GET /"), -EPROTO);
         expect_unexpected(daemon, "PROVIDER_FLOW_DATA");
@@ -220,10 +190,10 @@ static void test_a_paused_flow_can_be_inspected(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PAUSE;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(nx_flow_filter_data(daemon->kept, 5, 6), 0);
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_FILTER_DATA), 0);
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_FILTER_DATA), -EALREADY);
@@ -239,10 +209,10 @@ static void test_a_bare_filter_cannot_resume_with_a_look(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PAUSE;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_FILTER_DATA), -EINVAL);
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_ALLOW), 0);
 }
@@ -301,7 +271,7 @@ static void expect_settled(struct daemon *daemon, enum nx_verdict verdict)
 
         daemon_send_closed(daemon, 1, 0);
         daemon_send_closed(daemon, 1, 0);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "dz");
         assert_int_equal(daemon->closed_flow, 1);
         assert_int_equal(nx_flow_update(daemon->kept, INBOUND, release(1, 1)), -ESTALE);
@@ -400,7 +370,7 @@ static void test_bytes_without_a_function_pass(void **state)
         assert_int_equal(show(daemon, INBOUND, 8, "200"), 0);
         expect_answer(&daemon->inbox[0], INBOUND, 8, release(ALL, 0));
         daemon_send_closed(daemon, 1, 0); /* and handle_flow_ended is not there either */
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "");
 }
 
@@ -440,11 +410,11 @@ static void test_only_an_inspected_flow_is_updated(void **state)
         static const enum nx_verdict verdicts[] = { NX_VERDICT_ALLOW, NX_VERDICT_PAUSE };
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->keeps = true;
         for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
                 daemon->verdict = verdicts[i];
-                assert_int_equal(ask(daemon, 1), 0);
+                assert_int_equal(daemon_ask(daemon, 1), 0);
                 assert_int_equal(nx_flow_update(daemon->kept, OUTBOUND, release(1, 1)), -EINVAL);
                 daemon->kept = nx_flow_unref(daemon->kept);
         }
@@ -513,7 +483,7 @@ static void test_as_much_as_a_message_carries_is_shown(void **state)
                 bytes[0] = (uint8_t)i;
                 for (int j = 0; j < 4; j++)
                         daemon_put_data(daemon, 1, OUTBOUND, 0, bytes, sizeof(bytes));
-                assert_int_equal(let_answer(daemon), 0);
+                assert_int_equal(daemon_let_answer(daemon), 0);
                 assert_int_equal(daemon->n_mails, 4);
                 assert_int_equal(daemon->shown_size, sizeof(bytes));
                 assert_memory_equal(daemon->shown, bytes, sizeof(bytes));
@@ -531,7 +501,7 @@ static void expect_seen(const struct mail *mail, uint32_t slot)
 static int show_slot(struct daemon *daemon, uint32_t slot, uint64_t size)
 {
         daemon_put_shown(daemon, 1, OUTBOUND, 0, slot, size);
-        return let_answer(daemon);
+        return daemon_let_answer(daemon);
 }
 
 static void test_what_lies_in_shared_memory_is_shown(void **state)
@@ -601,7 +571,7 @@ static void test_memory_of_another_size_is_a_fault(void **state)
 
         start_and_inspect(daemon);
         munmap(daemon_share_memory(daemon, MEMORY_SIZE - 1), MEMORY_SIZE - 1);
-        assert_int_equal(let_answer(daemon), -EPROTO);
+        assert_int_equal(daemon_let_answer(daemon), -EPROTO);
         expect_unexpected(daemon, "size");
 }
 
@@ -611,7 +581,7 @@ static void test_memory_ends_with_its_channel(void **state)
 
         start_and_inspect(daemon);
         munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         start_and_inspect(daemon);
         assert_int_equal(show_slot(daemon, 0, 1), -EPROTO);
 }
@@ -636,10 +606,10 @@ static void test_bytes_of_a_flow_that_is_not_inspected_are_a_fault(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PAUSE;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(show(daemon, OUTBOUND, 0, "GET /"), -EPROTO);
         expect_unexpected(daemon, "PROVIDER_FLOW_DATA");
         assert_string_equal(daemon->log, "nt");
@@ -668,11 +638,11 @@ static void test_numbers_that_nobody_inspects_are_ignored(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         assert_int_equal(show(daemon, OUTBOUND, 0, "GET /"), 0);
         assert_int_equal(complete(daemon, OUTBOUND), 0);
         daemon_send_closed(daemon, 1, 0);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "");
         assert_int_equal(daemon->n_mails, 0);
 }
@@ -696,12 +666,12 @@ static void test_a_flow_need_not_be_kept(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_FILTER_DATA;
         daemon->look = look_and_leave;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon->look = NULL;
-        assert_int_equal(ask(daemon, 2), 0);
+        assert_int_equal(daemon_ask(daemon, 2), 0);
         daemon->look = expect_there;
         daemon->data_verdict = release(5, 0);
         assert_int_equal(show(daemon, OUTBOUND, 0, "GET /"), 0);
@@ -737,7 +707,7 @@ static void test_a_stop_makes_inspected_flows_stale(void **state)
         daemon_send_stop(daemon);
         daemon_put_data(daemon, 1, OUTBOUND, 0, "GET /", 5);
         daemon_send_closed(daemon, 1, 0);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "t");
         assert_int_equal(nx_flow_update(flow, OUTBOUND, release(1, 1)), -ESTALE);
 }
@@ -747,7 +717,7 @@ static void test_another_flow_channel_makes_inspected_flows_stale(void **state)
         struct daemon *daemon = *state;
         struct nx_flow *flow = start_and_inspect(daemon);
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         assert_int_equal(show(daemon, OUTBOUND, 0, "GET /"), 0);
         assert_string_equal(daemon->log, "");
         assert_int_equal(nx_flow_update(flow, OUTBOUND, release(1, 1)), -ESTALE);

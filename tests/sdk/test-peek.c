@@ -20,13 +20,6 @@ static void want(struct nx_flow *flow)
         peek_result = nx_flow_peek(flow, wanted_bytes, wanted_ms);
 }
 
-static void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
-{
-        assert_int_equal(mail->type, NX_MSG_ENGINE_VERDICT);
-        assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
-        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
-}
-
 static void expect_peek(const struct mail *mail, uint64_t flow, size_t n_bytes, uint32_t timeout_ms)
 {
         expect_verdict(mail, flow, NX_VERDICT_PEEK);
@@ -34,53 +27,24 @@ static void expect_peek(const struct mail *mail, uint64_t flow, size_t n_bytes, 
         assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT_TIMEOUT_MS], timeout_ms);
 }
 
-static void start(struct daemon *daemon)
-{
-        daemon_start(daemon);
-        assert_true(daemon_receive_all(daemon, &daemon->engine) > 0);
-        assert_int_equal(daemon->inbox[daemon->n_mails - 1].numbers[WIRE_ATTR_RESULT], 0);
-        memset(daemon->log, 0, sizeof(daemon->log));
-}
-
-/* The provider works, and what it said is in the inbox. */
-static int let_answer(struct daemon *daemon)
-{
-        int r = daemon_let_work(daemon);
-
-        daemon_receive_all(daemon, &daemon->engine);
-        return r;
-}
-
-static int ask(struct daemon *daemon, uint64_t flow)
-{
-        daemon_put_flow(daemon, flow, "/usr/bin/curl");
-        assert_int_equal(channel_flush(&daemon->engine), 0);
-        return let_answer(daemon);
-}
-
 static int show(struct daemon *daemon, uint64_t flow, const char *text)
 {
         daemon_send_peeked(daemon, flow, text, strlen(text));
-        return let_answer(daemon);
+        return daemon_let_answer(daemon);
 }
 
 /* Has flow 1 peeked at, from the first verdict on. */
 static void start_and_peek(struct daemon *daemon)
 {
-        start(daemon);
+        daemon_start_afresh(daemon);
         wanted_bytes = 5;
         wanted_ms = 500;
         daemon->look = want;
         daemon->verdict = NX_VERDICT_PEEK;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(daemon->n_mails, 1);
         expect_peek(&daemon->inbox[0], 1, 5, 500);
         daemon->look = NULL;
-}
-
-static void expect_error(struct daemon *daemon, const char *sentence)
-{
-        assert_string_equal(nx_provider_get_error(daemon->provider), sentence);
 }
 
 static void test_first_bytes_come_to_who_asked(void **state)
@@ -153,14 +117,14 @@ static void test_as_much_as_can_be_asked_for_arrives(void **state)
 
         for (size_t i = 0; i < sizeof(bytes); i++)
                 bytes[i] = (uint8_t)(i * 31 + i / 256);
-        start(daemon);
+        daemon_start_afresh(daemon);
         wanted_bytes = sizeof(bytes);
         daemon->look = want;
         daemon->verdict = NX_VERDICT_PEEK;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon->verdict = NX_VERDICT_DECLINE;
         daemon_send_peeked(daemon, 1, bytes, sizeof(bytes));
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_int_equal(daemon->shown_size, sizeof(bytes));
         assert_memory_equal(daemon->shown, bytes, sizeof(bytes));
 }
@@ -177,18 +141,18 @@ static void test_what_cannot_be_asked_for_is_refused(void **state)
                        { NX_PEEK_BYTES_MAX + 1, -EINVAL },
                        { SIZE_MAX, -EINVAL } };
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->look = want;
         daemon->verdict = NX_VERDICT_DECLINE;
         for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
                 wanted_bytes = wishes[i].n_bytes;
-                assert_int_equal(ask(daemon, i + 1), 0);
+                assert_int_equal(daemon_ask(daemon, i + 1), 0);
                 assert_int_equal(peek_result, wishes[i].result);
                 expect_verdict(&daemon->inbox[0], i + 1, NX_VERDICT_DECLINE);
         }
         daemon->protocol = IPPROTO_UDP;
         wanted_bytes = 5;
-        assert_int_equal(ask(daemon, 9), 0);
+        assert_int_equal(daemon_ask(daemon, 9), 0);
         assert_int_equal(peek_result, -EINVAL);
 }
 
@@ -198,13 +162,13 @@ static void test_only_who_has_yet_to_answer_can_ask(void **state)
                                                     NX_VERDICT_PEEK };
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         wanted_bytes = 5;
         daemon->look = want;
         daemon->keeps = true;
         for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
                 daemon->verdict = verdicts[i];
-                assert_int_equal(ask(daemon, i + 1), 0);
+                assert_int_equal(daemon_ask(daemon, i + 1), 0);
                 assert_int_equal(nx_flow_peek(daemon->kept, 5, 0), -EINVAL);
                 daemon->kept = nx_flow_unref(daemon->kept);
         }
@@ -214,10 +178,10 @@ static void test_a_filter_cannot_peek(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         wanted_bytes = 5;
         daemon->look = want;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(peek_result, -EINVAL);
         assert_int_equal(show(daemon, 1, "GET /"), -EPROTO); /* and is not shown anything */
         assert_non_null(strstr(nx_provider_get_error(daemon->provider), "PROVIDER_FLOW_PEEKED"));
@@ -227,9 +191,9 @@ static void test_a_peek_that_was_not_asked_for_is_a_fault(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PEEK;
-        assert_int_equal(ask(daemon, 1), -EPROTO);
+        assert_int_equal(daemon_ask(daemon, 1), -EPROTO);
         assert_int_equal(daemon->n_mails, 0);
         expect_error(daemon,
                      "handle_new_flow answered flow 1 with PEEK, but nx_flow_peek() was not "
@@ -250,10 +214,10 @@ static void test_a_peek_of_datagrams_is_a_fault(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->protocol = IPPROTO_UDP;
         daemon->verdict = NX_VERDICT_PEEK;
-        assert_int_equal(ask(daemon, 1), -EPROTO);
+        assert_int_equal(daemon_ask(daemon, 1), -EPROTO);
         expect_error(daemon,
                      "handle_new_flow answered flow 1 with PEEK, but only TCP flows can be peeked "
                      "at");
@@ -275,10 +239,10 @@ static void test_a_paused_flow_can_be_peeked_at(void **state)
 {
         struct daemon *daemon = *state;
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = NX_VERDICT_PAUSE;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         daemon->keeps = false;
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_PEEK), -EINVAL);
         assert_int_equal(nx_flow_peek(daemon->kept, 5, 100), 0);
@@ -332,7 +296,7 @@ static void test_a_flow_that_ends_while_it_is_paused_is_stale(void **state)
 
         pause_in_peek(daemon);
         daemon_send_closed(daemon, 1, -ECONNRESET);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "np");
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_CLAIM), -ESTALE);
         assert_int_equal(nx_flow_peek(daemon->kept, 5, 0), -ESTALE);
@@ -346,7 +310,7 @@ static void test_a_flow_that_ends_before_it_is_shown_is_forgotten(void **state)
 
         start_and_peek(daemon);
         daemon_send_closed(daemon, 1, -ECONNRESET);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "n");
         assert_int_equal(show(daemon, 1, "GET /"), 0);
         assert_string_equal(daemon->log, "n");
@@ -361,7 +325,7 @@ static void test_a_claim_that_crosses_an_end_is_closed(void **state)
         daemon->verdict = NX_VERDICT_CLAIM;
         assert_int_equal(show(daemon, 1, "GET /"), 0);
         daemon_send_closed(daemon, 1, -ECONNRESET);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_string_equal(daemon->log, "npc");
         assert_int_equal(daemon->closed_flow, 1);
         assert_int_equal(daemon->end.error, -ECONNRESET);
@@ -372,7 +336,7 @@ static void test_another_flow_channel_ends_what_is_peeked_at(void **state)
         struct daemon *daemon = *state;
 
         start_and_peek(daemon);
-        start(daemon);
+        daemon_start_afresh(daemon);
         assert_int_equal(show(daemon, 1, "GET /"), 0);
         assert_string_equal(daemon->log, "");
 }
@@ -383,7 +347,7 @@ static void test_a_stop_makes_paused_flows_stale(void **state)
 
         pause_in_peek(daemon);
         daemon_send_stop(daemon);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_int_equal(nx_flow_peek(daemon->kept, 5, 0), -ESTALE);
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_CLAIM), -ESTALE);
 }
@@ -400,7 +364,7 @@ static void test_a_paused_flow_can_be_let_go_at_the_stop(void **state)
         pause_in_peek(daemon);
         daemon->at_stop = let_go;
         daemon_send_stop(daemon);
-        assert_int_equal(let_answer(daemon), 0);
+        assert_int_equal(daemon_let_answer(daemon), 0);
         assert_null(daemon->kept);
         assert_int_equal(daemon->n_mails, 1); /* it is not answered any more */
         assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_STOPPED);
@@ -487,10 +451,10 @@ static void test_more_bytes_than_were_asked_for_are_a_fault(void **state)
 
 static void expect_no_bytes_after(struct daemon *daemon, enum nx_verdict verdict)
 {
-        start(daemon);
+        daemon_start_afresh(daemon);
         daemon->verdict = verdict;
         daemon->keeps = true;
-        assert_int_equal(ask(daemon, 1), 0);
+        assert_int_equal(daemon_ask(daemon, 1), 0);
         assert_int_equal(show(daemon, 1, ""), -EPROTO);
         assert_non_null(strstr(nx_provider_get_error(daemon->provider), "PROVIDER_FLOW_PEEKED"));
 }
@@ -510,12 +474,12 @@ static void test_many_flows_are_told_apart(void **state)
         struct daemon *daemon = *state;
         char text[8];
 
-        start(daemon);
+        daemon_start_afresh(daemon);
         wanted_bytes = 5;
         daemon->look = want;
         daemon->verdict = NX_VERDICT_PEEK;
         for (uint64_t flow = 1; flow <= 500; flow++) {
-                assert_int_equal(ask(daemon, flow), 0);
+                assert_int_equal(daemon_ask(daemon, flow), 0);
                 memset(daemon->log, 0, sizeof(daemon->log));
         }
         daemon->verdict = NX_VERDICT_CLAIM;

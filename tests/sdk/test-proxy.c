@@ -10,13 +10,6 @@
 #include "base/cleanup.h"
 #include "daemon.h"
 
-static void expect_verdict(const struct mail *mail, uint64_t flow, enum nx_verdict verdict)
-{
-        assert_int_equal(mail->type, NX_MSG_ENGINE_VERDICT);
-        assert_int_equal(mail->numbers[WIRE_ATTR_FLOW], flow);
-        assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT], verdict);
-}
-
 /* BEGIN of settings with which no flow is asked about, unless a rule says so. */
 static void expect_begin(const struct mail *mail, bool loopback)
 {

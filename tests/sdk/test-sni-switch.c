@@ -66,7 +66,7 @@ static void expect_peek(struct site *site, size_t n_bytes)
         assert_int_equal(mail->numbers[WIRE_ATTR_VERDICT_TIMEOUT_MS], 500);
 }
 
-static void expect_verdict(struct site *site, enum nx_verdict verdict)
+static void expect_answer(struct site *site, enum nx_verdict verdict)
 {
         assert_int_equal(next_verdict(site)->numbers[WIRE_ATTR_VERDICT], verdict);
 }
@@ -89,7 +89,7 @@ static void expect_with_names(const char *names, enum nx_verdict verdict)
         daemon_send_peeked(site.daemon, FLOW, hello, 5);
         expect_peek(&site, hello_size);
         daemon_send_peeked(site.daemon, FLOW, hello, hello_size);
-        expect_verdict(&site, verdict);
+        expect_answer(&site, verdict);
         site_deinit(&site);
 }
 
@@ -138,14 +138,14 @@ static void test_who_does_not_go_on_is_left_alone(void **state)
         for (size_t shown = 0; shown < 5; shown++) {
                 ask(&site);
                 daemon_send_peeked(site.daemon, FLOW, hello, shown);
-                expect_verdict(&site, NX_VERDICT_DECLINE);
+                expect_answer(&site, NX_VERDICT_DECLINE);
         }
         for (size_t shown = 5; shown < hello_size; shown += 100) {
                 ask(&site);
                 daemon_send_peeked(site.daemon, FLOW, hello, 5);
                 expect_peek(&site, hello_size);
                 daemon_send_peeked(site.daemon, FLOW, hello, shown);
-                expect_verdict(&site, NX_VERDICT_DECLINE);
+                expect_answer(&site, NX_VERDICT_DECLINE);
         }
         site_deinit(&site);
 }
@@ -157,11 +157,11 @@ static void test_what_is_no_hello_is_left_alone(void **state)
         site_init(&site, "example.org\n");
         ask(&site);
         daemon_send_peeked(site.daemon, FLOW, "GET /", 5);
-        expect_verdict(&site, NX_VERDICT_DECLINE);
+        expect_answer(&site, NX_VERDICT_DECLINE);
         ask(&site);
         daemon_send_peeked(site.daemon, FLOW, "\x16\x03\x01\x40\x00",
                            5); /* more than can be seen */
-        expect_verdict(&site, NX_VERDICT_DECLINE);
+        expect_answer(&site, NX_VERDICT_DECLINE);
         site_deinit(&site);
 }
 
