@@ -14,6 +14,7 @@
 #include "chain/session.h"
 #include "flow/flow.h"
 
+struct deliveries;
 struct flow_table;
 struct hooks;
 struct names;
@@ -28,29 +29,33 @@ struct chain_listener {
         /* error: 0, or why the session failed, with the sentence text. */
         void (*session_changed)(struct session *session, int error, const char *text,
                                 void *userdata);
-        /* A proxy claimed the flow: -ENOMEM if nobody can take care of it. */
-        int (*flow_claimed)(struct flow *flow, struct session *session, void *userdata);
-        /* A proxy wants to see the flow's first bytes; then it is asked again. */
-        int (*flow_peeked)(struct flow *flow, struct session *session, uint32_t n_bytes,
-                           uint32_t timeout_ms, void *userdata);
-        /* Nobody took a delivered flow: it goes on to its destination. */
-        int (*flow_unclaimed)(struct flow *flow, void *userdata);
-        /* A flow with a delivery is refused or dropped. */
-        void (*flow_denied)(struct flow *flow, void *userdata);
-        /* Of flows that have a delivery; -EBADMSG where the session may not say that. fd is
-         * taken over. */
-        int (*flow_opened)(struct flow *flow, struct session *session, int result, void *userdata);
-        int (*flow_spliced)(struct flow *flow, struct session *session, int fd, void *userdata);
-        /* What a filter says of an inspected flow's bytes. */
-        int (*flow_data_judged)(struct flow *flow, struct session *session,
-                                const struct session_data_verdict *verdict, void *userdata);
-        /* The session's provider reads again what it is sent. */
-        void (*channel_drained)(struct session *session, void *userdata);
-        /* The session's provider is gone. */
-        void (*claims_ended)(struct session *session, void *userdata);
         /* The fail policies changed, or what kinds of sessions there are: the ruleset must know. */
         void (*policy_changed)(void *userdata);
         void *userdata;
+};
+
+/* Who takes care of flows that do not simply pass; the chain does not know how. */
+struct chain_deliverer {
+        /* A proxy claimed the flow: -ENOMEM if nobody can take care of it. */
+        int (*claim)(struct deliveries *deliveries, struct flow *flow, struct session *session);
+        /* A proxy wants to see the flow's first bytes; then it is asked again. */
+        int (*peek)(struct deliveries *deliveries, struct flow *flow, struct session *session,
+                    uint32_t n_bytes, uint32_t timeout_ms);
+        /* Nobody took the flow, but it cannot simply pass any more. */
+        int (*go_direct)(struct deliveries *deliveries, struct flow *flow);
+        /* A flow with a delivery is refused or dropped. */
+        void (*deny)(struct flow *flow);
+        /* Of flows that have a delivery; -EBADMSG where the session may not say that. fd is
+         * taken over. */
+        int (*open)(struct flow *flow, struct session *session, int result);
+        int (*splice)(struct flow *flow, struct session *session, int fd);
+        /* What a filter says of an inspected flow's bytes; -EBADMSG for what makes no sense. */
+        int (*judge_data)(struct flow *flow, struct session *session,
+                          const struct session_data_verdict *verdict);
+        /* The session's provider reads again what it is sent. */
+        void (*retry_session)(struct deliveries *deliveries, struct session *session);
+        /* The session's provider is gone. */
+        void (*end_session)(struct deliveries *deliveries, struct session *session);
 };
 
 struct chain {
@@ -61,6 +66,8 @@ struct chain {
         struct names *names;
         struct sets *sets;
         struct flow_table *flows;
+        struct deliveries *deliveries;
+        const struct chain_deliverer *deliverer;
         struct chain_listener listener;
         struct session sessions[STEER_SESSIONS_MAX]; /* by slot */
         struct session *order[STEER_SESSIONS_MAX];

@@ -87,7 +87,7 @@ static void end_conversation(struct session *session, enum session_provider prov
         fall_back_all(session, &session->starting, WIRE_REASON_PROVIDER_ABSENT);
         fall_back_all(session, &session->asked, WIRE_REASON_PROVIDER_GONE);
         fall_back_all(session, &session->paused, WIRE_REASON_PROVIDER_GONE);
-        session->chain->listener.claims_ended(session, session->chain->listener.userdata);
+        session->chain->deliverer->end_session(session->chain->deliveries, session);
         if (provider == PROVIDER_FAILED)
                 report(session, error, text);
 }
@@ -279,7 +279,7 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
 
         if (!flow || (!flow->delivery && flow->n_inspectors == 0))
                 return 0; /* it is over */
-        return chain->listener.flow_data_judged(flow, session, &verdict, chain->listener.userdata);
+        return chain->deliverer->judge_data(flow, session, &verdict);
 }
 
 static int on_verdict(struct session *session, const struct wire_message *message)
@@ -325,8 +325,7 @@ static int on_flow_open(struct session *session, const struct wire_message *mess
 
         if (is_too_late(session, flow))
                 return 0;
-        return chain->listener.flow_opened(flow, session, wire_get_i32(message, WIRE_ATTR_RESULT),
-                                           chain->listener.userdata);
+        return chain->deliverer->open(flow, session, wire_get_i32(message, WIRE_ATTR_RESULT));
 }
 
 static int on_flow_splice(struct session *session, const struct wire_message *message, int *fd)
@@ -336,7 +335,7 @@ static int on_flow_splice(struct session *session, const struct wire_message *me
 
         if (is_too_late(session, flow))
                 return 0;
-        return chain->listener.flow_spliced(flow, session, take_fd(fd), chain->listener.userdata);
+        return chain->deliverer->splice(flow, session, take_fd(fd));
 }
 
 static int on_settings_begin(struct session *session, const struct wire_message *message)
@@ -581,8 +580,7 @@ void session_flush(struct session *session)
         (void)loop_modify(session->chain->loop, &session->io,
                           wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
         if (!wants_write)
-                session->chain->listener.channel_drained(session,
-                                                         session->chain->listener.userdata);
+                session->chain->deliverer->retry_session(session->chain->deliveries, session);
 }
 
 void session_stop(struct session *session)
@@ -596,7 +594,7 @@ void session_stop(struct session *session)
                         (void)channel_flush(&session->channel);
         }
         close_channel(session);
-        session->chain->listener.claims_ended(session, session->chain->listener.userdata);
+        session->chain->deliverer->end_session(session->chain->deliveries, session);
         session->rules = settings_free(session->rules);
         session->provider = PROVIDER_ABSENT;
 }

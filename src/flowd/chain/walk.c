@@ -68,7 +68,7 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         list_remove(&flow->waiting);
         chain_release_held(chain, flow);
         if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
-                chain->listener.flow_denied(flow, chain->listener.userdata);
+                chain->deliverer->deny(flow);
         if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 flow_table_close(chain->flows, flow, flow->decided_ns);
         else if (flow->closed_ns) /* the program did not wait for it */
@@ -183,7 +183,7 @@ static void pass(struct chain *chain, struct flow *flow)
 {
         if (!flow->delivery && flow->n_inspectors == 0)
                 decide(chain, flow, NX_VERDICT_ALLOW);
-        else if (chain->listener.flow_unclaimed(flow, chain->listener.userdata) < 0)
+        else if (chain->deliverer->go_direct(chain->deliveries, flow) < 0)
                 decide(chain, flow, NX_VERDICT_REFUSE);
 }
 
@@ -217,7 +217,7 @@ static void claim(struct chain *chain, struct session *session, struct flow *flo
 {
         flow->waits_for = NULL;
         list_append(&session->opening, &flow->waiting);
-        if (chain->listener.flow_claimed(flow, session, chain->listener.userdata) < 0)
+        if (chain->deliverer->claim(chain->deliveries, flow, session) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 
@@ -253,8 +253,7 @@ void chain_peek(struct chain *chain, struct session *session, struct flow *flow,
                 uint32_t timeout_ms)
 {
         list_remove(&flow->waiting);
-        if (chain->listener.flow_peeked(flow, session, n_bytes, timeout_ms,
-                                        chain->listener.userdata) < 0)
+        if (chain->deliverer->peek(chain->deliveries, flow, session, n_bytes, timeout_ms) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 

@@ -123,7 +123,7 @@ static void give_up(struct delivery *delivery, int error)
         chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 
-void delivery_deny(struct flow *flow)
+static void delivery_deny(struct flow *flow)
 {
         (void)socket_set_reset_on_close(flow->delivery->app_fd, true);
         forget(flow->delivery);
@@ -305,7 +305,7 @@ static void open_way(struct delivery *delivery)
                 open_tcp(delivery);
 }
 
-int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session)
+static int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session)
 {
         struct delivery *delivery;
         int r;
@@ -333,7 +333,7 @@ static struct delivery *claim_of(const struct flow *flow, const struct session *
                        : NULL;
 }
 
-int delivery_open(struct flow *flow, struct session *session, int result)
+static int delivery_open(struct flow *flow, struct session *session, int result)
 {
         struct delivery *delivery = claim_of(flow, session);
 
@@ -407,7 +407,7 @@ static bool can_be_upstream(int fd)
                socket_option(fd, SO_ACCEPTCONN) == 0;
 }
 
-int delivery_splice(struct flow *flow, struct session *session, int fd)
+static int delivery_splice(struct flow *flow, struct session *session, int fd)
 {
         struct delivery *delivery = claim_of(flow, session);
 
@@ -424,7 +424,7 @@ int delivery_splice(struct flow *flow, struct session *session, int fd)
         return 0;
 }
 
-int delivery_go_direct(struct deliveries *deliveries, struct flow *flow)
+static int delivery_go_direct(struct deliveries *deliveries, struct flow *flow)
 {
         struct delivery *delivery;
         int fd, r;
@@ -492,8 +492,8 @@ static void start_peek(struct delivery *delivery)
                 fail(delivery, r);
 }
 
-int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct session *session,
-                  const struct delivery_peek *peek)
+static int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct session *session,
+                         uint32_t n_bytes, uint32_t timeout_ms)
 {
         struct delivery *delivery;
         int r;
@@ -502,8 +502,8 @@ int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct sessi
         if (r < 0)
                 return r;
         give_to(delivery, session);
-        delivery->peek_bytes = peek->n_bytes;
-        delivery->peek_ns = peek->timeout_ms * 1000000ULL;
+        delivery->peek_bytes = n_bytes;
+        delivery->peek_ns = timeout_ms * 1000000ULL;
         if (delivery->app_fd >= 0) {
                 start_peek(delivery);
                 return 0;
@@ -638,7 +638,7 @@ static void lose_session(struct delivery *delivery, struct session *session)
         } /* else its bytes are with us */
 }
 
-void deliveries_end_session(struct deliveries *deliveries, struct session *session)
+static void deliveries_end_session(struct deliveries *deliveries, struct session *session)
 {
         struct delivery *delivery, *following;
 
@@ -647,16 +647,17 @@ void deliveries_end_session(struct deliveries *deliveries, struct session *sessi
         inspected_end_session(deliveries, session);
 }
 
-void deliveries_retry_session(struct deliveries *deliveries, struct session *session)
-{
-        inspected_retry_session(deliveries, session);
-}
-
-int delivery_judge_data(struct flow *flow, struct session *session,
-                        const struct session_data_verdict *verdict)
-{
-        return inspected_judge(flow, session, verdict);
-}
+const struct chain_deliverer deliverer = {
+        .claim = delivery_claim,
+        .peek = delivery_peek,
+        .go_direct = delivery_go_direct,
+        .deny = delivery_deny,
+        .open = delivery_open,
+        .splice = delivery_splice,
+        .judge_data = inspected_judge,
+        .retry_session = inspected_retry_session,
+        .end_session = deliveries_end_session,
+};
 
 /* The extension closed the flow's socket, or an earlier flowd let go of the flow. */
 static void on_stray(const struct endpoint *app, const struct endpoint *remote, void *userdata)

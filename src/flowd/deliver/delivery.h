@@ -30,6 +30,7 @@
 #include "deliver/strays.h"
 
 struct chain;
+struct chain_deliverer;
 struct flow;
 struct datagrams;
 struct datagrams_pool;
@@ -72,11 +73,6 @@ struct delivery {
         uint64_t peek_ns;        /* how long to wait for them; 0: no limit */
 };
 
-struct delivery_peek {
-        size_t n_bytes;
-        uint32_t timeout_ms; /* 0: no limit */
-};
-
 struct deliveries {
         struct loop *loop; /* all borrowed */
         struct chain *chain;
@@ -107,27 +103,8 @@ int deliveries_start(struct deliveries *deliveries);
 /* Accepts what was released in this round: the handshake is done as its verdict is sent. */
 void deliveries_catch_up(struct deliveries *deliveries);
 
-/* A proxy claimed the flow. -ENOMEM: it did not get that far. */
-int delivery_claim(struct deliveries *deliveries, struct flow *flow, struct session *session);
-/* A proxy wants to see what the program says first. */
-int delivery_peek(struct deliveries *deliveries, struct flow *flow, struct session *session,
-                  const struct delivery_peek *peek);
-/* No proxy took it, but it can not simply pass any more: we are its way. */
-int delivery_go_direct(struct deliveries *deliveries, struct flow *flow);
-/* It was refused or dropped after its program's connection was accepted. */
-void delivery_deny(struct flow *flow);
-/* The proxy's way is open (0), or there is none (negative errno). -EBADMSG where it is not the
- * session's to say. */
-int delivery_open(struct flow *flow, struct session *session, int result);
-/* The proxy gave the flow back with its upstream; fd is taken over, also on failure. */
-int delivery_splice(struct flow *flow, struct session *session, int fd);
-
-/* What a filter says of bytes. -EBADMSG for what makes no sense. */
-int delivery_judge_data(struct flow *flow, struct session *session,
-                        const struct session_data_verdict *verdict);
-
-/* The session's provider reads again. */
-void deliveries_retry_session(struct deliveries *deliveries, struct session *session);
+/* What the chain has done with flows that do not simply pass. */
+extern const struct chain_deliverer deliverer;
 
 /* For inspected.c: its bytes are the relay's from here on; or the flow is over. */
 void delivery_carry(struct delivery *delivery);
@@ -135,5 +112,3 @@ void delivery_end(struct delivery *delivery, const struct session_flow_end *end)
 
 /* The program closed its socket. */
 void delivery_abandon(struct flow *flow);
-/* The session's provider is gone: what was not opened falls back, what was goes on. */
-void deliveries_end_session(struct deliveries *deliveries, struct session *session);

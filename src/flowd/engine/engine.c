@@ -65,64 +65,6 @@ static void on_session_changed(struct session *session, int error, const char *t
         link_tell_session(&engine->link, session, error, text);
 }
 
-static int on_flow_claimed(struct flow *flow, struct session *session, void *userdata)
-{
-        struct engine *engine = userdata;
-
-        return delivery_claim(&engine->deliveries, flow, session);
-}
-
-static int on_flow_peeked(struct flow *flow, struct session *session, uint32_t n_bytes,
-                          uint32_t timeout_ms, void *userdata)
-{
-        struct engine *engine = userdata;
-
-        return delivery_peek(&engine->deliveries, flow, session,
-                             &(struct delivery_peek){ n_bytes, timeout_ms });
-}
-
-static int on_flow_unclaimed(struct flow *flow, void *userdata)
-{
-        struct engine *engine = userdata;
-
-        return delivery_go_direct(&engine->deliveries, flow);
-}
-
-static void on_flow_denied(struct flow *flow, void *userdata)
-{
-        delivery_deny(flow);
-}
-
-static int on_flow_data_judged(struct flow *flow, struct session *session,
-                               const struct session_data_verdict *verdict, void *userdata)
-{
-        return delivery_judge_data(flow, session, verdict);
-}
-
-static int on_flow_opened(struct flow *flow, struct session *session, int result, void *userdata)
-{
-        return delivery_open(flow, session, result);
-}
-
-static int on_flow_spliced(struct flow *flow, struct session *session, int fd, void *userdata)
-{
-        return delivery_splice(flow, session, fd);
-}
-
-static void on_channel_drained(struct session *session, void *userdata)
-{
-        struct engine *engine = userdata;
-
-        deliveries_retry_session(&engine->deliveries, session);
-}
-
-static void on_claims_ended(struct session *session, void *userdata)
-{
-        struct engine *engine = userdata;
-
-        deliveries_end_session(&engine->deliveries, session);
-}
-
 static void on_flow_abandoned(struct flow *flow, void *userdata)
 {
         delivery_abandon(flow);
@@ -299,19 +241,12 @@ static void wire_parts(struct engine *engine)
                 .names = &engine->names,
                 .sets = &engine->sets,
                 .flows = &engine->flows,
+                .deliveries = &engine->deliveries,
+                .deliverer = &deliverer,
                 .listener = {
                         .flow_held = on_flow_held,
                         .flow_decided = on_flow_decided,
                         .session_changed = on_session_changed,
-                        .flow_claimed = on_flow_claimed,
-                        .flow_peeked = on_flow_peeked,
-                        .flow_unclaimed = on_flow_unclaimed,
-                        .flow_denied = on_flow_denied,
-                        .flow_data_judged = on_flow_data_judged,
-                        .flow_opened = on_flow_opened,
-                        .flow_spliced = on_flow_spliced,
-                        .channel_drained = on_channel_drained,
-                        .claims_ended = on_claims_ended,
                         .policy_changed = on_policy_changed,
                         .userdata = engine,
                 },
