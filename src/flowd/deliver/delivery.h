@@ -41,7 +41,6 @@ struct passed;
 struct relay_end;
 struct relay_pool;
 struct session;
-struct session_data_verdict;
 struct session_flow_end;
 
 enum delivery_state {
@@ -106,9 +105,21 @@ void deliveries_catch_up(struct deliveries *deliveries);
 /* What the chain has done with flows that do not simply pass. */
 extern const struct chain_deliverer deliverer;
 
-/* For inspected.c: its bytes are the relay's from here on; or the flow is over. */
-void delivery_carry(struct delivery *delivery);
-void delivery_end(struct delivery *delivery, const struct session_flow_end *end);
-
 /* The program closed its socket. */
 void delivery_abandon(struct flow *flow);
+
+/* For the files beside this one. */
+
+/* The flow's delivery, which is made if there is none yet. 0 or -ENOMEM. */
+int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delivery **ret_delivery);
+/* NULL: nobody's. */
+void delivery_give_to(struct delivery *delivery, struct session *session);
+/* The first segment may go to the listener; what follows it goes the same way. */
+int delivery_release(struct delivery *delivery);
+/* The flow is over; or it is out of our hands, too. */
+void delivery_end(struct delivery *delivery, const struct session_flow_end *end);
+void delivery_forget(struct delivery *delivery);
+/* The program is told what the upstream said, and the provider that it is over. */
+void delivery_fail(struct delivery *delivery, int error);
+/* It is we who cannot deliver: the session's fail policy answers, as if it had not claimed. */
+void delivery_give_up(struct delivery *delivery, int error);

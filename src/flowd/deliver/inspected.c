@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "chain/chain.h"
 #include "deliver/inspected.h"
+#include "deliver/way.h"
 #include "flow/flow.h"
 #include "inspect/datagrams.h"
 #include "inspect/inspection.h"
@@ -106,7 +107,7 @@ static void on_done(struct inspection *inspection, int app_fd, int upstream_fd,
         delivery->flow->bytes_inbound = bytes_inbound;
         delivery->app_fd = app_fd;
         delivery->upstream_fd = upstream_fd;
-        delivery_carry(delivery);
+        way_carry(delivery);
 }
 
 static void end(struct delivery *delivery, int error, uint64_t bytes_outbound,

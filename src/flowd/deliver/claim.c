@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A session can only speak about its own claims, and once about each. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/socket.h"
+#include "chain/session.h"
+#include "deliver/claim.h"
+#include "deliver/way.h"
+
+int claim_begin(struct deliveries *deliveries, struct flow *flow, struct session *session)
+{
+        struct delivery *delivery;
+        int r;
+
+        if (!flow->delivery && listener_is_short(&deliveries->listener)) {
+                deliveries->n_given_up++;
+                session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EMFILE });
+                return -EMFILE;
+        }
+        r = delivery_new(deliveries, flow, &delivery);
+        if (r < 0)
+                return r;
+        delivery->state = DELIVERY_CLAIMED;
+        delivery_give_to(delivery, session);
+        return 0;
+}
+
+/* The claim that session may speak about now, or NULL. */
+static struct delivery *claim_of(const struct flow *flow, const struct session *session)
+{
+        struct delivery *delivery = flow->delivery;
+
+        return delivery && delivery->session == session && delivery->state == DELIVERY_CLAIMED
+                       ? delivery
+                       : NULL;
+}
+
+int claim_open(struct flow *flow, struct session *session, int result)
+{
+        struct delivery *delivery = claim_of(flow, session);
+
+        if (!delivery || result > 0)
+                return -EBADMSG;
+        if (result < 0)
+                delivery_fail(delivery, result);
+        else
+                way_open(delivery);
+        return 0;
+}
+
+static int socket_option(int fd, int option)
+{
+        socklen_t size = sizeof(int);
+        int value = -1;
+
+        return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -errno : value;
+}
+
+/* A socket of TCP (also MPTCP) that does not listen: one that connects or is connected. */
+static bool can_be_upstream(int fd)
+{
+        int protocol = socket_option(fd, SO_PROTOCOL);
+
+        return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
+               socket_option(fd, SO_ACCEPTCONN) == 0;
+}
+
+int claim_splice(struct flow *flow, struct session *session, int fd)
+{
+        struct delivery *delivery = claim_of(flow, session);
+
+        if (delivery && fd < 0) { /* there was no room for it */
+                delivery_give_up(delivery, -EMFILE);
+                return 0;
+        }
+        if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
+                (void)socket_set_reset_on_close(fd, true);
+                close_fd(fd);
+                return -EBADMSG;
+        }
+        way_wait_for_upstream(delivery, fd);
+        return 0;
+}
