@@ -102,14 +102,5 @@ _public_ int nx_manager_start_session(struct nx_manager *manager,
 
 _public_ int nx_manager_stop_session(struct nx_manager *manager, const char *name)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = manager_new_call(manager, "StopSession", &call);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "s", name);
-        if (r < 0)
-                return manager_fail_bus(manager, r);
-        return manager_call(manager, call, NULL, NULL);
+        return manager_ask(manager, "StopSession", NULL, NULL, "s", name);
 }

@@ -41,28 +41,13 @@ _public_ int nx_manager_put_set(struct nx_manager *manager, const char *name,
         return r < 0 ? r : manager_call(manager, call, NULL, NULL);
 }
 
-static int call_by_name(struct nx_manager *manager, const char *method, const char *name,
-                        const char *signature, struct nx_list **ret_list)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = manager_new_call(manager, method, &call);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "s", name);
-        if (r < 0)
-                return manager_fail_bus(manager, r);
-        return manager_call(manager, call, signature, ret_list);
-}
-
 _public_ int nx_manager_remove_set(struct nx_manager *manager, const char *name)
 {
-        return call_by_name(manager, "RemoveSet", name, NULL, NULL);
+        return manager_ask(manager, "RemoveSet", NULL, NULL, "s", name);
 }
 
 _public_ int nx_manager_get_set(struct nx_manager *manager, const char *name,
                                 struct nx_list **ret_entries)
 {
-        return call_by_name(manager, "GetSet", name, "aa{sv}", ret_entries);
+        return manager_ask(manager, "GetSet", "aa{sv}", ret_entries, "s", name);
 }

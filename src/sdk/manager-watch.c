@@ -38,16 +38,7 @@ static int watch_on_event(sd_bus_message *message, void *userdata, sd_bus_error 
 
 static int watch_enable(struct nx_manager *manager, bool enable)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = manager_new_call(manager, "WatchFlows", &call);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "b", enable);
-        if (r < 0)
-                return manager_fail_bus(manager, r);
-        return manager_call(manager, call, NULL, NULL);
+        return manager_ask(manager, "WatchFlows", NULL, NULL, "b", enable);
 }
 
 static int watch_wait(struct nx_manager *manager)

@@ -66,6 +66,24 @@ int manager_call(struct nx_manager *manager, sd_bus_message *call, const char *s
         return r < 0 ? manager_fail_bus(manager, r) : 0;
 }
 
+int manager_ask(struct nx_manager *manager, const char *method, const char *signature,
+                struct nx_list **ret_list, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        va_list arguments;
+        int r;
+
+        r = manager_new_call(manager, method, &call);
+        if (r < 0)
+                return r;
+        va_start(arguments, types);
+        r = sd_bus_message_appendv(call, types, arguments);
+        va_end(arguments);
+        if (r < 0)
+                return manager_fail_bus(manager, r);
+        return manager_call(manager, call, signature, ret_list);
+}
+
 static int connect_to_instance(const char *instance)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -162,61 +180,34 @@ _public_ const char *nx_manager_get_error(struct nx_manager *manager)
         return manager->error[0] ? manager->error : "no error";
 }
 
-static int get_list(struct nx_manager *manager, const char *method, const char *signature,
-                    struct nx_list **ret_list)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = manager_new_call(manager, method, &call);
-        if (r < 0)
-                return r;
-        return manager_call(manager, call, signature, ret_list);
-}
-
-static int get_list_by_number(struct nx_manager *manager, const char *method, uint64_t number,
-                              const char *signature, struct nx_list **ret_list)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r;
-
-        r = manager_new_call(manager, method, &call);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "t", number);
-        if (r < 0)
-                return manager_fail_bus(manager, r);
-        return manager_call(manager, call, signature, ret_list);
-}
-
 _public_ int nx_manager_get_status(struct nx_manager *manager, struct nx_list **ret_status)
 {
-        return get_list(manager, "GetStatus", "a{sv}", ret_status);
+        return manager_ask(manager, "GetStatus", "a{sv}", ret_status, "");
 }
 
 _public_ int nx_manager_list_sessions(struct nx_manager *manager, struct nx_list **ret_sessions)
 {
-        return get_list(manager, "ListSessions", "aa{sv}", ret_sessions);
+        return manager_ask(manager, "ListSessions", "aa{sv}", ret_sessions, "");
 }
 
 _public_ int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets)
 {
-        return get_list(manager, "ListSets", "aa{sv}", ret_sets);
+        return manager_ask(manager, "ListSets", "aa{sv}", ret_sets, "");
 }
 
 _public_ int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **ret_chain)
 {
-        return get_list(manager, "GetChain", "aa{sv}", ret_chain);
+        return manager_ask(manager, "GetChain", "aa{sv}", ret_chain, "");
 }
 
 _public_ int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit,
                                    struct nx_list **ret_flows)
 {
-        return get_list_by_number(manager, "ListFlows", limit, "aa{sv}", ret_flows);
+        return manager_ask(manager, "ListFlows", "aa{sv}", ret_flows, "t", limit);
 }
 
 _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
                                  struct nx_list **ret_flow)
 {
-        return get_list_by_number(manager, "GetFlow", identifier, "a{sv}", ret_flow);
+        return manager_ask(manager, "GetFlow", "a{sv}", ret_flow, "t", identifier);
 }

@@ -27,5 +27,8 @@ int manager_new_call(struct nx_manager *manager, const char *method, sd_bus_mess
 /* Waits for the answer, which is read with list_read() as signature; both NULL for none. */
 int manager_call(struct nx_manager *manager, sd_bus_message *call, const char *signature,
                  struct nx_list **ret_list);
+/* Both in one, with arguments as sd_bus_message_append() takes them; types: "" for none. */
+int manager_ask(struct nx_manager *manager, const char *method, const char *signature,
+                struct nx_list **ret_list, const char *types, ...);
 
 DEFINE_CLEANUP(struct nx_manager *, manager, nx_manager_close)
