@@ -126,28 +126,30 @@ void folder_remove(const char *folder)
                 (void)rmdir(parent); /* the last instance's job; the kernel refuses the others */
 }
 
-static int socket_address(const char *path, struct sockaddr_un *ret)
+/* A socket, and path as what it can be bound or connected to. */
+static int open_socket(const char *path, int type, struct sockaddr_un *ret_address)
 {
-        *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-        if (strlen(path) >= sizeof(ret->sun_path))
+        int fd;
+
+        if (strlen(path) >= sizeof(ret_address->sun_path))
                 return -ENAMETOOLONG;
-        strcpy(ret->sun_path, path);
-        return 0;
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        *ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+        strcpy(ret_address->sun_path, path);
+        return fd;
 }
 
 int folder_listen(const char *path, int type, mode_t mode)
 {
         _cleanup_fd_ int fd = -1;
         struct sockaddr_un address;
-        int r;
 
         priv_trace(PRIV_FOLDER, path);
-        r = socket_address(path, &address);
-        if (r < 0)
-                return r;
-        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = open_socket(path, type, &address);
         if (fd < 0)
-                return -errno;
+                return fd;
         if (unlink(path) < 0 && errno != ENOENT)
                 return -errno;
         /* Nobody can connect before listen(), so the mode is right before it matters. */
@@ -161,15 +163,11 @@ int folder_connect(const char *path, int type)
 {
         _cleanup_fd_ int fd = -1;
         struct sockaddr_un address;
-        int r;
 
         priv_trace(PRIV_FOLDER, path);
-        r = socket_address(path, &address);
-        if (r < 0)
-                return r;
-        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = open_socket(path, type, &address);
         if (fd < 0)
-                return -errno;
+                return fd;
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -errno;
         return take_fd(&fd);
