@@ -90,11 +90,17 @@ static void instance_tell_ready(struct instance *instance)
 static void engine_is_ready(bool adopted, void *userdata)
 {
         struct instance *instance = userdata;
-        int r;
 
         set_table_engine_ready(&instance->sets); /* before the rules that name them */
         session_table_engine_ready(&instance->sessions, adopted);
         state_save(instance);
+}
+
+static void engine_is_in_force(void *userdata)
+{
+        struct instance *instance = userdata;
+        int r;
+
         if (instance->ready)
                 return;
         r = control_open(&instance->control);
@@ -142,6 +148,7 @@ static void engine_is_gone(bool failed, void *userdata)
 
 static const struct engine_listener engine_listener = {
         .ready = engine_is_ready,
+        .in_force = engine_is_in_force,
         .died = engine_has_died,
         .changed = engine_is_changed,
         .session_state = engine_says_session_state,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other people's tables, marks, rules and routes work on as if netext were not there."""
 import json
+import subprocess
 
 import pytest
+
+from harness.wait import wait_until
 
 FOREIGN = """
 table inet foreign {
@@ -69,3 +72,13 @@ def test_a_foreign_drop_stays_a_drop(netext, scripted, client, server, lab):
     assert client.tcp(80, "198.18.0.2", "-t", "200").error == "ETIMEDOUT"
     lab.client.run(["nft", "delete", "table", "inet", "foreign"])
     assert client.tcp(80).error is None
+
+
+def test_an_instance_that_can_put_nothing_in_force_says_so(instances, lab, name):
+    """Another process owns the table of that name: nobody may believe that flows are decided."""
+    owner = lab.client.start(["nft", "--interactive"], stdin=subprocess.PIPE)
+    owner.stdin.write(f"add table inet netext-{name} {{ flags owner; }}\n")
+    owner.stdin.flush()
+    wait_until(lambda: name in lab.client.run(["nft", "list", "tables"]).stdout, "the table was not made")
+    with pytest.raises(AssertionError, match="puts nothing in force"):
+        instances()

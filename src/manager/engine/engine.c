@@ -6,7 +6,7 @@
  * again at once, with the queue's socket of its predecessor. Only its end on purpose
  * takes the kernel objects away, and that takes a living flowd:
  *
- *      DOWN → STARTING → READY → (died) → DOWN …
+ *      DOWN → STARTING → READY, told all, in force → (died) → DOWN …
  *      ADOPTING → READY, or → (does not answer, killed) → DOWN …
  *      engine_quit(): READY → FLOWD_QUIT → GONE; from DOWN, or where the first did not
  *      end by itself, one more is started just to sweep.
@@ -172,11 +172,38 @@ void engine_quit(struct engine *engine)
                 engine_sweep(engine);
 }
 
+static void engine_synced(int result, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        if (result == -ECONNRESET || engine->quitting)
+                return;
+        if (result < 0) {
+                log_error("netext-flowd (pid %d) puts nothing in force and is killed: %s",
+                          engine->process.pid, strerror(-result));
+                engine->killed = true;
+                process_signal(&engine->process, SIGKILL);
+                return;
+        }
+        timer_stop(&engine->deadline);
+        engine->was_in_force = true;
+        engine->listener->in_force(engine->userdata);
+}
+
+/* An earlier netextd may have died before it said so: it does no harm twice. */
+static void engine_sync(struct engine *engine)
+{
+        int r;
+
+        r = engine_ask(engine, &(struct engine_question){ .type = NX_MSG_FLOWD_SYNC }, NULL,
+                       engine_synced, engine);
+        if (r < 0)
+                engine_synced(r, engine);
+}
+
 void engine_is_ready(struct engine *engine, bool adopted)
 {
-        timer_stop(&engine->deadline);
         engine->state = ENGINE_READY;
-        engine->was_ready = true;
         log_info("netext-flowd (pid %d, uid %u) %s", engine->process.pid, engine->uid,
                  adopted ? "was found again" : "is ready");
         if (engine->quitting) {
@@ -185,6 +212,7 @@ void engine_is_ready(struct engine *engine, bool adopted)
         }
         (void)engine_send_watch(engine);
         engine->listener->ready(adopted, engine->userdata);
+        engine_sync(engine);
         engine_requests_send(engine); /* behind what they may ask about */
 }
 
@@ -211,7 +239,7 @@ static void engine_lost(const char *why, void *userdata)
                 return;
         log_debug("link to netext-flowd (pid %d) lost: %s", engine->process.pid, why);
         /* If it is dying, we shall know by then. */
-        if (engine->was_ready)
+        if (engine->was_in_force)
                 engine_arm(engine, RECONNECT_MS, engine_reconnect);
         else
                 process_signal(&engine->process, SIGKILL);
@@ -231,10 +259,11 @@ static void engine_ended(const char *how, bool clean, void *userdata)
                 return;
         }
         log_error("netext-flowd is gone%s: %s",
-                  engine->was_ready ? "" : " before it was ready (see its messages above)", how);
+                  engine->was_in_force ? "" : " before it was in force (see its messages above)",
+                  how);
         if (engine->quitting) {
                 engine_sweep(engine);
-        } else if (!engine->was_ready) {
+        } else if (!engine->was_in_force) {
                 engine_gone(engine, true);
         } else {
                 engine->listener->died(engine->userdata);
@@ -278,7 +307,7 @@ int engine_adopt(struct engine *engine, pid_t pid, uint64_t started, uid_t uid)
                 return engine_start(engine);
         }
         engine->uid = uid;
-        engine->was_ready = true;
+        engine->was_in_force = true;
         r = connect_to_flowd(engine);
         if (r < 0) {
                 log_warning("netext-flowd (pid %d) cannot be reached: %s; another one is started",

@@ -27,8 +27,11 @@ enum engine_state {
 #define ENGINE_SET_NAME_SIZE (TEXT_IDENTIFIER_MAX + 1)
 
 struct engine_listener {
-        /* A flowd answers. adopted: it knows its sessions and their channels, else none. */
+        /* A flowd answers. adopted: it knows its sessions and their channels, else none. Tell it
+         * what it has to know: then it puts that in force. */
         void (*ready)(bool adopted, void *userdata);
+        /* From now on no flow goes around it. */
+        void (*in_force)(void *userdata);
         /* It died: all flow channels are gone. Another one comes by itself. */
         void (*died)(void *userdata);
         /* Something that a later netextd needs to know has changed. */
@@ -36,7 +39,7 @@ struct engine_listener {
         /* MANAGER_SESSION_STATE, and MANAGER_FLOW of the watch. */
         void (*session_state)(const struct wire_message *message, void *userdata);
         void (*flow_event)(const struct wire_message *message, void *userdata);
-        /* It ended for good: after engine_quit(), or the first one never became ready. */
+        /* It ended for good: after engine_quit(), or the first one put nothing in force. */
         void (*gone)(bool failed, void *userdata);
 };
 
@@ -51,13 +54,13 @@ struct engine {
         enum engine_state state;
         struct process process;
         struct peer peer;
-        sd_event_source *deadline; /* for becoming ready, for the next start, for quitting */
+        sd_event_source *deadline; /* for being in force, for the next start, for quitting */
         int listen_fd;             /* every flowd accepts a returning netextd on it */
         int queue_fd;              /* the NFQUEUE socket: held packets survive flowd with it */
         uid_t uid;
         struct restarts restarts;
         struct restarts reconnects;
-        bool was_ready;
+        bool was_in_force;
 
         bool quitting, quit_sent, killed;
         unsigned int n_sweeps;
@@ -102,7 +105,6 @@ void engine_quit(struct engine *engine);
 int engine_add_session(struct engine *engine, const struct engine_session *session);
 int engine_give_channel(struct engine *engine, unsigned int slot, int fd);
 int engine_remove_session(struct engine *engine, unsigned int slot);
-int engine_sync(struct engine *engine);
 /* A set's content: begin, its entries, commit; all or nothing. Remembered by its owner, as above.
  */
 int engine_begin_set(struct engine *engine, const char *name);

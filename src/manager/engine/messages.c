@@ -114,14 +114,6 @@ int engine_remove_session(struct engine *engine, unsigned int slot)
         return peer_send(&engine->peer, -1);
 }
 
-int engine_sync(struct engine *engine)
-{
-        if (!is_ready(engine))
-                return -ENOTCONN;
-        peer_begin(&engine->peer, NX_MSG_FLOWD_SYNC, ++engine->last_id);
-        return peer_send(&engine->peer, -1);
-}
-
 int engine_begin_set(struct engine *engine, const char *name)
 {
         struct wire_writer *writer;

@@ -3,7 +3,8 @@
 /*
  * Requests wait in a list and are found by the id that their answers carry. An answer
  * to a request that is not there any more (it timed out) is dropped. How many may wait
- * is bounded, for how long, and how many flowd is asked at once.
+ * is bounded (but for our own, of which there is one), for how long, and how many flowd is asked
+ * at once.
  */
 
 #include <errno.h>
@@ -120,7 +121,7 @@ int engine_ask(struct engine *engine, const struct engine_question *question,
 
         if (!question->waits && !is_connected(engine))
                 return -ENOTCONN;
-        if (engine->n_requests >= REQUESTS_MAX)
+        if (engine->n_requests >= REQUESTS_MAX && question->type != NX_MSG_FLOWD_SYNC)
                 return -EBUSY;
         request = malloc(sizeof(*request));
         if (!request)

@@ -222,8 +222,6 @@ void session_table_engine_ready(struct session_table *table, bool adopted)
         }
         list_for_each (session, &table->sessions, link)
                 session_engine_ready(session, adopted);
-        if (!adopted)
-                (void)engine_sync(table->engine);
 }
 
 void session_table_engine_died(struct session_table *table)
