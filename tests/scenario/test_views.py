@@ -68,6 +68,8 @@ def test_doctor_tries_each_mechanism_and_leaves_nothing(lab):
     assert len(found) >= 5 and {one["state"] for one in found} <= {"active", "fallback", "missing"}
     assert all(one["why"] for one in found if one["state"] != "active")
     assert all(one["lost"] for one in found if one["state"] == "missing")
+    states = {one["mechanism"]: one["state"] for one in found}
+    assert states["delivery"] == "active"  # or no scenario of a proxy could pass
     assert snapshot.of_namespace(lab.client) == before
 
 

@@ -354,7 +354,7 @@ static void on_held_to_deliver(const struct queue_packet *bytes, void *userdata)
         held->has_owner = find_held(held, bytes, &owner) &&
                           hooks_deliver(held->scene->hooks, owner.cookie) >= 0;
         queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
-                     MARK_DELIVER);
+                     MARK_CLAIMED);
         queue_flush(held->scene->queue);
 }
 
