@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The closed loop: each client opens one connection after another, which is
- * socket, connect, one byte there, one byte back (again, for more rounds), close.
+ * socket, connect, one byte there, one byte back, close.
  *
  * One client is a plain blocking loop, because that is the latency of an
  * ordinary program. More clients share one epoll thread per core, because 16
@@ -23,32 +23,28 @@
 
 struct tally {
         uint64_t n_connections;
-        uint64_t n_rounds;
         uint64_t n_errors;
         struct histogram connect_ns;
 };
 
 /* one client: a blocking loop */
 
-static int client_once(const struct options *options, struct tally *tally)
+static int client_once(const struct target *target, struct tally *tally)
 {
         _cleanup_close_ int fd = -1;
         uint64_t started = now_ns(), connected;
         char byte = 'x';
         int r;
 
-        r = connect_blocking(&options->target, &fd);
+        r = connect_blocking(target, &fd);
         if (r < 0)
                 return r;
         connected = now_ns();
 
-        for (uint64_t i = 0; i < options->n_rounds && !stopped; i++) {
-                if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-                        return -errno;
-                if (recv(fd, &byte, 1, 0) != 1)
-                        return -EPIPE;
-                tally->n_rounds++;
-        }
+        if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+                return -errno;
+        if (recv(fd, &byte, 1, 0) != 1)
+                return -EPIPE;
 
         histogram_add(&tally->connect_ns, connected - started);
         tally->n_connections++;
@@ -64,7 +60,7 @@ static int clients_blocking(const struct options *options, struct tally *tally)
                 return r;
 
         while (!stopped && tally->n_connections + tally->n_errors < options->count) {
-                r = client_once(options, tally);
+                r = client_once(&options->target, tally);
                 if (r < 0 && !stopped)
                         tally->n_errors++;
         }
@@ -76,7 +72,6 @@ static int clients_blocking(const struct options *options, struct tally *tally)
 struct client {
         int fd; /* -1: idle, to be started again */
         bool connected;
-        uint64_t n_rounds;
         uint64_t started_ns;
 };
 
@@ -106,7 +101,6 @@ static int client_start(struct worker *worker, struct client *client)
                 return r;
 
         client->connected = false;
-        client->n_rounds = 0;
         client->started_ns = now_ns();
         if (connect(fd, (const struct sockaddr *)&target->address, target->n_address) < 0 &&
             errno != EINPROGRESS)
@@ -149,14 +143,9 @@ static int client_advance(struct worker *worker, struct client *client, uint32_t
                 if (send(client->fd, &byte, 1, MSG_NOSIGNAL) != 1)
                         return -errno;
         }
-        if (!(events & EPOLLIN))
-                return 0;
-        if (recv(client->fd, &byte, 1, 0) != 1)
-                return -EPIPE;
-        worker->tally.n_rounds++;
-        if (++client->n_rounds >= worker->options->n_rounds)
-                return 1;
-        return send(client->fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+        if (events & EPOLLIN)
+                return recv(client->fd, &byte, 1, 0) == 1 ? 1 : -EPIPE;
+        return 0;
 }
 
 static void worker_dispatch(struct worker *worker, const struct epoll_event *event)
@@ -228,7 +217,6 @@ static int worker_init(struct worker *worker, const struct options *options, str
 static void tally_add(struct tally *sum, const struct tally *part)
 {
         sum->n_connections += part->n_connections;
-        sum->n_rounds += part->n_rounds;
         sum->n_errors += part->n_errors;
         histogram_merge(&sum->connect_ns, &part->connect_ns);
 }
@@ -284,10 +272,10 @@ int run_connect(const struct options *options)
 
         seconds = (double)(now_ns() - started) / (double)NSEC_PER_SEC;
         printf("{\"connections\": %" PRIu64 ", \"errors\": %" PRIu64
-               ", \"seconds\": %.3f, \"rate\": %.1f, \"rounds_per_s\": %.1f, "
+               ", \"seconds\": %.3f, \"rate\": %.1f, "
                "\"connect_p50_us\": %.1f, \"connect_p99_us\": %.1f}\n",
                tally->n_connections, tally->n_errors, seconds,
-               (double)tally->n_connections / seconds, (double)tally->n_rounds / seconds,
+               (double)tally->n_connections / seconds,
                (double)histogram_quantile(&tally->connect_ns, 0.50) / 1e3,
                (double)histogram_quantile(&tally->connect_ns, 0.99) / 1e3);
         return tally->n_connections > 0 ? 0 : -ENOTCONN;

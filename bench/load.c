@@ -79,8 +79,6 @@ static int option_parse(int option, const char *value, struct options *options)
                 return r;
         case 'n':
                 return number_parse(value, UINT64_MAX / N_CLIENTS_MAX, &options->count);
-        case 'r':
-                return number_parse(value, UINT32_MAX, &options->n_rounds);
         case 's':
                 options->seconds = strtod(value, &end);
                 return *end == '\0' && options->seconds > 0 && options->seconds <= 3600 ? 0
@@ -97,7 +95,6 @@ static int options_parse(int argc, char **argv, struct options *options)
                 {"clients", required_argument, NULL, 'c'},
                 {"threads", required_argument, NULL, 't'},
                 {"count", required_argument, NULL, 'n'},
-                {"rounds", required_argument, NULL, 'r'},
                 {"seconds", required_argument, NULL, 's'},
                 {NULL, 0, NULL, 0},
         };
@@ -138,7 +135,7 @@ static int usage(void)
         fputs("usage: netext-bench-load server ADDR PORT [--mode echo|sink|udp] [--threads N] "
               "[--seconds S]\n"
               "       netext-bench-load connect ADDR PORT [--clients N] [--threads N] [--seconds "
-              "S] [--count N] [--rounds N]\n"
+              "S] [--count N]\n"
               "       netext-bench-load bulk ADDR PORT [--seconds S]\n"
               "       netext-bench-load udp ADDR PORT [--clients N_IN_FLIGHT] [--seconds S]\n",
               stderr);
@@ -148,7 +145,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
         const struct verb *verb = verb_find(argc > 1 ? argv[1] : NULL);
-        struct options options = {.n_clients = 1, .n_threads = 1, .count = 10 * 1000 * 1000, .n_rounds = 1};
+        struct options options = {.n_clients = 1, .n_threads = 1, .count = 10 * 1000 * 1000};
         int r;
 
         if (!verb)

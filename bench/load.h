@@ -34,7 +34,6 @@ struct options {
         unsigned int n_threads;
         double seconds;
         uint64_t count; /* connections, over all clients */
-        uint64_t n_rounds; /* of one byte there and back, on each connection */
 };
 
 void close_fdp(int *fd);

@@ -12,49 +12,23 @@ the Site, and may return another one, which is called after the load and raises
 NotMeasured if the site did something else than it should.
 """
 import argparse
-import collections
 import contextlib
 import itertools
-import json
 import os
-import pathlib
 import statistics
-import sys
 import time
 
-# The hermetic networks and instances are those of the scenarios.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
+from loads import LOADS
 
-from harness.lab import Lab  # noqa: E402
-from harness.paths import BUILD  # noqa: E402
+from harness.lab import Lab
 
-PORT = "7000"
 BUSY = 0.1  # of all CPUs, by others
-
-Load = collections.namedtuple("Load", "server_mode arguments key")
-LOADS = {
-    "connect-1": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "1"], "rate"),
-    "connect-16": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "16"], "rate"),
-    "kept-16": Load("echo", ["connect", Lab.SERVER, PORT, "--clients", "16", "--rounds", "100"], "rounds_per_s"),
-    "bulk": Load("sink", ["bulk", Lab.SERVER, PORT], "gbit_per_s"),
-    "udp-1": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "1"], "rate"),
-    "udp-64": Load("udp", ["udp", Lab.SERVER, PORT, "--clients", "64"], "rate"),
-}
-TCP_LOADS, UDP_LOADS = ("connect-1", "connect-16", "bulk"), ("udp-1", "udp-64")
 
 site_numbers = itertools.count(1)
 
 
 class NotMeasured(Exception):
     """A site did something else than what was to be measured."""
-
-
-class NotInstallable(Exception):
-    """A peer's package cannot be had here; its rows are skipped."""
-
-
-def program(name):
-    return BUILD / "bench" / f"netext-bench-{name}"
 
 
 def cpu_ticks():
@@ -95,9 +69,7 @@ class Site:
         with contextlib.ExitStack() as self.stack:
             self.lab = self.stack.enter_context(
                 Lab(f"netext-bench-{os.getpid()}-{next(site_numbers)}"))
-            self.lab.server.start([program("load"), "server", Lab.SERVER, PORT,
-                                   "--mode", self.load.server_mode],
-                                  ready="ready", cpus=self.options.server_cpus)
+            self.load.start_server(self)
             self.check = self.set_up(self) or (lambda: None)
             self.stack = self.stack.pop_all()
         return self
@@ -107,9 +79,8 @@ class Site:
 
     def take_turn(self):
         before = cpu_ticks()
-        done = self.lab.client.run([program("load"), *self.load.arguments,
-                                    "--seconds", self.options.slice], cpus=self.options.client_cpus)
-        turn = {"errors": 0, **json.loads(done.stdout), "busy": busy_since(before)}
+        turn = self.load.take_turn(self, self.load.turn_seconds(self.options.slice))
+        turn["busy"] = busy_since(before)
         turn["value"] = turn[self.load.key]
         self.turns.append(turn)
 
@@ -128,7 +99,8 @@ def measure_pair(options, load, baseline, measured):
     """The summaries of both sides, and whether the machine was quiet."""
     quiet = wait_until_quiet(options.patience)
     with Site(options, load, baseline) as first, Site(options, load, measured) as second:
-        for i in range(max(1, round(options.seconds / options.slice))):
+        n_turns = max(1, round(options.seconds / first.load.turn_seconds(options.slice)))
+        for i in range(n_turns):
             for site in (first, second) if i % 2 == 0 else (second, first):
                 site.take_turn()
         for site in (first, second):

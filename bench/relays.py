@@ -4,11 +4,11 @@ with netext-flowd's carrier, and what others use. Each checks that every connect
 to the server by the relay.
 """
 import os
-import pathlib
 import subprocess
 import tempfile
 
-from measure import NotInstallable, PORT, program
+from loads import PORT, listens, program
+from packages import install
 from sites import all_claimed, expect, netext_instance
 
 from harness.wait import wait_until
@@ -59,7 +59,7 @@ global
         maxconn 4096
         tune.pipesize 1048576
 defaults
-        mode tcp
+        mode {mode}
         timeout connect 5s
         timeout client 60s
         timeout server 60s
@@ -123,76 +123,35 @@ def of_ours(name, protocol="tcp"):
 # --- peers -------------------------------------------------------------------------------
 
 
-def is_installed(package):
-    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
-                          capture_output=True, text=True)
-    return done.stdout == "installed"
-
-
-class NoServices:
-    """Packages that are installed meanwhile do not start their services (see tools/dependencies)."""
-
-    POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
-
-    def __enter__(self):
-        self.is_ours = not self.POLICY.exists()
-        if self.is_ours:
-            self.POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
-            self.POLICY.chmod(0o755)
-
-    def __exit__(self, *exc):
-        if self.is_ours:
-            self.POLICY.unlink()
-
-
-def apt_get(*arguments):
-    try:
-        done = subprocess.run(["apt-get", "--quiet=2", "--yes", *arguments], capture_output=True, text=True,
-                              timeout=180, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstallable(str(error)) from error
-    if done.returncode != 0:
-        raise NotInstallable((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
-
-
-def install(*packages):
-    """Only the benchmarks need them, so they are no dependencies of the build."""
-    missing = [package for package in packages if not is_installed(package)]
-    if not missing:
-        return
-    with NoServices():
-        apt_get("update")
-        apt_get("install", "--no-install-recommends", *missing)
-
-
-def listens(site, port):
-    return site.lab.client.run(["ss", "-Hltn", f"sport = :{port}"]).stdout.strip()
-
-
 def start_peer(site, argv, port):
     """As the peers' user, with what a transparent listener needs."""
     site.lab.client.start(
         ["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--inh-caps", "+net_admin",
          "--ambient-caps", "+net_admin", "--", *argv],
         cpus=site.options.responder_cpus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: listens(site, port), f"{argv[0]} did not listen on port {port}")
+    wait_until(lambda: listens(site.lab.client, port), f"{argv[0]} did not listen on port {port}")
 
 
-def configuration(site, text):
+def configuration(site, text, **settings):
     """A file that the peers' user can read."""
     file = site.stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="netext-bench-"))
-    file.write(text.format(relay=RELAY_PORT))
+    file.write(text.format(relay=RELAY_PORT, **settings))
     file.flush()
     os.chmod(file.name, 0o644)
     return file.name
 
 
-def haproxy(site):
-    """In mode tcp, to where the client wanted to go, spliced."""
-    install("haproxy")
-    start_peer(site, ["haproxy", "-db", "-f", configuration(site, HAPROXY)], RELAY_PORT)
-    steer(site, OF_PEER)
-    return all_relayed(site)
+def haproxy(mode):
+    """To where the client wanted to go. Mode tcp splices, as we do; mode http reads every
+    request and may send it on over any connection that it has open."""
+
+    def set_up(site):
+        install("haproxy")
+        start_peer(site, ["haproxy", "-db", "-f", configuration(site, HAPROXY, mode=mode)], RELAY_PORT)
+        steer(site, OF_PEER)
+        return all_relayed(site)
+
+    return set_up
 
 
 def start_socks(site):
@@ -201,7 +160,7 @@ def start_socks(site):
                            "microsocks", "-i", "127.0.0.1", "-p", "1080"],
                           cgroup=site.lab.cgroup.path.parent, cpus=site.options.responder_cpus,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: listens(site, "1080"), "microsocks did not listen")
+    wait_until(lambda: listens(site.lab.client, "1080"), "microsocks did not listen")
 
 
 def redsocks(site):

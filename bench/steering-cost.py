@@ -13,7 +13,8 @@ import signal
 import sys
 
 import sites
-from measure import TCP_LOADS, argument_parser, measure
+from loads import TCP_LOADS
+from measure import argument_parser, measure
 
 # Five rules that every packet of the application walks through and none matches.
 # {second} is the one that differs: connection mark or another packet mark.
