@@ -147,13 +147,13 @@ def netext_inspection(*options):
     return set_up
 
 
-def all_claimed(site, instance):
-    """The check of a site: an extension has claimed every flow."""
+def all_claimed(site, instance, n_times=1):
+    """The check of a site: every connection was claimed, as often as there are proxies."""
     before = instance.status()["flows_claimed"]
 
     def check():
-        claimed = instance.status()["flows_claimed"] - before
-        expect(claimed >= site.n_connections, f"{claimed} of {site.n_connections} flows were claimed")
+        claimed, wanted = instance.status()["flows_claimed"] - before, n_times * site.n_connections
+        expect(claimed >= wanted, f"{claimed} of {wanted} flows were claimed")
 
     return check
 
@@ -165,6 +165,20 @@ def netext_proxy(extension):
         instance = site.stack.enter_context(netext_instance(site.lab))
         instance.start_session(program(extension))
         return all_claimed(site, instance)
+
+    return set_up
+
+
+def netext_proxies(n):
+    """So many in a chain: each claims the flow, connects on its behalf, and so hands it to the
+    next; the last one's connection goes out."""
+
+    def set_up(site):
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        for number in range(1, n + 1):
+            instance.start_session(program("proxy-splice"), "--file", "attach=/etc/hostname",
+                                   "--name", f"proxy-{number}", "--order", number)
+        return all_claimed(site, instance, n)
 
     return set_up
 
