@@ -23,6 +23,7 @@ from loads import LOADS
 from harness.lab import Lab
 
 BUSY = 0.1  # of all CPUs, by others
+VERDICTS = {True: "ok", False: "missed", None: "report"}
 
 site_numbers = itertools.count(1)
 
