@@ -23,7 +23,7 @@ int run_bulk(const struct options *options)
         r = alarm_at(options->seconds);
         if (r < 0)
                 return r;
-        r = connect_blocking(&options->target, &fd);
+        r = connect_blocking(options, &fd);
         if (r < 0)
                 return r;
 

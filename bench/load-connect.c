@@ -27,24 +27,24 @@ struct tally {
         struct histogram connect_ns;
 };
 
+static const struct exchange one_byte = { "x", 1, 1 };
+
 /* one client: a blocking loop */
 
-static int client_once(const struct target *target, struct tally *tally)
+static int client_once(const struct options *options, struct tally *tally)
 {
         _cleanup_close_ int fd = -1;
         uint64_t started = now_ns(), connected;
-        char byte = 'x';
         int r;
 
-        r = connect_blocking(target, &fd);
+        r = connect_blocking(options, &fd);
         if (r < 0)
                 return r;
         connected = now_ns();
 
-        if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-                return -errno;
-        if (recv(fd, &byte, 1, 0) != 1)
-                return -EPIPE;
+        r = exchange_blocking(&one_byte, fd);
+        if (r < 0)
+                return r;
 
         histogram_add(&tally->connect_ns, connected - started);
         tally->n_connections++;
@@ -60,7 +60,7 @@ static int clients_blocking(const struct options *options, struct tally *tally)
                 return r;
 
         while (!stopped && tally->n_connections + tally->n_errors < options->count) {
-                r = client_once(&options->target, tally);
+                r = client_once(options, tally);
                 if (r < 0 && !stopped)
                         tally->n_errors++;
         }
@@ -72,6 +72,8 @@ static int clients_blocking(const struct options *options, struct tally *tally)
 struct client {
         int fd; /* -1: idle, to be started again */
         bool connected;
+        unsigned int n_exchanges; /* that are over: greetings, then the byte */
+        size_t n_answer;          /* of the one that goes on */
         uint64_t started_ns;
 };
 
@@ -101,6 +103,7 @@ static int client_start(struct worker *worker, struct client *client)
                 return r;
 
         client->connected = false;
+        client->n_exchanges = 0;
         client->started_ns = now_ns();
         if (connect(fd, (const struct sockaddr *)&target->address, target->n_address) < 0 &&
             errno != EINPROGRESS)
@@ -129,10 +132,46 @@ static void worker_restart_client(struct worker *worker, struct client *client)
         worker_start_client(worker, client);
 }
 
-/* Returns 1 when the connection has done all it should, 0 when it goes on. */
+static const struct exchange *client_exchange(const struct worker *worker,
+                                              const struct client *client)
+{
+        const struct options *options = worker->options;
+
+        return client->n_exchanges < options->n_greetings ? &options->greetings[client->n_exchanges]
+                                                          : &one_byte;
+}
+
+static int client_say(const struct worker *worker, struct client *client)
+{
+        const struct exchange *exchange = client_exchange(worker, client);
+        ssize_t n = send(client->fd, exchange->say, exchange->n_say, MSG_NOSIGNAL);
+
+        client->n_answer = 0;
+        return n == (ssize_t)exchange->n_say ? 0 : -errno;
+}
+
+/* Returns 1 when the byte is back, 0 when the connection goes on. */
+static int client_listen(const struct worker *worker, struct client *client)
+{
+        const struct exchange *exchange = client_exchange(worker, client);
+        unsigned char answer[sizeof(exchange->say)];
+        ssize_t n = recv(client->fd, answer, exchange->n_answer - client->n_answer, 0);
+
+        if (n <= 0)
+                return -EPIPE;
+        client->n_answer += (size_t)n;
+        if (client->n_answer < exchange->n_answer)
+                return 0;
+        if (client->n_exchanges == worker->options->n_greetings)
+                return 1;
+        client->n_exchanges++;
+        return client_say(worker, client);
+}
+
+/* The same. */
 static int client_advance(struct worker *worker, struct client *client, uint32_t events)
 {
-        char byte = 'x';
+        int r;
 
         if (events & (EPOLLERR | EPOLLHUP))
                 return -ECONNRESET;
@@ -140,12 +179,11 @@ static int client_advance(struct worker *worker, struct client *client, uint32_t
         if (!client->connected && (events & EPOLLOUT)) {
                 client->connected = true;
                 histogram_add(&worker->tally.connect_ns, now_ns() - client->started_ns);
-                if (send(client->fd, &byte, 1, MSG_NOSIGNAL) != 1)
-                        return -errno;
+                r = client_say(worker, client);
+                if (r < 0)
+                        return r;
         }
-        if (events & EPOLLIN)
-                return recv(client->fd, &byte, 1, 0) == 1 ? 1 : -EPIPE;
-        return 0;
+        return events & EPOLLIN ? client_listen(worker, client) : 0;
 }
 
 static void worker_dispatch(struct worker *worker, const struct epoll_event *event)

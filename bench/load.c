@@ -79,6 +79,10 @@ static int option_parse(int option, const char *value, struct options *options)
                 return r;
         case 'n':
                 return number_parse(value, UINT64_MAX / N_CLIENTS_MAX, &options->count);
+        case 'p':
+                r = number_parse(value, UINT16_MAX, &number);
+                options->socks5_port = (uint16_t)number;
+                return r;
         case 's':
                 options->seconds = strtod(value, &end);
                 return *end == '\0' && options->seconds > 0 && options->seconds <= 3600 ? 0
@@ -96,6 +100,7 @@ static int options_parse(int argc, char **argv, struct options *options)
                 {"threads", required_argument, NULL, 't'},
                 {"count", required_argument, NULL, 'n'},
                 {"seconds", required_argument, NULL, 's'},
+                {"socks5", required_argument, NULL, 'p'},
                 {NULL, 0, NULL, 0},
         };
         int option, r;
@@ -107,7 +112,10 @@ static int options_parse(int argc, char **argv, struct options *options)
         }
         if (argc - optind != 3)
                 return -EINVAL;
-        return target_parse(argv[optind + 1], argv[optind + 2], &options->target);
+        r = target_parse(argv[optind + 1], argv[optind + 2], &options->target);
+        if (r == 0 && options->socks5_port)
+                r = options_go_through_socks5(options);
+        return r;
 }
 
 static const struct verb {
@@ -135,8 +143,8 @@ static int usage(void)
         fputs("usage: netext-bench-load server ADDR PORT [--mode echo|sink|udp] [--threads N] "
               "[--seconds S]\n"
               "       netext-bench-load connect ADDR PORT [--clients N] [--threads N] [--seconds "
-              "S] [--count N]\n"
-              "       netext-bench-load bulk ADDR PORT [--seconds S]\n"
+              "S] [--count N] [--socks5 PORT]\n"
+              "       netext-bench-load bulk ADDR PORT [--seconds S] [--socks5 PORT]\n"
               "       netext-bench-load udp ADDR PORT [--clients N_IN_FLIGHT] [--seconds S]\n",
               stderr);
         return EXIT_FAILURE;

@@ -27,8 +27,20 @@ struct target {
         socklen_t n_address;
 };
 
+/* Bytes that are said, and how many come back. */
+struct exchange {
+        unsigned char say[16];
+        size_t n_say;
+        size_t n_answer;
+};
+
+#define N_GREETINGS_MAX 2
+
 struct options {
         struct target target;
+        struct exchange greetings[N_GREETINGS_MAX]; /* of each connection, before its load */
+        unsigned int n_greetings;
+        uint16_t socks5_port; /* of the server that leads to the target; 0: none */
         enum server_mode mode;
         unsigned int n_clients; /* udp: datagrams in flight */
         unsigned int n_threads;
@@ -50,11 +62,15 @@ extern volatile sig_atomic_t stopped;
 /* After `seconds` sets `stopped` and interrupts blocking calls with EINTR. */
 int alarm_at(double seconds);
 
-/* Connects; the socket will close with a reset. Caller owns *ret_fd. */
-int connect_blocking(const struct target *target, int *ret_fd);
+/* Connects and greets; the socket will close with a reset. Caller owns *ret_fd. */
+int connect_blocking(const struct options *options, int *ret_fd);
+int exchange_blocking(const struct exchange *exchange, int fd);
 int socket_set_reset_on_close(int fd);
 
 int epoll_watch(int epoll_fd, int fd, uint32_t events, epoll_data_t data);
+
+/* Leads connections to the target, which is IPv4, through the SOCKS5 server of 127.0.0.1. */
+int options_go_through_socks5(struct options *options);
 
 /* The verbs. The server returns only when it fails; its alarm ends the process. */
 int run_server(const struct options *options);

@@ -45,8 +45,8 @@ class OwnLoad(collections.namedtuple("OwnLoad", "server_mode verb key clients", 
 
     def take_turn(self, site, seconds):
         clients = ["--clients", self.clients] if self.clients else []
-        done = site.lab.client.run([program("load"), self.verb, Lab.SERVER, PORT, *clients, "--seconds", seconds],
-                                   cpus=site.options.client_cpus)
+        done = site.lab.client.run([program("load"), self.verb, Lab.SERVER, PORT, *clients, "--seconds", seconds,
+                                    *site.client_options], cpus=site.options.client_cpus)
         return {"errors": 0, **json.loads(done.stdout)}
 
 

@@ -64,6 +64,7 @@ class Site:
 
     def __init__(self, options, load, set_up):
         self.options, self.load, self.set_up = options, LOADS[load], set_up
+        self.client_options = []
         self.turns = []
 
     def __enter__(self):

@@ -54,6 +54,16 @@ table ip bench {{
         }}
 }}
 """
+# For a client that needs no redirection.
+COUNTING = """
+table ip bench {{
+        counter relayed {{ }}
+        chain output {{
+                type filter hook output priority 0; policy accept;
+                tcp dport {port} {own} {begins} counter name relayed
+        }}
+}}
+"""
 HAPROXY = """
 global
         maxconn 4096
@@ -123,12 +133,12 @@ def of_ours(name, protocol="tcp"):
 # --- peers -------------------------------------------------------------------------------
 
 
-def start_peer(site, argv, port):
+def start_peer(site, argv, port, **kwargs):
     """As the peers' user, with what a transparent listener needs."""
     site.lab.client.start(
         ["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--inh-caps", "+net_admin",
          "--ambient-caps", "+net_admin", "--", *argv],
-        cpus=site.options.responder_cpus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cpus=site.options.responder_cpus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kwargs)
     wait_until(lambda: listens(site.lab.client, port), f"{argv[0]} did not listen on port {port}")
 
 
@@ -154,29 +164,59 @@ def haproxy(mode):
     return set_up
 
 
-def start_socks(site):
-    """Outside of the cgroup whose programs are steered."""
-    site.lab.client.start(["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--",
-                           "microsocks", "-i", "127.0.0.1", "-p", "1080"],
-                          cgroup=site.lab.cgroup.path.parent, cpus=site.options.responder_cpus,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: listens(site.lab.client, "1080"), "microsocks did not listen")
+# --- to a SOCKS5 upstream ----------------------------------------------------------------
+
+SOCKS_PORT = "1080"
 
 
-def redsocks(site):
-    """Redirected into a SOCKS proxy, which is how programs are proxied that do not know of it."""
-    install("redsocks", "microsocks")
-    start_socks(site)
-    start_peer(site, ["redsocks", "-c", configuration(site, REDSOCKS)], RELAY_PORT)
-    add_rules(site, REDIRECTION, OF_PEER)
-    return all_relayed(site, "ip")
+def socks_server():
+    """Ours: microsocks is slower than what is measured in front of it."""
+    return [program("socks5"), SOCKS_PORT]
 
 
-def netext_relay(site):
-    """netext's relay extension, into the same SOCKS proxy."""
+def microsocks():
     install("microsocks")
-    start_socks(site)
-    instance = site.stack.enter_context(netext_instance(site.lab))
-    rules = configuration(site, f"upstream here socks5 127.0.0.1:1080\nvia here port {PORT}\n")
-    instance.start_session("relay", "--rules", rules)
-    return all_claimed(site, instance)
+    return ["microsocks", "-i", "127.0.0.1", "-p", SOCKS_PORT]
+
+
+def start_upstream(site, upstream):
+    """Outside of the cgroup whose programs are steered."""
+    start_peer(site, upstream(), SOCKS_PORT, cgroup=site.lab.cgroup.path.parent)
+
+
+def spoken_to(upstream):
+    """The client speaks SOCKS5 itself: the most that anybody in front of that upstream can reach."""
+
+    def set_up(site):
+        start_upstream(site, upstream)
+        add_rules(site, COUNTING, OF_PEER)
+        site.client_options = ["--socks5", SOCKS_PORT]
+        return all_relayed(site, "ip")
+
+    return set_up
+
+
+def redsocks(upstream):
+    """Redirected into a SOCKS proxy, which is how programs are proxied that do not know of it."""
+
+    def set_up(site):
+        install("redsocks")
+        start_upstream(site, upstream)
+        start_peer(site, ["redsocks", "-c", configuration(site, REDSOCKS)], RELAY_PORT)
+        add_rules(site, REDIRECTION, OF_PEER)
+        return all_relayed(site, "ip")
+
+    return set_up
+
+
+def netext_relay(upstream):
+    """netext's relay extension, into the same."""
+
+    def set_up(site):
+        start_upstream(site, upstream)
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        rules = configuration(site, f"upstream here socks5 127.0.0.1:{SOCKS_PORT}\nvia here port {PORT}\n")
+        instance.start_session("relay", "--rules", rules)
+        return all_claimed(site, instance)
+
+    return set_up
