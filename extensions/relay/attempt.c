@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Bytes are looked at before they are read: the handshake says how many are its own, and
- * those alone leave the socket. So a destination that speaks first, in the same segment as
- * the upstream's reply, is heard by the program and not by us. Every look consumes
- * something, or ends the attempt: a level-triggered poll never spins.
+ * The first to speak are we, so what the socket says to that tells whether it is connected.
+ *
+ * Only bytes that are the handshake's own leave the socket. Where their number depends on
+ * what they are, they are looked at before they are read. So a destination that speaks first,
+ * in the same segment as the upstream's reply, is heard by the program and not by us. Every
+ * look consumes something, or ends the attempt: a level-triggered poll never spins.
  */
 
 #include <errno.h>
@@ -51,25 +53,6 @@ struct attempt *attempt_free(struct attempt *attempt)
         return NULL;
 }
 
-/* 0, ATTEMPT_GOES_ON while it is not, or a negative errno. */
-static int check_connected(struct attempt *attempt)
-{
-        struct sockaddr_storage peer;
-        int error = 0;
-
-        if (attempt->is_connected)
-                return 0;
-        if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) }) <
-            0)
-                return -errno;
-        if (error)
-                return -error;
-        if (getpeername(attempt->fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) < 0)
-                return errno == ENOTCONN ? ATTEMPT_GOES_ON : -errno;
-        attempt->is_connected = true;
-        return 0;
-}
-
 /* 0, also if some is left, or a negative errno. */
 static int send_output(struct attempt *attempt)
 {
@@ -81,22 +64,26 @@ static int send_output(struct attempt *attempt)
                          exchange->n_output - attempt->n_sent, MSG_NOSIGNAL);
                 if (n < 0)
                         return errno == EAGAIN ? 0 : -errno;
+                attempt->is_connected = true;
                 attempt->n_sent += (size_t)n;
         }
         attempt->n_sent = exchange->n_output = 0;
         return 0;
 }
 
-/* One look. How many bytes were taken; 0 at the end of the stream, or a negative errno. */
+/* How many bytes were taken; 0 at the end of the stream, or a negative errno. */
 static ssize_t take_input(struct attempt *attempt)
 {
+        size_t certain = handshake_certain(&attempt->handshake);
         uint8_t bytes[2048];
         ssize_t n;
 
-        n = recv(attempt->fd, bytes, sizeof(bytes), MSG_PEEK);
+        n = recv(attempt->fd, bytes, certain ? certain : sizeof(bytes), certain ? 0 : MSG_PEEK);
         if (n <= 0)
                 return n < 0 ? -errno : 0;
         n = (ssize_t)handshake_take(&attempt->handshake, bytes, (size_t)n);
+        if (certain)
+                return n;
         n = recv(attempt->fd, bytes, (size_t)n, 0);
         return n < 0 ? -errno : n;
 }
@@ -122,14 +109,22 @@ static int fail(enum cause cause, int error, enum cause *ret_cause, int *ret_err
         return ATTEMPT_FAILED;
 }
 
-static int converse(struct attempt *attempt, enum cause *ret_cause, int *ret_error)
+int attempt_step(struct attempt *attempt, enum cause *ret_cause, int *ret_error)
 {
         struct exchange *exchange = &attempt->handshake.exchange;
         ssize_t n;
-        int r;
+        int r = 0;
 
-        for (;;) {
-                r = send_output(attempt);
+        *ret_error = 0;
+        while (exchange->state == EXCHANGE_GOES_ON) {
+                if (exchange->n_output > 0) {
+                        r = send_output(attempt);
+                        if (r < 0 && !attempt->is_connected)
+                                return fail(CAUSE_UNREACHABLE, r, ret_cause, ret_error);
+                        /* The answer takes its time, and so does connecting. */
+                        if (r == 0 && (exchange->n_output == 0 || !attempt->is_connected))
+                                return ATTEMPT_GOES_ON;
+                }
                 /* A reset may have an answer in front of it, which says more. */
                 n = take_input(attempt);
                 if (n == -EAGAIN && r == 0)
@@ -137,25 +132,11 @@ static int converse(struct attempt *attempt, enum cause *ret_cause, int *ret_err
                 if (n <= 0)
                         return fail(CAUSE_CLOSED, n < 0 && n != -EAGAIN ? (int)n : r, ret_cause,
                                     ret_error);
-                if (exchange->state != EXCHANGE_GOES_ON)
-                        return exchange_outcome(exchange, ret_cause);
         }
-}
-
-int attempt_step(struct attempt *attempt, enum cause *ret_cause, int *ret_error)
-{
-        int r;
-
-        *ret_error = 0;
-        r = check_connected(attempt);
-        if (r > 0)
-                return r;
-        if (r < 0)
-                return fail(CAUSE_UNREACHABLE, r, ret_cause, ret_error);
-        return converse(attempt, ret_cause, ret_error);
+        return exchange_outcome(exchange, ret_cause);
 }
 
 bool attempt_wants_to_write(const struct attempt *attempt)
 {
-        return !attempt->is_connected || attempt->handshake.exchange.n_output > 0;
+        return attempt->handshake.exchange.n_output > 0;
 }

@@ -17,7 +17,7 @@ struct attempt {
         struct nx_flow *flow;          /* a reference */
         int fd;                        /* owned, or -1 */
         int64_t started_ms;
-        bool is_connected;
+        bool is_connected; /* something was sent */
         size_t n_sent; /* of the output */
         char upstream[UPSTREAM_NAME_MAX + 1];
         struct handshake handshake;
@@ -36,5 +36,5 @@ struct attempt *attempt_free(struct attempt *attempt);
 
 /* Goes as far as it can without waiting. */
 int attempt_step(struct attempt *attempt, enum cause *ret_cause, int *ret_error);
-/* Whether it waits to write; it always waits to read. */
+/* Whether it waits to write, if only to be connected; it always waits to read. */
 bool attempt_wants_to_write(const struct attempt *attempt);

@@ -137,23 +137,30 @@ static int watch(struct relay *relay, struct attempt *attempt, int operation)
         return epoll_ctl(relay->epoll_fd, operation, attempt->fd, &event) < 0 ? -errno : 0;
 }
 
-void relay_go_on(struct relay *relay, struct attempt *attempt)
+/* Whether it goes on; if not it is freed. */
+static bool step(struct relay *relay, struct attempt *attempt)
 {
-        bool wrote = attempt_wants_to_write(attempt);
         enum cause cause = CAUSE_NONE;
         int error = 0;
 
         switch (attempt_step(attempt, &cause, &error)) {
         case ATTEMPT_GOES_ON:
-                if (attempt_wants_to_write(attempt) != wrote)
-                        watch(relay, attempt, EPOLL_CTL_MOD);
-                return;
+                return true;
         case ATTEMPT_DONE:
                 finish_attempt(relay, attempt);
-                return;
+                return false;
         default:
                 fail_attempt(relay, attempt, cause, error);
+                return false;
         }
+}
+
+void relay_go_on(struct relay *relay, struct attempt *attempt)
+{
+        bool wrote = attempt_wants_to_write(attempt);
+
+        if (step(relay, attempt) && attempt_wants_to_write(attempt) != wrote)
+                watch(relay, attempt, EPOLL_CTL_MOD);
 }
 
 static enum nx_verdict fail_flow(struct relay *relay, struct nx_flow *flow, int error)
@@ -190,13 +197,15 @@ static enum nx_verdict carry_via(struct relay *relay, struct nx_flow *flow,
         r = attempt_new(&attempt, flow, upstream, remote, credentials);
         if (r < 0)
                 return fail_via(relay, flow, upstream, r);
-        r = watch(relay, attempt, EPOLL_CTL_ADD);
+        attempts_add(&relay->attempts, attempt);
+        /* Not before the first step, which often says all there is to say: an upstream nearby
+         * is connected by now. */
+        r = step(relay, attempt) ? watch(relay, attempt, EPOLL_CTL_ADD) : 0;
         if (r < 0) {
-                attempt_free(attempt);
+                end_attempt(relay, attempt);
                 return fail_flow(relay, flow, r);
         }
         relay->told_short = false;
-        attempts_add(&relay->attempts, attempt);
         return NX_VERDICT_CLAIM;
 }
 

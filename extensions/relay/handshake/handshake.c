@@ -23,6 +23,11 @@ size_t handshake_take(struct handshake *handshake, const uint8_t *bytes, size_t 
         return http_take(&handshake->http, &handshake->exchange, bytes, size);
 }
 
+size_t handshake_certain(const struct handshake *handshake)
+{
+        return handshake->kind == UPSTREAM_SOCKS5 ? socks5_certain(&handshake->socks5) : 0;
+}
+
 void handshake_end(struct handshake *handshake)
 {
         explicit_bzero(handshake, sizeof(*handshake));

@@ -106,6 +106,11 @@ static size_t answer_size(const struct socks5 *socks5)
         }
 }
 
+size_t socks5_certain(const struct socks5 *socks5)
+{
+        return answer_size(socks5) - socks5->n_answer;
+}
+
 static void say_request(struct socks5 *socks5, struct exchange *exchange)
 {
         socks5->step = SOCKS5_REPLY;

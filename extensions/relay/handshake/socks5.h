@@ -30,3 +30,5 @@ void socks5_begin(struct socks5 *socks5, struct exchange *exchange,
 /* Bytes that came; the number of those that were the upstream's own. */
 size_t socks5_take(struct socks5 *socks5, struct exchange *exchange, const uint8_t *bytes,
                    size_t size);
+/* What is known to be missing of the awaited answer. */
+size_t socks5_certain(const struct socks5 *socks5);

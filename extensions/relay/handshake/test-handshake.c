@@ -109,6 +109,28 @@ static void check_all(enum upstream_kind kind, const struct expectation *expecte
                         check(kind, &expected[i], portions[j]);
 }
 
+/* What is read without a look is never more than the upstream says before it is answered. */
+static void check_certain(enum upstream_kind kind, const struct expectation *expected)
+{
+        struct handshake handshake;
+        size_t n;
+
+        begin(&handshake, kind, "198.18.0.2", expected->with_credentials ? &alice : NULL);
+        for (const struct answer *answer = expected->answers; answer->bytes; answer++) {
+                for (size_t at = 0;
+                     at < answer->size && handshake.exchange.state == EXCHANGE_GOES_ON; at += n) {
+                        n = handshake_certain(&handshake);
+                        if (n == 0 || (!expected->cause && at + n > answer->size))
+                                fail_msg("%s: %zu bytes behind %zu of %zu are not certain",
+                                         expected->what, n, at, answer->size);
+                        handshake_take(&handshake, (const uint8_t *)answer->bytes + at,
+                                       n < answer->size - at ? n : answer->size - at);
+                }
+                handshake.exchange.n_output = 0;
+        }
+        assert_int_not_equal(handshake.exchange.state, EXCHANGE_GOES_ON);
+}
+
 #define IPV4_REPLY(code) "\x05" code "\x00\x01\x00\x00\x00\x00\x00\x00"
 
 static void test_socks5_answers(void **state)
@@ -189,6 +211,8 @@ static void test_socks5_answers(void **state)
         };
 
         check_all(UPSTREAM_SOCKS5, cases, sizeof(cases) / sizeof(cases[0]));
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                check_certain(UPSTREAM_SOCKS5, &cases[i]);
 }
 
 static void test_http_answers(void **state)
