@@ -3,7 +3,9 @@
 
 /*
  * What the UDP relay and the UDP proxy of the benchmarks share: a flow's two connected sockets,
- * and datagrams that go from one to the other in batches.
+ * and datagrams that go from one to the other in batches. Those of one size that stand behind
+ * each other leave as one packet, which the network device or the receiving socket takes apart
+ * (UDP_SEGMENT, udp(7)): they pass the network's layers once.
  */
 
 struct datagrams_end {

@@ -23,6 +23,7 @@ from harness.paths import BUILD  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
 
 PORT = "7000"
+DATAGRAM_SIZE = 64  # of netext-bench-load
 
 
 def program(name):
