@@ -73,7 +73,7 @@ defaults
         timeout connect 5s
         timeout client 60s
         timeout server 60s
-        option splice-auto
+        {splice}
         option nolinger
 frontend clients
         bind :{relay} transparent
@@ -162,13 +162,14 @@ def configuration(site, text, **settings):
     return file.name
 
 
-def haproxy(mode):
-    """To where the client wanted to go. Mode tcp splices, as we do; mode http reads every
-    request and may send it on over any connection that it has open."""
+def haproxy(mode, splice="option splice-auto"):
+    """To where the client wanted to go. Mode http reads every request and may send it on over
+    any connection that it has open. Left to itself it copies what the load sends: only where it
+    is told to does it splice."""
 
     def set_up(site):
         install("haproxy")
-        start_peer(site, ["haproxy", "-db", "-f", configuration(site, HAPROXY, mode=mode)], RELAY_PORT)
+        start_peer(site, ["haproxy", "-db", "-f", configuration(site, HAPROXY, mode=mode, splice=splice)], RELAY_PORT)
         steer(site, OF_PEER)
         return all_relayed(site)
 
