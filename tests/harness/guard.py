@@ -10,6 +10,7 @@ import pathlib
 from . import snapshot
 from .namespace import run
 from .paths import BUILD, CGROUP2
+from .wait import wait_until
 
 OURS = "netext"
 FOLDERS = ("/run/netext", "/sys/fs/bpf", "/run/netns", "/tmp")
@@ -50,8 +51,13 @@ def processes():
 
 
 def programs_in_kernel():
-    """What is attached to which cgroup."""
-    lines = run(["bpftool", "link", "list"]).stdout.splitlines()
+    """What is attached to which cgroup. bpftool gives up at a link that is about to go."""
+
+    def whole_list():
+        done = run(["bpftool", "link", "list"], check=False)
+        return done if done.returncode == 0 else None
+
+    lines = wait_until(whole_list, "bpftool did not list the BPF links").stdout.splitlines()
     return sorted(line.strip() for line in lines if line.strip().startswith("cgroup_id"))
 
 
