@@ -27,6 +27,16 @@ def test_a_flow_that_is_carried_on_comes_to_the_next_proxy(netext, proxy, client
         assert (flow["origin_pid"], flow["origin_program"]) == (answer.pid, own["program"])
 
 
+def test_a_datagram_flow_that_is_carried_on_comes_to_the_next_proxy(netext, proxy, client, server):
+    proxy("80 claim", "attach yes", name="first", order=1)
+    proxy("80 claim", "attach yes", name="second", order=2)
+    answer = client.udp(80, Lab.SERVER, "-n", "2", "-i", "5")
+    assert (answer.error, answer.answers) == (None, 2)
+    own, carried, last = flows_to(netext, 80)
+    assert [own["decided_by"], carried["decided_by"], last["reason"]] == ["first", "second", "carried"]
+    assert carried["origin_flow"] == last["origin_flow"] == own["flow"]
+
+
 @pytest.mark.xdist_group("root-cgroup")
 def test_proxies_that_feed_each_other_are_found_out(instances, rules, client, server):
     """Neither says whose flows it carries on, so each takes the other's connections."""

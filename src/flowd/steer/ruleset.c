@@ -14,7 +14,7 @@
  *      udp, in claimed4 or claimed6               accept     a proxy claimed it before
  *      tcp, not a first segment                   accept     only connection attempts are asked
  *      tcp or udp [, socket in our cgroup]        jump decide
- *      tcp, mark & M != 0, socket in the extensions' cgroup   jump decide
+ *      tcp or udp, mark & M != 0, socket in the extensions' cgroup   jump decide
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      udp, mark & M == PASS                      into passed4 or passed6
@@ -201,13 +201,16 @@ static void drop_leaving_answers(struct transaction *t)
 static void hold_carried(struct transaction *t)
 {
         const struct ruleset_config *config = config_of(t);
-        struct nftnl_rule *rule = rule_begin(t, "hold");
 
-        match_protocol(rule, IPPROTO_TCP);
-        match_any_packet_mark(rule, config->mark_mask);
-        match_cgroup(rule, config->extension_cgroup_level, config->extension_cgroup_id);
-        verdict(rule, NFT_JUMP, "decide");
-        rule_end(t, rule);
+        for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "hold");
+
+                match_protocol(rule, protocols[i]);
+                match_any_packet_mark(rule, config->mark_mask);
+                match_cgroup(rule, config->extension_cgroup_level, config->extension_cgroup_id);
+                verdict(rule, NFT_JUMP, "decide");
+                rule_end(t, rule);
+        }
 }
 
 static void put_hold(struct transaction *t)
