@@ -110,6 +110,17 @@ const char *nx_proxy_get_name(struct nx_proxy *proxy);
 void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/** Where a connection goes that carries a flow on. */
+enum nx_egress {
+        /** To whatever stands behind this session in the chain. */
+        NX_EGRESS_NEXT = 1,
+        /** To its destination, past all other proxies. Past no filter: one that has not seen the
+         *  flow yet, because it was started later, decides about it as about any other. */
+        NX_EGRESS_DIRECT = 2,
+        /** Into one packet tunnel, and nowhere else. */
+        NX_EGRESS_TUNNEL = 3,
+};
+
 #define NX_PEEK_BYTES_MAX 16384
 
 /** What the PEEK that is returned next, or given to nx_flow_resume(), asks for: the first n_bytes
@@ -146,6 +157,13 @@ int nx_flow_splice(struct nx_flow *flow, int upstream_fd);
  * the connection is one like any other of the extension then.
  */
 int nx_flow_attach(struct nx_flow *flow, int fd);
+/**
+ * The same, with a way to go from there: nx_flow_attach() is NX_EGRESS_NEXT. The last call
+ * before the connect() counts, and one that fails changes nothing: do not connect where the
+ * way matters. tunnel: the tunnel's name of NX_EGRESS_TUNNEL, else NULL. -EINVAL for another
+ * egress or tunnel, -ENOENT where no tunnel of that name runs; this version has none.
+ */
+int nx_flow_attach_via(struct nx_flow *flow, int fd, enum nx_egress egress, const char *tunnel);
 /** @} */
 
 /** @name Settings

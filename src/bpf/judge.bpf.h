@@ -209,6 +209,10 @@ static long ask_place(__u32 place, struct walk *walk)
                 outcome->reason = STEER_REASON_CARRIED;
                 return 0;
         }
+        if (question->egress == STEER_EGRESS_DIRECT && state.proxy_slots >> slot & 1) {
+                outcome->reason = STEER_REASON_DIRECT;
+                return 0;
+        }
         if (question->cgroup_id && question->cgroup_id == state.extension_cgroups[slot]) {
                 outcome->reason = STEER_REASON_OWN_TRAFFIC;
                 return 0;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/types.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>

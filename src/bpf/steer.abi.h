@@ -45,11 +45,18 @@ enum steer_reason {
         STEER_REASON_KERNEL,
         STEER_REASON_OWN_TRAFFIC,
         STEER_REASON_CARRIED, /* it carries a flow on that passed the session */
+        STEER_REASON_DIRECT,  /* who carries it on chose to go past the session, a proxy */
 };
 
-/* setsockopt(2) with these says which flow a socket carries on; see include/netext/proxy.h. */
-#define STEER_ATTACH_LEVEL  0x4e58
-#define STEER_ATTACH_OPTION 1
+/* setsockopt(2) at this level says which flow a socket carries on; see wire/table.h. */
+#define STEER_ATTACH_LEVEL 0x4e58
+
+/* The option, and the way that the flow goes from there. */
+enum steer_egress {
+        STEER_EGRESS_NEXT = 1,
+        STEER_EGRESS_DIRECT, /* past all proxies */
+        STEER_EGRESS_TUNNEL,
+};
 
 struct steer_address {
         __u64 high; /* network order */
@@ -121,6 +128,8 @@ struct steer_owner {
         __u16 remote_port;
         __u8 kind; /* enum steer_owner_kind */
         __u8 protocol;
+        __u32 egress; /* enum steer_egress; 0: it carries nothing on */
+        __u32 pad;
 };
 
 /* An extension, by its cgroup, and a flow that it was asked about. */
@@ -136,7 +145,9 @@ struct steer_grant {
         __u64 path_hash;
         __u64 cgroup_id;
         __u32 uid;
-        __u32 kind; /* enum steer_owner_kind */
+        __u32 kind;   /* enum steer_owner_kind */
+        __u32 egress; /* enum steer_egress; chosen for each socket */
+        __u32 pad;
 };
 
 /* How a queued packet finds the record that its socket's program left. */
@@ -180,7 +191,7 @@ struct steer_question {
         __u64 cgroup_id; /* of the program; 0: unknown */
         __u64 skip_slots;
         __u32 uid; /* ~0: unknown */
-        __u32 pad;
+        __u32 egress;
         __u16 remote_port;
         __u8 protocol;
         __u8 direction;
@@ -275,6 +286,8 @@ struct steer_state {
         __u32 chain;
         /* Written by flowd: there are proxies, so sockets may carry flows on. */
         __u32 has_proxies;
+        /* Written by flowd: bit k: the session in slot k is a proxy. */
+        __u64 proxy_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a cgroup. */
         __u64 cgroup_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
@@ -289,10 +302,10 @@ struct steer_state {
 };
 
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_owner) == 104, "shared layout");
+_Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
-_Static_assert(sizeof(struct steer_event_decided) == 120, "shared layout");
+_Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 72, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_lookup) == 168, "shared layout");
+_Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

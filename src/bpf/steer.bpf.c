@@ -152,6 +152,7 @@ judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct
         question->uid = grant->uid;
         question->kind = grant->kind;
         question->skip_slots = owner->skip_slots = grant->skip_slots;
+        question->egress = owner->egress = grant->egress;
         owner->origin_flow = grant->origin_flow;
 }
 
@@ -398,8 +399,9 @@ int established(struct bpf_sock_ops *ctx)
 }
 
 /*
- * setsockopt(2) of an extension. 1 lets the kernel see it, unless optlen is -1; 0 is EPERM. A
- * flow can be carried on by the extension that was asked about it, and by nobody else.
+ * setsockopt(2) of an extension. 1 lets the kernel see it, unless optlen is -1; 0 is EPERM, or
+ * the error that was set. A flow can be carried on by the extension that was asked about it, and
+ * by nobody else.
  */
 SEC("cgroup/setsockopt")
 int attach(struct bpf_sockopt *ctx)
@@ -408,7 +410,8 @@ int attach(struct bpf_sockopt *ctx)
         const __u64 *flow = ctx->optval;
         struct steer_grant *grant, *kept;
 
-        if (ctx->level != STEER_ATTACH_LEVEL || ctx->optname != STEER_ATTACH_OPTION)
+        if (ctx->level != STEER_ATTACH_LEVEL || ctx->optname < STEER_EGRESS_NEXT ||
+            ctx->optname > STEER_EGRESS_TUNNEL)
                 return 1;
         if ((void *)(flow + 1) > ctx->optval_end)
                 return 0;
@@ -418,10 +421,15 @@ int attach(struct bpf_sockopt *ctx)
                 __sync_fetch_and_add(&state.counters.attaches_refused, 1);
                 return 0;
         }
+        if (ctx->optname == STEER_EGRESS_TUNNEL) { /* no session is a tunnel yet */
+                bpf_set_retval(-ENOENT);
+                return 0;
+        }
         kept = bpf_sk_storage_get(&carried, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
         if (!kept)
                 return 0;
         *kept = *grant;
+        kept->egress = ctx->optname;
         ctx->optlen = -1;
         return 1;
 }

@@ -78,6 +78,20 @@ static void print_owner(const struct nx_properties *flow)
         print_text(flow, "cgroup", "cgroup");
 }
 
+/* On whose behalf, where the program above only sends the bytes on. */
+static void print_origin(const struct nx_properties *flow)
+{
+        const char *program = nx_properties_get_string(flow, "origin_program");
+        uint64_t origin = nx_properties_get_uint64(flow, "origin_flow");
+
+        if (program)
+                print_fact("for", cli_format("flow %" PRIu64 " of %s, process %" PRIu64, origin,
+                                             *program ? program : "path unknown",
+                                             nx_properties_get_uint64(flow, "origin_pid")));
+        else if (origin)
+                print_fact("for", cli_format("flow %" PRIu64, origin));
+}
+
 static void print_times(const struct nx_properties *flow)
 {
         uint64_t started = nx_properties_get_uint64(flow, "started_ns");
@@ -127,6 +141,7 @@ static void explain(const struct nx_properties *flow)
         escape_text(stdout, title);
         printf("\n\n");
         print_owner(flow);
+        print_origin(flow);
         /* What was denied at once never got a local end. */
         if (nx_properties_has(flow, "local_address"))
                 print_fact("from", cli_format("%s", local));

@@ -9,9 +9,13 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include <netext/proxy.h>
+
+#include "sdk/check.h"
 #include "sdk/flow.h"
 #include "sdk/kept.h"
 #include "sdk/provider.h"
@@ -187,8 +191,25 @@ _public_ int nx_flow_get_protocol(const struct nx_flow *flow)
 
 _public_ int nx_flow_attach(struct nx_flow *flow, int fd)
 {
-        if (setsockopt(fd, WIRE_ATTACH_LEVEL, WIRE_ATTACH_OPTION, &flow->identifier,
-                       sizeof(flow->identifier)) >= 0)
+        return nx_flow_attach_via(flow, fd, NX_EGRESS_NEXT, NULL);
+}
+
+_public_ int nx_flow_attach_via(struct nx_flow *flow, int fd, enum nx_egress egress,
+                                const char *tunnel)
+{
+        struct {
+                uint64_t flow;
+                char tunnel[NAME_LENGTH_MAX + 1];
+        } value = { .flow = flow->identifier };
+        size_t size = sizeof(value.flow);
+
+        if (egress < NX_EGRESS_NEXT || egress > NX_EGRESS_TUNNEL)
+                return -EINVAL;
+        if (egress == NX_EGRESS_TUNNEL ? !name_is_valid(tunnel) : tunnel != NULL)
+                return -EINVAL;
+        if (tunnel)
+                size += (size_t)snprintf(value.tunnel, sizeof(value.tunnel), "%s", tunnel) + 1;
+        if (setsockopt(fd, WIRE_ATTACH_LEVEL, (int)egress, &value, (socklen_t)size) >= 0)
                 return 0;
         return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
 }

@@ -64,6 +64,7 @@ enum wire_reason {
         WIRE_REASON_CARRIED,         /* it carries a flow on that had passed the sessions */
         WIRE_REASON_LOOP,            /* it came back to a session that it had passed: refused */
         WIRE_REASON_MEMORY_SHORT,    /* its bytes did not move, and others found no memory: reset */
+        WIRE_REASON_DIRECT,          /* the proxy that carries it on chose to go past the others */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

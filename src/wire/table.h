@@ -21,12 +21,12 @@
 #define WIRE_SLOT_SIZE (512 * 1024)
 
 /*
- * nx_flow_attach(): setsockopt(2) with a flow's number, eight bytes, on the socket that
- * carries it on. No protocol knows this level; a cgroup/setsockopt BPF program answers it,
- * and where there is none the kernel says ENOPROTOOPT.
+ * nx_flow_attach_via(): setsockopt(2) on the socket that carries a flow on. The option is the
+ * enum nx_egress, the value the flow's number in eight bytes and, of a tunnel, its name with
+ * its NUL. No protocol knows this level; a cgroup/setsockopt BPF program answers it, and where
+ * there is none the kernel says ENOPROTOOPT.
  */
-#define WIRE_ATTACH_LEVEL  0x4e58
-#define WIRE_ATTACH_OPTION 1
+#define WIRE_ATTACH_LEVEL 0x4e58
 
 enum wire_type {
         WIRE_U8,

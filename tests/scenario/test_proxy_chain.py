@@ -4,6 +4,7 @@ import pytest
 
 from harness.lab import Lab
 from harness.paths import CGROUP2, PROGRAMS
+from harness.wait import wait_until
 
 
 def flows_to(netext, port):
@@ -60,3 +61,64 @@ def test_a_flow_is_carried_on_only_by_who_was_asked_about_it(netext, proxy, clie
     assert answer.error is None
     assert netext.status()["attaches_refused"] == 1
     assert [flow["decided_by"] for flow in flows_to(netext, 80)] == ["forger"]
+
+
+def test_a_flow_can_go_direct_past_the_other_proxies(netext, proxy, client, server):
+    """Nobody else is asked, and the record still says whose it is and who sent it on."""
+    proxy("80 splice", "attach direct", name="first", order=1)
+    proxy("80 refuse", name="second", order=2)
+    proxy("80 refuse", name="third", kind="app-proxy")
+    answer = client.tcp(80, Lab.SERVER, "-n", "2", "-i", "5")
+    assert (answer.error, answer.answers) == (None, 2)
+    own, direct = flows_to(netext, 80)
+    assert (own["decided_by"], own["verdict"]) == ("first", "claim")
+    assert (direct["verdict"], direct["reason"]) == ("allow", "direct")
+    assert (direct["origin_flow"], direct["origin_pid"]) == (own["flow"], answer.pid)
+    assert direct["program"].endswith("/scripted-proxy")
+    told = netext.run_ctl("flow", "explain", direct["flow"]).stdout
+    assert f"flow {own['flow']} of {own['program']}, process {answer.pid}" in told
+    assert "chose to go past all other proxies" in " ".join(told.split())
+
+
+def test_a_datagram_flow_can_go_direct(netext, proxy, client, server):
+    proxy("80 claim", "attach direct", name="first", order=1)
+    proxy("80 refuse", name="second", order=2)
+    assert client.udp(80, Lab.SERVER).error is None
+    own, direct = flows_to(netext, 80)
+    assert (own["decided_by"], direct["reason"]) == ("first", "direct")
+    assert direct["origin_flow"] == own["flow"]
+
+
+def test_direct_goes_past_no_filter(netext, proxy, scripted, client, server):
+    """One that was not there yet when the program's flow came by decides about what carries it on."""
+    proxy("80 pause 2000", "attach direct", name="first", order=1)
+    proxy("80 refuse", name="second", order=2)
+    process = client.start("tcp", Lab.SERVER, 80)
+    wait_until(lambda: flows_to(netext, 80), "the flow did not come to the proxy")
+    scripted("80 refuse", name="late")
+    assert client.answer(process).error == "ECONNREFUSED"
+    own, direct = flows_to(netext, 80)
+    assert (own["reason"], direct["decided_by"], direct["verdict"]) == ("upstream-failed", "late", "refuse")
+    assert direct["origin_flow"] == own["flow"]
+
+
+def test_direct_is_direct_also_where_the_flow_is_judged_again(netext, proxy, scripted, client, server):
+    """It waits for a filter that is about to start; then the rules are asked anew."""
+    proxy("80 pause 1500", "attach direct", name="first", order=1)
+    proxy("80 refuse", name="second", order=2)
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "10000")
+    wait_until(lambda: flows_to(netext, 80), "the flow did not come to the proxy")
+    scripted("start late", "80 allow", name="late")
+    assert client.answer(process).error is None
+    own, direct = flows_to(netext, 80)
+    assert (direct["decided_by"], direct["verdict"]) == ("late", "allow")
+    assert direct["origin_flow"] == own["flow"]
+
+
+def test_there_is_no_way_into_a_tunnel_that_is_not_there(netext, proxy, client, server):
+    """The socket does not go another way instead."""
+    proxy("80 splice", "attach tunnel", name="first", order=1)
+    assert client.tcp(80).error == "ECONNREFUSED"
+    assert "attach: No such file or directory" in netext.messages()
+    assert len(flows_to(netext, 80)) == 1
+    assert server.seen == []

@@ -491,6 +491,26 @@ static void an_extension_s_own_traffic_skips_its_session_only(void **state)
         hooks_set_extension(hooks, 1, 0);
 }
 
+static void what_goes_direct_skips_the_proxies_only(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+
+        put_rules(0, STEER_ALLOW, true, NULL, 0);
+        put_rules(1, STEER_ASK, true, NULL, 0);
+        put_chain("01");
+        hooks_set_proxy(hooks, 1, true);
+        q.egress = STEER_EGRESS_NEXT;
+        assert_int_equal(judge(q).ask_slots, 1 << 1);
+        q.egress = STEER_EGRESS_DIRECT;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_int_equal(judge(q).reason, STEER_REASON_DIRECT);
+        put_rules(0, STEER_DENY, true, NULL, 0);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        hooks_set_proxy(hooks, 1, false);
+        put_chain("1");
+        assert_int_equal(judge(q).ask_slots, 1 << 1);
+}
+
 static void the_kernel_s_own_sockets_pass(void **state)
 {
         struct steer_question q = question("198.18.0.1", 2049, IPPROTO_TCP);
@@ -574,6 +594,7 @@ int main(void)
                 cmocka_unit_test(one_session_that_denies_ends_it),
                 cmocka_unit_test(sixty_four_sessions_are_asked),
                 cmocka_unit_test(an_extension_s_own_traffic_skips_its_session_only),
+                cmocka_unit_test(what_goes_direct_skips_the_proxies_only),
                 cmocka_unit_test(the_kernel_s_own_sockets_pass),
                 cmocka_unit_test(the_last_of_a_thousand_rules_is_reached),
         };

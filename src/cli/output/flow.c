@@ -49,6 +49,8 @@ static const struct reason reasons[] = {
         { "memory-short", false,
           "Its bytes were held and did not move, while other flows found no memory; it was "
           "reset." },
+        { "direct", false,
+          "It carries a flow on, and the proxy that does chose to go past all other proxies." },
 };
 
 static const struct reason *reason_find(const char *word)

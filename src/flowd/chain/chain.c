@@ -130,6 +130,7 @@ int chain_add(struct chain *chain, const struct wire_message *message)
                  wire_get_string(message, WIRE_ATTR_NAME));
         session_init(session);
         hooks_set_extension(chain->hooks, session->slot, session->cgroup_id);
+        hooks_set_proxy(chain->hooks, session->slot, session->kind != NX_PROVIDER_KIND_FILTER);
         sort_sessions(chain);
         write_order(chain);
         return 0;
@@ -164,5 +165,6 @@ void chain_remove(struct chain *chain, unsigned int slot)
         let_all_go(chain, session, &session->paused);
         session_stop(session);
         hooks_set_extension(chain->hooks, slot, 0);
+        hooks_set_proxy(chain->hooks, slot, false);
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
 }

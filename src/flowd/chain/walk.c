@@ -26,8 +26,13 @@
 #include "chain/settings.h"
 #include "flow/table.h"
 #include "owner/owner.h"
+#include <netext/proxy.h>
 #include "steer/hooks.h"
 #include "steer/queue.h"
+
+_Static_assert(NX_EGRESS_NEXT == (int)STEER_EGRESS_NEXT, "one set of numbers");
+_Static_assert(NX_EGRESS_DIRECT == (int)STEER_EGRESS_DIRECT, "one set of numbers");
+_Static_assert(NX_EGRESS_TUNNEL == (int)STEER_EGRESS_TUNNEL, "one set of numbers");
 
 static enum mark mark_of(const struct flow *flow)
 {
@@ -96,6 +101,7 @@ static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
                 [STEER_REASON_KERNEL] = WIRE_REASON_KERNEL_OWNER,
                 [STEER_REASON_OWN_TRAFFIC] = WIRE_REASON_OWN_TRAFFIC,
                 [STEER_REASON_CARRIED] = WIRE_REASON_CARRIED,
+                [STEER_REASON_DIRECT] = WIRE_REASON_DIRECT,
         };
 
         return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
@@ -125,6 +131,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
                 .path_hash = program ? program->path_hash : 0,
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .skip_slots = flow->skip_slots,
+                .egress = flow->egress,
         };
 
         memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));

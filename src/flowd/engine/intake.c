@@ -52,6 +52,7 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
 
         flow->origin_flow = owner->origin_flow;
         flow->skip_slots = owner->skip_slots;
+        flow->egress = owner->egress;
         if (origin)
                 flow->origin_cgroup_id = origin->cgroup_id;
         if (origin && origin->process)

@@ -50,6 +50,7 @@ struct flow {
         struct process *origin; /* counted; whose flow that is, or NULL */
         uint64_t origin_cgroup_id;
         uint64_t skip_slots; /* sessions that it passed, one bit each */
+        uint32_t egress;     /* of what carries a flow on: enum steer_egress */
         uint64_t cgroup_id;
         uint64_t socket_cookie;
 

@@ -536,6 +536,17 @@ void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup
         hooks_state(hooks)->generation++;
 }
 
+void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy)
+{
+        struct steer_state *state = hooks_state(hooks);
+
+        if (is_proxy)
+                state->proxy_slots |= 1ULL << slot;
+        else
+                state->proxy_slots &= ~(1ULL << slot);
+        state->generation++;
+}
+
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant)
 {

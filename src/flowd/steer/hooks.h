@@ -65,6 +65,8 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
 /* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
+/* What carries a flow on, and was told to go direct, skips the session in slot. */
+void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy);
 /* An extension, by its cgroup, may say of its sockets that they carry the flow on. */
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant);

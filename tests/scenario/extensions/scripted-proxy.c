@@ -20,6 +20,8 @@
  *                                     300 ms, reports them, and splices, claims, declines …;
  *                                     late: splices after a second; wait: for ever, then declines
  *         attach yes                  its sockets say whose flow they carry on
+ *         attach direct               and that it goes past all other proxies
+ *         attach tunnel               or into the tunnel "office"
  *         attach 17                   they say that they carry flow 17 on
  *         say yes                     what it is asked and told also goes to the daemon's log
  *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
@@ -91,18 +93,29 @@ static long long now_ms(void)
         return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* "yes", or the number of a flow that is somebody else's: behind the SDK's back. */
-static void attach(struct nx_flow *flow, int fd, const char *what)
+/* By a number that is somebody else's flow, behind the SDK's back. */
+static void forge(uint64_t number, int fd)
+{
+        if (setsockopt(fd, 0x4e58, 1, &number, sizeof(number)) < 0)
+                perror("scripted-proxy: attach");
+}
+
+static int attach(struct nx_flow *flow, int fd, const char *what)
 {
         uint64_t forged = strtoull(what, NULL, 10);
-        int r;
+        int r = 0;
 
         if (forged)
-                r = setsockopt(fd, 0x4e58, 1, &forged, sizeof(forged)) < 0 ? -errno : 0;
+                forge(forged, fd);
+        else if (strcmp(what, "direct") == 0)
+                r = nx_flow_attach_via(flow, fd, NX_EGRESS_DIRECT, NULL);
+        else if (strcmp(what, "tunnel") == 0)
+                r = nx_flow_attach_via(flow, fd, NX_EGRESS_TUNNEL, "office");
         else
                 r = nx_flow_attach(flow, fd);
         if (r < 0)
                 fprintf(stderr, "scripted-proxy: attach: %s\n", strerror(-r));
+        return r;
 }
 
 /* The way to the flow's destination, or to address and port: a socket that connects. */
@@ -112,18 +125,18 @@ static int upstream(struct nx_flow *flow, const char *address, unsigned int port
         struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
         struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
         bool is_ipv4 = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
-        int fd, r;
+        int fd, r = 0;
 
         inet_pton(AF_INET6, address, &ipv6.sin6_addr);
         fd = socket(is_ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
         if (line_for("attach"))
-                attach(flow, fd, line_for("attach")->what);
-        r = is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
-                    : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
-        if (r < 0 && errno != EINPROGRESS) {
-                r = -errno;
+                r = attach(flow, fd, line_for("attach")->what);
+        if (r == 0 && (is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
+                               : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6))) < 0)
+                r = errno == EINPROGRESS ? 0 : -errno;
+        if (r < 0) {
                 close(fd);
                 return r;
         }

@@ -13,6 +13,7 @@
  *         86 garbage                  writes what is no message into each of its channels
  *         start fail                  start_filter fails
  *         start hang                  start_filter does not return
+ *         start late                  it does, after 3 s
  *
  * It has its own event loop, as an extension with other work to do would.
  */
@@ -153,6 +154,8 @@ static int start_filter(struct nx_filter *filter, void *userdata)
 
         if (!line)
                 return 0;
+        if (strcmp(line->what, "late") == 0)
+                return sleep(3), 0;
         if (strcmp(line->what, "hang") == 0)
                 for (;;)
                         pause();
