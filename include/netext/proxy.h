@@ -91,7 +91,9 @@ struct nx_proxy_provider {
         void (*handle_open)(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata);
 
         /** A claimed flow is over: a spliced one has carried its last byte, a failed one was
-         *  told, its program went away before it was open, or a UDP program closed its socket.
+         *  told, its program went away before it was open, or a UDP program closed its socket, or
+         *  its flow was idle (see nx_proxy_settings_set_udp_idle()), which is error -ETIMEDOUT.
+         *  Close the socket of a UDP flow then: what its program says next is another flow's.
          *  Not called for what is claimed when the session stops. end is borrowed.
          *  Once for each claimed flow, except that a TCP flow whose socket was handed over
          *  by handle_open ends on that socket. */
@@ -178,6 +180,16 @@ struct nx_proxy_settings *nx_proxy_settings_free(struct nx_proxy_settings *setti
  *  or outbound. */
 int nx_proxy_settings_include(struct nx_proxy_settings *settings, const struct nx_rule *rule);
 int nx_proxy_settings_exclude(struct nx_proxy_settings *settings, const struct nx_rule *rule);
+
+#define NX_UDP_IDLE_DEFAULT 300
+#define NX_UDP_IDLE_MAX     3600
+
+/** A claimed UDP flow is over when no datagram has passed for so many seconds, either way; 0:
+ *  only when its program closes its socket. Without this call it is NX_UDP_IDLE_DEFAULT, the
+ *  five minutes that RFC 4787 recommends; programs count on two, and send something that often to
+ *  be reachable. Holds for flows that are opened under these settings. -EINVAL for more than
+ *  NX_UDP_IDLE_MAX. */
+int nx_proxy_settings_set_udp_idle(struct nx_proxy_settings *settings, uint32_t seconds);
 
 /** result: 0, or a negative errno with the old settings still in force. */
 typedef void nx_proxy_applied_fn(struct nx_proxy *proxy, int result, void *userdata);

@@ -92,6 +92,16 @@ static void print_origin(const struct nx_properties *flow)
                 print_fact("for", cli_format("flow %" PRIu64, origin));
 }
 
+/* What ended it, where that was not its program. */
+static const char *end_of(const struct nx_properties *flow)
+{
+        const char *by = nx_properties_get_string(flow, "ended_by") ?: "";
+
+        if (strcmp(by, "idle") == 0)
+                return ": no datagram passed for as long as its proxy waits";
+        return strcmp(by, "extension") == 0 ? ": by the extension that had it" : "";
+}
+
 static void print_times(const struct nx_properties *flow)
 {
         uint64_t started = nx_properties_get_uint64(flow, "started_ns");
@@ -110,7 +120,7 @@ static void print_times(const struct nx_properties *flow)
                 _cleanup_free_ char *when = time_and_date(closed),
                                     *lasted = time_span(closed - started);
 
-                print_fact("closed", cli_format("%s, after %s", when, lasted));
+                print_fact("closed", cli_format("%s, after %s%s", when, lasted, end_of(flow)));
         }
 }
 

@@ -15,6 +15,8 @@
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
+_Static_assert(NX_UDP_IDLE_MAX == WIRE_UDP_IDLE_S_MAX, "flowd takes what we allow");
+
 struct nx_proxy_settings {
         struct settings common;
         size_t n_excluded; /* the first rules */
@@ -141,6 +143,7 @@ _public_ int nx_proxy_settings_new(struct nx_proxy_settings **ret_settings, bool
         if (!settings)
                 return -ENOMEM;
         settings_init(&settings->common, NX_FILTER_ACTION_ALLOW, loopback);
+        settings->common.udp_idle_s = NX_UDP_IDLE_DEFAULT;
         settings->n_excluded = 0;
         *ret_settings = settings;
         return 0;
@@ -178,6 +181,14 @@ _public_ int nx_proxy_settings_exclude(struct nx_proxy_settings *settings,
         if (r >= 0)
                 settings->n_excluded++;
         return r;
+}
+
+_public_ int nx_proxy_settings_set_udp_idle(struct nx_proxy_settings *settings, uint32_t seconds)
+{
+        if (seconds > NX_UDP_IDLE_MAX)
+                return -EINVAL;
+        settings->common.udp_idle_s = seconds;
+        return 0;
 }
 
 _public_ int nx_proxy_apply(struct nx_proxy *proxy, const struct nx_proxy_settings *settings,

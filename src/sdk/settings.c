@@ -279,6 +279,8 @@ int settings_send(const struct settings *settings, struct channel *channel, uint
         writer = channel_begin(channel, NX_MSG_ENGINE_SETTINGS_BEGIN, id);
         wire_put(writer, WIRE_ATTR_ACTION, (uint64_t)settings->default_action);
         wire_put(writer, WIRE_ATTR_LOOPBACK, settings->loopback);
+        if (settings->udp_idle_s)
+                wire_put(writer, WIRE_ATTR_UDP_IDLE_S, settings->udp_idle_s);
         r = channel_end(channel);
         for (size_t i = 0; i < settings->n_rules && r >= 0; i++) {
                 writer = channel_begin(channel, NX_MSG_ENGINE_SETTINGS_RULE, id);

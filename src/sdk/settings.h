@@ -26,6 +26,7 @@ struct rule {
 struct settings {
         enum nx_filter_action default_action;
         bool loopback;
+        uint32_t udp_idle_s; /* of a proxy */
         struct rule *rules;
         size_t n_rules, rules_capacity;
         char *text;

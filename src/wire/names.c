@@ -100,6 +100,13 @@ const struct wire_name wire_flow_events[] = {
         {},
 };
 
+const struct wire_name wire_flow_ends[] = {
+        { WIRE_END_NONE, "none" },
+        { WIRE_END_IDLE, "idle" },
+        { WIRE_END_EXTENSION, "extension" },
+        {},
+};
+
 bool wire_reason_is_fallback(enum wire_reason reason)
 {
         return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||

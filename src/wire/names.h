@@ -26,6 +26,7 @@ extern const struct wire_name wire_kinds[];
 extern const struct wire_name wire_grades[];
 extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];
+extern const struct wire_name wire_flow_ends[];
 
 /* The word for value, or "unknown". */
 const char *wire_name_to_string(const struct wire_name *names, int value);
@@ -87,4 +88,11 @@ enum wire_flow_event {
         WIRE_EVENT_HELD = 1,
         WIRE_EVENT_DECIDED,
         WIRE_EVENT_CLOSED,
+};
+
+/* What ended a flow of datagrams whose program has not closed its socket. */
+enum wire_flow_end {
+        WIRE_END_NONE,
+        WIRE_END_IDLE,      /* nothing passed for as long as its proxy waits */
+        WIRE_END_EXTENSION, /* the extension closed the flow's socket, or is gone */
 };

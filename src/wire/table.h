@@ -15,6 +15,7 @@
 #define WIRE_BATCH_SIZE_MAX   (96 * 1024) /* one datagram: whole messages, back to back */
 #define WIRE_DATA_MAX         (32 * 1024) /* of one WIRE_BYTES */
 #define WIRE_STRING_MAX       1024        /* a string with its NUL */
+#define WIRE_UDP_IDLE_S_MAX   3600
 
 /* Of PROVIDER_MEMORY: how many questions wait there at once, and how long each may be. */
 #define WIRE_SLOTS     8
@@ -106,7 +107,9 @@ enum wire_type {
         ATTR(61, PASS_BYTES, WIRE_U64, "pass_bytes", NULL)                                         \
         ATTR(62, PEEK_BYTES, WIRE_U64, "peek_bytes", NULL) /* of PEEK; outbound of FILTER_DATA */  \
         ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)                                   \
-        ATTR(64, SLOT, WIRE_U32, "slot", NULL)
+        ATTR(64, SLOT, WIRE_U32, "slot", NULL)                                                     \
+        ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
+        ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -178,7 +181,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND */          \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
-        MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK), 0)                   \
+        MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK),                      \
+            0) /* UDP_IDLE_S: of a proxy's claimed flows; 0: never */                              \
         MSG(51, ENGINE_SETTINGS_RULE, WIRE_HAS(ACTION), 0) /* NAME: a set of destinations */       \
         MSG(52, ENGINE_SETTINGS_COMMIT, 0, 0) /* answered by PROVIDER_SETTINGS_DONE */             \
         MSG(53, ENGINE_STOPPED, 0, 0)                                                              \

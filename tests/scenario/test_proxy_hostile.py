@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness.instance import CommandFailed
 from harness.lab import Lab
 from harness.paths import PROGRAMS
 from harness.wait import wait_until
@@ -72,6 +73,12 @@ def test_a_strange_descriptor(netext, hostile, honest, client, server, mode):
         assert answer.error == ("ECONNREFUSED" if mode == "unconnected" else None) and answer.ms < 1000
     check_others(netext, client)
     assert netext.flowd_pid() == flowd
+
+
+def test_who_asks_for_more_time_than_there_is_breaks_the_protocol(netext, hostile, honest, client):
+    with pytest.raises(CommandFailed, match="broke the protocol"):
+        hostile("patient")
+    check_others(netext, client)
 
 
 def test_flows_of_others_are_not_for_the_taking(netext, hostile, proxy, client, server, lab):

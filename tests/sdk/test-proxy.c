@@ -195,6 +195,34 @@ static void apply_at_start(struct daemon *daemon)
         nx_proxy_settings_free(settings);
 }
 
+static void set_idle_at_start(struct daemon *daemon)
+{
+        struct nx_proxy_settings *settings;
+
+        assert_int_equal(nx_proxy_settings_new(&settings, true), 0);
+        assert_int_equal(nx_proxy_settings_set_udp_idle(settings, NX_UDP_IDLE_MAX + 1), -EINVAL);
+        assert_int_equal(nx_proxy_apply(daemon->proxy, settings, on_applied, daemon), 0);
+        assert_int_equal(nx_proxy_settings_set_udp_idle(settings, NX_UDP_IDLE_MAX), 0);
+        assert_int_equal(nx_proxy_apply(daemon->proxy, settings, on_applied, daemon), 0);
+        assert_int_equal(nx_proxy_settings_set_udp_idle(settings, 0), 0);
+        assert_int_equal(nx_proxy_apply(daemon->proxy, settings, on_applied, daemon), 0);
+        nx_proxy_settings_free(settings);
+}
+
+static void test_idle_times_are_minutes_unless_somebody_says_so(void **state)
+{
+        static const uint64_t seconds[] = { NX_UDP_IDLE_DEFAULT, NX_UDP_IDLE_MAX, 0 };
+        struct daemon *daemon = *state;
+        const struct mail *mail = daemon->inbox + 2;
+
+        daemon->at_start = set_idle_at_start;
+        start(daemon);
+        for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+                expect_begin(&mail[2 * i], true);
+                assert_int_equal(mail[2 * i].numbers[WIRE_ATTR_UDP_IDLE_S], seconds[i]);
+        }
+}
+
 static void expect_rule(const struct mail *mail, const char *label, enum nx_filter_action action)
 {
         assert_int_equal(mail->type, NX_MSG_ENGINE_SETTINGS_RULE);
@@ -355,6 +383,7 @@ int main(void)
                 TEST_OF_EACH_KIND(test_one_process_is_one_kind),
                 TEST_OF_EACH_KIND(test_files_wait_until_the_kind_is_known),
                 TEST_OF_EACH_KIND(test_files_that_never_had_a_reader_are_closed),
+                TEST(test_idle_times_are_minutes_unless_somebody_says_so),
                 TEST(test_what_is_excluded_goes_before_what_is_included),
                 TEST(test_settings_in_force_replace_the_empty_ones),
                 TEST(test_refused_settings_leave_the_empty_ones),

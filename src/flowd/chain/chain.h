@@ -26,6 +26,8 @@ struct sets;
 struct chain_listener {
         void (*flow_held)(struct flow *flow, void *userdata);
         void (*flow_decided)(struct flow *flow, void *userdata);
+        /* It is over, and that was not its program's doing. */
+        void (*flow_closed)(struct flow *flow, void *userdata);
         /* error: 0, or why the session failed, with the sentence text. */
         void (*session_changed)(struct session *session, int error, const char *text,
                                 void *userdata);

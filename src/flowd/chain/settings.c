@@ -35,7 +35,8 @@ int settings_begin(struct settings **ret_settings, const struct wire_message *me
 
         if (!settings)
                 return -ENOMEM;
-        if (!is_action(action))
+        settings->udp_idle_s = (uint32_t)wire_get(message, WIRE_ATTR_UDP_IDLE_S);
+        if (!is_action(action) || settings->udp_idle_s > WIRE_UDP_IDLE_S_MAX)
                 return -EBADMSG;
         settings->id = message->id;
         settings->hooks = hooks;

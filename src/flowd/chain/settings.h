@@ -19,12 +19,14 @@ struct settings {
         char (*labels)[FLOW_RULE_MAX];       /* of entries[1] and up */
         uint32_t n_rules;
         uint32_t generation; /* in force since */
+        uint32_t udp_idle_s; /* of claimed flows; 0: never */
         struct hooks *hooks; /* borrowed */
         struct names *names; /* borrowed */
         struct sets *sets;   /* borrowed */
 };
 
-/* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action, -ENOMEM. */
+/* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action or too long an idle
+ * time, -ENOMEM. */
 int settings_begin(struct settings **ret_settings, const struct wire_message *message,
                    struct hooks *hooks, struct names *names, struct sets *sets);
 /* NX_MSG_ENGINE_SETTINGS_RULE. 0, -EBADMSG for fields that contradict, -E2BIG, -ENOMEM. */

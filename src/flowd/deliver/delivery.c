@@ -15,6 +15,7 @@
 #include "base/socket.h"
 #include "chain/chain.h"
 #include "deliver/claim.h"
+#include "deliver/idle.h"
 #include "deliver/inspected.h"
 #include "deliver/peek.h"
 #include "deliver/way.h"
@@ -47,6 +48,7 @@ int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delive
                 list_init(&delivery->link);
                 list_init(&delivery->inspected);
                 loop_timer_init(&delivery->timer, on_timer, delivery);
+                wheel_timer_init(&delivery->idle_timer);
                 flow->delivery = delivery;
                 deliveries->n_open++;
         }
@@ -70,6 +72,7 @@ void delivery_forget(struct delivery *delivery)
         loop_remove(all->loop, &delivery->app_io);
         loop_remove(all->loop, &delivery->upstream_io);
         loop_timer_stop(&delivery->timer);
+        wheel_timer_stop(&delivery->idle_timer);
         close_fd(delivery->app_fd);
         (void)socket_set_reset_on_close(delivery->upstream_fd, true);
         close_fd(delivery->upstream_fd);
@@ -211,19 +214,21 @@ void delivery_abandon(struct flow *flow)
         }
 }
 
-/* The socket went with the provider: the next datagram is a new flow's first. */
-static void lose_datagrams(struct delivery *delivery)
+void delivery_end_datagrams(struct delivery *delivery, enum wire_flow_end by, int error)
 {
-        struct deliveries *all = delivery->all;
+        struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
-        passed_forget(all->passed, &flow->local, &flow->remote);
-        if (!flow->closed_ns)
-                flow_table_close(all->chain->flows, flow, now_ns());
+        passed_forget(delivery->all->passed, &flow->local, &flow->remote);
+        if (!flow->closed_ns) {
+                flow->ended_by = by;
+                flow_table_close(chain->flows, flow, now_ns());
+                chain->listener.flow_closed(flow, chain->listener.userdata);
+        }
         if (delivery->state == DELIVERY_INSPECTED)
-                inspected_cut(delivery, -ECONNABORTED);
+                inspected_cut(delivery, error);
         else
-                delivery_forget(delivery);
+                delivery_end(delivery, &(struct session_flow_end){ .error = error });
 }
 
 /* The fail policy answers for a provider that is gone; for a session that is, nobody does. */
@@ -250,8 +255,8 @@ static void lose_session(struct delivery *delivery, struct session *session)
                 go_on_without(session, flow);
         } else if (delivery->state == DELIVERY_RELEASED && delivery->peek_bytes && is_closed) {
                 go_on_without(session, flow);
-        } else if (flow->protocol == IPPROTO_UDP) {
-                lose_datagrams(delivery);
+        } else if (flow->protocol == IPPROTO_UDP) { /* the socket went with the provider */
+                delivery_end_datagrams(delivery, WIRE_END_EXTENSION, -ECONNABORTED);
         } /* else its bytes are with us */
 }
 
@@ -287,9 +292,7 @@ static void on_stray(const struct endpoint *app, const struct endpoint *remote, 
                 passed_forget(all->passed, app, remote);
                 return;
         }
-        if (delivery->session)
-                session_tell_closed(delivery->session, flow, &(struct session_flow_end){});
-        lose_datagrams(delivery);
+        delivery_end_datagrams(delivery, WIRE_END_EXTENSION, 0);
 }
 
 #define PORTS_TRIED 16
@@ -314,6 +317,7 @@ int deliveries_open(struct deliveries *deliveries)
 {
         int r;
 
+        idle_open(deliveries);
         r = open_ports(deliveries);
         if (r >= 0)
                 r = inspected_open(deliveries);
@@ -345,5 +349,6 @@ void deliveries_close(struct deliveries *deliveries)
         strays_close(&deliveries->strays);
         listener_close(&deliveries->listener);
         inspected_close(deliveries);
+        idle_close(deliveries);
         deliveries->relays = relay_pool_free(deliveries->relays);
 }

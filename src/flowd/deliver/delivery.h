@@ -10,7 +10,8 @@
  *         │                    ▲        └───────▶ CARRIED, where it was spliced
  *         ├──spliced──▶ CONNECTING, to the upstream that the extension gave
  *         ├──failed───▶ the program is told what the upstream said
- *         └──opened (UDP), the extension has its socket ──▶ CARRIED, until the program closes it
+ *         └──opened (UDP), the extension has its socket ──▶ CARRIED, until the program closes its
+ *                                                  own, or nothing passes any more (idle.h)
  *
  *      RELEASED ──accepted──▶ PEEKING ──the bytes are there──▶ OFFERED ──┬─▶ CLAIMED, as above
  *                                ▲                                │     └─▶ CONNECTING, to the
@@ -26,6 +27,7 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "base/wheel.h"
 #include "deliver/listener.h"
 #include "deliver/strays.h"
 
@@ -70,6 +72,8 @@ struct delivery {
         struct loop_timer timer; /* PEEKING; RELEASED and INSPECTED, when the program is gone */
         size_t peek_bytes;       /* wanted; 0: no peek */
         uint64_t peek_ns;        /* how long to wait for them; 0: no limit */
+        struct wheel_timer idle_timer; /* of a UDP flow that a proxy has */
+        uint64_t idle_ns;              /* how long it may be idle */
 };
 
 struct deliveries {
@@ -85,6 +89,7 @@ struct deliveries {
         struct inspection_pool *inspections; /* owned */
         struct datagrams_pool *datagrams;    /* owned */
         struct list inspected;               /* delivery.inspected */
+        struct wheel idle;                   /* delivery.idle_timer */
         struct loop_timer answers_timer;     /* while filters owe answers about bytes */
         unsigned int n_released;             /* since the listener was looked at */
         uint64_t n_delivered;
@@ -119,6 +124,9 @@ int delivery_release(struct delivery *delivery);
 /* The flow is over; or it is out of our hands, too. */
 void delivery_end(struct delivery *delivery, const struct session_flow_end *end);
 void delivery_forget(struct delivery *delivery);
+/* A UDP flow is over, and its program keeps its socket: what that says next is another flow.
+ * error: 0 or a negative errno, for those who have it. */
+void delivery_end_datagrams(struct delivery *delivery, enum wire_flow_end by, int error);
 /* The program is told what the upstream said, and the provider that it is over. */
 void delivery_fail(struct delivery *delivery, int error);
 /* It is we who cannot deliver: the session's fail policy answers, as if it had not claimed. */

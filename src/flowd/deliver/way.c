@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/socket.h"
 #include "chain/chain.h"
+#include "deliver/idle.h"
 #include "deliver/inspected.h"
 #include "deliver/transparent.h"
 #include "deliver/way.h"
@@ -168,6 +169,8 @@ static void open_udp(struct delivery *delivery)
         }
         delivery->all->n_delivered++;
         delivery->flow->is_delivered = true;
+        if (delivery->session)
+                idle_begin(delivery);
         open_flow(delivery);
 }
 

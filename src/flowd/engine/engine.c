@@ -246,6 +246,7 @@ static void wire_parts(struct engine *engine)
                 .listener = {
                         .flow_held = on_flow_held,
                         .flow_decided = on_flow_decided,
+                        .flow_closed = on_flow_closed,
                         .session_changed = on_session_changed,
                         .policy_changed = on_policy_changed,
                         .userdata = engine,

@@ -67,7 +67,8 @@ struct flow {
         bool is_delivered;         /* its packets go to our listener, whatever its verdict */
         struct flow_inspector *inspectors; /* owned */
         unsigned int n_inspectors;
-        uint64_t bytes_outbound; /* of a spliced flow that is over */
+        enum wire_flow_end ended_by; /* where that was not its program */
+        uint64_t bytes_outbound;     /* of a spliced flow that is over */
         uint64_t bytes_inbound;
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 

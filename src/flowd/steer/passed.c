@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * One small transaction for one flow. It must never fail: to take a transaction back, the
+ * To forget a flow is one small transaction. It must never fail: to take a transaction back, the
  * kernel waits for all its readers (20 ms and more), and flowd with it; thousands of
  * short flows would stand behind that. One that deletes what is not there fails, so this
  * asks for something else: to destroy it, which minds nothing (Linux 6.3 and later), or to
@@ -125,6 +125,61 @@ static int forget(const struct passed *passed, const char *const names[N_SETS],
                      (struct sockaddr *)&kernel, sizeof(kernel));
         mnl_nlmsg_batch_stop(batch);
         return receive_error(passed->fd);
+}
+
+/* What is left of the life of the first element in a message, or nothing: of one that is dying. */
+static int read_left(const struct nlmsghdr *message, uint64_t *ret_left_ms)
+{
+        _cleanup_(cleanup_set) struct nftnl_set *set = nftnl_set_alloc();
+        struct nftnl_set_elems_iter *elements;
+        struct nftnl_set_elem *element;
+
+        if (!set || nftnl_set_elems_nlmsg_parse(message, set) < 0)
+                return -ENOMEM;
+        elements = nftnl_set_elems_iter_create(set);
+        if (!elements)
+                return -ENOMEM;
+        element = nftnl_set_elems_iter_next(elements);
+        *ret_left_ms = element ? nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION) : 0;
+        nftnl_set_elems_iter_destroy(elements);
+        return 0;
+}
+
+/* The answer is there when sendto() returns. */
+static int ask(const struct passed *passed, const struct nftnl_set *set, uint64_t *ret_left_ms)
+{
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+        char buffer[4096];
+        struct nlmsghdr *message =
+                nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, 0, 1);
+
+        nftnl_set_elems_nlmsg_build_payload(message, (struct nftnl_set *)set);
+        if (sendto(passed->fd, message, message->nlmsg_len, 0, (struct sockaddr *)&kernel,
+                   sizeof(kernel)) < 0 ||
+            recv(passed->fd, buffer, sizeof(buffer), MSG_DONTWAIT) < 0)
+                return -errno;
+        if (message->nlmsg_type == NLMSG_ERROR)
+                return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error ?: -EPROTO;
+        return read_left(message, ret_left_ms);
+}
+
+int passed_get_idle(const struct passed *passed, const struct endpoint *local,
+                    const struct endpoint *remote, uint64_t *ret_idle_ns)
+{
+        const char *name = address_is_ipv4(&local->address) ? "claimed4" : "claimed6";
+        _cleanup_(cleanup_set) struct nftnl_set *set = make_set(passed->table, name, local, remote);
+        uint64_t left_ms = 0;
+        int r;
+
+        if (!set)
+                return -ENOMEM;
+        r = ask(passed, set, &left_ms);
+        if (r < 0)
+                return r;
+        if (left_ms == 0 || left_ms > CLAIMED_SECONDS * 1000)
+                return -ENOENT;
+        *ret_idle_ns = (CLAIMED_SECONDS * 1000 - left_ms) * 1000000;
+        return 0;
 }
 
 void passed_forget(const struct passed *passed, const struct endpoint *local,

@@ -11,15 +11,21 @@
  * Elements live PASSED_SECONDS; then the next datagram is asked about again, which flowd
  * answers from its table. They are taken back when the program closes its socket: another
  * program that gets the port must not inherit what was decided for the one before.
+ *
+ * Those of claimed flows begin their life anew with each datagram, also with those that come
+ * back, and live longer than any proxy waits: what is left of it tells how long the flow is
+ * idle. The kernel writes it down anyway, so that costs nothing until somebody asks.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
+#include "wire/table.h"
 
-#define PASSED_SECONDS 120
-#define PASSED_MAX     65536
+#define PASSED_SECONDS  120
+#define CLAIMED_SECONDS (WIRE_UDP_IDLE_S_MAX + 60)
+#define PASSED_MAX      65536
 
 /* Source, destination, their ports, as in the headers; each field padded to 4 bytes. */
 #define PASSED_KEY_IPV4 16
@@ -43,3 +49,7 @@ void passed_close(struct passed *passed);
 /* Takes a flow out of its sets, if it is there. */
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote);
+/* For how long no datagram of a claimed flow has passed, to the millisecond. 0, -ENOENT if it is
+ * none or the time is over, or another negative errno. */
+int passed_get_idle(const struct passed *passed, const struct endpoint *local,
+                    const struct endpoint *remote, uint64_t *ret_idle_ns);

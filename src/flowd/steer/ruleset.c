@@ -10,6 +10,7 @@
  *      mark & M == CLAIMED                        accept
  *      mark & M == DELIVER                        accept     a proxy claimed it
  *      udp, mark & M == RELAY, leaves the host    drop       it can only answer a program here
+ *      udp, mark & M == RELAY, turned in claimed4 or claimed6   refresh it there
  *      mark & M == RELAY or OWN                   accept     our own sockets
  *      udp, in claimed4 or claimed6               accept     a proxy claimed it before
  *      tcp, not a first segment                   accept     only connection attempts are asked
@@ -194,6 +195,20 @@ static void drop_leaving_answers(struct transaction *t)
         rule_end(t, rule);
 }
 
+/* An answer: its flow is not idle. One whose flow is over must not bring it back. */
+static void note_answers(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "hold");
+
+                match_protocol(rule, IPPROTO_UDP);
+                match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_RELAY));
+                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].claimed);
+                refresh_tuple(rule, families[i].number, TUPLE_TURNED, families[i].claimed);
+                rule_end(t, rule);
+        }
+}
+
 /*
  * Extensions can live outside of our cgroup. Their own traffic is none of ours; what carries
  * a flow on is marked, first as that, then with the verdict.
@@ -222,6 +237,7 @@ static void put_hold(struct transaction *t)
                 take_claimed(t);
                 accept_mark(t, MARK_DELIVER);
                 drop_leaving_answers(t);
+                note_answers(t);
                 accept_mark(t, MARK_RELAY);
                 accept_mark(t, MARK_OWN);
                 for (size_t i = 0; i < ARRAY_SIZE(families); i++)
@@ -453,15 +469,22 @@ static void put_deliver(struct transaction *t)
 
 static void put_sets(struct transaction *t, const struct family *family)
 {
-        const char *const names[] = { family->passed, family->served, family->claimed };
+        const struct {
+                const char *name;
+                uint64_t seconds;
+        } sets[] = {
+                { family->passed, PASSED_SECONDS },
+                { family->served, PASSED_SECONDS },
+                { family->claimed, CLAIMED_SECONDS },
+        };
 
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
                 put_set(t, &(struct expiring_set){
-                                   .name = names[i],
+                                   .name = sets[i].name,
                                    .key_type = family->key_type,
                                    .key_size = family->key_size,
                                    .max_elements = PASSED_MAX,
-                                   .timeout_ms = PASSED_SECONDS * 1000,
+                                   .timeout_ms = sets[i].seconds * 1000,
                            });
 }
 

@@ -14,6 +14,7 @@
  *         trickler   splices, and gives the upstream a receive timeout
  *         reader     splices, and reads from the upstream itself
  *         linger     gives away a socket whose close() would wait for ever
+ *         patient    wants its flows to be idle for a hundred years
  *         deaf       claims and opens whatever comes, and reads nothing any more
  */
 
@@ -218,6 +219,8 @@ static void start(const struct wire_message *message)
         writer = channel_begin(&flows, NX_MSG_ENGINE_SETTINGS_BEGIN, 1);
         wire_put(writer, WIRE_ATTR_ACTION, NX_FILTER_ACTION_FILTER_DATA);
         wire_put(writer, WIRE_ATTR_LOOPBACK, 0);
+        if (is_mode("patient"))
+                wire_put(writer, WIRE_ATTR_UDP_IDLE_S, 3155760000);
         channel_end(&flows);
         channel_begin(&flows, NX_MSG_ENGINE_SETTINGS_COMMIT, 1);
         channel_end(&flows);

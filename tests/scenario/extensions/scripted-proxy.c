@@ -23,6 +23,7 @@
  *         attach direct               and that it goes past all other proxies
  *         attach tunnel               or into the tunnel "office"
  *         attach 17                   they say that they carry flow 17 on
+ *         idle 2                      its UDP flows are over after 2 s without a datagram
  *         say yes                     what it is asked and told also goes to the daemon's log
  *         include 198.18.0.0/15       the flows that it wants to see: all, if no line says it
  *         exclude 198.18.0.2 443      those that it does not; the port may be left out
@@ -501,6 +502,8 @@ static void apply_rules(struct nx_proxy *proxy)
         }
         if (n_included == 0)
                 nx_proxy_settings_include(settings, &(struct nx_rule){ NX_RULE_INIT });
+        if (line_for("idle"))
+                nx_proxy_settings_set_udp_idle(settings, (uint32_t)atoi(line_for("idle")->what));
         nx_proxy_apply(proxy, settings, NULL, NULL);
         nx_proxy_settings_free(settings);
 }
