@@ -73,7 +73,8 @@ static int explain(int r)
                 return EXIT_FAILURE;
         }
         fprintf(stderr, "relay is a netext extension: netextd starts it and gives it flows.\n"
-                        "To start it: netextctl session start relay --rules FILE\n");
+                        "To run a command under it: netextctl run --with relay=FILE -- COMMAND\n"
+                        "For a whole instance: netextctl session start relay --rules FILE\n");
         return EXIT_STARTED_BY_HAND;
 }
 

@@ -66,6 +66,11 @@ char *cli_readable_path(const char *path);
 /* For `session start` and `run`: the name of an extension stays, a path becomes absolute. */
 char *cli_extension(const char *word);
 
+/* What a session can be, in words; ends with NULL. */
+extern const char *const cli_kinds[];
+/* The one that word means; 0 for NULL and other words. */
+enum nx_provider_kind cli_kind(const char *word);
+
 /* Takes the verb's words off *words; NULL, with a complaint made, if they name none. */
 const struct cli_verb *verb_find(char ***words);
 /* The verb that is called so, or NULL. */

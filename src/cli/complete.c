@@ -81,17 +81,38 @@ static void offer_names(const char *instance, list_fn *list, const char *typed)
         }
 }
 
+static void offer_words(const char *prefix, const char *typed, const char *const *words)
+{
+        for (; words && *words; words++)
+                offer(prefix, typed, *words);
+}
+
+/* EXTENSION[:KIND][=RULES], behind the prefix. behind: the sign that typed follows where the shell
+ * has cut the value there, or 0. */
+static void offer_with(const char *prefix, const char *typed, char behind)
+{
+        const char *one = typed + strlen(prefix), *colon = strchr(one, ':');
+        _cleanup_free_ char *extension =
+                cli_format("%.*s", colon ? (int)(colon + 1 - typed) : 0, typed);
+
+        if (behind == '=' || strchr(one, '='))
+                return; /* the shell knows files */
+        if (behind == ':' || colon)
+                offer_words(extension, typed, cli_kinds);
+        else
+                offer_extensions(prefix, typed);
+}
+
 /* Of a list, what is in front of its last comma stays. */
-static void offer_values(const struct cli_option *option, const char *typed)
+static void offer_values(const struct cli_option *option, const char *typed, char behind)
 {
         const char *comma = option->list ? strrchr(typed, ',') : NULL;
         _cleanup_free_ char *prefix =
                 cli_format("%.*s", comma ? (int)(comma + 1 - typed) : 0, typed);
 
-        for (const char *const *word = option->words; word && *word; word++)
-                offer(prefix, typed, *word);
+        offer_words(prefix, typed, option->words);
         if (strcmp(option->name, "with") == 0)
-                offer_extensions(prefix, typed);
+                offer_with(prefix, typed, comma ? '\0' : behind);
 }
 
 /* The option whose value the word after `word` is, or NULL. */
@@ -128,18 +149,34 @@ struct completion {
         const char *group;
         const struct cli_verb *verb;
         const struct cli_option *option; /* the word at the cursor is its value */
+        const struct cli_option *valued; /* the word before the cursor was its value */
+        char behind;                     /* the sign between two words of one value, or 0 */
         int n_arguments;                 /* of the verb, before the cursor */
         bool is_command;                 /* the cursor is behind "--" */
 };
 
+/* bash makes three words of "--name=value", and as many of "name:kind". */
+static bool is_sign(const char *word)
+{
+        return strcmp(word, "=") == 0 || strcmp(word, ":") == 0;
+}
+
 static void completion_take(struct completion *completion, const char *word)
 {
+        const struct cli_option *valued = completion->valued;
+
+        completion->valued = NULL;
         if (completion->option) {
-                if (strcmp(word, "=") == 0) /* bash makes three words of "--name=value" */
+                if (is_sign(word))
                         return;
                 if (strcmp(completion->option->name, "instance") == 0)
                         completion->instance = word;
+                completion->valued = completion->option;
                 completion->option = NULL;
+                completion->behind = '\0';
+        } else if (valued && is_sign(word)) {
+                completion->option = valued;
+                completion->behind = *word;
         } else if (strcmp(word, "--") == 0) {
                 completion->is_command = true;
         } else if (*word == '-') {
@@ -168,11 +205,15 @@ int verb_complete(struct cli *cli)
         typed = cli->arguments[cli->n_arguments - 1];
         for (int i = 0; i < cli->n_arguments - 1; i++)
                 completion_take(&completion, cli->arguments[i]);
+        if (is_sign(typed)) { /* what follows it is about to be typed */
+                completion_take(&completion, typed);
+                typed = "";
+        }
 
         if (completion.is_command)
                 return CLI_OK; /* the shell knows commands and files */
         if (completion.option) {
-                offer_values(completion.option, strcmp(typed, "=") == 0 ? "" : typed);
+                offer_values(completion.option, typed, completion.behind);
         } else if (*typed == '-') {
                 offer_options(completion.verb ? completion.verb->options : NULL, typed);
                 offer_options(cli_global_options, typed);

@@ -21,7 +21,6 @@ static int64_t verdict_timeout_ms;
 static int64_t ready_timeout_ms;
 static struct option_list files;
 
-static const char *const kinds[] = { "filter", "transparent-proxy", "app-proxy", NULL };
 static const char *const grades[] = { "firewall", "inspector", NULL };
 static const char *const fail_policies[] = { "open", "closed", NULL };
 
@@ -29,7 +28,7 @@ const struct cli_option session_start_options[] = {
         { "name", "NAME", "what the session is called; default: the extension's identifier",
           .string = &session_name },
         { "kind", "filter|transparent-proxy|app-proxy",
-          "which of the things it is that the extension provides", .words = kinds,
+          "which of the things it is that the extension provides", .words = cli_kinds,
           .string = &kind },
         { "rules", "FILE", "short for --file rules=FILE", .string = &rules },
         { "file", "NAME=PATH", "a file the extension is given; may be repeated",
@@ -94,17 +93,7 @@ static int file_set_fill(struct file_set *set)
         return r;
 }
 
-/* 0 leaves it to the daemon, here and below. */
-static enum nx_provider_kind chosen_kind(void)
-{
-        if (!kind)
-                return 0;
-        if (strcmp(kind, "filter") == 0)
-                return NX_PROVIDER_KIND_FILTER;
-        return strcmp(kind, "app-proxy") == 0 ? NX_PROVIDER_KIND_APP_PROXY
-                                              : NX_PROVIDER_KIND_TRANSPARENT_PROXY;
-}
-
+/* 0 leaves it to the daemon. */
 static enum nx_filter_grade chosen_grade(void)
 {
         if (!grade)
@@ -150,7 +139,7 @@ int verb_session_start(struct cli *cli)
                 NX_SESSION_CONFIGURATION_INIT,
                 .extension = extension,
                 .name = session_name,
-                .kind = chosen_kind(),
+                .kind = cli_kind(kind),
                 .order = (int32_t)order,
                 .grade = chosen_grade(),
                 .fail_policy = fail_policy,

@@ -54,6 +54,54 @@ def test_each_extension_is_what_it_provides(netext_run, rules):
         ("firewall", "filter"), ("proxy", "transparent-proxy")]
 
 
+def test_the_kind_of_an_extension_that_provides_several(netext_run, rules):
+    done = netext_run("--with", f"{PROGRAMS / 'proxies'}:app-proxy", "--", NETEXTCTL, "chain", "--json")
+    assert [(place["session"], place["kind"]) for place in json.loads(done.stdout)] == [("proxies", "app-proxy")]
+
+
+def test_each_extension_has_its_own_rules(netext_run, rules, upstream, server, lab):
+    """As the manuals say it: a firewall, and a relay behind it."""
+    upstream("socks5", 1080)
+    web = rules("default deny", "allow port 80", name="web.rules")
+    office = rules(f"upstream office socks5 {lab.SERVER}:1080", "via office port 80", "default ignore",
+                   name="office.rules")
+    for arguments in (["--with", f"firewall={web},relay={office}"], ["--rules", web, "--with", f"relay={office}"]):
+        done = netext_run(*arguments, "--", "sh", "-c", f"{TALK} tcp {lab.SERVER} 80; {TALK} tcp {lab.SERVER} 81")
+        via, denied = map(json.loads, done.stdout.splitlines())
+        assert (via["error"], via["answers"], denied["error"]) == (None, 1, "EPERM"), done.stderr
+        assert "by relay" in done.stderr
+
+
+def test_what_a_run_has_no_word_for_its_command_says(netext_run, rules, upstream, server, lab):
+    upstream("socks5", 1080, credentials=("user", "password"))
+    office = rules(f"upstream office socks5 {lab.SERVER}:1080 credentials office.secret", "default via office",
+                   name="office.rules")
+    secret = rules("user:password", name="office.secret")
+    done = netext_run("--", "sh", "-c", f"{NETEXTCTL} session start relay --rules {office} "
+                      f"--file office.secret={secret} && {TALK} tcp {lab.SERVER} 80")
+    assert json.loads(done.stdout)["error"] is None and "by relay" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--with", "relay:nonsense"], "'nonsense' is no kind of session; there are filter, transparent-proxy"),
+    (["--with", ":filter"], "--with is EXTENSION[:KIND][=RULES], not ':filter'"),
+    (["--with", "relay=/nowhere/rules"], "cannot read '/nowhere/rules'"),
+    (["--with", "firewall=/dev/null", "--rules", "/dev/null"], "has its rules from --with already"),
+    (["--with", "relay:app-proxy"], "the extension provides transparent-proxy, not app-proxy"),
+    (["--with", PROGRAMS / "proxies"], "with --with NAME:KIND"),
+])
+def test_an_extension_that_cannot_be_runs_nothing(netext_run, arguments, said):
+    done = netext_run(*arguments, "--", "echo", "ran")
+    assert done.returncode == 125 and done.stdout == "" and said in done.stderr
+
+
+def test_the_rules_of_another_extension_are_not_the_firewalls(netext_run, rules):
+    """Who gives the relay's rules by --rules is told how to."""
+    office = rules("upstream office socks5 198.18.0.2:1080", "default via office")
+    done = netext_run("--with", "relay", "--rules", office, "--", "echo", "ran")
+    assert done.returncode == 125 and f"{office}:1:1" in done.stderr and "--with NAME=FILE" in done.stderr
+
+
 def test_stdin_and_arguments_are_the_commands(netext_run, rules):
     done = netext_run("--rules", rules("default allow"), "--", "sh", "-c", 'cat; echo "$@"', "sh", "--json", "--x",
                       input="in\n")

@@ -40,10 +40,10 @@ static const char *summary_path;
 static const char *const fail_policies[] = { "open", "closed", NULL };
 
 const struct cli_option run_options[] = {
-        { "with", "EXTENSION[,...]",
-          "extensions to run it under, by identifier or path; may be repeated", .list = &extensions },
-        { "rules", "FILE", "rules for the firewall extension, which is then one of them",
-          .string = &rules },
+        { "with", "EXTENSION[:KIND][=RULES][,...]",
+          "extensions to run it under, by identifier or path; may be repeated",
+          .list = &extensions },
+        { "rules", "FILE", "short for --with firewall=FILE", .string = &rules },
         { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",
           .words = fail_policies, .string = &fail_policy },
         { "summary", "FILE", "write the summary there instead of to stderr",
@@ -273,10 +273,11 @@ static void run_summarize(struct run *run, const struct cli *cli, FILE *out)
 }
 
 /* From here on the cgroups and netextd are there, or partly so; the caller takes them away. */
-static int run_command(struct run *run, const struct cli *cli, const char *rules_path, FILE *out)
+static int run_command(struct run *run, const struct cli *cli, const struct run_sessions *sessions,
+                       FILE *out)
 {
         if (run_cgroup_open(&run->cgroup) || run_start_daemon(run) ||
-            run_sessions_start(run->instance, &extensions, rules_path, fail_policy) ||
+            run_sessions_start(sessions, run->instance, fail_policy) ||
             run_start_command(run, cli->arguments))
                 return run->signalled ? CLI_RUN_SIGNAL + run->signalled : CLI_RUN_FAILED;
         while (run->command_fd >= 0)
@@ -308,7 +309,7 @@ int verb_run(struct cli *cli)
                 .signal_fd = -1,
                 .command_fd = -1,
         };
-        _cleanup_free_ char *rules_path = NULL;
+        _cleanup_(run_sessions_deinit) struct run_sessions sessions = {};
         _cleanup_file_ FILE *summary = NULL;
 
         if (geteuid() != 0) {
@@ -316,11 +317,8 @@ int verb_run(struct cli *cli)
                              "netextctl run ...'");
                 return CLI_RUN_FAILED;
         }
-        if (rules) {
-                rules_path = cli_readable_path(rules);
-                if (!rules_path)
-                        return CLI_RUN_FAILED;
-        }
+        if (run_sessions_read(&sessions, &extensions, rules))
+                return CLI_RUN_FAILED;
         if (summary_path) {
                 summary = fopen(summary_path, "we");
                 if (!summary) {
@@ -331,5 +329,5 @@ int verb_run(struct cli *cli)
         run.instance = cli_format("run-%d", (int)getpid());
         if (run_block_signals(&run))
                 return CLI_RUN_FAILED;
-        return run_command(&run, cli, rules_path, summary ?: stderr);
+        return run_command(&run, cli, &sessions, summary ?: stderr);
 }

@@ -70,8 +70,8 @@ int kind_choose(int wanted, uint64_t provided, int *ret_kind, char **ret_problem
                                     list_kinds(UINT64_MAX, text));
         if (!wanted && n_kinds > 1)
                 return text_problem(ret_problem, -EINVAL,
-                                    "the extension provides %s: say with --kind which of them "
-                                    "this session is",
+                                    "the extension provides %s: say which of them this session "
+                                    "is, with --kind, or in a run with --with NAME:KIND",
                                     list_kinds(provided, text));
         if (wanted && !(provided >> wanted & 1))
                 return text_problem(ret_problem, -EINVAL, "the extension provides %s, not %s",

@@ -58,8 +58,8 @@ static void test_no_kind_is_chosen_and_why(void **state)
                   "the extension provides none of the kinds that this netextd knows: filter, "
                   "transparent-proxy and app-proxy" },
                 { 0, BIT(FILTER) | BIT(APP),
-                  "the extension provides filter and app-proxy: say with --kind which of them "
-                  "this session is" },
+                  "the extension provides filter and app-proxy: say which of them this session is, "
+                  "with --kind, or in a run with --with NAME:KIND" },
                 { APP, BIT(FILTER), "the extension provides filter, not app-proxy" },
                 { FILTER, BIT(TRANSPARENT) | BIT(APP),
                   "the extension provides transparent-proxy and app-proxy, not filter" },
