@@ -582,6 +582,7 @@ static void test_memory_ends_with_its_channel(void **state)
         start_and_inspect(daemon);
         munmap(daemon_share_memory(daemon, MEMORY_SIZE), MEMORY_SIZE);
         assert_int_equal(daemon_let_answer(daemon), 0);
+        daemon->kept = nx_flow_unref(daemon->kept);
         start_and_inspect(daemon);
         assert_int_equal(show_slot(daemon, 0, 1), -EPROTO);
 }
