@@ -290,6 +290,8 @@ struct steer_state {
         __u64 proxy_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a cgroup. */
         __u64 cgroup_slots;
+        /* Written by flowd: bit k: the filter in slot k has asked for bytes. */
+        __u64 inspecting_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */

@@ -80,15 +80,18 @@ void chain_put_in_force(struct chain *chain)
 {
         chain->in_force = true;
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
-                if (!chain->sessions[slot].in_use)
+                if (!chain->sessions[slot].in_use) {
+                        hooks_set_inspecting(chain->hooks, slot, false);
                         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
+                }
         write_order(chain);
 }
 
 bool chain_delivers(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER || chain->order[i]->inspects)
+                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER ||
+                    hooks_is_inspecting(chain->hooks, chain->order[i]->slot))
                         return true;
         return false;
 }
@@ -158,6 +161,7 @@ void chain_remove(struct chain *chain, unsigned int slot)
         if (!session)
                 return;
         session->in_use = false;
+        hooks_set_inspecting(chain->hooks, slot, false);
         sort_sessions(chain);
         write_order(chain);
         let_all_go(chain, session, &session->starting);

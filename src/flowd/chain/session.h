@@ -64,7 +64,6 @@ struct session {
         struct loop_timer news_timer; /* runs while the batch has only news */
         struct loop_timer ready_timer;
         struct loop_timer verdict_timer;
-        bool inspects;        /* a filter that has asked for bytes */
         struct shared shared; /* what it is shown many of */
         bool has_shared;      /* or could not get it: once for each channel */
         struct list starting; /* flow.waiting: until the provider runs */

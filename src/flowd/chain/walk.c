@@ -188,7 +188,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
 /* The walk is over, and nobody objects. */
 static void pass(struct chain *chain, struct flow *flow)
 {
-        if (!flow->delivery && flow->n_inspectors == 0)
+        if (!flow->delivery && flow->n_inspectors == 0 && !flow->is_stray)
                 decide(chain, flow, NX_VERDICT_ALLOW);
         else if (chain->deliverer->go_direct(chain->deliveries, flow) < 0)
                 decide(chain, flow, NX_VERDICT_REFUSE);
@@ -287,8 +287,8 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
                 chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
                 return;
         }
-        if (!session->inspects) {
-                session->inspects = true;
+        if (!hooks_is_inspecting(chain->hooks, session->slot)) {
+                hooks_set_inspecting(chain->hooks, session->slot, true);
                 chain->listener.policy_changed(chain->listener.userdata);
         }
         if (!wants_none && !add_inspector(flow, inspector)) {

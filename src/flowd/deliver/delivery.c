@@ -281,36 +281,13 @@ const struct chain_deliverer deliverer = {
         .end_session = deliveries_end_session,
 };
 
-/* The extension closed the flow's socket, or an earlier flowd let go of the flow. */
-static void on_stray(const struct endpoint *app, const struct endpoint *remote, void *userdata)
+void delivery_stray(struct flow *flow)
 {
-        struct deliveries *all = userdata;
-        struct flow *flow = flow_table_find_tuple(all->chain->flows, IPPROTO_UDP, app, remote);
-        struct delivery *delivery = flow ? flow->delivery : NULL;
+        struct delivery *delivery = flow->delivery;
 
-        if (!delivery || delivery->state != DELIVERY_CARRIED) {
-                passed_forget(all->passed, app, remote);
-                return;
-        }
-        delivery_end_datagrams(delivery, WIRE_END_EXTENSION, 0);
-}
-
-#define PORTS_TRIED 16
-
-/* Streams and datagrams arrive on the same ports. */
-static int open_ports(struct deliveries *deliveries)
-{
-        int r = -EADDRINUSE;
-
-        for (int i = 0; i < PORTS_TRIED && r == -EADDRINUSE; i++) {
-                r = listener_open(&deliveries->listener);
-                if (r < 0)
-                        return r;
-                r = strays_open(&deliveries->strays, &deliveries->listener);
-                if (r < 0)
-                        listener_close(&deliveries->listener);
-        }
-        return r;
+        if (delivery->state == DELIVERY_CARRIED)
+                delivery_end_datagrams(delivery, WIRE_END_EXTENSION, 0);
+        /* else it waits for its way, or its way is ours and came just now */
 }
 
 int deliveries_open(struct deliveries *deliveries)
@@ -318,7 +295,7 @@ int deliveries_open(struct deliveries *deliveries)
         int r;
 
         idle_open(deliveries);
-        r = open_ports(deliveries);
+        r = listener_open(&deliveries->listener);
         if (r >= 0)
                 r = inspected_open(deliveries);
         if (r < 0)
@@ -328,11 +305,6 @@ int deliveries_open(struct deliveries *deliveries)
 
 int deliveries_start(struct deliveries *deliveries)
 {
-        int r;
-
-        r = strays_start(&deliveries->strays, deliveries->loop, on_stray, deliveries);
-        if (r < 0)
-                return r;
         return listener_start(&deliveries->listener, deliveries->loop, on_accepted, deliveries);
 }
 
@@ -346,7 +318,6 @@ void deliveries_catch_up(struct deliveries *deliveries)
 
 void deliveries_close(struct deliveries *deliveries)
 {
-        strays_close(&deliveries->strays);
         listener_close(&deliveries->listener);
         inspected_close(deliveries);
         idle_close(deliveries);

@@ -29,7 +29,6 @@
 #include "base/loop.h"
 #include "base/wheel.h"
 #include "deliver/listener.h"
-#include "deliver/strays.h"
 
 struct chain;
 struct chain_deliverer;
@@ -84,7 +83,6 @@ struct deliveries {
         uint32_t relay_mark; /* of datagram sockets that speak for destinations */
         uint32_t own_mark;   /* of our connections to destinations */
         struct listener listener;
-        struct strays strays;
         struct relay_pool *relays;           /* owned */
         struct inspection_pool *inspections; /* owned */
         struct datagrams_pool *datagrams;    /* owned */
@@ -112,6 +110,9 @@ extern const struct chain_deliverer deliverer;
 
 /* The program closed its socket. */
 void delivery_abandon(struct flow *flow);
+/* A datagram of it found no socket. Where that was the extension's, which has closed it, the flow
+ * is over, and whoever called has a new one's first. */
+void delivery_stray(struct flow *flow);
 
 /* For the files beside this one. */
 

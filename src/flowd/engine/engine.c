@@ -70,6 +70,11 @@ static void on_flow_abandoned(struct flow *flow, void *userdata)
         delivery_abandon(flow);
 }
 
+static void on_flow_strayed(struct flow *flow, void *userdata)
+{
+        delivery_stray(flow);
+}
+
 /* The way of claimed flows stands while there is somebody who can claim, or flows that use it. */
 static bool wants_delivery(const struct engine *engine)
 {
@@ -266,6 +271,7 @@ static void wire_parts(struct engine *engine)
                 .is_watched = is_watched,
                 .flow_closed = on_flow_closed,
                 .flow_abandoned = on_flow_abandoned,
+                .flow_strayed = on_flow_strayed,
                 .userdata = engine,
         };
         intake_init(&engine->intake);

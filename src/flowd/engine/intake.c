@@ -88,8 +88,10 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_
         return flow->protocol == IPPROTO_UDP || flow->started_ns == started_ns;
 }
 
-static void hold_or_release(struct intake *intake, struct flow *flow, struct queue_held held)
+static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
+                            struct queue_held held)
 {
+        flow->is_stray |= is_stray;
         if (flow->verdict != NX_VERDICT_NONE || flow->is_delivered) {
                 chain_release(intake->chain, flow, held);
         } else if (flow->n_held < FLOW_HELD_MAX) {
@@ -107,7 +109,7 @@ static bool was_closed_early(struct intake *intake, uint64_t cookie)
 }
 
 static void on_new_flow(struct intake *intake, const struct packet *packet,
-                        const struct steer_owner *owner, struct queue_held held)
+                        const struct steer_owner *owner, bool is_stray, struct queue_held held)
 {
         struct steer_outcome outcome;
         struct flow model = {
@@ -115,6 +117,7 @@ static void on_new_flow(struct intake *intake, const struct packet *packet,
                 .direction = NX_DIRECTION_OUTBOUND,
                 .local = packet->source,
                 .remote = packet->destination,
+                .is_stray = is_stray,
                 .n_held = 1,
                 .held = { held },
         };
@@ -142,6 +145,23 @@ static void on_new_flow(struct intake *intake, const struct packet *packet,
         chain_enter(intake->chain, flow, &outcome);
 }
 
+/* NULL: the packet is a new one's first. Where a stray's is new, the kernel forgets the old way. */
+static struct flow *find_flow(struct intake *intake, const struct packet *packet,
+                              const struct steer_owner *owner, bool is_stray)
+{
+        struct flow *flow = flow_table_find_tuple(intake->flows, packet->protocol, &packet->source,
+                                                  &packet->destination);
+
+        if (flow && flow->delivery && is_stray)
+                intake->flow_strayed(flow, intake->userdata);
+        if (flow &&
+            is_same_flow(intake, flow, owner ? owner->cookie : 0, owner ? owner->time_ns : 0))
+                return flow;
+        if (is_stray)
+                passed_forget(intake->passed, &packet->source, &packet->destination);
+        return NULL;
+}
+
 static void on_undecided(struct intake *intake, const struct queue_packet *bytes)
 {
         struct queue_held held = { .id = bytes->id, .mark = bytes->mark };
@@ -165,13 +185,11 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
         tuple.local_port = packet.source.port;
         tuple.protocol = packet.protocol;
         is_known = hooks_find_owner(intake->hooks, &tuple, &local, bytes->interface, &owner);
-        flow = flow_table_find_tuple(intake->flows, packet.protocol, &packet.source,
-                                     &packet.destination);
-        if (flow &&
-            is_same_flow(intake, flow, is_known ? owner.cookie : 0, is_known ? owner.time_ns : 0))
-                hold_or_release(intake, flow, held);
+        flow = find_flow(intake, &packet, is_known ? &owner : NULL, bytes->is_stray);
+        if (flow)
+                hold_or_release(intake, flow, bytes->is_stray, held);
         else
-                on_new_flow(intake, &packet, is_known ? &owner : NULL, held);
+                on_new_flow(intake, &packet, is_known ? &owner : NULL, bytes->is_stray, held);
 }
 
 static void on_address(const char *name, const struct in6_addr *address, uint32_t ttl_s,

@@ -43,6 +43,8 @@ struct intake {
         void (*flow_closed)(struct flow *flow, void *userdata);
         /* The program of a flow with a delivery closed its socket. */
         void (*flow_abandoned)(struct flow *flow, void *userdata);
+        /* A datagram of one found no socket. */
+        void (*flow_strayed)(struct flow *flow, void *userdata);
         void *userdata;
 
         struct loop_io queue_io;

@@ -65,6 +65,7 @@ struct flow {
         int error;                 /* of verdict REFUSE and DROP: what the upstream said, or 0 */
         struct delivery *delivery; /* from the claim until it is out of our hands; owned by it */
         bool is_delivered;         /* its packets go to our listener, whatever its verdict */
+        bool is_stray; /* its first datagram lost its way to a socket: it cannot simply pass */
         struct flow_inspector *inspectors; /* owned */
         unsigned int n_inspectors;
         enum wire_flow_end ended_by; /* where that was not its program */

@@ -547,6 +547,18 @@ void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy)
         state->generation++;
 }
 
+void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting)
+{
+        __u64 *slots = &hooks_state(hooks)->inspecting_slots, bit = 1ULL << slot;
+
+        *slots = is_inspecting ? *slots | bit : *slots & ~bit;
+}
+
+bool hooks_is_inspecting(struct hooks *hooks, unsigned int slot)
+{
+        return hooks_state(hooks)->inspecting_slots & 1ULL << slot;
+}
+
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant)
 {

@@ -67,6 +67,9 @@ void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
 /* What carries a flow on, and was told to go direct, skips the session in slot. */
 void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy);
+/* The filter in slot has asked for bytes, which is kept for the next flowd. */
+void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting);
+bool hooks_is_inspecting(struct hooks *hooks, unsigned int slot);
 /* An extension, by its cgroup, may say of its sockets that they carry the flow on. */
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant);

@@ -255,6 +255,7 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
         *ret_packet = (struct queue_packet){
                 .id = ntohl(header->packet_id),
                 .is_answer = ntohs(generic->res_id) != queue->first,
+                .is_stray = header->hook == NF_INET_PRE_ROUTING,
         };
         if (attributes[NFQA_MARK])
                 ret_packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));

@@ -48,13 +48,26 @@
  *
  *   deliver: prerouting, before anybody can overwrite the mark. Only while there are proxies.
  *      tcp from lo, not a first segment, mark & M == DELIVER    tproxy to the flow's socket
- *      from lo, mark & M == DELIVER, tagged by us    tproxy to our listener, or to the flow's socket
+ *      tcp from lo, mark & M == DELIVER, tagged by us    tproxy to our listener
+ *      udp from lo, tagged by us                  goto datagrams
+ *
+ *   datagrams: what has lost the flow's socket, with its extension or with flowd, is asked about,
+ *      and never left to whoever has the port on this host. Verdicts come back here too.
+ *      mark & M == DROP, PASS or PASS_ONCE        drop       it cannot simply pass from here
+ *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse     (IPv4: as DROP; the next one is
+ *                                                 held where there is an error to send)
+ *      mark & M == CLAIMED                        into claimed4 or claimed6
+ *                                                 tproxy to the flow's socket, mark & M := DELIVER,
+ *                                                 accept
+ *      mark & M == CLAIMED                        drop       its new socket is gone already
+ *                                                 mark & M := ASKED, queue
  *
  *   Instances beside each other may have the same bits, so a tag says who waits for the packet:
  *   the queue's number, in the place of its priority, which means nothing on lo.
  *
  *   arrive: input.
  *      not udp                                    accept
+ *      from lo, mark & M == ASKED, tagged by us   goto refuse     nobody listened to the queue
  *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
@@ -96,6 +109,7 @@
 #define TYPE_TUPLE(address) ((address) << 18 | (address) << 12 | TYPE_SERVICE << 6 | TYPE_SERVICE)
 
 static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
+static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
 
 static const struct family {
         uint8_t number;
@@ -138,12 +152,28 @@ static uint32_t bits(const struct transaction *t, enum mark mark)
         return mark_bits(mark, config_of(t)->mark_mask);
 }
 
-static void accept_mark(struct transaction *t, enum mark mark)
+/* code and target: as of verdict(). */
+static void decide_mark(struct transaction *t, const char *chain, enum mark mark, int code,
+                        const char *target)
 {
-        struct nftnl_rule *rule = rule_begin(t, "hold");
+        struct nftnl_rule *rule = rule_begin(t, chain);
 
         match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
-        verdict(rule, NF_ACCEPT, NULL);
+        verdict(rule, code, target);
+        rule_end(t, rule);
+}
+
+static void accept_mark(struct transaction *t, enum mark mark)
+{
+        decide_mark(t, "hold", mark, NF_ACCEPT, NULL);
+}
+
+static void ask(struct transaction *t, const char *chain)
+{
+        struct nftnl_rule *rule = rule_begin(t, chain);
+
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        queue(rule, config_of(t), config_of(t)->hold_queue);
         rule_end(t, rule);
 }
 
@@ -265,7 +295,6 @@ static void put_hold(struct transaction *t)
 static void put_verdicts(struct transaction *t)
 {
         static const enum mark passes[] = { MARK_PASS, MARK_PASS_ONCE };
-        static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
@@ -285,34 +314,19 @@ static void put_verdicts(struct transaction *t)
                 rule_end(t, rule);
         }
 
-        rule = rule_begin(t, "decide");
-        match_packet_mark(rule, mask, bits(t, MARK_DROP));
-        verdict(rule, NF_DROP, NULL);
-        rule_end(t, rule);
-
-        for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
-                rule = rule_begin(t, "decide");
-                match_packet_mark(rule, mask, bits(t, refusals[i]));
-                verdict(rule, NFT_GOTO, "refuse");
-                rule_end(t, rule);
-        }
+        decide_mark(t, "decide", MARK_DROP, NF_DROP, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+                decide_mark(t, "decide", refusals[i], NFT_GOTO, "refuse");
 }
 
 static void put_decide(struct transaction *t)
 {
-        uint32_t mask = config_of(t)->mark_mask;
-        struct nftnl_rule *rule;
-
         put_verdicts(t);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 accept_known(t, "decide", families[i].number, families[i].passed);
                 accept_known(t, "decide", families[i].number, families[i].served);
         }
-
-        rule = rule_begin(t, "decide");
-        set_packet_mark(rule, mask, bits(t, MARK_ASKED));
-        queue(rule, config_of(t), config_of(t)->hold_queue);
-        rule_end(t, rule);
+        ask(t, "decide");
 }
 
 /* The first rule is for each packet of a connection that rules allowed. */
@@ -376,6 +390,18 @@ static void put_refuse(struct transaction *t)
         rule_end(t, rule);
 }
 
+/* Else it would be given to who has the port on this host. */
+static void refuse_unheard(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+        match_loopback_interface(rule);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        match_packet_tag(rule, tag_of(config_of(t)));
+        verdict(rule, NFT_GOTO, "refuse");
+        rule_end(t, rule);
+}
+
 static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
@@ -384,6 +410,9 @@ static void put_arrive(struct transaction *t)
         match_other_protocol(rule, IPPROTO_UDP);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
+
+        if (config_of(t)->delivery.is_on)
+                refuse_unheard(t);
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "arrive");
@@ -435,36 +464,75 @@ static void put_turn(struct transaction *t)
         }
 }
 
-static void match_delivered(struct transaction *t, struct nftnl_rule *rule, uint8_t protocol)
+static uint16_t listener_port(const struct transaction *t, const struct family *family)
 {
-        match_protocol(rule, protocol);
+        const struct ruleset_delivery *delivery = &config_of(t)->delivery;
+
+        return family->number == NFPROTO_IPV4 ? delivery->port4 : delivery->port6;
+}
+
+static void match_delivered(struct transaction *t, struct nftnl_rule *rule)
+{
+        match_protocol(rule, IPPROTO_TCP);
         match_loopback_interface(rule);
         match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
 }
 
-/* One rule for each protocol: one for both caught TCP only (Linux 6.18). */
 static void put_deliver(struct transaction *t)
 {
-        const struct ruleset_delivery *delivery = &config_of(t)->delivery;
+        struct nftnl_rule *rule;
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                uint8_t family = families[i].number;
-                uint16_t port = family == NFPROTO_IPV4 ? delivery->port4 : delivery->port6;
-                struct nftnl_rule *rule = rule_begin(t, "deliver");
-
-                match_delivered(t, rule, IPPROTO_TCP);
+                rule = rule_begin(t, "deliver");
+                match_delivered(t, rule);
                 match_first_segment(rule, false);
-                deliver_to_listener(rule, family, port);
+                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
                 rule_end(t, rule);
 
-                for (size_t k = 0; k < ARRAY_SIZE(protocols); k++) {
-                        rule = rule_begin(t, "deliver");
-                        match_delivered(t, rule, protocols[k]);
-                        match_packet_tag(rule, tag_of(config_of(t)));
-                        deliver_to_listener(rule, family, port);
-                        rule_end(t, rule);
-                }
+                rule = rule_begin(t, "deliver");
+                match_delivered(t, rule);
+                match_packet_tag(rule, tag_of(config_of(t)));
+                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
+                rule_end(t, rule);
         }
+        rule = rule_begin(t, "deliver");
+        match_protocol(rule, IPPROTO_UDP);
+        match_loopback_interface(rule);
+        match_packet_tag(rule, tag_of(config_of(t)));
+        verdict(rule, NFT_GOTO, "datagrams");
+        rule_end(t, rule);
+}
+
+/* No datagram socket listens on the port, so tproxy finds the flow's own or none. */
+static void deliver_datagrams(struct transaction *t, const struct family *family)
+{
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule;
+
+        rule = rule_begin(t, "datagrams");
+        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->claimed);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "datagrams");
+        deliver_to_listener(rule, family->number, listener_port(t, family));
+        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void put_datagrams(struct transaction *t)
+{
+        static const enum mark drops[] = { MARK_DROP, MARK_PASS, MARK_PASS_ONCE };
+
+        for (size_t i = 0; i < ARRAY_SIZE(drops); i++)
+                decide_mark(t, "datagrams", drops[i], NF_DROP, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+                decide_mark(t, "datagrams", refusals[i], NFT_GOTO, "refuse");
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                deliver_datagrams(t, &families[i]);
+        decide_mark(t, "datagrams", MARK_CLAIMED, NF_DROP, NULL);
+        ask(t, "datagrams");
 }
 
 static void put_sets(struct transaction *t, const struct family *family)
@@ -499,6 +567,7 @@ static void put_objects(struct transaction *t)
         put_base_chain(t, "guard", "filter", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
         put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
         if (config_of(t)->delivery.is_on) {
+                put_chain(t, "datagrams");
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
                 put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
         }
@@ -513,6 +582,7 @@ static void put_rules(struct transaction *t)
         put_arrive(t);
         if (config_of(t)->delivery.is_on) {
                 put_turn(t);
+                put_datagrams(t);
                 put_deliver(t);
         }
 }
