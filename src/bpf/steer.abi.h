@@ -298,6 +298,7 @@ struct steer_state {
         __u32 queue;
         __u32 last_packet;
         __u32 last_answer;
+        __u64 last_flow; /* and the last number that it gave a flow */
         /* Written by flowd, by slot: the cgroup of the extension, whose own traffic skips it. */
         __u64 extension_cgroups[STEER_SESSIONS_MAX];
         struct steer_counters counters; /* written by the hooks */

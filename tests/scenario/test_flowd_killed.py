@@ -62,3 +62,16 @@ def test_nothing_is_there_twice(netext, scripted, client, server, lab):
     netext.wait_for_session("scripted", "running")
     assert (snapshot.of_namespace(lab.client), snapshot.of_cgroup(lab.cgroup)) == before
     assert netext.status()["flowd_restarts"] == 3
+
+
+def test_no_flow_gets_the_number_of_an_earlier_one(netext, scripted, client, server):
+    """Also not one that an earlier flowd gave."""
+    scripted("80 allow")
+    client.tcp(80)
+    before = netext.flow(remote_port=80)["flow"]
+    wait_for_another(netext, kill_flowd(netext))
+    netext.wait_for_session("scripted", "running")
+    client.tcp(80)
+    after = netext.flow(remote_port=80)["flow"]
+    assert after > before
+    assert netext.ctl("flow", "explain", after)["flow"] == after

@@ -216,7 +216,8 @@ static int init_tables(struct engine *engine)
         if (r >= 0)
                 r = sets_init(&engine->sets, engine->hooks, &engine->names);
         if (r >= 0)
-                r = flow_table_init(&engine->flows, &engine->owners);
+                r = flow_table_init(&engine->flows, &engine->owners,
+                                    &hooks_state(engine->hooks)->last_flow);
         return r;
 }
 

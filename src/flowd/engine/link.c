@@ -108,7 +108,7 @@ static void on_list(struct link *link, const struct wire_message *message)
         struct flow_table *flows = &link->engine->flows;
         uint64_t limit = wire_get(message, WIRE_ATTR_COUNT);
         struct flow *oldest = list_first(&flows->ages, struct flow, age);
-        struct listing listing = { .request = message->id, .last = flows->last_id, .found = true };
+        struct listing listing = { .request = message->id, .last = *flows->last_id, .found = true };
 
         if (wire_has(message, WIRE_ATTR_FLOW)) {
                 listing.next = listing.last = wire_get(message, WIRE_ATTR_FLOW);

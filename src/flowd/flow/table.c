@@ -16,11 +16,11 @@
 /* To grow is to move all flows while packets wait: room for a busy machine from the start. */
 #define BUCKETS 16384
 
-int flow_table_init(struct flow_table *table, struct owners *owners)
+int flow_table_init(struct flow_table *table, struct owners *owners, __u64 *last_id)
 {
         int r;
 
-        *table = (struct flow_table){ .owners = owners };
+        *table = (struct flow_table){ .owners = owners, .last_id = last_id };
         list_init(&table->ages);
         list_init(&table->closed);
         r = htable_init(&table->by_id, BUCKETS);
@@ -115,7 +115,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
                 return NULL;
         }
         memcpy(flow, model, offsetof(struct flow, held[model->n_held]));
-        flow->id = ++table->last_id;
+        flow->id = ++*table->last_id;
         list_init(&flow->waiting);
         list_init(&flow->closed);
         list_append(&table->ages, &flow->age);

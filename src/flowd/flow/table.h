@@ -7,6 +7,8 @@
  * forgotten, which changes nothing for its packets. A flow with a delivery stays.
  */
 
+#include <linux/types.h>
+
 #include "base/htable.h"
 #include "base/list.h"
 #include "flow/flow.h"
@@ -25,10 +27,11 @@ struct flow_table {
         struct list closed; /* flow.closed, the first to end first */
         size_t n_flows;
         size_t n_closed;
-        uint64_t last_id;
+        __u64 *last_id; /* borrowed */
 };
 
-int flow_table_init(struct flow_table *table, struct owners *owners);
+/* Flows are numbered on from last_id, which is kept there for the next flowd. */
+int flow_table_init(struct flow_table *table, struct owners *owners, __u64 *last_id);
 void flow_table_deinit(struct flow_table *table);
 
 /*

@@ -16,6 +16,7 @@
 struct scene {
         struct owners owners;
         struct flow_table table;
+        __u64 last_id;
 };
 
 static int set_up(void **state)
@@ -25,7 +26,7 @@ static int set_up(void **state)
         memset(&scene, 0, sizeof(scene));
         *state = &scene;
         return owners_init(&scene.owners, NULL) < 0 ||
-               flow_table_init(&scene.table, &scene.owners) < 0;
+               flow_table_init(&scene.table, &scene.owners, &scene.last_id) < 0;
 }
 
 static int tear_down(void **state)
@@ -44,6 +45,16 @@ static struct flow *add(struct scene *scene)
 
         assert_non_null(added);
         return added;
+}
+
+static void numbers_go_on_where_those_of_an_earlier_table_ended(void **state)
+{
+        struct scene *scene = *state;
+        uint64_t last = add(scene)->id;
+
+        flow_table_deinit(&scene->table);
+        assert_return_code(flow_table_init(&scene->table, &scene->owners, &scene->last_id), 0);
+        assert_int_equal(add(scene)->id, last + 1);
 }
 
 static void a_flow_that_is_over_is_forgotten_after_many_others(void **state)
@@ -79,6 +90,8 @@ static void a_flow_that_ends_twice_is_kept_once(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(numbers_go_on_where_those_of_an_earlier_table_ended,
+                                                set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_flow_that_is_over_is_forgotten_after_many_others,
                                                 set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_flow_that_ends_twice_is_kept_once, set_up,
