@@ -127,12 +127,12 @@ void nx_filter_report(struct nx_filter *filter, enum nx_level level, const char 
  *  unseen). Without this call: any of both. -EINVAL for a flow that handle_new_flow does not have
  *  and that is not paused, -ESTALE as in nx_flow_resume(). */
 int nx_flow_filter_data(struct nx_flow *flow, uint64_t peek_outbound, uint64_t peek_inbound);
-/** Decides about bytes unasked: after PAUSE, or to change one's mind about an inspected flow.
- *  pass_bytes counts from what is released already; offsets only grow, so what was released stays
- *  so. direction: outbound or inbound; ALLOW and DROP are for both. -EINVAL for other verdicts or
- *  a flow that is not inspected, -EALREADY after ALLOW or DROP, -ESTALE as in nx_flow_resume().
- *  -EBUSY inside a function that looks at this flow's bytes: return it there. (FILTER_DATA for the
- *  other direction can be said there, too.) */
+/** Decides about bytes unasked: after PAUSE, or to change one's mind about an inspected flow, also
+ *  before there were any. pass_bytes counts from what is released already; offsets only grow, so
+ *  what was released stays so. direction: outbound or inbound; ALLOW and DROP are for both. -EINVAL
+ *  for other verdicts or a flow that is not inspected, -EALREADY after ALLOW or DROP, -ESTALE as in
+ *  nx_flow_resume(). -EBUSY inside a function that looks at this flow's bytes: return it there.
+ *  (FILTER_DATA for the other direction can be said there, too.) */
 int nx_flow_update(struct nx_flow *flow, enum nx_direction direction,
                    struct nx_data_verdict verdict);
 /** @} */

@@ -96,6 +96,29 @@ def test_a_filter_may_make_up_its_mind_before_the_first_byte(netext, inspecting,
     wait_for_words(netext, "seen 0 out, 0 in, sum 0")
 
 
+@pytest.mark.parametrize("protocol", ("tcp", "udp-connected"))
+def test_a_filter_may_let_bytes_pass_before_the_first_one(netext, inspecting, proxy, client, server, protocol):
+    inspecting("80 early-pass 50")
+    proxy("80 pause 400")
+    answer = client.talk(protocol, Lab.SERVER, 80, "-n", "3", "-i", "5")
+    assert (answer.error, answer.answers) == (None, 3)
+    wait_for_words(netext, f"seen 10 out, 15 in, sum {sum_of(b'hello', 5)}", timeout=15)
+
+
+@pytest.mark.parametrize("policy, error", (("open", None), ("closed", "ECONNRESET")))
+def test_no_filter_is_shown_what_an_earlier_one_asked_for(netext, inspecting, proxy, client, server, policy, error):
+    """It would not know what to say of it."""
+    inspecting("80 watch", fail_policy=policy, verdict_timeout=20000)
+    proxy("80 pause 1500")
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "5000")
+    wait_until(lambda: netext.flows(remote_port=80, state="held"), "the flow was not held")
+    netext.kill(netext.extension_pid("inspecting"))
+    wait_until(lambda: netext.session("inspecting")["restarts"] == 1, "its death was not noticed")
+    netext.wait_for_session("inspecting", "running")
+    answer = client.answer(process)
+    assert answer.error == error and answer.ms < 4000
+
+
 def test_filters_see_the_same_bytes_in_their_order(netext, inspecting, client, server):
     for order, name in enumerate(("first", "second", "third")):
         inspecting("80 watch", name=name, order=order)

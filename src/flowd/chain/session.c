@@ -256,6 +256,8 @@ static int on_filter_data(struct session *session, struct flow *flow,
 {
         struct flow_inspector inspector = {
                 .slot = session->slot,
+                .activation = session->activation,
+                .run = session->run,
                 .peek_outbound = wire_get(message, WIRE_ATTR_PEEK_BYTES),
                 .peek_inbound = wire_get(message, WIRE_ATTR_PEEK_INBOUND),
         };
@@ -446,6 +448,7 @@ void session_set_channel(struct session *session, int fd)
         }
         session->channel.may_lack_fds = true;
         session->provider = PROVIDER_STARTING;
+        session->run++;
         loop_timer_start(chain->loop, &session->ready_timer, now_ns() + session->ready_timeout_ns);
         writer = begin(session, NX_MSG_PROVIDER_START, session->slot);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);

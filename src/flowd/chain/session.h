@@ -57,6 +57,7 @@ struct session {
         uint64_t activation; /* the place in time, for the order */
 
         enum session_provider provider;
+        unsigned int run; /* which of its providers that is */
         struct channel channel;
         struct loop_io io;
         bool wants_write;

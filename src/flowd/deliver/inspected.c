@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Sessions come and go while flows are inspected, so they are found by their slots each time. */
+/*
+ * Sessions and their providers come and go while flows are inspected, so they are found by their
+ * slots each time. One that asked for bytes is not followed by the next in its slot.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -17,7 +20,16 @@
 
 static struct session *session_of(const struct delivery *delivery, unsigned int inspector)
 {
-        return chain_session(delivery->all->chain, delivery->flow->inspectors[inspector].slot);
+        const struct flow_inspector *who = &delivery->flow->inspectors[inspector];
+        struct session *session = chain_session(delivery->all->chain, who->slot);
+
+        return session && session->activation == who->activation ? session : NULL;
+}
+
+static bool has_asked(const struct session *session, const struct flow_inspector *inspector)
+{
+        return session->slot == inspector->slot && session->activation == inspector->activation &&
+               session->run == inspector->run;
 }
 
 /* What becomes of bytes without the session: a stopped one lets go, a dead one has its policy. */
@@ -139,6 +151,16 @@ static void on_datagrams_ended(struct datagrams *datagrams, int error, uint64_t 
         end(userdata, error, bytes_outbound, bytes_inbound);
 }
 
+static struct inspection_peek peek_of(const struct flow_inspector *inspector)
+{
+        return (struct inspection_peek){
+                .outbound = inspector->peek_outbound,
+                .inbound = inspector->peek_inbound,
+                .pass_outbound = inspector->pass_outbound,
+                .pass_inbound = inspector->pass_inbound,
+        };
+}
+
 /* Leaves out those that are gone; the others keep their order. */
 static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks)
 {
@@ -150,14 +172,14 @@ static int gather_peeks(struct delivery *delivery, struct inspection_peek *peeks
 
                 if (flow->inspectors[i].drops)
                         return -EPERM;
-                if (!session || session->provider != PROVIDER_RUNNING) {
+                if (!session || session->provider != PROVIDER_RUNNING ||
+                    !has_asked(session, &flow->inspectors[i])) {
                         if (!lets_pass(session))
                                 return -ECONNREFUSED;
                         continue;
                 }
                 flow->inspectors[n] = flow->inspectors[i];
-                peeks[n] = (struct inspection_peek){ flow->inspectors[n].peek_outbound,
-                                                     flow->inspectors[n].peek_inbound };
+                peeks[n] = peek_of(&flow->inspectors[n]);
                 n++;
         }
         flow->n_inspectors = n;
@@ -201,19 +223,37 @@ int inspected_begin(struct delivery *delivery)
 static int inspector_of(const struct flow *flow, const struct session *session)
 {
         for (unsigned int i = 0; i < flow->n_inspectors; i++)
-                if (flow->inspectors[i].slot == session->slot)
+                if (has_asked(session, &flow->inspectors[i]))
                         return (int)i;
         return -ENOENT;
 }
 
-/* There are no bytes yet to speak about in offsets. */
+/* As an update would. All that there will be to pass is nothing to see. */
+static void pass_early(uint64_t *pass, uint64_t *peek, const struct session_data_verdict *verdict)
+{
+        if (*peek == UINT64_MAX)
+                return;
+        if (verdict->pass_bytes > UINT64_MAX - *pass - 1) {
+                *peek = UINT64_MAX;
+                return;
+        }
+        *pass += verdict->pass_bytes;
+        *peek = verdict->peek_bytes < WIRE_DATA_MAX ? verdict->peek_bytes : WIRE_DATA_MAX;
+}
+
 static void judge_early(struct flow_inspector *inspector,
                         const struct session_data_verdict *verdict)
 {
         if (verdict->verdict == NX_VERDICT_DROP)
                 inspector->drops = true;
-        if (verdict->verdict == NX_VERDICT_ALLOW)
+        else if (verdict->verdict == NX_VERDICT_ALLOW)
                 inspector->peek_outbound = inspector->peek_inbound = UINT64_MAX;
+        else if (verdict->verdict != NX_VERDICT_FILTER_DATA)
+                return; /* nothing was shown that could pause */
+        else if (verdict->direction == NX_DIRECTION_OUTBOUND)
+                pass_early(&inspector->pass_outbound, &inspector->peek_outbound, verdict);
+        else
+                pass_early(&inspector->pass_inbound, &inspector->peek_inbound, verdict);
 }
 
 int inspected_judge(struct flow *flow, struct session *session,
@@ -291,7 +331,7 @@ void inspected_tell_closed(struct delivery *delivery, const struct session_flow_
         for (unsigned int i = 0; i < delivery->flow->n_inspectors; i++) {
                 struct session *session = session_of(delivery, i);
 
-                if (session)
+                if (session && has_asked(session, &delivery->flow->inspectors[i]))
                         session_tell_closed(session, delivery->flow, end);
         }
 }

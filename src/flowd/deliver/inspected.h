@@ -19,7 +19,7 @@ void inspected_close(struct deliveries *deliveries);
  * there. 0 if none wants to see anything and the flow is TCP's, 1 if it has begun, or a negative
  * errno; -ECONNREFUSED: one is gone that may not be missed, -EPERM: one has said DROP. */
 int inspected_begin(struct delivery *delivery);
-/* Also before the inspection has begun, what is said without being asked: ALLOW and DROP. */
+/* Also before the inspection has begun, what is said without being asked. */
 int inspected_judge(struct flow *flow, struct session *session,
                     const struct session_data_verdict *verdict);
 /* Ends it now; error: 0 or a negative errno. */

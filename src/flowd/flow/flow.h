@@ -24,8 +24,12 @@ struct session;
 /* A session that wants to see the flow's bytes; in the order in which they see them. */
 struct flow_inspector {
         unsigned int slot;
+        uint64_t activation;    /* of the session: another one can come to its slot */
+        unsigned int run;       /* of its provider, which asked for them */
         uint64_t peek_outbound; /* bytes to show first; 0: any; UINT64_MAX: none */
         uint64_t peek_inbound;
+        uint64_t pass_outbound; /* bytes to let go before those */
+        uint64_t pass_inbound;
         bool drops;           /* said so before there were bytes */
         uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
 };

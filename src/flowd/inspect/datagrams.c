@@ -319,9 +319,11 @@ static void course_init(struct course *course, struct datagrams *flow, enum nx_d
         };
         list_init(&course->queue);
         for (unsigned int i = 0; i < setup->n_inspectors; i++) {
-                uint64_t peek = is_outbound ? setup->peeks[i].outbound : setup->peeks[i].inbound;
+                const struct inspection_peek *both = &setup->peeks[i];
+                uint64_t peek = is_outbound ? both->outbound : both->inbound;
+                uint64_t pass = is_outbound ? both->pass_outbound : both->pass_inbound;
 
-                course->judges[i].pass = peek == FOR_EVER ? FOR_EVER : 0;
+                course->judges[i].pass = peek == FOR_EVER ? FOR_EVER : pass;
         }
 }
 

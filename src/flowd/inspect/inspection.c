@@ -454,12 +454,13 @@ static void half_init(struct half *half, struct inspection *inspection, enum nx_
                     first_size > WINDOW_SIZE_MAX ? first_size : WINDOW_SIZE_MAX);
 }
 
-static void half_set_peek(struct half *half, unsigned int inspector, uint64_t peek_bytes)
+static void half_set_peek(struct half *half, unsigned int inspector, uint64_t pass_bytes,
+                          uint64_t peek_bytes)
 {
         if (peek_bytes == OFFSETS_FOR_EVER)
                 offsets_let_pass(&half->offsets, inspector);
         else
-                half->offsets.inspectors[inspector].peek = peek_bytes;
+                (void)offsets_update(&half->offsets, inspector, pass_bytes, peek_bytes);
 }
 
 static struct inspection *inspection_allocate(struct inspection_pool *pool,
@@ -478,8 +479,10 @@ static struct inspection *inspection_allocate(struct inspection_pool *pool,
         half_init(&inspection->outbound, inspection, NX_DIRECTION_OUTBOUND, n);
         half_init(&inspection->inbound, inspection, NX_DIRECTION_INBOUND, n);
         for (unsigned int i = 0; i < n; i++) {
-                half_set_peek(&inspection->outbound, i, setup->peeks[i].outbound);
-                half_set_peek(&inspection->inbound, i, setup->peeks[i].inbound);
+                const struct inspection_peek *peek = &setup->peeks[i];
+
+                half_set_peek(&inspection->outbound, i, peek->pass_outbound, peek->outbound);
+                half_set_peek(&inspection->inbound, i, peek->pass_inbound, peek->inbound);
         }
         return inspection;
 }

@@ -62,6 +62,8 @@ struct inspection_listener {
 struct inspection_peek {
         uint64_t outbound; /* bytes to show first; 0: any; NX_DATA_BYTES_MAX: none, ever */
         uint64_t inbound;
+        uint64_t pass_outbound; /* bytes that go unseen before those */
+        uint64_t pass_inbound;
 };
 
 struct inspection_setup {

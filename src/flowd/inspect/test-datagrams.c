@@ -125,16 +125,23 @@ static void connect_pair(int *ret_a, int *ret_b)
         assert_return_code(connect(*ret_b, (struct sockaddr *)&a, sizeof(a)), errno);
 }
 
-static void open_flow(struct scene *scene, unsigned int n_inspectors)
+static void open_with(struct scene *scene, const struct inspection_peek *peeks,
+                      unsigned int n_inspectors)
 {
-        static const struct inspection_peek any[INSPECTION_INSPECTORS_MAX] = {};
-        struct inspection_setup setup = { .peeks = any,
+        struct inspection_setup setup = { .peeks = peeks,
                                           .n_inspectors = n_inspectors,
                                           .userdata = scene };
 
         connect_pair(&scene->client, &setup.app_fd);
         connect_pair(&setup.upstream_fd, &scene->server);
         assert_int_equal(datagrams_new(&scene->datagrams, scene->pool, &setup), 0);
+}
+
+static void open_flow(struct scene *scene, unsigned int n_inspectors)
+{
+        static const struct inspection_peek any[INSPECTION_INSPECTORS_MAX] = {};
+
+        open_with(scene, any, n_inspectors);
 }
 
 static void settle(struct scene *scene)
@@ -297,6 +304,19 @@ static void test_who_paused_decides_by_an_update(void **state)
         assert_gets(scene->server, "two");
 }
 
+static void test_the_first_can_pass_unseen(void **state)
+{
+        struct scene *scene = *state;
+        const struct inspection_peek peek = { .pass_outbound = 3 };
+
+        open_with(scene, &peek, 1);
+        put(scene, scene->client, "one");
+        assert_gets(scene->server, "one");
+        assert_quiet(scene);
+        put(scene, scene->client, "second");
+        assert_shown(scene, 0, 3, "second");
+}
+
 static void test_allowed_datagrams_pass_unseen(void **state)
 {
         struct scene *scene = *state;
@@ -403,6 +423,7 @@ int main(void)
                 datagrams_test(test_more_than_all_lets_the_next_pass),
                 datagrams_test(test_an_empty_datagram_is_one),
                 datagrams_test(test_who_paused_decides_by_an_update),
+                datagrams_test(test_the_first_can_pass_unseen),
                 datagrams_test(test_allowed_datagrams_pass_unseen),
                 datagrams_test(test_drop_ends_the_flow),
                 datagrams_test(test_a_provider_that_may_not_be_missed),

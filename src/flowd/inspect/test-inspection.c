@@ -60,6 +60,26 @@ static void test_a_direction_can_pass_unseen(void **state)
         close_flow(&flow);
 }
 
+static void test_bytes_can_pass_unseen_before_those_that_are_shown_first(void **state)
+{
+        struct scene *scene = *state;
+        const struct inspection_peek peek = { .pass_outbound = 4,
+                                              .outbound = 6,
+                                              .pass_inbound = 2 };
+        struct flow flow;
+
+        assert_int_equal(try_open(scene, &peek, 1, &flow), 0);
+        put(flow.client, "headtwo");
+        assert_gets(scene, flow.server, "head");
+        assert_int_equal(scene->n_asked, 0);
+        put(flow.client, "parts");
+        assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "twoparts");
+        put(flow.server, "answer");
+        assert_gets(scene, flow.client, "an");
+        assert_shown(scene, 0, NX_DIRECTION_INBOUND, "swer");
+        close_flow(&flow);
+}
+
 static void test_an_end_goes_on_when_it_was_answered(void **state)
 {
         struct scene *scene = *state;
@@ -539,6 +559,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 inspection_test(test_bytes_go_on_when_all_let_them),
                 inspection_test(test_a_direction_can_pass_unseen),
+                inspection_test(test_bytes_can_pass_unseen_before_those_that_are_shown_first),
                 inspection_test(test_an_end_goes_on_when_it_was_answered),
                 inspection_test(test_both_ends_end_the_flow),
                 inspection_test(test_drop_resets_both),

@@ -11,7 +11,8 @@
  *         83 outbound                 sees only what the program says
  *         84 hold                     lets nothing pass
  *         85 late 300                 pauses at the first bytes, and allows after 300 ms
- *         85 early-drop 50            says so 50 ms after the flow was shown; also early-allow
+ *         85 early-drop 50            says so 50 ms after the flow was shown; also early-allow, and
+ *                                     early-pass: 5 bytes of the program go unseen
  *         86 crash                    dies when it sees the first bytes
  *         87 whole                    lets what was said pass only when all of it was
  *
@@ -37,7 +38,8 @@ struct line {
 };
 
 struct seen {
-        uint64_t flow; /* 0: free */
+        uint64_t flow;         /* 0: free */
+        uint64_t end_outbound; /* of what was shown */
         uint64_t n_outbound, n_inbound;
         uint64_t sum;   /* of the bytes, both directions */
         size_t largest; /* piece of them */
@@ -47,7 +49,7 @@ static struct line lines[LINES_MAX];
 static size_t n_lines;
 static struct seen seen[FLOWS_MAX];
 static struct nx_flow *paused; /* a reference */
-static enum nx_verdict verdict_due;
+static struct nx_data_verdict verdict_due;
 static long long due_ms;
 
 static long long now_ms(void)
@@ -90,7 +92,17 @@ static struct seen *seen_of(const struct nx_flow *flow)
         return unused;
 }
 
-static void say_later(struct nx_flow *flow, enum nx_verdict verdict)
+static struct nx_data_verdict pass(uint64_t n_bytes)
+{
+        return (struct nx_data_verdict){ .verdict = NX_VERDICT_FILTER_DATA, .pass_bytes = n_bytes };
+}
+
+static struct nx_data_verdict just(enum nx_verdict verdict)
+{
+        return (struct nx_data_verdict){ .verdict = verdict };
+}
+
+static void say_later(struct nx_flow *flow, struct nx_data_verdict verdict)
 {
         paused = nx_flow_ref(flow);
         verdict_due = verdict;
@@ -108,20 +120,12 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
                 nx_flow_filter_data(flow, (uint64_t)atoi(line_of(flow)->argument),
                                     NX_DATA_BYTES_MAX);
         if (does(flow, "early-drop"))
-                say_later(flow, NX_VERDICT_DROP);
+                say_later(flow, just(NX_VERDICT_DROP));
         if (does(flow, "early-allow"))
-                say_later(flow, NX_VERDICT_ALLOW);
+                say_later(flow, just(NX_VERDICT_ALLOW));
+        if (does(flow, "early-pass"))
+                say_later(flow, pass(5));
         return NX_VERDICT_FILTER_DATA;
-}
-
-static struct nx_data_verdict pass(uint64_t n_bytes)
-{
-        return (struct nx_data_verdict){ .verdict = NX_VERDICT_FILTER_DATA, .pass_bytes = n_bytes };
-}
-
-static struct nx_data_verdict just(enum nx_verdict verdict)
-{
-        return (struct nx_data_verdict){ .verdict = verdict };
 }
 
 static struct nx_data_verdict look(struct nx_flow *flow, const void *bytes, size_t size)
@@ -137,7 +141,7 @@ static struct nx_data_verdict look(struct nx_flow *flow, const void *bytes, size
         if (does(flow, "crash"))
                 abort();
         if (does(flow, "late") && !paused) {
-                say_later(flow, NX_VERDICT_ALLOW);
+                say_later(flow, just(NX_VERDICT_ALLOW));
                 return just(NX_VERDICT_PAUSE);
         }
         if (does(flow, "whole"))
@@ -164,10 +168,11 @@ static struct nx_data_verdict handle_outbound(struct nx_filter *filter, struct n
         struct seen *of = seen_of(flow);
 
         /* What was shown and not released is shown again, longer. */
-        if (offset + size > of->n_outbound) {
-                size_t known = (size_t)(of->n_outbound - offset);
+        if (offset + size > of->end_outbound) {
+                size_t known = of->end_outbound > offset ? (size_t)(of->end_outbound - offset) : 0;
 
                 add(flow, &of->n_outbound, (const uint8_t *)bytes + known, size - known);
+                of->end_outbound = offset + size;
         }
         return look(flow, bytes, size);
 }
@@ -230,7 +235,7 @@ static int release_due(void)
                 return -1;
         if (wait > 0)
                 return (int)wait;
-        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, just(verdict_due));
+        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, verdict_due);
         paused = nx_flow_unref(paused);
         return -1;
 }

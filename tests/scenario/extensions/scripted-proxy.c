@@ -14,7 +14,7 @@
  *         85 echo                     claims, opens, and sends back whatever comes
  *         85 once                     claims, sends back one datagram, and closes
  *         85 stray 198.18.0.2 7       claims, and sends a datagram elsewhere on the flow's socket
- *         86 pause 300                claims after 300 ms, spliced
+ *         86 pause 300                claims after 300 ms, spliced; of UDP, opened
  *         87 crash                    claims, and dies
  *         88 peek 100 splice          looks at the first 100 bytes, or what there is after
  *                                     300 ms, reports them, and splices, claims, declines …;
@@ -146,7 +146,7 @@ static int upstream(struct nx_flow *flow, const char *address, unsigned int port
 
 static int upstream_of(struct nx_flow *flow, const struct line *line)
 {
-        if (line->first[0])
+        if (atoi(line->second))
                 return upstream(flow, line->first, (unsigned int)atoi(line->second));
         return upstream(flow, nx_flow_get_remote_address(flow), nx_flow_get_remote_port(flow));
 }
@@ -527,6 +527,14 @@ static void handle_file(struct nx_proxy *proxy, const char *name, const char *pa
         apply_rules(proxy);
 }
 
+static void carry_on(struct nx_flow *flow)
+{
+        if (nx_flow_get_protocol(flow) == IPPROTO_TCP)
+                splice_flow(flow, &(struct line){});
+        else
+                nx_flow_open(flow);
+}
+
 /* Claims what is due; the time until the next is, or -1. */
 static int resume_due(void)
 {
@@ -537,7 +545,7 @@ static int resume_due(void)
                         continue;
                 if (paused[i].due_ms <= now) {
                         if (nx_flow_resume(paused[i].flow, NX_VERDICT_CLAIM) == 0)
-                                splice_flow(paused[i].flow, &(struct line){});
+                                carry_on(paused[i].flow);
                         paused[i].flow = nx_flow_unref(paused[i].flow);
                 } else if (wait < 0 || paused[i].due_ms - now < wait) {
                         wait = paused[i].due_ms - now;
