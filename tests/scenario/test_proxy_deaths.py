@@ -239,8 +239,9 @@ def test_claimed_flows_that_are_not_open_go_on_without_a_stopped_session(netext,
     assert client.answer(process).error is None
 
 
-def test_a_flow_that_was_shown_goes_on_without_a_stopped_session(netext, proxy, client, server, begin):
-    """Its first bytes were peeked at, and who saw them says nothing."""
+def test_a_flow_that_was_shown_goes_on_without_a_stopped_session(netext, proxy, client, server, lab):
+    """Its first bytes were peeked at, who saw them says nothing, and its destination takes a while to answer."""
+    lab.server.nft("table inet slow { chain input { type filter hook input priority 0; tcp dport 80 drop; }; }")
     proxy("80 peek 5")
     process = client.start_python("""
         connection = socket.create_connection((address, 80), 20)
@@ -256,4 +257,5 @@ def test_a_flow_that_was_shown_goes_on_without_a_stopped_session(netext, proxy, 
     process.stdin.flush()
     wait_until(lambda: netext.status()["flows_held"] == 1, "the flow is not asked about")
     netext.stop_session(PROXY)
+    lab.server.nft("delete table inet slow")
     assert client.python_answer(process) == "hello"

@@ -94,17 +94,3 @@ def test_a_claim_that_comes_too_late_ends_nothing_else(netext, proxy, client, se
     assert client.tcp(80, Lab.SERVER, "-n", "20", "-i", "100", "-t", "3000").error is None
     assert netext.extension_pid("scripted-proxy") == pid
     assert netext.session("scripted-proxy")["state"] == "running"
-
-
-def test_a_program_that_leaves_before_the_answer_is_forgotten_once(netext, proxy, client, server):
-    proxy("80 peek 5 refuse")
-    for _ in range(20):
-        client.python("""
-            connection = socket.create_connection((address, 80), 5)
-            connection.sendall(b"hello")
-            connection.close()
-            answer = 0
-        """, address=Lab.SERVER)
-    pid = netext.flowd_pid()
-    assert len(netext.flows(remote_port=80, verdict="refuse")) == 20
-    assert netext.flowd_pid() == pid
