@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody dies or stops while flows are claimed: no program hangs, and nothing is there twice."""
+import os
 import re
 import signal
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness import snapshot
 from harness.lab import Lab
+from harness.namespace import wait_for_line
 from harness.wait import wait_until
 
 PROXY = "scripted-proxy"
@@ -259,3 +261,38 @@ def test_a_flow_that_was_shown_goes_on_without_a_stopped_session(netext, proxy, 
     netext.stop_session(PROXY)
     lab.server.nft("delete table inet slow")
     assert client.python_answer(process) == "hello"
+
+
+def test_a_segment_that_finds_no_socket_is_looked_at_twice(netext, proxy, client, server, lab):
+    """The kernel's table can lack a socket for a moment. flowd sends the segment round, then it is reset."""
+    proxy("80 claim")
+    process = client.start_python("""
+        connection = socket.create_connection((address, 80), 20)
+        connection.sendall(b"one")
+        connection.recv(100)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        connection.sendall(b"two")
+        answer = []
+        for seconds in (0.5, 10):
+            connection.settimeout(seconds)
+            try:
+                answer.append(connection.recv(100).decode())
+            except OSError as error:
+                answer.append(type(error).__name__)
+            print("heard", answer[-1], flush=True)
+    """, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    lab.client.nft("table inet deaf { chain lo { type filter hook prerouting priority -500; tcp flags rst drop; }; }")
+    netext.kill(netext.extension_pid(PROXY))
+    wait_until(lambda: netext.session(PROXY)["restarts"] == 1, "its death was not noticed")
+    lab.client.nft("delete table inet deaf")
+    flowd = netext.flowd_pid()
+    netext.kill(flowd, signal.SIGSTOP)
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    try:
+        wait_for_line(process, "heard", 10)
+    finally:
+        os.kill(flowd, signal.SIGCONT)
+    assert client.python_answer(process) == ["TimeoutError", "ConnectionResetError"]

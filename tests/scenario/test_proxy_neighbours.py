@@ -54,7 +54,8 @@ def test_reverse_path_filters_and_marks_of_others(netext, proxy, client, server,
 
 def test_a_connection_to_the_listener_itself_is_reset_and_counted(netext, proxy, client, server, lab):
     proxy("80 claim")
-    port = int(re.search(r"tproxy ip to [0-9.]+:(\d+)", lab.client.run(["nft", "list", "ruleset"]).stdout)[1])
+    rules = lab.client.run(["nft", "list", "ruleset"]).stdout
+    port = max(int(found) for found in re.findall(r"tproxy ip to [0-9.]+:(\d+)", rules))  # 1 is nobody's
     with lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as stranger:
         stranger.settimeout(5)
         stranger.connect(("127.0.0.1", port))

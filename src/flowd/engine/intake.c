@@ -178,6 +178,10 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
                 queue_decide(intake->queue, held, MARK_DROP);
                 return;
         }
+        if (bytes->is_stray && packet.protocol == IPPROTO_TCP) {
+                queue_decide(intake->queue, held, MARK_CLAIMED); /* see steer/ruleset.c */
+                return;
+        }
         local = to_steer(&packet.source.address);
         memset(&tuple, 0, sizeof(tuple));
         tuple.remote = to_steer(&packet.destination.address);

@@ -312,6 +312,14 @@ void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_2);
 }
 
+/* Of all transparent listeners on a loopback address, none is there. */
+#define NOBODYS_PORT 1
+
+void deliver_to_socket(struct nftnl_rule *rule, uint8_t family)
+{
+        deliver_to_listener(rule, family, NOBODYS_PORT);
+}
+
 void queue_native(struct nftnl_rule *rule, uint16_t queue)
 {
         struct nftnl_expr *expr = add(rule, "queue");

@@ -63,6 +63,8 @@ void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code);
 /* To the socket that the flow has already, else to the transparent listener on the family's
  * loopback address. Goes on where there is neither. */
 void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port);
+/* To the socket that the flow has already; goes on where there is none. */
+void deliver_to_socket(struct nftnl_rule *rule, uint8_t family);
 /* Both pass on to the next hook where nobody listens. */
 void queue_native(struct nftnl_rule *rule, uint16_t queue);
 void queue_xtables(struct nftnl_rule *rule, uint16_t queue);

@@ -47,7 +47,10 @@
  *      a proxy's upstream could not reach gets the ICMP error that says so.
  *
  *   deliver: prerouting, before anybody can overwrite the mark. Only while there are proxies.
- *      tcp from lo, not a first segment, mark & M == DELIVER    tproxy to the flow's socket
+ *      tcp from lo, not a first segment, mark & M == DELIVER    tproxy to the flow's socket, accept
+ *      the same                                   mark & M := ASKED, queue: it is sent here again
+ *      tcp from lo, mark & M == CLAIMED           tproxy to the flow's socket, or to our listener,
+ *                                                 which resets what it does not know
  *      tcp from lo, mark & M == DELIVER, tagged by us    tproxy to our listener
  *      udp from lo, tagged by us                  goto datagrams
  *
@@ -471,26 +474,53 @@ static uint16_t listener_port(const struct transaction *t, const struct family *
         return family->number == NFPROTO_IPV4 ? delivery->port4 : delivery->port6;
 }
 
-static void match_delivered(struct transaction *t, struct nftnl_rule *rule)
+static void match_turned(struct transaction *t, struct nftnl_rule *rule, enum mark mark)
 {
         match_protocol(rule, IPPROTO_TCP);
         match_loopback_interface(rule);
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
+}
+
+/*
+ * What a program says first can come while the end of its handshake, on another CPU, makes the
+ * socket: then the kernel finds none (Linux 6.18), and the listener would reset the connection.
+ * flowd sends it round once more.
+ */
+static void deliver_segments(struct transaction *t)
+{
+        struct nftnl_rule *rule;
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "deliver");
+                match_turned(t, rule, MARK_DELIVER);
+                match_first_segment(rule, false);
+                deliver_to_socket(rule, families[i].number);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+        }
+        rule = rule_begin(t, "deliver");
+        match_turned(t, rule, MARK_DELIVER);
+        match_first_segment(rule, false);
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        queue(rule, config_of(t), config_of(t)->hold_queue);
+        rule_end(t, rule);
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "deliver");
+                match_turned(t, rule, MARK_CLAIMED);
+                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
+                rule_end(t, rule);
+        }
 }
 
 static void put_deliver(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
+        deliver_segments(t);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "deliver");
-                match_delivered(t, rule);
-                match_first_segment(rule, false);
-                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
-                rule_end(t, rule);
-
-                rule = rule_begin(t, "deliver");
-                match_delivered(t, rule);
+                match_turned(t, rule, MARK_DELIVER);
                 match_packet_tag(rule, tag_of(config_of(t)));
                 deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
                 rule_end(t, rule);
@@ -503,7 +533,6 @@ static void put_deliver(struct transaction *t)
         rule_end(t, rule);
 }
 
-/* No datagram socket listens on the port, so tproxy finds the flow's own or none. */
 static void deliver_datagrams(struct transaction *t, const struct family *family)
 {
         uint32_t mask = config_of(t)->mark_mask;
@@ -515,7 +544,7 @@ static void deliver_datagrams(struct transaction *t, const struct family *family
         rule_end(t, rule);
 
         rule = rule_begin(t, "datagrams");
-        deliver_to_listener(rule, family->number, listener_port(t, family));
+        deliver_to_socket(rule, family->number);
         set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
