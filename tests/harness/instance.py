@@ -112,7 +112,7 @@ class Instance:
         result = self.ctl("status", check=False)
         if result is None:
             return
-        pids = [result["flowd_pid"], result["netextd_pid"]] + [one.get("pid") for one in self.sessions()]
+        pids = [result.get("flowd_pid"), result["netextd_pid"]] + [one.get("pid") for one in self.sessions()]
         for pid in filter(None, pids):
             if started_at(pid):
                 self.started.append((pid, started_at(pid)))
@@ -121,7 +121,7 @@ class Instance:
         return [pid for pid, when in self.started if started_at(pid) == when]
 
     def flowd_pid(self):
-        return self.status()["flowd_pid"]
+        return self.status().get("flowd_pid", 0)  # it says none while there is none
 
     def extension_pid(self, name):
         return self.session(name)["pid"]
