@@ -31,19 +31,12 @@ static int send_open(struct session *session, const struct nx_flow *flow, int re
         return channel_end(channel);
 }
 
-/* On failure only this message is lost: what was batched before has left. */
+/* The verdict that was batched before leaves with it, in one datagram. */
 static int send_splice(struct session *session, const struct nx_flow *flow, int fd)
 {
         struct channel *channel = &session->engine.channel;
         struct wire_writer *writer;
-        int r;
 
-        r = channel_flush(channel);
-        if (r < 0 && !peer_is_gone(r))
-                return provider_fail(session->provider, r, "Answering netext-flowd failed: %s",
-                                     strerror(-r));
-        if (r < 0)
-                return r;
         writer = channel_begin(channel, NX_MSG_ENGINE_FLOW_SPLICE, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow->identifier);
         return channel_end_with_fd(channel, fd);
@@ -56,7 +49,7 @@ static int splice_held(struct session *session, struct nx_flow *flow)
         int r;
 
         r = send_splice(session, flow, fd);
-        if (r >= 0 || peer_is_gone(r) || session->provider->result < 0)
+        if (r >= 0 || peer_is_gone(r))
                 return r;
         session_report(session, NX_LEVEL_WARNING,
                        "Flow %llu is refused: its upstream socket could not be handed over: %s",

@@ -166,18 +166,17 @@ int channel_end(struct channel *channel)
 }
 
 /* What was batched before goes in the same datagram: of its messages only this one takes a
- * descriptor. */
+ * descriptor. Where that fails, they wait for the next. */
 int channel_end_with_fd(struct channel *channel, int fd)
 {
-        size_t size;
+        size_t size_before = channel->writer.size;
         int r;
 
         r = channel_end(channel);
-        if (r < 0)
-                return r;
-        size = channel->writer.size;
-        channel->writer.size = 0;
-        return send_or_keep(channel, channel->batch, size, fd);
+        if (r >= 0)
+                r = send_or_keep(channel, channel->batch, channel->writer.size, fd);
+        channel->writer.size = r < 0 ? size_before : 0;
+        return r;
 }
 
 int channel_flush(struct channel *channel)

@@ -54,7 +54,8 @@ struct wire_writer *channel_begin(struct channel *channel, enum wire_message_typ
 /* 0, -EMSGSIZE (this message is lost), -ENOBUFS (backlog full; messages before it are lost),
  * or the socket's error. */
 int channel_end(struct channel *channel);
-/* Like channel_end(), sent at once with fd, which stays the caller's; lost on any error. */
+/* Like channel_end(), sent at once with fd, which stays the caller's. On any error this message is
+ * lost, and no other. */
 int channel_end_with_fd(struct channel *channel, int fd);
 /* 0 also while bytes wait: see channel_wants_write(). */
 int channel_flush(struct channel *channel);

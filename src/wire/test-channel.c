@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,6 +190,21 @@ static void test_descriptor(void **state)
         assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
         assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
         assert_ids(&arrived, 1, 3);
+}
+
+/* The kernel takes no descriptor that is none: the messages around this one have to arrive. */
+static void test_lost_descriptor(void **state)
+{
+        struct pair *pair = *state;
+        struct arrived arrived = { .fd = -1 };
+
+        assert_int_equal(send_status(&pair->near, 1), 0);
+        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, 99);
+        assert_int_equal(channel_end_with_fd(&pair->near, INT_MAX), -EBADF);
+        assert_int_equal(send_status(&pair->near, 2), 0);
+        assert_int_equal(channel_flush(&pair->near), 0);
+        assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
+        assert_ids(&arrived, 1, 2);
 }
 
 static int leave_descriptor(const struct wire_message *message, int *fd, void *userdata)
@@ -439,14 +455,23 @@ static void test_null_channel(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                pair_test(test_batch_is_one_datagram),  pair_test(test_full_batch),
-                pair_test(test_too_large_message),      pair_test(test_descriptor),
-                pair_test(test_descriptor_left_behind), pair_test(test_backlog_keeps_order),
-                pair_test(test_backlog_is_bounded),     pair_test(test_lost_batch_is_reported),
-                pair_test(test_end_of_stream),          pair_test(test_callback_ends_it),
-                pair_test(test_closed_by_its_callback), pair_test(test_message_without_descriptor),
-                pair_test(test_surplus_descriptors),    pair_test(test_too_many_descriptors),
-                pair_test(test_too_large_datagram),     pair_test(test_garbage_behind_a_message),
+                pair_test(test_batch_is_one_datagram),
+                pair_test(test_full_batch),
+                pair_test(test_too_large_message),
+                pair_test(test_descriptor),
+                pair_test(test_lost_descriptor),
+                pair_test(test_descriptor_left_behind),
+                pair_test(test_backlog_keeps_order),
+                pair_test(test_backlog_is_bounded),
+                pair_test(test_lost_batch_is_reported),
+                pair_test(test_end_of_stream),
+                pair_test(test_callback_ends_it),
+                pair_test(test_closed_by_its_callback),
+                pair_test(test_message_without_descriptor),
+                pair_test(test_surplus_descriptors),
+                pair_test(test_too_many_descriptors),
+                pair_test(test_too_large_datagram),
+                pair_test(test_garbage_behind_a_message),
                 cmocka_unit_test(test_null_channel),
         };
 

@@ -208,7 +208,7 @@ static void splice_at_once(struct nx_flow *flow)
         assert_int_equal(nx_flow_open(flow), -EALREADY);
 }
 
-static void test_a_splice_before_the_verdict_goes_behind_it(void **state)
+static void test_a_splice_before_the_verdict_leaves_with_it(void **state)
 {
         struct daemon *daemon = *state;
         int fds[2];
@@ -218,14 +218,39 @@ static void test_a_splice_before_the_verdict_goes_behind_it(void **state)
         look_fd = fds[0];
         daemon->look = splice_at_once;
         daemon->verdict = NX_VERDICT_CLAIM;
-        assert_int_equal(daemon_ask(daemon, 5), 0);
+        daemon_put_flow(daemon, 5, "/usr/bin/curl");
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
         assert_int_equal(look_result, 0);
-        assert_int_equal(daemon->n_mails, 2);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 2);
         expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_CLAIM);
         expect_message(&daemon->inbox[1], NX_MSG_ENGINE_FLOW_SPLICE, 5);
         expect_alive(daemon->fd, fds[1]);
         daemon->fd = close_fd(daemon->fd);
         expect_dead(fds[1]); /* handed over: that was the last */
+        close(fds[1]);
+}
+
+static void splice_and_close(struct nx_flow *flow)
+{
+        splice_at_once(flow);
+        close(look_fd);
+}
+
+static void test_an_upstream_that_cannot_be_handed_over_refuses_its_flow(void **state)
+{
+        struct daemon *daemon = *state;
+        int fds[2];
+
+        daemon_start_afresh(daemon);
+        make_sockets(SOCK_STREAM, fds);
+        look_fd = fds[0];
+        daemon->look = splice_and_close;
+        daemon->verdict = NX_VERDICT_CLAIM;
+        assert_int_equal(daemon_ask(daemon, 5), 0);
+        assert_int_equal(daemon->n_mails, 2);
+        expect_verdict(&daemon->inbox[0], 5, NX_VERDICT_CLAIM);
+        expect_open(&daemon->inbox[1], 5, -ECONNREFUSED);
         close(fds[1]);
 }
 
@@ -645,7 +670,8 @@ int main(void)
                 TEST_AS(_bare_proxy, test_a_socket_that_nobody_wants_is_closed),
                 TEST(test_a_failed_flow_says_why),
                 TEST(test_a_spliced_flow_takes_its_upstream_along),
-                TEST(test_a_splice_before_the_verdict_goes_behind_it),
+                TEST(test_a_splice_before_the_verdict_leaves_with_it),
+                TEST(test_an_upstream_that_cannot_be_handed_over_refuses_its_flow),
                 TEST(test_a_splice_without_a_claim_is_a_fault),
                 TEST(test_an_open_or_fail_before_the_verdict_goes_behind_it),
                 TEST(test_a_pause_does_not_open),
