@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/socket.h"
 #include "relay/relay.h"
 #include "relay-common.h"
 
@@ -91,6 +92,9 @@ static int start(const struct relay_arguments *arguments)
         fd = relay_listen(arguments->port);
         if (fd < 0)
                 return fd;
+        r = socket_set_reset_on_close(fd, true); /* what is accepted inherits it */
+        if (r < 0)
+                return r;
         return loop_add(&relays.loop, &relays.listener, fd, EPOLLIN, handle_client, NULL);
 }
 

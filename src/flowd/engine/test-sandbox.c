@@ -43,7 +43,7 @@ static int connect_pair(int *ret_near, int *ret_far)
             getsockname(listener, (struct sockaddr *)&address, &size) < 0 ||
             connect(*ret_near, (struct sockaddr *)&address, size) < 0)
                 return -1;
-        *ret_far = accept(listener, NULL, NULL);
+        *ret_far = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
         return *ret_far < 0 ? -1 : 0;
 }
 

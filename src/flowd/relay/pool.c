@@ -179,9 +179,9 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         return NULL;
 }
 
-/* Small writes are the programs' own choice; the relay must not hold them back once more. A close()
- * is a reset until the relay has carried everything. */
-static int socket_prepare(int fd)
+/* As the listener makes the app's. Small writes are the programs' own choice; the relay must not
+ * hold them back once more. A close() is a reset until the relay has carried everything. */
+static int upstream_prepare(int fd)
 {
         const int one = 1;
 
@@ -230,10 +230,7 @@ int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstrea
         struct relay *relay;
         int r;
 
-        r = socket_prepare(
-                upstream); /* first: what is none must not make a reset of the app's end */
-        if (r >= 0)
-                r = socket_prepare(app);
+        r = upstream_prepare(upstream);
         if (r < 0)
                 return r;
         relay = relay_new(id, app, upstream);

@@ -120,12 +120,20 @@ static void connect_pair(int *ret_near, int *ret_far, int buffer_size)
         *ret_near = near;
 }
 
+/* A program's connection, as the listener hands it on. */
+static void connect_app(int *ret_client, int *ret_app, int buffer_size)
+{
+        connect_pair(ret_client, ret_app, buffer_size);
+        assert_int_equal(fcntl(*ret_app, F_SETFL, O_NONBLOCK), 0);
+        assert_int_equal(socket_set_reset_on_close(*ret_app, true), 0);
+}
+
 static struct flow open_flow_with(struct scene *scene, uint64_t id, int buffer_size)
 {
         struct flow flow = {};
         int app, upstream;
 
-        connect_pair(&flow.client, &app, buffer_size);
+        connect_app(&flow.client, &app, buffer_size);
         connect_pair(&upstream, &flow.server, buffer_size);
         assert_int_equal(relay_pool_add(scene->pool, id, app, upstream), 0);
         return flow;
@@ -355,7 +363,7 @@ static void one_flow_changes_between_words_and_bulk(void **state)
 /* A flow whose sockets can have something before the relay sees them. */
 static void prepare_flow(struct flow *flow, int *ret_app, int *ret_upstream)
 {
-        connect_pair(&flow->client, ret_app, 0);
+        connect_app(&flow->client, ret_app, 0);
         connect_pair(ret_upstream, &flow->server, 0);
 }
 
@@ -690,11 +698,11 @@ static void what_is_no_tcp_socket_is_refused(void **state)
         size_t n_fds = count_fds();
         int near, far, pipe_fds[2];
 
-        connect_pair(&near, &far, 0);
+        connect_app(&near, &far, 0);
         assert_int_equal(pipe(pipe_fds), 0);
         close_fd(pipe_fds[0]);
         assert_int_equal(relay_pool_add(scene->pool, 1, far, pipe_fds[1]), -ENOTSOCK);
-        assert_end_of_stream(near);
+        assert_reset(near);
         close_fd(near);
         assert_int_equal(count_fds(), n_fds);
 }

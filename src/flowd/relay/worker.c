@@ -56,10 +56,12 @@ static void count(atomic_ulong *counter, unsigned long n)
 
 /* --- the end of a relay --------------------------------------------------------------- */
 
-/* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out. */
+/* Upstream may have a duplicate (relay.h), which would keep it in the epoll: it is taken out; the
+ * app's socket has none, and its close() still is a reset. */
 static void relay_close(struct relay *relay, struct worker *worker)
 {
-        (void)socket_set_reset_on_close(relay->app.fd, relay->error);
+        if (!relay->error)
+                (void)socket_set_reset_on_close(relay->app.fd, false);
         (void)socket_set_reset_on_close(relay->upstream.fd, relay->error);
         (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, relay->upstream.fd, NULL);
         relay->app.fd = close_fd(relay->app.fd);
