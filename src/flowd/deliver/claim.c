@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -53,21 +54,14 @@ int claim_open(struct flow *flow, struct session *session, int result)
         return 0;
 }
 
-static int socket_option(int fd, int option)
-{
-        socklen_t size = sizeof(int);
-        int value = -1;
-
-        return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -errno : value;
-}
-
 /* A socket of TCP (also MPTCP) that does not listen: one that connects or is connected. */
 static bool can_be_upstream(int fd)
 {
-        int protocol = socket_option(fd, SO_PROTOCOL);
+        struct tcp_info info;
+        socklen_t size = sizeof(info.tcpi_state); /* the first of its members; no more is asked */
 
-        return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
-               socket_option(fd, SO_ACCEPTCONN) == 0;
+        return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+               info.tcpi_state != TCP_LISTEN;
 }
 
 int claim_splice(struct flow *flow, struct session *session, int fd)
