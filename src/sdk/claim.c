@@ -31,7 +31,7 @@ static int send_open(struct session *session, const struct nx_flow *flow, int re
         return channel_end(channel);
 }
 
-/* The verdict that was batched before leaves with it, in one datagram. */
+/* fd is handed over on success. */
 static int send_splice(struct session *session, const struct nx_flow *flow, int fd)
 {
         struct channel *channel = &session->engine.channel;
@@ -49,6 +49,8 @@ static int splice_held(struct session *session, struct nx_flow *flow)
         int r;
 
         r = send_splice(session, flow, fd);
+        if (r >= 0)
+                take_fd(&fd);
         if (r >= 0 || peer_is_gone(r))
                 return r;
         session_report(session, NX_LEVEL_WARNING,
@@ -175,7 +177,6 @@ _public_ int nx_flow_splice(struct nx_flow *flow, int upstream_fd)
         if (r < 0)
                 return peer_is_gone(r) ? -ESTALE : r;
         flow->way = FLOW_WAY_SPLICE;
-        close_fd(upstream_fd);
         provider_flush_soon(session->provider);
         return 0;
 }

@@ -2,9 +2,9 @@
 
 /*
  * Batching: messages collect in one buffer of WIRE_BATCH_SIZE_MAX and leave as one
- * datagram. A datagram that the socket does not take now waits in a list, so that a
- * slow peer never blocks us; the list is bounded, so that it never fills us either.
- * Order is kept: once something waits, everything behind it waits too.
+ * datagram, their descriptors with them. A datagram that the socket does not take now
+ * waits in a list, so that a slow peer never blocks us; the list is bounded, so that it
+ * never fills us either. Order is kept: once something waits, everything behind it waits too.
  */
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 struct channel_packet {
         struct channel_packet *next;
-        int fd; /* owned; -1 for none */
+        struct channel_fds fds;
         size_t size;
         uint8_t bytes[];
 };
@@ -52,9 +52,21 @@ int channel_init(struct channel *channel, int fd)
         return 0;
 }
 
-static void packet_free(struct channel_packet *packet)
+/* What is not sent is cut off: a connection among them must not look as if it had ended. */
+static void close_fds(struct channel_fds *fds, bool are_sent)
 {
-        close_fd(packet->fd);
+        while (fds->n > 0) {
+                int fd = fds->fds[--fds->n];
+
+                if (!are_sent)
+                        (void)socket_set_reset_on_close(fd, true);
+                close_fd(fd);
+        }
+}
+
+static void packet_free(struct channel_packet *packet, bool is_sent)
+{
+        close_fds(&packet->fds, is_sent);
         free(packet);
 }
 
@@ -64,8 +76,9 @@ void channel_deinit(struct channel *channel)
 
         while ((packet = channel->first)) {
                 channel->first = packet->next;
-                packet_free(packet);
+                packet_free(packet, false);
         }
+        close_fds(&channel->fds, false);
         channel->last = &channel->first;
         channel->backlog = 0;
         channel->n_backlog_fds = 0;
@@ -75,82 +88,79 @@ void channel_deinit(struct channel *channel)
         channel->fd = close_fd(channel->fd);
 }
 
-static int send_datagram(int socket_fd, const uint8_t *bytes, size_t size, int fd)
+static int send_datagram(int socket_fd, const uint8_t *bytes, size_t size,
+                         const struct channel_fds *fds)
 {
         struct iovec iov = { .iov_base = (void *)bytes, .iov_len = size };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         union {
                 struct cmsghdr header;
-                char room[CMSG_SPACE(sizeof(int))];
+                char room[CMSG_SPACE(sizeof(fds->fds))];
         } control = {};
+        size_t fds_size = fds->n * sizeof(*fds->fds);
 
-        if (fd >= 0) {
+        if (fds->n > 0) {
                 msg.msg_control = &control;
-                msg.msg_controllen = sizeof(control.room);
+                msg.msg_controllen = CMSG_SPACE(fds_size);
                 control.header.cmsg_level = SOL_SOCKET;
                 control.header.cmsg_type = SCM_RIGHTS;
-                control.header.cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+                control.header.cmsg_len = CMSG_LEN(fds_size);
+                memcpy(CMSG_DATA(&control.header), fds->fds, fds_size);
         }
         return sendmsg(socket_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-bool channel_is_full(const struct channel *channel)
+/* ETOOMANYREFS: as many descriptors as the sender may have open are under way (unix(7)). */
+static bool has_to_wait(int error)
 {
-        return channel->n_backlog_fds >= CHANNEL_BACKLOG_FDS_MAX;
+        return error == -EAGAIN || error == -ENOBUFS || error == -ETOOMANYREFS;
 }
 
-static int keep_for_later(struct channel *channel, const uint8_t *bytes, size_t size, int fd)
+bool channel_is_full(const struct channel *channel)
+{
+        return channel->n_backlog_fds + channel->fds.n >= CHANNEL_BACKLOG_FDS_MAX;
+}
+
+static int keep_for_later(struct channel *channel, size_t size)
 {
         struct channel_packet *packet;
 
-        if (channel->backlog + size > CHANNEL_BACKLOG_MAX || (fd >= 0 && channel_is_full(channel)))
+        if (channel->backlog + size > CHANNEL_BACKLOG_MAX)
                 return -ENOBUFS;
         packet = malloc(sizeof(*packet) + size);
         if (!packet)
                 return -ENOMEM;
-        *packet = (struct channel_packet){ .fd = -1, .size = size };
-        if (fd >= 0) {
-                packet->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-                if (packet->fd < 0) {
-                        free(packet);
-                        return -errno;
-                }
-        }
-        memcpy(packet->bytes, bytes, size);
+        *packet = (struct channel_packet){ .fds = channel->fds, .size = size };
+        memcpy(packet->bytes, channel->batch, size);
         *channel->last = packet;
         channel->last = &packet->next;
         channel->backlog += size;
-        channel->n_backlog_fds += fd >= 0;
+        channel->n_backlog_fds += packet->fds.n;
+        channel->fds.n = 0;
         return 0;
-}
-
-static int send_or_keep(struct channel *channel, const uint8_t *bytes, size_t size, int fd)
-{
-        int r;
-
-        if (size == 0)
-                return 0;
-        if (!channel->first) {
-                r = send_datagram(channel->fd, bytes, size, fd);
-                if (r != -EAGAIN && r != -ENOBUFS)
-                        return r;
-        }
-        return keep_for_later(channel, bytes, size, fd);
 }
 
 /* Empties the batch, also where it could not be sent: then its messages are lost. */
 static int send_batch(struct channel *channel)
 {
         size_t size = channel->writer.size;
+        int r = -EAGAIN;
 
+        if (size == 0)
+                return 0;
+        if (!channel->first)
+                r = send_datagram(channel->fd, channel->batch, size, &channel->fds);
+        if (has_to_wait(r))
+                r = keep_for_later(channel, size);
         channel->writer.size = 0;
-        return send_or_keep(channel, channel->batch, size, -1);
+        close_fds(&channel->fds, r >= 0);
+        return r;
 }
 
 struct wire_writer *channel_begin(struct channel *channel, enum wire_message_type type, uint64_t id)
 {
-        if (WIRE_BATCH_SIZE_MAX - channel->writer.size < WIRE_MESSAGE_SIZE_MAX)
+        if (WIRE_BATCH_SIZE_MAX - channel->writer.size < WIRE_MESSAGE_SIZE_MAX ||
+            channel->fds.n == CHANNEL_FDS_MAX)
                 channel->begin_error = send_batch(channel);
         wire_begin(&channel->writer, type, id);
         return &channel->writer;
@@ -165,17 +175,26 @@ int channel_end(struct channel *channel)
         return lost < 0 ? lost : r;
 }
 
-/* What was batched before goes in the same datagram: of its messages only this one takes a
- * descriptor. Where that fails, they wait for the next. */
+/* A message that is not ended is not sent. */
 int channel_end_with_fd(struct channel *channel, int fd)
 {
-        size_t size_before = channel->writer.size;
-        int r;
+        int r = channel_is_full(channel) ? -ENOBUFS : channel->begin_error;
 
-        r = channel_end(channel);
+        channel->begin_error = 0;
         if (r >= 0)
-                r = send_or_keep(channel, channel->batch, channel->writer.size, fd);
-        channel->writer.size = r < 0 ? size_before : 0;
+                r = wire_end(&channel->writer);
+        if (r >= 0)
+                channel->fds.fds[channel->fds.n++] = fd;
+        return r;
+}
+
+int channel_end_with_copy(struct channel *channel, int fd)
+{
+        _cleanup_fd_ int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        int r = copy < 0 ? -errno : channel_end_with_fd(channel, copy);
+
+        if (r >= 0)
+                take_fd(&copy);
         return r;
 }
 
@@ -185,8 +204,8 @@ int channel_flush(struct channel *channel)
         int r;
 
         while ((packet = channel->first)) {
-                r = send_datagram(channel->fd, packet->bytes, packet->size, packet->fd);
-                if (r == -EAGAIN || r == -ENOBUFS)
+                r = send_datagram(channel->fd, packet->bytes, packet->size, &packet->fds);
+                if (has_to_wait(r))
                         break;
                 if (r < 0)
                         return r;
@@ -194,8 +213,8 @@ int channel_flush(struct channel *channel)
                 if (!channel->first)
                         channel->last = &channel->first;
                 channel->backlog -= packet->size;
-                channel->n_backlog_fds -= packet->fd >= 0;
-                packet_free(packet);
+                channel->n_backlog_fds -= packet->fds.n;
+                packet_free(packet, true);
         }
         return send_batch(channel);
 }

@@ -18,17 +18,23 @@
 /* Descriptors that wait beside it: they are fewer than bytes, for everybody in the process. */
 #define CHANNEL_BACKLOG_FDS_MAX 64
 
+struct channel_fds {
+        int fds[CHANNEL_FDS_MAX]; /* owned */
+        size_t n;
+};
+
 struct channel_packet; /* a datagram that waits for the socket to take it */
 
 struct channel {
         int fd; /* owned */
         uint8_t *batch;
         struct wire_writer writer; /* over batch */
+        struct channel_fds fds;    /* of its messages */
         struct channel_packet *first, **last;
         size_t backlog;
         size_t n_backlog_fds;
         bool may_lack_fds; /* a descriptor that we have no room for is our fault: see below */
-        int begin_error; /* a full batch was lost by channel_begin(): for channel_end() to say */
+        int begin_error;   /* a full batch was lost by channel_begin(): for channel_end() to say */
         const char *problem; /* why the last receive failed, for people */
 };
 
@@ -54,9 +60,11 @@ struct wire_writer *channel_begin(struct channel *channel, enum wire_message_typ
 /* 0, -EMSGSIZE (this message is lost), -ENOBUFS (backlog full; messages before it are lost),
  * or the socket's error. */
 int channel_end(struct channel *channel);
-/* Like channel_end(), sent at once with fd, which stays the caller's. On any error this message is
- * lost, and no other. */
+/* Like channel_end(), with fd, which is handed over on success and closed once it is sent. On any
+ * error this message is lost, and -ENOBUFS is also that too many descriptors wait. */
 int channel_end_with_fd(struct channel *channel, int fd);
+/* The same where fd stays the caller's. */
+int channel_end_with_copy(struct channel *channel, int fd);
 /* 0 also while bytes wait: see channel_wants_write(). */
 int channel_flush(struct channel *channel);
 bool channel_wants_write(const struct channel *channel);

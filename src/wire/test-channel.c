@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +82,15 @@ static int take_message(const struct wire_message *message, int *fd, void *userd
                 arrived->fd_id = message->id;
         }
         return arrived->result;
+}
+
+static int take_and_close(const struct wire_message *message, int *fd, void *userdata)
+{
+        int r = take_message(message, fd, userdata);
+        struct arrived *arrived = userdata;
+
+        arrived->fd = close_fd(arrived->fd);
+        return r;
 }
 
 static int send_status(struct channel *channel, uint64_t id)
@@ -169,42 +179,120 @@ static void test_too_large_message(void **state)
         assert_ids(&arrived, 1, 2);
 }
 
-/* The descriptor belongs to its message, whatever is batched around it. */
-static void test_descriptor(void **state)
-{
-        struct pair *pair = *state;
-        struct arrived arrived = { .fd = -1 };
-        _cleanup_fd_ int sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        _cleanup_fd_ int got = -1;
+static const char *const files[] = { "/dev/null", "/dev/zero", "/dev/full" };
 
-        assert_int_equal(send_status(&pair->near, 1), 0);
-        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, 2);
-        assert_int_equal(channel_end_with_fd(&pair->near, sent), 0);
-        assert_int_equal(send_status(&pair->near, 3), 0);
-        assert_int_equal(channel_flush(&pair->near), 0);
-        assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
-        assert_ids(&arrived, 1, 2);
-        assert_int_equal(arrived.fd_id, 2);
-        got = arrived.fd;
-        assert_same_file(got, sent);
-        assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
-        assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
-        assert_ids(&arrived, 1, 3);
+static int open_file(size_t i)
+{
+        return open(files[i], O_RDONLY | O_CLOEXEC);
 }
 
-/* The kernel takes no descriptor that is none: the messages around this one have to arrive. */
-static void test_lost_descriptor(void **state)
+static int send_fd(struct channel *channel, uint64_t id, int fd)
+{
+        channel_begin(channel, NX_MSG_MANAGER_KEEP, id);
+        return channel_end_with_fd(channel, fd);
+}
+
+/* Each message that has a descriptor has that of the file of its number. */
+static int match_file(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct arrived *arrived = userdata;
+        _cleanup_fd_ int got = take_fd(fd), file = -1;
+
+        arrived->ids[arrived->n++] = message->id;
+        if (message->type != NX_MSG_MANAGER_KEEP)
+                return 0;
+        file = open_file(message->id);
+        assert_same_file(got, file);
+        assert_true(fcntl(got, F_GETFD) & FD_CLOEXEC);
+        return 0;
+}
+
+/* Descriptors leave with their messages, whatever is batched around them. */
+static void test_descriptors(void **state)
 {
         struct pair *pair = *state;
-        struct arrived arrived = { .fd = -1 };
+        struct arrived arrived = {};
 
-        assert_int_equal(send_status(&pair->near, 1), 0);
-        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, 99);
-        assert_int_equal(channel_end_with_fd(&pair->near, INT_MAX), -EBADF);
-        assert_int_equal(send_status(&pair->near, 2), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+                assert_int_equal(send_fd(&pair->near, i, open_file(i)), 0);
+        assert_int_equal(send_status(&pair->near, ARRAY_SIZE(files)), 0);
         assert_int_equal(channel_flush(&pair->near), 0);
-        assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
-        assert_ids(&arrived, 1, 2);
+        assert_int_equal(channel_receive(&pair->far, match_file, &arrived), 0);
+        assert_ids(&arrived, 0, ARRAY_SIZE(files) + 1);
+}
+
+static void test_copy_of_a_descriptor(void **state)
+{
+        struct pair *pair = *state;
+        struct arrived arrived = {};
+        _cleanup_fd_ int kept = open_file(1), same = open_file(1);
+
+        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, 1);
+        assert_int_equal(channel_end_with_copy(&pair->near, kept), 0);
+        assert_int_equal(channel_flush(&pair->near), 0);
+        assert_same_file(kept, same);
+        assert_int_equal(channel_receive(&pair->far, match_file, &arrived), 0);
+        assert_ids(&arrived, 1, 1);
+}
+
+/* Another datagram begins where one has all that it can carry. */
+static void test_batch_full_of_descriptors(void **state)
+{
+        struct pair *pair = *state;
+        struct arrived first = {}, second = {};
+
+        for (size_t i = 0; i < CHANNEL_FDS_MAX + 2; i++)
+                assert_int_equal(send_fd(&pair->near, i % 2, open_file(i % 2)), 0);
+        assert_int_equal(channel_flush(&pair->near), 0);
+        assert_int_equal(channel_receive(&pair->far, match_file, &first), 0);
+        assert_int_equal(first.n, CHANNEL_FDS_MAX);
+        assert_int_equal(channel_receive(&pair->far, match_file, &second), 0);
+        assert_int_equal(second.n, 2);
+}
+
+/* The kernel takes no batch with one that is none, so who is told of the error has lost it. */
+static void test_descriptor_that_is_none(void **state)
+{
+        struct pair *pair = *state;
+        struct arrived arrived = {};
+
+        assert_int_equal(send_fd(&pair->near, 99, INT_MAX), 0);
+        assert_int_equal(channel_flush(&pair->near), -EBADF);
+        assert_int_equal(send_fd(&pair->near, 1, open_file(1)), 0);
+        assert_int_equal(channel_flush(&pair->near), 0);
+        assert_int_equal(channel_receive(&pair->far, match_file, &arrived), 0);
+        assert_ids(&arrived, 1, 1);
+}
+
+static void connect_over_loopback(int *ret_near, int *ret_far)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        _cleanup_fd_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t size = sizeof(address);
+
+        assert_return_code(bind(listener, (struct sockaddr *)&address, size), errno);
+        assert_return_code(listen(listener, 1), errno);
+        assert_return_code(getsockname(listener, (struct sockaddr *)&address, &size), errno);
+        *ret_near = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_return_code(connect(*ret_near, (struct sockaddr *)&address, size), errno);
+        *ret_far = accept(listener, NULL, NULL);
+        assert_return_code(*ret_far, errno);
+}
+
+/* Who is at its other end must not take that for an end. */
+static void test_unsent_connection_is_reset(void **state)
+{
+        struct pair *pair = *state;
+        _cleanup_fd_ int far = -1;
+        int near;
+        char byte;
+
+        connect_over_loopback(&near, &far);
+        assert_int_equal(send_fd(&pair->near, 1, near), 0);
+        channel_deinit(&pair->near);
+        assert_int_equal(recv(far, &byte, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
 }
 
 static int leave_descriptor(const struct wire_message *message, int *fd, void *userdata)
@@ -220,8 +308,8 @@ static void test_descriptor_left_behind(void **state)
         struct pair *pair = *state;
         unsigned int n = 0;
 
-        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, 1);
-        assert_int_equal(channel_end_with_fd(&pair->near, STDIN_FILENO), 0);
+        assert_int_equal(send_fd(&pair->near, 1, open_file(0)), 0);
+        assert_int_equal(channel_flush(&pair->near), 0);
         assert_int_equal(channel_receive(&pair->far, leave_descriptor, &n), 0);
         assert_int_equal(n, 1);
 }
@@ -243,8 +331,7 @@ static void test_backlog_keeps_order(void **state)
 {
         struct pair *pair = *state;
         struct arrived arrived = { .fd = -1 };
-        _cleanup_fd_ int sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        _cleanup_fd_ int got = -1;
+        _cleanup_fd_ int same = open_file(0), got = -1;
         uint64_t id = fill(&pair->near);
         int r = 0;
 
@@ -252,8 +339,7 @@ static void test_backlog_keeps_order(void **state)
         for (size_t i = 0; i < 4; i++)
                 assert_int_equal(channel_receive(&pair->far, take_message, &arrived), 0);
         assert_int_equal(send_status(&pair->near, id++), 0);
-        channel_begin(&pair->near, NX_MSG_MANAGER_KEEP, id++);
-        assert_int_equal(channel_end_with_fd(&pair->near, sent), 0);
+        assert_int_equal(send_fd(&pair->near, id++, open_file(0)), 0);
         assert_int_equal(send_status(&pair->near, id++), 0);
         while (r == 0 || channel_wants_write(&pair->near)) {
                 assert_int_equal(channel_flush(&pair->near), 0);
@@ -263,7 +349,28 @@ static void test_backlog_keeps_order(void **state)
         assert_ids(&arrived, 1, id - 1);
         assert_int_equal(pair->near.backlog, 0);
         got = arrived.fd;
-        assert_same_file(got, sent);
+        assert_same_file(got, same);
+}
+
+static void test_backlog_of_descriptors_is_bounded(void **state)
+{
+        struct pair *pair = *state;
+        struct arrived arrived = { .fd = -1 };
+        uint64_t id = fill(&pair->near);
+        _cleanup_fd_ int surplus = open_file(0);
+        int r = 0;
+
+        for (size_t i = 0; i < CHANNEL_BACKLOG_FDS_MAX; i++)
+                assert_int_equal(send_fd(&pair->near, id++, open_file(0)), 0);
+        assert_true(channel_is_full(&pair->near));
+        assert_int_equal(send_fd(&pair->near, 0, surplus), -ENOBUFS);
+        assert_int_equal(send_status(&pair->near, id++), 0);
+        while (r == 0 || channel_wants_write(&pair->near)) {
+                assert_int_equal(channel_flush(&pair->near), 0);
+                r = channel_receive(&pair->far, take_and_close, &arrived);
+        }
+        assert_ids(&arrived, 1, id - 1);
+        assert_false(channel_is_full(&pair->near));
 }
 
 static void test_backlog_is_bounded(void **state)
@@ -458,10 +565,14 @@ int main(void)
                 pair_test(test_batch_is_one_datagram),
                 pair_test(test_full_batch),
                 pair_test(test_too_large_message),
-                pair_test(test_descriptor),
-                pair_test(test_lost_descriptor),
+                pair_test(test_descriptors),
+                pair_test(test_copy_of_a_descriptor),
+                pair_test(test_batch_full_of_descriptors),
+                pair_test(test_descriptor_that_is_none),
+                pair_test(test_unsent_connection_is_reset),
                 pair_test(test_descriptor_left_behind),
                 pair_test(test_backlog_keeps_order),
+                pair_test(test_backlog_of_descriptors_is_bounded),
                 pair_test(test_backlog_is_bounded),
                 pair_test(test_lost_batch_is_reported),
                 pair_test(test_end_of_stream),

@@ -515,7 +515,7 @@ void daemon_connect(struct daemon *daemon)
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_CHANNEL, 0);
         wire_put_string(writer, WIRE_ATTR_NAME, "session");
         assert_int_equal(channel_end_with_fd(&daemon->control, fds[1]), 0);
-        close_fd(fds[1]);
+        assert_int_equal(channel_flush(&daemon->control), 0);
 }
 
 void daemon_send_start(struct daemon *daemon)
@@ -561,7 +561,8 @@ void daemon_send_file_fd(struct daemon *daemon, const char *name, int fd)
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
         wire_put_string(writer, WIRE_ATTR_NAME, name);
         wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");
-        assert_int_equal(channel_end_with_fd(&daemon->control, fd), 0);
+        assert_int_equal(channel_end_with_copy(&daemon->control, fd), 0);
+        assert_int_equal(channel_flush(&daemon->control), 0);
 }
 
 void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
@@ -601,7 +602,8 @@ void daemon_send_socket(struct daemon *daemon, uint64_t flow, int fd)
 
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_SOCKET, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow);
-        assert_int_equal(channel_end_with_fd(&daemon->engine, fd), 0);
+        assert_int_equal(channel_end_with_copy(&daemon->engine, fd), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
 }
 
 void daemon_send_closed(struct daemon *daemon, uint64_t flow, int result)
@@ -651,7 +653,8 @@ uint8_t *daemon_share_memory(struct daemon *daemon, size_t size)
         memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         assert_true(memory != MAP_FAILED);
         channel_begin(&daemon->engine, NX_MSG_PROVIDER_MEMORY, 0);
-        assert_int_equal(channel_end_with_fd(&daemon->engine, fd), 0);
+        assert_int_equal(channel_end_with_copy(&daemon->engine, fd), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
         return memory;
 }
 

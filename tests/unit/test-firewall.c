@@ -153,7 +153,8 @@ static void give_file(struct firewall *firewall, const char *text)
         writer = channel_begin(&firewall->control, NX_MSG_EXTENSION_FILE, 0);
         wire_put_string(writer, WIRE_ATTR_NAME, "rules");
         wire_put_string(writer, WIRE_ATTR_TEXT, RULE_FILE);
-        assert_int_equal(channel_end_with_fd(&firewall->control, fd), 0);
+        assert_int_equal(channel_end_with_copy(&firewall->control, fd), 0);
+        assert_int_equal(channel_flush(&firewall->control), 0);
 }
 
 static void start(struct firewall *firewall)
@@ -166,7 +167,7 @@ static void start(struct firewall *firewall)
         writer = channel_begin(&firewall->control, NX_MSG_EXTENSION_CHANNEL, 0);
         wire_put_string(writer, WIRE_ATTR_NAME, "firewall");
         assert_int_equal(channel_end_with_fd(&firewall->control, fds[1]), 0);
-        close_fd(fds[1]);
+        assert_int_equal(channel_flush(&firewall->control), 0);
         writer = channel_begin(&firewall->flows, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
         wire_put_string(writer, WIRE_ATTR_NAME, "firewall");

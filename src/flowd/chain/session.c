@@ -471,7 +471,9 @@ static void share_memory(struct session *session)
                 return;
         }
         begin(session, NX_MSG_PROVIDER_MEMORY, 0);
-        if (channel_end_with_fd(&session->channel, fd) < 0)
+        if (channel_end_with_fd(&session->channel, fd) >= 0)
+                take_fd(&fd);
+        else
                 shared_close(&session->shared);
 }
 

@@ -93,8 +93,8 @@ int session_tell_complete(struct session *session, const struct flow *flow,
                           enum nx_direction direction);
 /* Can the provider be given a socket now? It cannot while it does not read what it was given. */
 bool session_can_take(const struct session *session);
-/* Gives the provider the socket of a flow that it claimed; fd stays the caller's. 0 or a negative
- * errno: the provider will not get it. */
+/* Gives the provider the socket of a flow that it claimed; fd is handed over on success. Else a
+ * negative errno: the provider will not get it. */
 int session_hand_over(struct session *session, const struct flow *flow, int fd);
 /* Tells the provider that a flow which it claimed is over. */
 void session_tell_closed(struct session *session, const struct flow *flow,

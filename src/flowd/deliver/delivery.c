@@ -74,7 +74,8 @@ void delivery_forget(struct delivery *delivery)
         loop_timer_stop(&delivery->timer);
         wheel_timer_stop(&delivery->idle_timer);
         close_fd(delivery->app_fd);
-        (void)socket_set_reset_on_close(delivery->upstream_fd, true);
+        if (delivery->upstream_fd >= 0)
+                (void)socket_set_reset_on_close(delivery->upstream_fd, true);
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
         free(delivery);

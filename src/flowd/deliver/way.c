@@ -54,6 +54,7 @@ static void hand_over(struct delivery *delivery)
                 delivery_end(delivery, &(struct session_flow_end){ .error = r });
                 return;
         }
+        delivery->app_fd = -1;
         delivery->all->n_delivered++;
         delivery_forget(delivery);
 }
@@ -79,9 +80,12 @@ static int hand_over_inspected(struct delivery *delivery)
         delivery->upstream_fd = pair[0];
         theirs = pair[1];
         r = session_hand_over(delivery->session, delivery->flow, theirs);
-        if (r >= 0 && type == SOCK_STREAM)
+        if (r < 0)
+                return r;
+        take_fd(&theirs);
+        if (type == SOCK_STREAM)
                 delivery_give_to(delivery, NULL); /* it sees the end on its socket */
-        return r;
+        return 0;
 }
 
 static void inspect(struct delivery *delivery)
@@ -140,7 +144,9 @@ static int open_datagrams(struct delivery *delivery)
         if (!delivery->is_direct && flow->n_inspectors == 0) {
                 delivery->state = DELIVERY_CARRIED;
                 r = session_hand_over(delivery->session, flow, delivery->app_fd);
-                delivery->app_fd = close_fd(delivery->app_fd);
+                if (r < 0)
+                        close_fd(delivery->app_fd);
+                delivery->app_fd = -1;
                 return r;
         }
         r = delivery->upstream_fd < 0 ? hand_over_inspected(delivery) : 0;

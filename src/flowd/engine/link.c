@@ -384,10 +384,11 @@ static int tell_ready(struct link *link)
         if (r < 0)
                 return r;
         (void)channel_begin(&link->channel, NX_MSG_MANAGER_KEEP, 0);
-        r = channel_end_with_fd(&link->channel, queue_fd(link->engine->queue));
-        if (r >= 0)
-                tell_sessions(link);
-        return r;
+        r = channel_end_with_copy(&link->channel, queue_fd(link->engine->queue));
+        if (r < 0)
+                return r;
+        tell_sessions(link);
+        return channel_flush(&link->channel);
 }
 
 static int adopt_channel(struct link *link, int fd)

@@ -89,7 +89,7 @@ int peer_send(struct peer *peer, int fd)
 {
         int r;
 
-        r = fd < 0 ? channel_end(&peer->channel) : channel_end_with_fd(&peer->channel, fd);
+        r = fd < 0 ? channel_end(&peer->channel) : channel_end_with_copy(&peer->channel, fd);
         if (r >= 0)
                 r = peer_flush(peer);
         /* A peer that went away is reported by the loop, once. */

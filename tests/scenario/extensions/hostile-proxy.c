@@ -68,10 +68,9 @@ static void send_splice(uint64_t flow, int fd)
 {
         struct wire_writer *writer;
 
-        channel_flush(&flows);
         writer = channel_begin(&flows, NX_MSG_ENGINE_FLOW_SPLICE, 0);
         wire_put(writer, WIRE_ATTR_FLOW, flow);
-        channel_end_with_fd(&flows, fd);
+        channel_end_with_copy(&flows, fd);
 }
 
 static int connect_upstream(void)
