@@ -18,6 +18,7 @@
 void match_deinit(struct match *match)
 {
         free(match->program);
+        free(match->digest);
         free(match->cgroup);
         free(match->user);
         free(match->network);
@@ -83,6 +84,7 @@ struct nx_rule match_to_rule(const struct match *match, const char *label)
                 .direction = match->direction,
                 .protocol = match->protocol,
                 .program = match->program,
+                .digest = match->digest,
                 .cgroup = match->cgroup,
                 .remote_network = match->network,
                 .remote_domain = match->domain,

@@ -18,6 +18,7 @@ struct match {
         struct position protocol_at;
         char *program; /* owned */
         struct position program_at;
+        char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */
         char *user;   /* owned; a name that is yet to be looked up */
         struct position user_at;

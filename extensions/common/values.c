@@ -18,6 +18,8 @@
 #define DOMAIN_MAX      253
 #define LABEL_MAX       63
 #define SET_NAME_MAX    40
+#define DIGEST_PREFIX   "sha256:"
+#define DIGEST_DIGITS   64
 #define CGROUP_MOUNT    "/sys/fs/cgroup"
 #define CGROUP_NAME_MAX 255
 #define KEYWORD_MAX     12
@@ -127,6 +129,26 @@ int value_program(const struct word *word, struct match *match, struct problems 
                                     "is not an absolute path: expected one such as /usr/bin/curl");
         match->program_at = word->at;
         return keep(&match->program, word->text);
+}
+
+/* "sha256:" in front says what it is, and that it is the whole of it. */
+int value_digest(const struct word *word, struct match *match, struct problems *problems)
+{
+        const char *digits = word->text + strlen(DIGEST_PREFIX);
+        size_t n;
+
+        if (strncmp(word->text, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0)
+                return value_refuse(word, problems,
+                                    "is not a digest: expected '" DIGEST_PREFIX
+                                    "' and what sha256sum(1) prints");
+        n = strspn(digits, "0123456789abcdef");
+        if (n != DIGEST_DIGITS || digits[n])
+                return value_refuse(
+                        word, problems,
+                        "is not a digest: expected %d digits, 0 to 9 and a to f, behind "
+                        "'" DIGEST_PREFIX "'",
+                        DIGEST_DIGITS);
+        return keep(&match->digest, word->text);
 }
 
 /* "/a/b", of not too many names. */

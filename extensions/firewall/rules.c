@@ -35,6 +35,7 @@ static const struct choice statements[] = {
 
 static const struct choice clauses[] = {
         { "program", CLAUSE_PROGRAM },
+        { "digest", CLAUSE_DIGEST },
         { "cgroup", CLAUSE_CGROUP },
         { "user", CLAUSE_USER },
         { "to", CLAUSE_TO },

@@ -142,6 +142,16 @@ static void test_destinations(void **state)
         }
 }
 
+#define DIGITS "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void test_a_digest_says_what_it_is(void **state)
+{
+        _cleanup_rules_ struct rules *rules =
+                parse("deny port 1 digest sha256:" DIGITS " to fd00::1");
+
+        assert_string_equal(rules->rules[0].match.digest, "sha256:" DIGITS);
+}
+
 static void test_a_cgroup_is_a_path(void **state)
 {
         static const char *const bad[] = { "/", "//", "/a//b", "a/b",
@@ -157,7 +167,8 @@ static void test_a_cgroup_is_a_path(void **state)
                 struct rules *none = NULL;
 
                 snprintf(line, sizeof(line), "deny cgroup %s", bad[i]);
-                assert_int_equal(rules_parse(&none, line, strlen(line), &problems), RULES_E_INVALID);
+                assert_int_equal(rules_parse(&none, line, strlen(line), &problems),
+                                 RULES_E_INVALID);
         }
 }
 
@@ -213,8 +224,9 @@ static void test_problems(void **state)
                              "or loopback" },
                 { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                               "quotes" },
-                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, cgroup, user, to, "
-                                 "port, protocol or direction (did you mean 'protocol'?)" },
+                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, digest, cgroup, "
+                                 "user, to, port, protocol or direction (did you mean "
+                                 "'protocol'?)" },
                 { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                         "once" },
                 { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
@@ -225,10 +237,10 @@ static void test_problems(void **state)
                 { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                        "or any (did you mean 'inbound'?)" },
                 { "deny drection inbound", "1:6: 'drection' is not a clause: expected program, "
-                                           "cgroup, user, to, port, protocol or direction (did "
-                                           "you mean 'direction'?)" },
-                { "deny foo", "1:6: 'foo' is not a clause: expected program, cgroup, user, to, "
-                              "port, protocol or direction" },
+                                           "digest, cgroup, user, to, port, protocol or "
+                                           "direction (did you mean 'direction'?)" },
+                { "deny foo", "1:6: 'foo' is not a clause: expected program, digest, cgroup, user, "
+                              "to, port, protocol or direction" },
                 { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
                 { "default deny now", "1:14: 'now' is too much: expected the line's end" },
                 { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
@@ -268,6 +280,18 @@ static void test_problems(void **state)
                                           "expected four numbers from 0 to 255, or a name" },
                 { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
                                  "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
+                { "deny digest", "1:12: nothing behind 'digest': expected its value" },
+                { "deny digest " DIGITS, "1:13: '0123456789abcdef0123456789abcdef0123456789abcdef"
+                                         "0123456789ab...' is not a digest: expected 'sha256:' and "
+                                         "what sha256sum(1) prints" },
+                { "deny digest sha1:0123", "1:13: 'sha1:0123' is not a digest: expected 'sha256:' "
+                                           "and what sha256sum(1) prints" },
+                { "deny digest sha256:0123", "1:13: 'sha256:0123' is not a digest: expected 64 "
+                                             "digits, 0 to 9 and a to f, behind 'sha256:'" },
+                { "\ndeny port 1 digest sha256:" DIGITS "0",
+                  "2:20: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef01234...' is not "
+                  "a "
+                  "digest: expected 64 digits, 0 to 9 and a to f, behind 'sha256:'" },
                 { "deny cgroup ssh.service", "1:13: 'ssh.service' is not a cgroup: expected an "
                                              "absolute path of at most 12 names, such as "
                                              "/system.slice/ssh.service" },
@@ -294,9 +318,10 @@ static void test_problems(void **state)
                 { "deny program /\x01", "1:15: a control character: expected text, in UTF-8 or "
                                         "ASCII" },
                 /* A column is a character, not a byte. */
-                { "deny program /\xc3\xbc\xe2\x82\xac x", "1:18: 'x' is not a clause: expected "
-                                                          "program, cgroup, user, to, port, protocol "
-                                                          "or direction" },
+                { "deny program /\xc3\xbc\xe2\x82\xac x",
+                  "1:18: 'x' is not a clause: expected "
+                  "program, digest, cgroup, user, to, port, "
+                  "protocol or direction" },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -478,6 +503,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_every_clause),
                 cmocka_unit_test(test_bare_rule_matches_everything),
                 cmocka_unit_test(test_destinations),
+                cmocka_unit_test(test_a_digest_says_what_it_is),
                 cmocka_unit_test(test_a_cgroup_is_a_path),
                 cmocka_unit_test(test_a_set_is_named),
                 cmocka_unit_test(test_ports),

@@ -45,6 +45,11 @@ struct nx_rule {
         uint16_t remote_port_last;
         /** Shown in a flow's record as the rule that decided, e.g. "rules:12"; at most 63 bytes. */
         const char *label;
+        /** What is in the executable: "sha256:" and 64 lower-case hexadecimal digits, as
+         * sha256sum(1) prints them. Of the file that the program ran as the flow began, whatever
+         * its path; a flow of a program that is new to such rules waits until its file was read,
+         * five seconds at most. A file that cannot be read matches no such rule. */
+        const char *digest;
 };
 
 #define NX_ANY_USER  UINT32_MAX

@@ -137,24 +137,45 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
         return !rule->set || set_has(&question->remote, rule->set);
 }
 
+enum match {
+        MATCH_NO,
+        MATCH_YES,
+        MATCH_UNKNOWN,
+};
+
+/* Of a rule that matches in all else. */
+static __always_inline enum match digest_match(const struct steer_rule *rule,
+                                               const struct steer_question *question)
+{
+        if (!rule->digest || rule->digest == question->digest)
+                return MATCH_YES;
+        return question->digest == STEER_DIGEST_UNKNOWN ? MATCH_UNKNOWN : MATCH_NO;
+}
+
 struct scan {
         const struct steer_question *question;
         void *entries; /* the session's settings, as they were when the scan began */
         __u32 action;
         __u32 rule;
+        bool wants_digest;
 };
 
 static long scan_rule(__u32 index, struct scan *scan)
 {
         union steer_settings_entry *entry;
         __u32 rule = index + 1;
+        enum match match;
 
         entry = bpf_map_lookup_elem(scan->entries, &rule);
         if (!entry)
                 return 1;
         if (!rule_matches(&entry->rule, scan->question))
                 return 0;
-        scan->action = entry->rule.action;
+        match = digest_match(&entry->rule, scan->question);
+        if (match == MATCH_NO)
+                return 0;
+        scan->wants_digest = match == MATCH_UNKNOWN;
+        scan->action = scan->wants_digest ? STEER_ASK : entry->rule.action;
         scan->rule = rule;
         return 1;
 }
@@ -184,6 +205,8 @@ static __always_inline __u32 ask_session(__u32 slot, const struct steer_question
         bpf_loop(entry->header.n_rules, scan_rule, &scan, 0);
         outcome->reason = scan.rule ? STEER_REASON_RULE : STEER_REASON_DEFAULT;
         outcome->rule = scan.rule;
+        if (scan.wants_digest)
+                outcome->wants_digest = true;
         return scan.action;
 }
 

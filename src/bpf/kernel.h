@@ -49,9 +49,26 @@ struct super_block {
         __u32 s_dev;
 };
 
+struct timespec64 {
+        __s64 tv_sec;
+        long tv_nsec;
+};
+
 struct inode {
         unsigned long i_ino;
+        __u32 i_generation;
         struct super_block *i_sb;
+        __s64 i_ctime_sec;  /* since 6.11 */
+        __u32 i_ctime_nsec; /* bit 31 is a note of the kernel's own */
+};
+
+/* 6.6 to 6.10, and before. */
+struct inode___6_6 {
+        struct timespec64 __i_ctime;
+};
+
+struct inode___older {
+        struct timespec64 i_ctime;
 };
 
 struct dentry {
@@ -78,6 +95,15 @@ struct path {
 
 struct file {
         struct path f_path;
+};
+
+struct fdtable {
+        unsigned int max_fds;
+        struct file **fd;
+};
+
+struct files_struct {
+        struct fdtable *fdt;
 };
 
 struct mm_struct {
@@ -138,6 +164,7 @@ struct task_struct {
         __u64 self_exec_id;
         struct task_struct *group_leader;
         struct mm_struct *mm;
+        struct files_struct *files;
         struct css_set *cgroups;
         char comm[16];
 };

@@ -31,6 +31,14 @@ struct {
         __type(value, struct steer_cgroup);
 } cgroups SEC(".maps");
 
+/* Written by flowd: hashes of SHA-256; read by digest_of(). */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 4096);
+        __type(key, struct steer_file);
+        __type(value, __u64);
+} digests SEC(".maps");
+
 static const struct steer_process no_process;
 static const struct steer_cgroup no_cgroup;
 
@@ -108,14 +116,38 @@ static __always_inline __u64 path_hash(const char *path, __u32 size)
         return siphash_end(&hash, size);
 }
 
+static __always_inline __u64 changed_ns(struct inode *inode)
+{
+        struct inode___6_6 *until_6_10 = (void *)inode;
+        struct inode___older *until_6_5 = (void *)inode;
+        const __u64 ns_per_s = 1000000000;
+
+        if (bpf_core_field_exists(inode->i_ctime_sec))
+                return BPF_CORE_READ(inode, i_ctime_sec) * ns_per_s +
+                       (BPF_CORE_READ(inode, i_ctime_nsec) & ~(1U << 31));
+        if (bpf_core_field_exists(until_6_10->__i_ctime))
+                return BPF_CORE_READ(until_6_10, __i_ctime.tv_sec) * ns_per_s +
+                       BPF_CORE_READ(until_6_10, __i_ctime.tv_nsec);
+        return BPF_CORE_READ(until_6_5, i_ctime.tv_sec) * ns_per_s +
+               BPF_CORE_READ(until_6_5, i_ctime.tv_nsec);
+}
+
+static __always_inline void read_file(struct steer_file *record, struct file *file)
+{
+        struct inode *inode = BPF_CORE_READ(file, f_path.dentry, d_inode);
+
+        record->inode = BPF_CORE_READ(inode, i_ino);
+        record->changed_ns = changed_ns(inode);
+        record->device = BPF_CORE_READ(inode, i_sb, s_dev);
+        record->generation = BPF_CORE_READ(inode, i_generation);
+}
+
 static __always_inline void read_executable(struct steer_process *process, struct mm_struct *mm)
 {
         struct file *exe = BPF_CORE_READ(mm, exe_file);
-        struct inode *inode = BPF_CORE_READ(exe, f_path.dentry, d_inode);
         __u32 size = 0;
 
-        process->inode = BPF_CORE_READ(inode, i_ino);
-        process->device = BPF_CORE_READ(inode, i_sb, s_dev);
+        read_file(&process->file, exe);
         if (!read_file_path(exe, process->exe, &size))
                 process->flags |= STEER_PATH_TRUNCATED;
         else if (path_is_trusted(exe)) {
@@ -251,6 +283,15 @@ __noinline int new_process(const struct steer_process_key *key)
         return 0;
 }
 
+/* Somebody may have given the executable another name, or none, since the last flow. */
+static __always_inline void read_file_again(struct steer_process *process)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+
+        process->file.changed_ns =
+                changed_ns(BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_inode));
+}
+
 /* The record of the calling process; it knows its cgroup's path as well. */
 static __always_inline struct steer_process *record_process(const struct steer_process_key *key,
                                                             __u64 cgroup_id)
@@ -266,31 +307,46 @@ static __always_inline struct steer_process *record_process(const struct steer_p
                 record_cgroup(cgroup_id); /* for rules: it may have been pushed out meanwhile */
                 process->cgroup_id = cgroup_id;
         }
+        if (process && state.digest_slots)
+                read_file_again(process);
         return process;
 }
 
+/* As rules name it. Nobody can write to a file that is being executed (ETXTBSY). */
+static __always_inline __u64 digest_of(const struct steer_process *process)
+{
+        struct steer_file file;
+        const __u64 *digest;
+
+        if (!state.digest_slots)
+                return STEER_DIGEST_UNKNOWN;
+        if (!process)
+                return STEER_DIGEST_NONE;
+        file = process->file;
+        digest = bpf_map_lookup_elem(&digests, &file);
+        return digest ? *digest : STEER_DIGEST_UNKNOWN;
+}
+
 /*
- * Fills who and when. Returns the executable's hash for the rules, 0 where there is none.
- * A kernel thread is "kernel": what it runs for is not its executable.
+ * Fills who and when. Returns the program's record, NULL where there is none. A kernel thread
+ * is "kernel": what it runs for is not its executable.
  */
-static __always_inline __u64 owner_of_current(struct steer_owner *owner)
+static __always_inline struct steer_process *owner_of_current(struct steer_owner *owner)
 {
         struct task_struct *task = bpf_get_current_task_btf();
         struct steer_process_key key = {};
-        struct steer_process *process;
 
         owner->time_ns = bpf_ktime_get_boot_ns();
         owner->uid = (__u32)bpf_get_current_uid_gid();
         owner->cgroup_id = bpf_get_current_cgroup_id();
         if (task->flags & PF_KTHREAD) {
                 owner->kind = STEER_OWNER_KERNEL;
-                return 0;
+                return NULL;
         }
         owner->kind = STEER_OWNER_PROGRAM;
         key.tgid = task->tgid;
         key.start_ns = task->group_leader->start_boottime;
         key.exec_id = (__u32)task->self_exec_id;
         owner->process = key;
-        process = record_process(&key, owner->cgroup_id);
-        return process ? process->path_hash : 0;
+        return record_process(&key, owner->cgroup_id);
 }

@@ -14,6 +14,7 @@
 #define STEER_PATH_MAX     512 /* of an executable or a cgroup, reversed, with NULs */
 #define STEER_NAME_MAX     256 /* of one component of it */
 #define STEER_CMDLINE_MAX  256
+#define STEER_DIGEST_SIZE  32 /* of SHA-256 */
 
 /* Rules of one session; one entry of its map is the header. */
 #define STEER_RULES_MAX 1000
@@ -75,12 +76,23 @@ struct steer_process_key {
 /* The path is in a mount namespace that only the daemon's users' root can arrange. */
 #define STEER_PATH_TRUSTED 4u
 
+/* A file with what is in it: whoever writes to it changes changed_ns. */
+struct steer_file {
+        __u64 inode;
+        __u64 changed_ns; /* ctime */
+        __u32 device;     /* the kernel's dev_t: major << 20 | minor */
+        __u32 generation; /* of the inode's number */
+};
+
+/* The digest of a file, as rules and questions name it; else a hash of it. */
+#define STEER_DIGEST_UNKNOWN 0ULL  /* flowd has to find out */
+#define STEER_DIGEST_NONE    ~0ULL /* there is none to be had: no rule's */
+
 /* exe: components from the leaf up, each with its NUL: "curl\0bin\0usr\0". */
 struct steer_process {
-        __u64 inode;
-        __u64 cgroup_id; /* of its last connect() or sendto() */
-        __u64 path_hash; /* siphash of exe; 0 unless trusted and whole */
-        __u32 device;    /* the kernel's dev_t: major << 20 | minor */
+        struct steer_file file; /* the executable; as of the last flow, while rules name digests */
+        __u64 cgroup_id;        /* of its last connect() or sendto() */
+        __u64 path_hash;        /* siphash of exe; 0 unless trusted and whole */
         __u32 flags;
         __u32 exe_size;
         __u32 cmdline_size;
@@ -105,11 +117,11 @@ struct steer_cgroup {
 };
 
 struct steer_outcome {
-        __u8 verdict; /* enum steer_action */
-        __u8 reason;  /* enum steer_reason */
-        __u8 slot;    /* session of reason RULE, DEFAULT, LOOPBACK */
-        __u8 pad;
-        __u32 rule; /* 1 and up, of reason RULE */
+        __u8 verdict;      /* enum steer_action */
+        __u8 reason;       /* enum steer_reason */
+        __u8 slot;         /* session of reason RULE, DEFAULT, LOOPBACK */
+        __u8 wants_digest; /* 1: what the rules say depends on it, and it is not known */
+        __u32 rule;        /* 1 and up, of reason RULE */
         __u32 generation;
         __u32 pad2;
         __u64 ask_slots; /* bit k: session in slot k wants to be asked */
@@ -143,6 +155,7 @@ struct steer_grant {
         __u64 origin_flow;
         __u64 skip_slots;
         __u64 path_hash;
+        __u64 digest;
         __u64 cgroup_id;
         __u32 uid;
         __u32 kind;   /* enum steer_owner_kind */
@@ -188,6 +201,7 @@ struct steer_event_decided {
 struct steer_question {
         struct steer_address remote;
         __u64 path_hash; /* 0: no program is known */
+        __u64 digest;    /* STEER_DIGEST_… or a hash */
         __u64 cgroup_id; /* of the program; 0: unknown */
         __u64 skip_slots;
         __u32 uid; /* ~0: unknown */
@@ -218,6 +232,13 @@ struct steer_lookup {
         struct steer_owner owner;
 };
 
+/* A question about an open file of the asking process. */
+struct steer_descriptor {
+        __s32 fd;
+        __u32 found; /* answer */
+        struct steer_file file;
+};
+
 /* Entry 0 of a session's settings. */
 struct steer_settings_header {
         __u32 n_rules;
@@ -229,6 +250,7 @@ struct steer_settings_header {
 /* Entries 1 and up. A field that is 0 matches everything. */
 struct steer_rule {
         __u64 program; /* siphash of the executable's reversed path */
+        __u64 digest;  /* siphash of the executable's SHA-256 */
         __u64 cgroup;  /* one of steer_cgroup.levels */
         struct steer_address remote;
         struct steer_address mask;
@@ -292,6 +314,8 @@ struct steer_state {
         __u64 cgroup_slots;
         /* Written by flowd: bit k: the filter in slot k has asked for bytes. */
         __u64 inspecting_slots;
+        /* Written by flowd: bit k: a rule of the session in slot k names a digest. */
+        __u64 digest_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -308,7 +332,8 @@ _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 72, "shared layout");
+_Static_assert(sizeof(struct steer_file) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 80, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -148,6 +148,7 @@ judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct
         if (!grant)
                 return;
         question->path_hash = grant->path_hash;
+        question->digest = grant->digest;
         question->cgroup_id = grant->cgroup_id;
         question->uid = grant->uid;
         question->kind = grant->kind;
@@ -168,11 +169,16 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
                 .direction = DIRECTION_OUTBOUND,
         };
 
+        const struct steer_process *process;
+
         owner->cookie = bpf_get_socket_cookie(ctx);
         owner->remote = *remote;
         owner->remote_port = question.remote_port;
         owner->protocol = question.protocol;
-        question.path_hash = owner_of_current(owner);
+        process = owner_of_current(owner);
+        if (process)
+                question.path_hash = process->path_hash;
+        question.digest = digest_of(process);
         question.cgroup_id = owner->cgroup_id;
         question.uid = owner->uid;
         question.kind = owner->kind;
@@ -493,6 +499,28 @@ int judge_question(struct steer_question *question)
 
         judge(&copy, &outcome);
         question->outcome = outcome;
+        return 0;
+}
+
+/* Answers struct steer_descriptor by a test run: which file is that, as the hooks know files? */
+SEC("syscall")
+int describe_file(struct steer_descriptor *descriptor)
+{
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+        struct steer_file record = {};
+        struct file *file = NULL;
+        __u32 fd = descriptor->fd;
+
+        descriptor->found = 0;
+        if (fd >= BPF_CORE_READ(table, max_fds))
+                return 0;
+        bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+        if (!file)
+                return 0;
+        read_file(&record, file);
+        descriptor->file = record;
+        descriptor->found = 1;
         return 0;
 }
 

@@ -22,15 +22,18 @@
 #include "sdk/public.h"
 
 static const enum wire_attribute text_attributes[] = {
-        [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,       [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
-        [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,     [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
+        [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
+        [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
+        [FLOW_PROGRAM_DIGEST] = WIRE_ATTR_PROGRAM_DIGEST,
+        [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
+        [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
 static const bool is_about_owner[] = {
-        [FLOW_REMOTE_NAME] = false, [FLOW_PROGRAM] = true,         [FLOW_COMMAND_LINE] = true,
-        [FLOW_CGROUP] = true,       [FLOW_ORIGIN_PROGRAM] = false,
+        [FLOW_REMOTE_NAME] = false, [FLOW_PROGRAM] = true, [FLOW_PROGRAM_DIGEST] = true,
+        [FLOW_COMMAND_LINE] = true, [FLOW_CGROUP] = true,  [FLOW_ORIGIN_PROGRAM] = false,
 };
 
 static size_t measure_texts(const struct wire_message *message,
@@ -273,6 +276,11 @@ _public_ uint32_t nx_flow_get_uid(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_program(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_PROGRAM];
+}
+
+_public_ const char *nx_flow_get_program_digest(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_PROGRAM_DIGEST];
 }
 
 _public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)

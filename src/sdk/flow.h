@@ -15,6 +15,7 @@ struct session_run;
 enum flow_text {
         FLOW_REMOTE_NAME,
         FLOW_PROGRAM,
+        FLOW_PROGRAM_DIGEST,
         FLOW_COMMAND_LINE,
         FLOW_CGROUP,
         FLOW_ORIGIN_PROGRAM,

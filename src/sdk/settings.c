@@ -18,6 +18,8 @@
 #define DOMAIN_LABEL_LENGTH_MAX 63
 #define RULE_LABEL_LENGTH_MAX   63
 #define CGROUP_NAME_LENGTH_MAX  255
+#define DIGEST_PREFIX           "sha256:"
+#define DIGEST_DIGITS           64
 
 void settings_init(struct settings *settings, enum nx_filter_action default_action, bool loopback)
 {
@@ -122,6 +124,16 @@ static bool cgroup_is_valid(const char *path)
         return n_levels <= NX_RULE_CGROUP_LEVELS;
 }
 
+/* "sha256:0123…" */
+static bool digest_is_valid(const char *digest)
+{
+        const char *digits = digest + strlen(DIGEST_PREFIX);
+
+        return strncmp(digest, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) == 0 &&
+               strlen(digits) == DIGEST_DIGITS &&
+               strspn(digits, "0123456789abcdef") == DIGEST_DIGITS;
+}
+
 static bool rule_is_valid(const struct nx_rule *rule)
 {
         if (!options_are_known(rule, sizeof(*rule)))
@@ -133,6 +145,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
         if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
                 return false;
         if (rule->cgroup && !cgroup_is_valid(rule->cgroup))
+                return false;
+        if (rule->digest && !digest_is_valid(rule->digest))
                 return false;
         if (rule->remote_set &&
             (!name_is_valid(rule->remote_set) || rule->remote_network || rule->remote_domain))
@@ -186,6 +200,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                  &settings->rules_capacity);
         if (r >= 0)
                 r = add_text(settings, rule->program, &parsed.program);
+        if (r >= 0)
+                r = add_text(settings, rule->digest, &parsed.digest);
         if (r >= 0)
                 r = add_text(settings, rule->cgroup, &parsed.cgroup);
         if (r >= 0)
@@ -257,6 +273,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
                 wire_put(writer, WIRE_ATTR_PORT_LAST, rule->port_last);
         }
         put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
+        put_text(settings, writer, WIRE_ATTR_PROGRAM_DIGEST, rule->digest);
         put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);

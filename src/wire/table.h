@@ -106,10 +106,11 @@ enum wire_type {
         ATTR(60, OFFSET, WIRE_U64, "offset", NULL)                                                 \
         ATTR(61, PASS_BYTES, WIRE_U64, "pass_bytes", NULL)                                         \
         ATTR(62, PEEK_BYTES, WIRE_U64, "peek_bytes", NULL) /* of PEEK; outbound of FILTER_DATA */  \
-        ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)                                   \
+        ATTR(63, PEEK_INBOUND, WIRE_U64, "peek_inbound", NULL)                                     \
         ATTR(64, SLOT, WIRE_U32, "slot", NULL)                                                     \
         ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
-        ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)
+        ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
+        ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -151,7 +152,9 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(12, FLOWD_SET_REMOVE, WIRE_HAS(NAME), 0)                                               \
         MSG(13, FLOWD_SETS_KEEP, 0, 0) /* all sets were sent: there are no others */               \
         MSG(14, FLOWD_SET_CHECK, WIRE_HAS(NAME),                                                   \
-            0) /* answered by MANAGER_DONE: is it in force? */                                     \
+            0)                          /* answered by MANAGER_DONE: is it in force? */            \
+        MSG(25, FLOWD_EXECUTABLE, 0, 1) /* what MANAGER_EXECUTABLE_OPEN asked for */               \
+        MSG(24, FLOWD_EXECUTABLE_FAILED, WIRE_HAS(RESULT), 0)                                      \
         /* flowd -> netextd; a reply carries the id of its request */                              \
         MSG(16, MANAGER_READY, WIRE_HAS(VERSION), 0)                                               \
         MSG(17, MANAGER_KEEP, 0, 1) /* the queue's socket, to hand to the next flowd */            \
@@ -159,6 +162,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(19, MANAGER_DONE, WIRE_HAS(RESULT), 0)                                                 \
         MSG(20, MANAGER_SESSION_STATE, WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE), 0)             \
         MSG(21, MANAGER_STATUS, WIRE_HAS(KEY), 0) /* KEY and COUNT or TEXT, one fact each */       \
+        MSG(22, MANAGER_EXECUTABLE_OPEN, WIRE_HAS(PID), 0) /* answered by FLOWD_EXECUTABLE… */   \
         /* flowd -> provider */                                                                    \
         MSG(32, PROVIDER_START, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KIND), 0)            \
         MSG(33, PROVIDER_STOP, WIRE_HAS(COUNT), 0) /* COUNT: enum nx_provider_stop_reason */       \

@@ -53,6 +53,7 @@ static void look_at_known(struct nx_flow *flow)
         assert_int_equal(nx_flow_get_pid(flow), 4321);
         assert_int_equal(nx_flow_get_uid(flow), 1000);
         assert_string_equal(nx_flow_get_program(flow), "/usr/bin/curl");
+        assert_string_equal(nx_flow_get_program_digest(flow), "sha256:0123");
         assert_true(nx_flow_is_program_path_trusted(flow));
         assert_null(nx_flow_get_command_line(flow));
         assert_string_equal(nx_flow_get_cgroup(flow), "/user.slice");
@@ -97,6 +98,7 @@ static void look_at_unknown(struct nx_flow *flow)
         assert_int_equal(nx_flow_get_pid(flow), -1);
         assert_int_equal(nx_flow_get_uid(flow), UINT32_MAX);
         assert_null(nx_flow_get_program(flow));
+        assert_null(nx_flow_get_program_digest(flow));
         assert_null(nx_flow_get_cgroup(flow));
         assert_false(nx_flow_is_program_path_trusted(flow));
         assert_string_equal(nx_flow_get_remote_hostname(flow), "example.org");

@@ -22,6 +22,8 @@ static struct nx_filter_settings *new_settings(void)
                 NX_RULE_INIT, __VA_ARGS__                 \
         }
 
+#define DIGITS "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void test_what_does_not_parse_is_refused(void **state)
 {
         static const struct nx_rule bad[] = {
@@ -49,6 +51,13 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.cgroup = "/system.slice/"),
                 RULE(.cgroup = "//system.slice"),
                 RULE(.cgroup = "/1/2/3/4/5/6/7/8/9/10/11/12/13"),
+                RULE(.digest = ""),
+                RULE(.digest = "sha256:"),
+                RULE(.digest = DIGITS),
+                RULE(.digest = "sha1:" DIGITS),
+                RULE(.digest = "sha256:" DIGITS "0"),
+                RULE(.digest = "sha256:"
+                               "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"),
                 RULE(.remote_set = ""),
                 RULE(.remote_set = "OS Update"),
                 RULE(.remote_set = "os-update", .remote_network = "fd00::/8"),
@@ -155,6 +164,15 @@ static void test_a_set_is_sent_by_its_name(void **state)
 
         assert_int_equal(mail->present, WIRE_HAS(ACTION) | WIRE_HAS(NAME));
         assert_string_equal(mail->name, "os-update");
+}
+
+static void test_a_digest_is_sent_as_it_is_written(void **state)
+{
+        static const struct nx_rule rule = RULE(.digest = "sha256:" DIGITS);
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
+
+        assert_true(mail->present == (WIRE_HAS(ACTION) | WIRE_HAS(PROGRAM_DIGEST)));
+        assert_string_equal(mail->digest, "sha256:" DIGITS);
 }
 
 static void test_a_cgroup_is_sent_by_its_path(void **state)
@@ -290,6 +308,7 @@ int main(void)
                 TEST(test_a_full_rule_is_sent_with_all_it_says),
                 TEST(test_an_empty_rule_says_only_its_action),
                 TEST(test_a_set_is_sent_by_its_name),
+                TEST(test_a_digest_is_sent_as_it_is_written),
                 TEST(test_a_cgroup_is_sent_by_its_path),
                 TEST(test_ipv6_networks_keep_their_prefix),
                 TEST(test_the_answer_reaches_the_caller_once),

@@ -190,6 +190,83 @@ static void programs_match_by_their_whole_path(void **state)
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
 }
 
+#define DIGEST 4711
+
+static void put_digest_rules(void)
+{
+        struct steer_rule rules[] = { rule(STEER_DENY), rule(STEER_DENY), rule(STEER_ALLOW) };
+
+        rules[0].digest = DIGEST;
+        rules[0].port_first = rules[0].port_last = 80;
+        rules[1].port_first = rules[1].port_last = 81;
+        put_rules(0, STEER_DENY, true, rules, ARRAY_SIZE(rules));
+        put_chain("0");
+}
+
+static void a_digest_that_is_not_known_is_asked_for_where_it_decides(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_outcome outcome;
+
+        put_digest_rules();
+        outcome = judge(q);
+        assert_int_equal(outcome.verdict, STEER_ASK);
+        assert_true(outcome.wants_digest);
+        assert_int_equal(outcome.ask_slots, 1);
+        q.remote_port = 81;
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        assert_false(judge(q).wants_digest);
+        q.remote_port = 82;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_false(judge(q).wants_digest);
+}
+
+static void a_digest_matches_its_own(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+
+        put_digest_rules();
+        q.digest = DIGEST;
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        assert_int_equal(judge(q).rule, 1);
+        q.digest = DIGEST + 1;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.digest = STEER_DIGEST_NONE;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_false(judge(q).wants_digest);
+}
+
+static void who_denies_anyway_needs_no_digest(void **state)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_digest_rules();
+        put_rules(1, STEER_ALLOW, true, &deny, 1);
+        put_chain("01");
+        assert_int_equal(judge_to("198.18.0.1", 80).verdict, STEER_DENY);
+        assert_int_equal(judge_to("198.18.0.1", 80).slot, 1);
+}
+
+static void the_kernel_describes_open_files_as_it_does_executables(void **state)
+{
+        struct steer_file self, same, other;
+        _cleanup_fd_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        _cleanup_fd_ int again = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        struct stat st;
+
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_true(hooks_describe_file(hooks, fd, &self));
+        assert_int_equal(self.inode, st.st_ino);
+        assert_int_equal(self.changed_ns,
+                         (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec);
+        assert_true(hooks_describe_file(hooks, again, &same));
+        assert_memory_equal(&self, &same, sizeof(self));
+        assert_true(hooks_describe_file(hooks, STDIN_FILENO, &other));
+        assert_memory_not_equal(&self, &other, sizeof(self));
+        assert_false(hooks_describe_file(hooks, -1, &other));
+        assert_false(hooks_describe_file(hooks, 1000000, &other));
+}
+
 /* As the hooks note the cgroup of a program. */
 static void put_cgroup(uint64_t id, const char *path)
 {
@@ -580,6 +657,10 @@ int main(void)
                 cmocka_unit_test(the_default_action_answers_what_no_rule_matches),
                 cmocka_unit_test(networks_match_by_prefix),
                 cmocka_unit_test(programs_match_by_their_whole_path),
+                cmocka_unit_test(a_digest_that_is_not_known_is_asked_for_where_it_decides),
+                cmocka_unit_test(a_digest_matches_its_own),
+                cmocka_unit_test(who_denies_anyway_needs_no_digest),
+                cmocka_unit_test(the_kernel_describes_open_files_as_it_does_executables),
                 cmocka_unit_test(a_cgroup_matches_what_is_in_it_and_below),
                 cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),

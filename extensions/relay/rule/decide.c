@@ -29,6 +29,12 @@ static bool domain_matches(const struct match *match, const struct subject *subj
         return !match->domain || (subject->hostname && is_below(subject->hostname, match->domain));
 }
 
+/* What a rule does not say, matches everything; what is not known matches no rule. */
+static bool text_matches(const char *wanted, const char *text)
+{
+        return !wanted || (text && strcmp(wanted, text) == 0);
+}
+
 static bool rest_matches(const struct rule *rule, const struct subject *subject)
 {
         const struct match *match = &rule->match;
@@ -42,8 +48,8 @@ static bool rest_matches(const struct rule *rule, const struct subject *subject)
                 return false;
         if (match->uid != NX_ANY_USER && match->uid != subject->uid)
                 return false;
-        return !match->program ||
-               (subject->program && strcmp(match->program, subject->program) == 0);
+        return text_matches(match->program, subject->program) &&
+               text_matches(match->digest, subject->digest);
 }
 
 static bool rule_matches(const struct rule *rule, const struct subject *subject)
@@ -82,6 +88,11 @@ const struct rule *decide(const struct rules *rules, const struct subject *subje
         return first;
 }
 
+static bool differ(const char *a, const char *b)
+{
+        return a && b && strcmp(a, b) != 0;
+}
+
 /* Domains say nothing here: any two of them, and any network, may share an address. */
 bool decide_may_both_match(const struct rule *a, const struct rule *b)
 {
@@ -92,7 +103,7 @@ bool decide_may_both_match(const struct rule *a, const struct rule *b)
                 return false;
         if (first->uid != NX_ANY_USER && second->uid != NX_ANY_USER && first->uid != second->uid)
                 return false;
-        if (first->program && second->program && strcmp(first->program, second->program) != 0)
+        if (differ(first->program, second->program) || differ(first->digest, second->digest))
                 return false;
         return network_overlaps(&a->network, &b->network);
 }

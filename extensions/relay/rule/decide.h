@@ -10,6 +10,7 @@ struct subject {
         struct address remote;
         uint32_t uid;         /* NX_ANY_USER: not known */
         const char *program;  /* NULL: not known, or not to be trusted */
+        const char *digest;   /* NULL: not known */
         const char *hostname; /* NULL: not known */
 };
 

@@ -50,8 +50,13 @@ static const struct choice ways[] = {
 };
 
 static const struct choice clauses[] = {
-        { "program", CLAUSE_PROGRAM }, { "user", CLAUSE_USER },         { "to", CLAUSE_TO },
-        { "port", CLAUSE_PORT },       { "protocol", CLAUSE_PROTOCOL }, {},
+        { "program", CLAUSE_PROGRAM },
+        { "digest", CLAUSE_DIGEST },
+        { "user", CLAUSE_USER },
+        { "to", CLAUSE_TO },
+        { "port", CLAUSE_PORT },
+        { "protocol", CLAUSE_PROTOCOL },
+        {},
 };
 
 /* Makes room for one more element, 64 at a time. */

@@ -140,7 +140,7 @@ static void test_problems(void **state)
                                                     "expected it once" },
                 { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
                 { "direct direction outbound", "1:8: 'direction' is not a clause: expected "
-                                               "program, user, to, port or protocol" },
+                                               "program, digest, user, to, port or protocol" },
                 { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
                                           "once" },
                 { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
@@ -218,6 +218,21 @@ static void test_the_first_match_decides(void **state)
         assert_int_equal(line_of(rules, "fe00::1", 81, 8, NULL, NULL), 7);
 }
 
+#define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
+static void test_the_digest_decides(void **state)
+{
+        _cleanup_rules_ struct rules *rules = parse("direct digest " DIGEST "a\ndefault ignore\n");
+        struct subject subject = { .uid = 1, .digest = DIGEST "a" };
+
+        assert_true(address_parse(&subject.remote, "198.18.0.7", 80));
+        assert_int_equal(decide(rules, &subject)->line, 1);
+        subject.digest = DIGEST "b";
+        assert_int_equal(decide(rules, &subject)->line, 2);
+        subject.digest = NULL;
+        assert_int_equal(decide(rules, &subject)->line, 2);
+}
+
 /* Only the hidden name can have brought such a flow. */
 static void test_a_name_that_is_not_shown(void **state)
 {
@@ -265,6 +280,9 @@ static void test_rules_that_may_both_match(void **state)
                 { "direct user 1\nignore user 1", true },
                 { "direct program /nowhere/a\nignore program /nowhere/b", false },
                 { "direct program /nowhere/a\nignore user 1", true },
+                { "direct digest " DIGEST "a\nignore digest " DIGEST "b", false },
+                { "direct digest " DIGEST "a\nignore digest " DIGEST "a", true },
+                { "direct digest " DIGEST "a\nignore program /nowhere/a", true },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -316,6 +334,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_one_problem_for_one_mistake),
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_the_first_match_decides),
+                cmocka_unit_test(test_the_digest_decides),
                 cmocka_unit_test(test_a_name_that_is_not_shown),
                 cmocka_unit_test(test_a_name_that_may_be_hidden),
                 cmocka_unit_test(test_rules_that_may_both_match),

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "chain/chain.h"
+#include "chain/identify.h"
 #include "chain/settings.h"
 #include "flow/table.h"
 #include "steer/hooks.h"
@@ -25,12 +26,15 @@ void chain_init(struct chain *chain)
 {
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
                 chain->sessions[slot].slot = slot;
+        list_init(&chain->unidentified);
+        loop_timer_init(&chain->identify_timer, identify_timeout, chain);
 }
 
 void chain_deinit(struct chain *chain)
 {
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
                 chain_remove(chain, slot);
+        identify_let_go(chain);
 }
 
 struct session *chain_session(struct chain *chain, uint64_t slot)

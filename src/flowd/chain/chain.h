@@ -15,6 +15,7 @@
 #include "flow/flow.h"
 
 struct deliveries;
+struct digests;
 struct flow_table;
 struct hooks;
 struct names;
@@ -67,6 +68,7 @@ struct chain {
         struct owners *owners;
         struct names *names;
         struct sets *sets;
+        struct digests *digests;
         struct flow_table *flows;
         struct deliveries *deliveries;
         const struct chain_deliverer *deliverer;
@@ -75,7 +77,9 @@ struct chain {
         struct session *order[STEER_SESSIONS_MAX];
         size_t n_sessions;
         uint64_t last_activation;
-        bool in_force; /* the kernel knows the order */
+        bool in_force;            /* the kernel knows the order */
+        struct list unidentified; /* flow.waiting: by deadline */
+        struct loop_timer identify_timer;
 };
 
 void chain_init(struct chain *chain);
@@ -95,6 +99,8 @@ bool chain_is_closed(const struct chain *chain);
 
 /* What the rules in force say: for flows that no hook saw, or that newer rules have overtaken. */
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome);
+/* The program that the bytes are of, as rules see it; NULL where it is unknown. */
+struct process *chain_program(const struct flow *flow);
 /* Sends a flow on its way by what the rules said. */
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
 /* Sends flow to the next session that wants to be asked, or allows it. */

@@ -109,11 +109,48 @@ static int set_destinations(struct settings *settings, struct steer_rule *rule,
         return 0;
 }
 
+/* "sha256:" and 64 hexadecimal digits. */
+static bool parse_digest(const char *text, uint8_t ret_digest[static STEER_DIGEST_SIZE])
+{
+        static const char prefix[] = "sha256:";
+
+        if (strncmp(text, prefix, strlen(prefix)) != 0)
+                return false;
+        text += strlen(prefix);
+        if (strlen(text) != 2 * STEER_DIGEST_SIZE || text[strspn(text, "0123456789abcdef")])
+                return false;
+        for (size_t i = 0; i < STEER_DIGEST_SIZE; i++)
+                (void)sscanf(text + 2 * i, "%2hhx", &ret_digest[i]);
+        return true;
+}
+
+/* The program, by its path, its content and its place. */
+static int set_program(struct settings *settings, struct steer_rule *rule,
+                       const struct wire_message *message)
+{
+        const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
+        const char *text = wire_get_string(message, WIRE_ATTR_PROGRAM_DIGEST);
+        const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
+        uint8_t digest[STEER_DIGEST_SIZE];
+
+        if (program)
+                rule->program = hooks_hash_path(settings->hooks, program);
+        if (text) {
+                if (!parse_digest(text, digest))
+                        return -EBADMSG;
+                rule->digest = hooks_hash_digest(settings->hooks, digest);
+        }
+        if (cgroup) {
+                rule->cgroup = hooks_hash_cgroup(settings->hooks, cgroup);
+                if (!rule->cgroup)
+                        return -EBADMSG;
+        }
+        return 0;
+}
+
 static int fill_rule(struct settings *settings, struct steer_rule *rule,
                      const struct wire_message *message)
 {
-        const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
-        const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
         uint64_t action = wire_get(message, WIRE_ATTR_ACTION);
         int r;
 
@@ -129,13 +166,9 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
         rule->direction = (uint8_t)wire_get(message, WIRE_ATTR_DIRECTION);
         if (wire_has(message, WIRE_ATTR_UID))
                 rule->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
-        if (program)
-                rule->program = hooks_hash_path(settings->hooks, program);
-        if (cgroup) {
-                rule->cgroup = hooks_hash_cgroup(settings->hooks, cgroup);
-                if (!rule->cgroup)
-                        return -EBADMSG;
-        }
+        r = set_program(settings, rule, message);
+        if (r < 0)
+                return r;
         return set_destinations(settings, rule, message);
 }
 

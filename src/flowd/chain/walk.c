@@ -22,6 +22,7 @@
 
 #include "base/loop.h"
 #include "chain/chain.h"
+#include "chain/identify.h"
 #include "chain/loops.h"
 #include "chain/settings.h"
 #include "flow/table.h"
@@ -119,9 +120,21 @@ void chain_note_outcome(struct chain *chain, struct flow *flow, const struct ste
         note(flow, session, reason, session ? settings_label(session->rules, outcome) : "");
 }
 
+struct process *chain_program(const struct flow *flow)
+{
+        return flow->origin_flow ? flow->origin : flow->process;
+}
+
+static uint64_t digest_of(const struct flow *flow)
+{
+        const struct process *program = chain_program(flow);
+
+        return program && !flow->has_no_digest ? program->digest : STEER_DIGEST_NONE;
+}
+
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
 {
-        const struct process *program = flow->origin_flow ? flow->origin : flow->process;
+        const struct process *program = chain_program(flow);
         struct steer_question question = {
                 .remote_port = flow->remote.port,
                 .protocol = flow->protocol,
@@ -129,6 +142,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
                 .kind = (uint32_t)flow->owner,
                 .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
                 .path_hash = program ? program->path_hash : 0,
+                .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .skip_slots = flow->skip_slots,
                 .egress = flow->egress,
@@ -147,6 +161,8 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
         flow->hops = loop_hops(chain, flow);
         if (outcome->verdict == STEER_DENY)
                 decide(chain, flow, NX_VERDICT_REFUSE);
+        else if (outcome->wants_digest)
+                identify_flow(chain, flow);
         else
                 chain_advance(chain, flow);
 }
@@ -172,11 +188,12 @@ static uint64_t passed_slots(const struct chain *chain, const struct session *se
 
 int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow)
 {
-        const struct process *program = flow->origin_flow ? flow->origin : flow->process;
+        const struct process *program = chain_program(flow);
         struct steer_grant grant = {
                 .origin_flow = flow->origin_flow ? flow->origin_flow : flow->id,
                 .skip_slots = flow->skip_slots | passed_slots(chain, session),
                 .path_hash = program ? program->path_hash : 0,
+                .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .uid = flow->uid,
                 .kind = (uint32_t)flow->owner,

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "chain/identify.h"
 #include "engine/engine.h"
 
 static void on_flow_held(struct flow *flow, void *userdata)
@@ -73,6 +74,20 @@ static void on_flow_abandoned(struct flow *flow, void *userdata)
 static void on_flow_strayed(struct flow *flow, void *userdata)
 {
         delivery_stray(flow);
+}
+
+static void on_open_executable(uint64_t request, uint32_t pid, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        link_ask_executable(&engine->link, request, pid);
+}
+
+static void on_digest_settled(uint64_t request, bool is_known, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        identify_settled(&engine->chain, request, is_known);
 }
 
 /* The way of claimed flows stands while there is somebody who can claim, or flows that use it. */
@@ -208,6 +223,11 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
 
 static int init_tables(struct engine *engine)
 {
+        const struct digests_listener listener = {
+                .open_executable = on_open_executable,
+                .settled = on_digest_settled,
+                .userdata = engine,
+        };
         int r;
 
         r = owners_init(&engine->owners, engine->hooks);
@@ -215,6 +235,8 @@ static int init_tables(struct engine *engine)
                 r = names_init(&engine->names, engine->hooks);
         if (r >= 0)
                 r = sets_init(&engine->sets, engine->hooks, &engine->names);
+        if (r >= 0)
+                r = digests_init(&engine->digests, &engine->loop, engine->hooks, &listener);
         if (r >= 0)
                 r = flow_table_init(&engine->flows, &engine->owners,
                                     &hooks_state(engine->hooks)->last_flow);
@@ -246,6 +268,7 @@ static void wire_parts(struct engine *engine)
                 .owners = &engine->owners,
                 .names = &engine->names,
                 .sets = &engine->sets,
+                .digests = &engine->digests,
                 .flows = &engine->flows,
                 .deliveries = &engine->deliveries,
                 .deliverer = &deliverer,
@@ -322,6 +345,7 @@ void engine_deinit(struct engine *engine)
         intake_stop(&engine->intake);
         deliveries_close(&engine->deliveries);
         flow_table_deinit(&engine->flows);
+        digests_deinit(&engine->digests);
         sets_deinit(&engine->sets);
         names_deinit(&engine->names);
         owners_deinit(&engine->owners);

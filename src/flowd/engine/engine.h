@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "chain/chain.h"
 #include "deliver/delivery.h"
+#include "digest/digests.h"
 #include "flow/table.h"
 #include "engine/intake.h"
 #include "engine/link.h"
@@ -43,6 +44,7 @@ struct engine {
         struct owners owners;
         struct names names;
         struct sets sets;
+        struct digests digests;
         struct flow_table flows;
         struct chain chain;
         struct intake intake;
@@ -52,7 +54,7 @@ struct engine {
         struct ruleset_config ruleset;
         char table[64];
         struct passed passed;
-        bool in_force; /* hooks attached, ruleset applied, queue read */
+        bool in_force;       /* hooks attached, ruleset applied, queue read */
         bool is_running_out; /* nobody can claim any more, but claimed flows are open */
         struct engine_counters counters;
 };

@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "digest/digests.h"
 #include "flow/packet.h"
 #include "engine/intake.h"
 #include "names/answer.h"
@@ -68,6 +69,8 @@ static void set_owner(struct intake *intake, struct flow *flow, const struct ste
         flow->started_ns = owner->time_ns;
         if (flow->owner == WIRE_OWNER_PROGRAM)
                 flow->process = owners_get_process(intake->owners, &owner->process);
+        if (flow->process && hooks_state(intake->hooks)->digest_slots)
+                digests_recall(intake->chain->digests, flow->process);
         if (owner->origin_flow)
                 set_origin(intake, flow, owner);
 }

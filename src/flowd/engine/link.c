@@ -147,10 +147,12 @@ static void put_text_fact(struct link *link, uint64_t request, const char *key, 
 static uint64_t count_held(const struct chain *chain)
 {
         uint64_t n_held = 0;
+        struct flow *flow;
 
+        list_for_each (flow, &chain->unidentified, waiting)
+                n_held++;
         for (size_t i = 0; i < chain->n_sessions; i++) {
                 struct session *session = chain->order[i];
-                struct flow *flow;
 
                 list_for_each (flow, &session->starting, waiting)
                         n_held++;
@@ -209,6 +211,17 @@ static void on_quit(struct link *link, uint64_t request)
 {
         engine_quit(link->engine);
         tell_done(link, request, 0, NULL);
+}
+
+void link_ask_executable(struct link *link, uint64_t request, uint32_t pid)
+{
+        struct wire_writer *writer;
+
+        if (link->channel.fd < 0)
+                return; /* asked again when there is a netextd */
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_EXECUTABLE_OPEN, request);
+        wire_put(writer, WIRE_ATTR_PID, pid);
+        (void)channel_end(&link->channel);
 }
 
 static int on_channel(struct link *link, const struct wire_message *message, int *fd)
@@ -299,6 +312,13 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 intake_catch_up(&link->engine->intake);
                 on_status(link, message->id);
                 return 0;
+        case NX_MSG_FLOWD_EXECUTABLE:
+                digests_take(&link->engine->digests, message->id, take_fd(fd));
+                return 0;
+        case NX_MSG_FLOWD_EXECUTABLE_FAILED:
+                digests_fail(&link->engine->digests, message->id,
+                             wire_get_i32(message, WIRE_ATTR_RESULT));
+                return 0;
         case NX_MSG_FLOWD_SYNC:
                 on_sync(link, message->id);
                 return 0;
@@ -388,6 +408,7 @@ static int tell_ready(struct link *link)
         if (r < 0)
                 return r;
         tell_sessions(link);
+        digests_ask_again(&link->engine->digests);
         return channel_flush(&link->channel);
 }
 

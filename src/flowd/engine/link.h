@@ -46,6 +46,8 @@ void link_flush(struct link *link);
 
 /* To those who watch, if any. */
 void link_tell_flow(struct link *link, const struct flow *flow, enum wire_flow_event event);
+/* Asks netextd for the executable of a process; the answer goes to the digests. */
+void link_ask_executable(struct link *link, uint64_t request, uint32_t pid);
 /* error: 0, or why it failed. */
 void link_tell_session(struct link *link, const struct session *session, int error,
                        const char *text);

@@ -78,14 +78,16 @@ struct flow {
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 
         /* while it is being decided */
-        uint32_t generation;  /* of the rules it was judged by */
-        uint64_t ask_slots;   /* sessions that want to be asked, one bit each */
-        uint64_t asked_slots; /* those that have answered */
-        uint64_t late_slots;  /* those whose answer, and all that follows it, comes too late */
-        unsigned int hops;    /* claimed flows that stand behind this one, as far as we can tell */
+        uint32_t generation;     /* of the rules it was judged by */
+        uint64_t ask_slots;      /* sessions that want to be asked, one bit each */
+        uint64_t asked_slots;    /* those that have answered */
+        uint64_t late_slots;     /* those whose answer, and all that follows it, comes too late */
+        uint64_t digest_request; /* that its program is being identified by, see chain/identify.h */
+        bool has_no_digest;      /* its program cannot be identified in time */
+        unsigned int hops; /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
-        struct list
-                waiting; /* session.asked or session.paused; intake.unshown or intake.unplaced */
+        struct list waiting; /* session.asked or session.paused; chain.unidentified;
+                                intake.unshown or intake.unplaced */
         uint64_t deadline_ns;
         unsigned int n_held;
         struct queue_held held[FLOW_HELD_MAX];

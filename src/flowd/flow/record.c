@@ -40,6 +40,7 @@ static void put_program(struct wire_writer *writer, const struct process *proces
         wire_put(writer, WIRE_ATTR_PID, process->key.tgid);
         wire_put(writer, WIRE_ATTR_PROCESS_STARTED_NS, process->key.start_ns);
         wire_put_string(writer, WIRE_ATTR_PROGRAM, process->program);
+        wire_put_string(writer, WIRE_ATTR_PROGRAM_DIGEST, process->digest_text);
         wire_put(writer, WIRE_ATTR_PROGRAM_DEVICE, process->device);
         wire_put(writer, WIRE_ATTR_PROGRAM_INODE, process->inode);
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, process->is_path_trusted);

@@ -37,6 +37,7 @@ static void process_free(struct owners *owners, struct process *process)
         list_remove(&process->unused);
         free(process->program);
         free(process->command_line);
+        free(process->digest_text);
         free(process);
 }
 
@@ -138,8 +139,8 @@ static struct process *process_new(struct owners *owners, const struct steer_pro
         if (!process)
                 return NULL;
         process->key = *key;
-        process->device = device_number(record.device);
-        process->inode = record.inode;
+        process->device = device_number(record.file.device);
+        process->inode = record.file.inode;
         process->path_hash = record.path_hash;
         process->is_path_trusted = record.flags & STEER_PATH_TRUSTED;
         memcpy(process->comm, record.comm, sizeof(process->comm) - 1);

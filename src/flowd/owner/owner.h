@@ -27,6 +27,8 @@ struct process {
         char comm[16];
         char *program; /* path of the executable */
         char *command_line;
+        uint64_t digest;   /* for the rules: STEER_DIGEST_UNKNOWN until digests_identify() */
+        char *digest_text; /* "sha256:…", or NULL */
 };
 
 struct cgroup_path {

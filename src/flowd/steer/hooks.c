@@ -466,6 +466,41 @@ int hooks_judge(struct hooks *hooks, struct steer_question *question)
         return r < 0 ? -errno : 0;
 }
 
+bool hooks_describe_file(struct hooks *hooks, int fd, struct steer_file *ret_file)
+{
+        struct steer_descriptor descriptor = { .fd = fd };
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &descriptor,
+                    .ctx_size_in = sizeof(descriptor));
+
+        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.describe_file), &opts) <
+                    0 ||
+            !descriptor.found)
+                return false;
+        *ret_file = descriptor.file;
+        return true;
+}
+
+int hooks_set_digest(struct hooks *hooks, const struct steer_file *file, uint64_t digest)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.digests);
+
+        return bpf_map_update_elem(fd, file, &digest, BPF_ANY) < 0 ? -errno : 0;
+}
+
+void hooks_forget_digest(struct hooks *hooks, const struct steer_file *file)
+{
+        (void)bpf_map_delete_elem(bpf_map__fd(hooks->skeleton->maps.digests), file);
+}
+
+void hooks_forget_digests(struct hooks *hooks)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.digests);
+        struct steer_file file;
+
+        while (bpf_map_get_next_key(fd, NULL, &file) == 0 && bpf_map_delete_elem(fd, &file) == 0)
+                ;
+}
+
 static int fill_settings(int fd, const union steer_settings_entry *entries, uint32_t n_entries)
 {
         for (uint32_t i = 0; i < n_entries; i++)
@@ -494,28 +529,41 @@ static int put_settings(struct hooks *hooks, unsigned int slot,
         return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static bool name_cgroups(const union steer_settings_entry *entries, uint32_t n_entries)
+/* What the hooks have to find out for the rules of a session, and need not for others'. */
+struct wants {
+        bool cgroups;
+        bool digests;
+};
+
+static struct wants wants_of(const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        for (uint32_t i = 1; entries && i < n_entries; i++)
-                if (entries[i].rule.cgroup)
-                        return true;
-        return false;
+        struct wants wants = {};
+
+        for (uint32_t i = 1; entries && i < n_entries; i++) {
+                wants.cgroups |= entries[i].rule.cgroup != 0;
+                wants.digests |= entries[i].rule.digest != 0;
+        }
+        return wants;
 }
 
-/* While rules name cgroups, the hooks see to it that those of all flows are known. */
+/* They do so before the rules come, and until they are gone. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        bool has_cgroups = name_cgroups(entries, n_entries);
+        struct wants wants = wants_of(entries, n_entries);
+        struct steer_state *state = hooks_state(hooks);
+        uint64_t bit = 1ULL << slot;
         int r;
 
-        if (has_cgroups)
-                hooks_state(hooks)->cgroup_slots |= 1ULL << slot;
+        state->cgroup_slots |= wants.cgroups ? bit : 0;
+        state->digest_slots |= wants.digests ? bit : 0;
         r = put_settings(hooks, slot, entries, n_entries);
-        if (!has_cgroups && r >= 0)
-                hooks_state(hooks)->cgroup_slots &= ~(1ULL << slot);
+        if (!wants.cgroups && r >= 0)
+                state->cgroup_slots &= ~bit;
+        if (!wants.digests && r >= 0)
+                state->digest_slots &= ~bit;
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
-        hooks_state(hooks)->generation++;
+        state->generation++;
         return r;
 }
 
@@ -709,6 +757,19 @@ uint64_t hooks_hash_path(struct hooks *hooks, const char *path)
         for (size_t i = 0; i * 8 < size; i++)
                 siphash_word(&hash, words[i]);
         return siphash_end(&hash, size);
+}
+
+uint64_t hooks_hash_digest(struct hooks *hooks, const uint8_t digest[static STEER_DIGEST_SIZE])
+{
+        struct steer_state *state = hooks_state(hooks);
+        uint64_t words[STEER_DIGEST_SIZE / 8];
+        struct siphash hash;
+
+        memcpy(words, digest, sizeof(words));
+        siphash_begin(&hash, state->path_key[0], state->path_key[1]);
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+                siphash_word(&hash, words[i]);
+        return siphash_end(&hash, sizeof(words));
 }
 
 /* As cgroup_hash() in the kernel: a name of whole words is followed by an empty one. */

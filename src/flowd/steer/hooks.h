@@ -56,6 +56,15 @@ bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key
                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
 
+/* The file behind a descriptor of ours, as struct steer_process names an executable; false where
+ * the kernel does not say. */
+bool hooks_describe_file(struct hooks *hooks, int fd, struct steer_file *ret_file);
+/* What the rules call the digest of file, see hooks_hash_digest(): then flows of programs that
+ * execute it are decided in the kernel. */
+int hooks_set_digest(struct hooks *hooks, const struct steer_file *file, uint64_t digest);
+void hooks_forget_digest(struct hooks *hooks, const struct steer_file *file);
+void hooks_forget_digests(struct hooks *hooks);
+
 /* Asks the rules about a flow that no hook saw; fills question->outcome. */
 int hooks_judge(struct hooks *hooks, struct steer_question *question);
 
@@ -96,6 +105,8 @@ bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *a
 
 /* The rules' name for an executable: the hash the programs compute for its path. */
 uint64_t hooks_hash_path(struct hooks *hooks, const char *path);
+/* The rules' name for a SHA-256. */
+uint64_t hooks_hash_digest(struct hooks *hooks, const uint8_t digest[static STEER_DIGEST_SIZE]);
 /* The rules' name for "/a/b" below the cgroup v2 mount and all below it; 0 for what has no level,
  * or more than STEER_CGROUP_LEVELS. */
 uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "manager/engine/messages.h"
 #include "manager/engine/request.h"
+#include "manager/priv/executable.h"
 
 static int receive_ready(struct engine *engine, const struct wire_message *message)
 {
@@ -43,6 +44,35 @@ static int receive_flow(struct engine *engine, const struct wire_message *messag
         return 0;
 }
 
+static void tell_executable(uint64_t request, int opened, void *userdata)
+{
+        _cleanup_fd_ int fd = opened;
+        struct engine *engine = userdata;
+        struct wire_writer *writer;
+
+        if (!peer_is_open(&engine->peer))
+                return;
+        if (fd >= 0) {
+                peer_begin(&engine->peer, NX_MSG_FLOWD_EXECUTABLE, request);
+                (void)peer_send(&engine->peer, fd);
+                return;
+        }
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_EXECUTABLE_FAILED, request);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint32_t)opened);
+        (void)peer_send(&engine->peer, -1);
+}
+
+static int receive_executable_open(struct engine *engine, const struct wire_message *message)
+{
+        pid_t pid = (pid_t)wire_get(message, WIRE_ATTR_PID);
+        int r;
+
+        r = executable_open(engine->event, message->id, pid, tell_executable, engine);
+        if (r < 0)
+                tell_executable(message->id, r, engine);
+        return 0;
+}
+
 int engine_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct engine *engine = userdata;
@@ -63,6 +93,8 @@ int engine_message(const struct wire_message *message, int *fd, void *userdata)
         case NX_MSG_MANAGER_SESSION_STATE:
                 engine->listener->session_state(message, engine->userdata);
                 return 0;
+        case NX_MSG_MANAGER_EXECUTABLE_OPEN:
+                return receive_executable_open(engine, message);
         default:
                 return -EPROTO;
         }

@@ -27,6 +27,7 @@ static const struct {
                                           CAP(PERFMON) },
         [PRIV_SIGNAL] = { "signal", CAP(KILL) },
         [PRIV_OPEN] = { "open", CAP(DAC_READ_SEARCH) },
+        [PRIV_EXECUTABLE] = { "executable", CAP(SYS_PTRACE) | CAP(DAC_READ_SEARCH) },
 };
 
 void priv_trace(enum priv_job job, const char *object)
