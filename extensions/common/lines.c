@@ -179,6 +179,8 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
                 return parse_value(words, "digest", match, value_digest);
         case CLAUSE_CGROUP:
                 return parse_value(words, "cgroup", match, value_cgroup);
+        case CLAUSE_UNIT:
+                return parse_value(words, "unit", match, value_unit);
         case CLAUSE_USER:
                 return parse_value(words, "user", match, value_user);
         case CLAUSE_TO:

@@ -38,6 +38,7 @@ enum clause {
         CLAUSE_PROGRAM,
         CLAUSE_DIGEST,
         CLAUSE_CGROUP,
+        CLAUSE_UNIT,
         CLAUSE_USER,
         CLAUSE_TO,
         CLAUSE_PORT,

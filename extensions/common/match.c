@@ -20,6 +20,7 @@ void match_deinit(struct match *match)
         free(match->program);
         free(match->digest);
         free(match->cgroup);
+        free(match->unit);
         free(match->user);
         free(match->network);
         free(match->domain);
@@ -86,6 +87,7 @@ struct nx_rule match_to_rule(const struct match *match, const char *label)
                 .program = match->program,
                 .digest = match->digest,
                 .cgroup = match->cgroup,
+                .unit = match->unit,
                 .remote_network = match->network,
                 .remote_domain = match->domain,
                 .remote_set = match->set,

@@ -20,6 +20,7 @@ struct match {
         struct position program_at;
         char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */
+        char *unit;   /* owned; "ssh.service" */
         char *user;   /* owned; a name that is yet to be looked up */
         struct position user_at;
         uint32_t uid;

@@ -187,6 +187,28 @@ int value_cgroup(const struct word *word, struct match *match, struct problems *
         return keep(&match->cgroup, path);
 }
 
+/* As systemd spells it out: "ssh" could be ssh.service or ssh.socket. */
+int value_unit(const struct word *word, struct match *match, struct problems *problems)
+{
+        static const char *const types[] = { "service", "scope", "socket", "mount", "swap", NULL };
+        const char *dot = strrchr(word->text, '.');
+        size_t i = 0;
+
+        if (dot && strcmp(dot, ".slice") == 0)
+                return value_refuse(word, problems,
+                                    "is a slice, which holds units: expected a unit, or "
+                                    "'cgroup /%.64s'",
+                                    word->text);
+        while (dot && types[i] && strcmp(dot + 1, types[i]) != 0)
+                i++;
+        if (!dot || dot == word->text || !types[i] || strchr(word->text, '/') ||
+            strlen(word->text) > CGROUP_NAME_MAX)
+                return value_refuse(word, problems,
+                                    "is not a unit: expected a whole name such as ssh.service, "
+                                    "ending in service, scope, socket, mount or swap");
+        return keep(&match->unit, word->text);
+}
+
 static bool is_digits(const char *text, size_t length)
 {
         for (size_t i = 0; i < length; i++)

@@ -21,6 +21,7 @@ int value_choice(const struct word *word, const struct choice *choices, const ch
 int value_program(const struct word *word, struct match *match, struct problems *problems);
 int value_digest(const struct word *word, struct match *match, struct problems *problems);
 int value_cgroup(const struct word *word, struct match *match, struct problems *problems);
+int value_unit(const struct word *word, struct match *match, struct problems *problems);
 int value_user(const struct word *word, struct match *match, struct problems *problems);
 int value_port(const struct word *word, struct match *match, struct problems *problems);
 int value_domain(const struct word *word, struct match *match, struct problems *problems);

@@ -152,6 +152,21 @@ static void test_a_digest_says_what_it_is(void **state)
         assert_string_equal(rules->rules[0].match.digest, "sha256:" DIGITS);
 }
 
+static void test_a_unit_is_a_whole_name(void **state)
+{
+        static const char *const units[] = { "ssh.service",   "user@1000.service", "a.b.scope",
+                                             "dev-sda2.swap", "x.socket",          "home.mount" };
+
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+                _cleanup_rules_ struct rules *rules = NULL;
+                char line[64];
+
+                snprintf(line, sizeof(line), "deny unit %s", units[i]);
+                rules = parse(line);
+                assert_string_equal(rules->rules[0].match.unit, units[i]);
+        }
+}
+
 static void test_a_cgroup_is_a_path(void **state)
 {
         static const char *const bad[] = { "/", "//", "/a//b", "a/b",
@@ -209,6 +224,9 @@ static void test_order_is_kept(void **state)
 
 #define PORT_PROBLEM                                                                               \
         "is not a port: expected a number from 1 to 65535, or a range such as 1000-2000"
+#define UNIT_PROBLEM                                                                               \
+        "is not a unit: expected a whole name such as ssh.service, ending in service, scope, "     \
+        "socket, mount or swap"
 #define DOMAIN_PROBLEM                                                                             \
         "is not a domain: expected labels of letters, digits and dashes with dots between them "   \
         "(international names as xn--...)"
@@ -225,7 +243,7 @@ static void test_problems(void **state)
                 { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                               "quotes" },
                 { "deny prot 1", "1:6: 'prot' is not a clause: expected program, digest, cgroup, "
-                                 "user, to, port, protocol or direction (did you mean "
+                                 "unit, user, to, port, protocol or direction (did you mean "
                                  "'protocol'?)" },
                 { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                         "once" },
@@ -237,10 +255,11 @@ static void test_problems(void **state)
                 { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                        "or any (did you mean 'inbound'?)" },
                 { "deny drection inbound", "1:6: 'drection' is not a clause: expected program, "
-                                           "digest, cgroup, user, to, port, protocol or "
+                                           "digest, cgroup, unit, user, to, port, protocol or "
                                            "direction (did you mean 'direction'?)" },
-                { "deny foo", "1:6: 'foo' is not a clause: expected program, digest, cgroup, user, "
-                              "to, port, protocol or direction" },
+                { "deny foo",
+                  "1:6: 'foo' is not a clause: expected program, digest, cgroup, unit, user, "
+                  "to, port, protocol or direction" },
                 { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
                 { "default deny now", "1:14: 'now' is too much: expected the line's end" },
                 { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
@@ -298,6 +317,14 @@ static void test_problems(void **state)
                 { "deny cgroup /sys/fs/cgroup/a", "1:13: '/sys/fs/cgroup/a' is where the cgroup is "
                                                   "mounted: expected its path without "
                                                   "/sys/fs/cgroup" },
+                { "deny unit ssh", "1:11: 'ssh' " UNIT_PROBLEM },
+                { "deny unit .service", "1:11: '.service' " UNIT_PROBLEM },
+                { "deny unit a.timer", "1:11: 'a.timer' " UNIT_PROBLEM },
+                { "deny unit /system.slice/a.service",
+                  "1:11: '/system.slice/a.service' " UNIT_PROBLEM },
+                { "deny unit user.slice",
+                  "1:11: 'user.slice' is a slice, which holds units: expected "
+                  "a unit, or 'cgroup /user.slice'" },
                 { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
                                   "lower-case letters, digits and dashes" },
                 { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
@@ -320,7 +347,7 @@ static void test_problems(void **state)
                 /* A column is a character, not a byte. */
                 { "deny program /\xc3\xbc\xe2\x82\xac x",
                   "1:18: 'x' is not a clause: expected "
-                  "program, digest, cgroup, user, to, port, "
+                  "program, digest, cgroup, unit, user, to, port, "
                   "protocol or direction" },
         };
 
@@ -504,6 +531,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_bare_rule_matches_everything),
                 cmocka_unit_test(test_destinations),
                 cmocka_unit_test(test_a_digest_says_what_it_is),
+                cmocka_unit_test(test_a_unit_is_a_whole_name),
                 cmocka_unit_test(test_a_cgroup_is_a_path),
                 cmocka_unit_test(test_a_set_is_named),
                 cmocka_unit_test(test_ports),

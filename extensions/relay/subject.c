@@ -9,6 +9,7 @@ bool subject_of(struct subject *ret, const struct nx_flow *flow)
         struct subject subject = {
                 .uid = nx_flow_get_uid(flow),
                 .digest = nx_flow_get_program_digest(flow),
+                .cgroup = nx_flow_get_cgroup(flow),
                 .hostname = nx_flow_get_remote_hostname(flow),
         };
 

@@ -50,6 +50,11 @@ struct nx_rule {
          * its path; a flow of a program that is new to such rules waits until its file was read,
          * five seconds at most. A file that cannot be read matches no such rule. */
         const char *digest;
+        /** "ssh.service": programs of that unit of the system's systemd, in whichever slice it is.
+         *  Whole names of services, scopes, sockets, mounts and swaps, at most 255 bytes. A unit of
+         * a user's own systemd is named by cgroup. What a proxy carries on counts as the origin's.
+         */
+        const char *unit;
 };
 
 #define NX_ANY_USER  UINT32_MAX

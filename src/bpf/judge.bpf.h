@@ -113,6 +113,13 @@ static __always_inline bool cgroup_is_in(__u64 id, __u64 wanted)
         return false;
 }
 
+static __always_inline bool cgroup_is_of_unit(__u64 id, __u64 unit)
+{
+        const struct steer_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
+
+        return cgroup && cgroup->unit == unit;
+}
+
 static __always_inline bool rule_matches(const struct steer_rule *rule,
                                          const struct steer_question *question)
 {
@@ -131,6 +138,8 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
         if (rule->uid != ~0U && rule->uid != question->uid)
                 return false;
         if (rule->cgroup && !cgroup_is_in(question->cgroup_id, rule->cgroup))
+                return false;
+        if (rule->unit && !cgroup_is_of_unit(question->cgroup_id, rule->unit))
                 return false;
         if (rule->domain && !name_matches(&question->remote, rule->domain))
                 return false;

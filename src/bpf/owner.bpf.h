@@ -202,10 +202,32 @@ __noinline __u64 cgroup_hash(__u64 above, __u64 name)
         return siphash_end(&hash, size);
 }
 
+/* Whether a cgroup's name ends in ".slice". */
+__noinline int is_slice(__u64 name)
+{
+        const int suffix_size = 6;
+        char end[8] = {};
+        __u32 size = 0;
+
+        for (int i = 0; i < STEER_NAME_MAX / 8; i++) {
+                char piece[9];
+                long n = bpf_probe_read_kernel_str(piece, 9, (const char *)name + size);
+
+                if (n > 0)
+                        size += n - 1;
+                if (n < 9)
+                        break;
+        }
+        if (size <= suffix_size)
+                return 0;
+        bpf_probe_read_kernel(end, suffix_size, (const char *)name + size - suffix_size);
+        return *(__u64 *)end == *(const __u64 *)".slice\0";
+}
+
 static __always_inline void record_levels(struct steer_cgroup *record, struct cgroup *cgroup)
 {
         int level = BPF_CORE_READ(cgroup, level);
-        __u64 hash = 0;
+        __u64 hash = 0, name;
 
         if (!bpf_core_field_exists(cgroup->ancestors))
                 return;
@@ -216,8 +238,11 @@ static __always_inline void record_levels(struct steer_cgroup *record, struct cg
                 if (i >= level)
                         break;
                 bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + (i + 1) * sizeof(ancestor));
-                hash = cgroup_hash(hash, (__u64)BPF_CORE_READ(ancestor, kn, name));
+                name = (__u64)BPF_CORE_READ(ancestor, kn, name);
+                hash = cgroup_hash(hash, name);
                 record->levels[i] = hash;
+                if (!record->unit && !is_slice(name))
+                        record->unit = cgroup_hash(0, name);
         }
 }
 

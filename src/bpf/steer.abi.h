@@ -108,9 +108,12 @@ struct steer_process {
  * path: like steer_process.exe. levels: from below the root down to the cgroup itself, or as
  * many as there is room for, each the hash of its name and of the level above; then 0. So
  * what is deep in a cgroup, or has long names, is still below the levels that a rule can name.
+ * unit: the hash of the first name that is no slice's; 0: there is none. That is the unit of the
+ * system's systemd, whatever those who live in it have made below.
  */
 struct steer_cgroup {
         __u64 levels[STEER_CGROUP_LEVELS];
+        __u64 unit;
         __u32 flags; /* STEER_PROCESS_READY, STEER_PATH_TRUNCATED */
         __u32 size;
         char path[STEER_PATH_MAX + STEER_NAME_MAX];
@@ -252,6 +255,7 @@ struct steer_rule {
         __u64 program; /* siphash of the executable's reversed path */
         __u64 digest;  /* siphash of the executable's SHA-256 */
         __u64 cgroup;  /* one of steer_cgroup.levels */
+        __u64 unit;    /* steer_cgroup.unit */
         struct steer_address remote;
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
@@ -310,7 +314,7 @@ struct steer_state {
         __u32 has_proxies;
         /* Written by flowd: bit k: the session in slot k is a proxy. */
         __u64 proxy_slots;
-        /* Written by flowd: bit k: a rule of the session in slot k names a cgroup. */
+        /* Written by flowd: bit k: a rule of the session in slot k names a cgroup or a unit. */
         __u64 cgroup_slots;
         /* Written by flowd: bit k: the filter in slot k has asked for bytes. */
         __u64 inspecting_slots;
@@ -333,7 +337,7 @@ _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 80, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -134,6 +134,20 @@ static bool digest_is_valid(const char *digest)
                strspn(digits, "0123456789abcdef") == DIGEST_DIGITS;
 }
 
+/* "NAME.TYPE", and not "NAME.slice". */
+static bool unit_is_valid(const char *unit)
+{
+        static const char *const types[] = { "service", "scope", "socket", "mount", "swap" };
+        const char *dot = strrchr(unit, '.');
+
+        if (!dot || dot == unit || strlen(unit) > CGROUP_NAME_LENGTH_MAX || strchr(unit, '/'))
+                return false;
+        for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+                if (strcmp(dot + 1, types[i]) == 0)
+                        return true;
+        return false;
+}
+
 static bool rule_is_valid(const struct nx_rule *rule)
 {
         if (!options_are_known(rule, sizeof(*rule)))
@@ -145,6 +159,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
         if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
                 return false;
         if (rule->cgroup && !cgroup_is_valid(rule->cgroup))
+                return false;
+        if (rule->unit && !unit_is_valid(rule->unit))
                 return false;
         if (rule->digest && !digest_is_valid(rule->digest))
                 return false;
@@ -204,6 +220,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                 r = add_text(settings, rule->digest, &parsed.digest);
         if (r >= 0)
                 r = add_text(settings, rule->cgroup, &parsed.cgroup);
+        if (r >= 0)
+                r = add_text(settings, rule->unit, &parsed.unit);
         if (r >= 0)
                 r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
         if (r >= 0)
@@ -275,6 +293,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
         put_text(settings, writer, WIRE_ATTR_PROGRAM_DIGEST, rule->digest);
         put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
+        put_text(settings, writer, WIRE_ATTR_UNIT, rule->unit);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);

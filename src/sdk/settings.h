@@ -20,7 +20,8 @@ struct rule {
         struct in6_addr network;
         uint8_t prefix; /* of the 128 bits of the mapped form */
         uint16_t port_first, port_last;
-        uint32_t program, digest, cgroup, domain, set, label; /* offsets in the text, 0 for none */
+        uint32_t program, digest, cgroup, unit, domain, set,
+                label; /* offsets in the text, 0 for none */
 };
 
 struct settings {

@@ -110,7 +110,8 @@ enum wire_type {
         ATTR(64, SLOT, WIRE_U32, "slot", NULL)                                                     \
         ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
         ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
-        ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)
+        ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
+        ATTR(81, UNIT, WIRE_STRING, "unit", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -176,8 +177,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(38, PROVIDER_FLOW_CLOSED, WIRE_HAS(FLOW) | WIRE_HAS(RESULT),                           \
             0) /* BYTES_… if spliced */                                                          \
         MSG(39, PROVIDER_FLOW_PEEKED, WIRE_HAS(FLOW) | WIRE_HAS(DATA), 0)                          \
-        MSG(40, PROVIDER_FLOW_DATA,                                                                \
-            WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(OFFSET),                               \
+        MSG(40, PROVIDER_FLOW_DATA, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(OFFSET),       \
             0) /* DATA, or COUNT bytes in SLOT */                                                  \
         MSG(41, PROVIDER_FLOW_COMPLETE, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION), 0)                   \
         MSG(42, PROVIDER_MEMORY, 0, 1) /* WIRE_SLOTS of WIRE_SLOT_SIZE bytes, to read */           \

@@ -60,6 +60,8 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require(!!rule->match.network + !!rule->match.domain + !!rule->match.set <= 1);
         require(!rule->match.digest || strlen(rule->match.digest) == strlen("sha256:") + 64);
         require(!rule->match.cgroup || (rule->match.cgroup[0] == '/' && rule->match.cgroup[1]));
+        require(!rule->match.unit ||
+                (rule->match.unit[0] != '.' && !strchr(rule->match.unit, '/')));
         require(!rule->match.set || (rule->match.set[0] && strlen(rule->match.set) <= 40));
         require(!rule->match.network || is_network(rule->match.network));
         require(!rule->match.domain ||

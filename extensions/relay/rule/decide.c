@@ -2,9 +2,10 @@
 
 /*
  * The first match, as the kernel finds it: the same comparisons, with one difference. The
- * kernel knows all names of an address, we are told the last one that was asked for. So
- * a flow may come for the sake of a name that we do not see: no rule seems to want it, and
- * yet it is here. Then it belongs to the first rule that matches in all but its domain.
+ * kernel knows all names of an address, we are told the last one that was asked for; and all of
+ * a cgroup's path, we only its end where it is very long. So a flow may come for the sake of what
+ * we do not see: no rule seems to want it, and yet it is here. Then it belongs to the first rule
+ * that matches in all but that.
  */
 
 #include <string.h>
@@ -35,6 +36,45 @@ static bool text_matches(const char *wanted, const char *text)
         return !wanted || (text && strcmp(wanted, text) == 0);
 }
 
+static bool is_in_cgroup(const char *path, const char *cgroup)
+{
+        size_t size = strlen(cgroup);
+
+        return path && strncmp(path, cgroup, size) == 0 && (!path[size] || path[size] == '/');
+}
+
+static bool is_slice(const char *name, size_t size)
+{
+        static const char suffix[] = ".slice";
+        const size_t suffix_size = strlen(suffix);
+
+        return size > suffix_size && strncmp(name + size - suffix_size, suffix, suffix_size) == 0;
+}
+
+/* The first name that is no slice's. */
+static bool is_of_unit(const char *path, const char *unit)
+{
+        size_t size;
+
+        if (!path || *path != '/')
+                return false;
+        for (path++; is_slice(path, size = strcspn(path, "/")) && path[size]; path += size + 1)
+                ;
+        return size == strlen(unit) && strncmp(path, unit, size) == 0;
+}
+
+static bool place_matches(const struct match *match, const struct subject *subject)
+{
+        return (!match->cgroup || is_in_cgroup(subject->cgroup, match->cgroup)) &&
+               (!match->unit || is_of_unit(subject->cgroup, match->unit));
+}
+
+/* A path that is too long for us begins with an ellipsis; the kernel knows all of it. */
+static bool place_is_hidden(const struct subject *subject)
+{
+        return subject->cgroup && *subject->cgroup != '/';
+}
+
 static bool rest_matches(const struct rule *rule, const struct subject *subject)
 {
         const struct match *match = &rule->match;
@@ -54,7 +94,8 @@ static bool rest_matches(const struct rule *rule, const struct subject *subject)
 
 static bool rule_matches(const struct rule *rule, const struct subject *subject)
 {
-        return rest_matches(rule, subject) && domain_matches(&rule->match, subject);
+        return rest_matches(rule, subject) && domain_matches(&rule->match, subject) &&
+               place_matches(&rule->match, subject);
 }
 
 static const struct rule *first_match(const struct rules *rules, const struct subject *subject)
@@ -83,7 +124,8 @@ const struct rule *decide(const struct rules *rules, const struct subject *subje
                 return first;
         for (size_t i = 0; i < rules->n_rules && &rules->rules[i] != first; i++)
                 if (rules->rules[i].route.way != WAY_IGNORE &&
-                    rest_matches(&rules->rules[i], subject))
+                    rest_matches(&rules->rules[i], subject) &&
+                    (place_matches(&rules->rules[i].match, subject) || place_is_hidden(subject)))
                         return &rules->rules[i];
         return first;
 }
@@ -103,7 +145,8 @@ bool decide_may_both_match(const struct rule *a, const struct rule *b)
                 return false;
         if (first->uid != NX_ANY_USER && second->uid != NX_ANY_USER && first->uid != second->uid)
                 return false;
-        if (differ(first->program, second->program) || differ(first->digest, second->digest))
+        if (differ(first->program, second->program) || differ(first->digest, second->digest) ||
+            differ(first->unit, second->unit))
                 return false;
         return network_overlaps(&a->network, &b->network);
 }

@@ -140,7 +140,8 @@ static void test_problems(void **state)
                                                     "expected it once" },
                 { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
                 { "direct direction outbound", "1:8: 'direction' is not a clause: expected "
-                                               "program, digest, user, to, port or protocol" },
+                                               "program, digest, cgroup, unit, user, to, port "
+                                               "or protocol" },
                 { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
                                           "once" },
                 { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
@@ -186,6 +187,8 @@ static void test_limits(void **state)
                              "dashes, dots and underscores, at most 63");
 }
 
+#define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
 static unsigned int line_of(const struct rules *rules, const char *address, uint16_t port,
                             uint32_t uid, const char *program, const char *hostname)
 {
@@ -218,8 +221,6 @@ static void test_the_first_match_decides(void **state)
         assert_int_equal(line_of(rules, "fe00::1", 81, 8, NULL, NULL), 7);
 }
 
-#define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
-
 static void test_the_digest_decides(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("direct digest " DIGEST "a\ndefault ignore\n");
@@ -231,6 +232,37 @@ static void test_the_digest_decides(void **state)
         assert_int_equal(decide(rules, &subject)->line, 2);
         subject.digest = NULL;
         assert_int_equal(decide(rules, &subject)->line, 2);
+}
+
+static void test_the_cgroup_decides(void **state)
+{
+        static const struct {
+                const char *cgroup;
+                unsigned int line;
+        } cases[] = {
+                { "/a", 1 },
+                { "/a/b/c", 1 },
+                { "/aa", 3 },
+                { "/a.slice/web.service", 2 },
+                { "/a.slice/a-b.slice/web.service/c", 2 },
+                { "/a.slice/other.service/web.service", 3 },
+                { "/a.slice/web.servicex", 3 },
+                { "/a.slice", 3 },
+                { "/.slice/web.service", 3 },
+                { "/", 3 },
+                { NULL, 3 },
+                { "â¦/deep/web.service", 1 }, /* cut: the kernel has seen the rest */
+        };
+        _cleanup_rules_ struct rules *rules =
+                parse("direct cgroup /a\ndirect unit web.service\ndefault ignore\n");
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct subject subject = { .uid = 1, .cgroup = cases[i].cgroup };
+
+                assert_true(address_parse(&subject.remote, "198.18.0.7", 80));
+                if (decide(rules, &subject)->line != cases[i].line)
+                        fail_msg("wrong about: %s", cases[i].cgroup);
+        }
 }
 
 /* Only the hidden name can have brought such a flow. */
@@ -283,6 +315,8 @@ static void test_rules_that_may_both_match(void **state)
                 { "direct digest " DIGEST "a\nignore digest " DIGEST "b", false },
                 { "direct digest " DIGEST "a\nignore digest " DIGEST "a", true },
                 { "direct digest " DIGEST "a\nignore program /nowhere/a", true },
+                { "direct unit a.service\nignore unit b.service", false },
+                { "direct cgroup /a\nignore cgroup /a/b", true },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -335,6 +369,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_the_first_match_decides),
                 cmocka_unit_test(test_the_digest_decides),
+                cmocka_unit_test(test_the_cgroup_decides),
                 cmocka_unit_test(test_a_name_that_is_not_shown),
                 cmocka_unit_test(test_a_name_that_may_be_hidden),
                 cmocka_unit_test(test_rules_that_may_both_match),

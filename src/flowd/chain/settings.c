@@ -131,6 +131,7 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
         const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
         const char *text = wire_get_string(message, WIRE_ATTR_PROGRAM_DIGEST);
         const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
+        const char *unit = wire_get_string(message, WIRE_ATTR_UNIT);
         uint8_t digest[STEER_DIGEST_SIZE];
 
         if (program)
@@ -145,6 +146,10 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
                 if (!rule->cgroup)
                         return -EBADMSG;
         }
+        if (unit && strlen(unit) >= STEER_NAME_MAX)
+                return -EBADMSG;
+        if (unit)
+                rule->unit = hooks_hash_unit(settings->hooks, unit);
         return 0;
 }
 

@@ -540,7 +540,7 @@ static struct wants wants_of(const union steer_settings_entry *entries, uint32_t
         struct wants wants = {};
 
         for (uint32_t i = 1; entries && i < n_entries; i++) {
-                wants.cgroups |= entries[i].rule.cgroup != 0;
+                wants.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
                 wants.digests |= entries[i].rule.digest != 0;
         }
         return wants;
@@ -787,6 +787,11 @@ static uint64_t hash_level(const struct steer_state *state, uint64_t above, cons
                 siphash_word(&hash, word);
         }
         return siphash_end(&hash, size);
+}
+
+uint64_t hooks_hash_unit(struct hooks *hooks, const char *name)
+{
+        return hash_level(hooks_state(hooks), 0, name, strlen(name));
 }
 
 uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path)

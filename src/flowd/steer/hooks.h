@@ -110,3 +110,5 @@ uint64_t hooks_hash_digest(struct hooks *hooks, const uint8_t digest[static STEE
 /* The rules' name for "/a/b" below the cgroup v2 mount and all below it; 0 for what has no level,
  * or more than STEER_CGROUP_LEVELS. */
 uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path);
+/* The rules' name for a unit of systemd, "ssh.service". */
+uint64_t hooks_hash_unit(struct hooks *hooks, const char *name);
