@@ -181,6 +181,8 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
                 return parse_value(words, "cgroup", match, value_cgroup);
         case CLAUSE_UNIT:
                 return parse_value(words, "unit", match, value_unit);
+        case CLAUSE_STARTED_BY:
+                return parse_value(words, "started-by", match, value_started_by);
         case CLAUSE_USER:
                 return parse_value(words, "user", match, value_user);
         case CLAUSE_TO:

@@ -39,6 +39,7 @@ enum clause {
         CLAUSE_DIGEST,
         CLAUSE_CGROUP,
         CLAUSE_UNIT,
+        CLAUSE_STARTED_BY,
         CLAUSE_USER,
         CLAUSE_TO,
         CLAUSE_PORT,

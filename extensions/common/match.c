@@ -18,6 +18,7 @@
 void match_deinit(struct match *match)
 {
         free(match->program);
+        free(match->started_by);
         free(match->digest);
         free(match->cgroup);
         free(match->unit);
@@ -28,20 +29,20 @@ void match_deinit(struct match *match)
         *match = (struct match)MATCH_INIT;
 }
 
-static int resolve_program(struct match *match, struct problems *problems)
+static int resolve_program(char **program, struct position at, struct problems *problems)
 {
         char *path;
 
-        if (!match->program)
+        if (!*program)
                 return 0;
-        path = realpath(match->program, NULL);
+        path = realpath(*program, NULL);
         if (!path)
                 return errno == ENOMEM ? -ENOMEM : 0;
-        free(match->program);
-        match->program = path;
+        free(*program);
+        *program = path;
         if (strlen(path) <= WORD_MAX)
                 return 0;
-        problems_add(problems, match->program_at,
+        problems_add(problems, at,
                      "the program's path without symbolic links is too long: expected at most "
                      "%d bytes",
                      WORD_MAX);
@@ -71,9 +72,13 @@ int match_resolve(struct match *match, struct problems *problems)
 {
         int r, outcome;
 
-        outcome = resolve_program(match, problems);
+        outcome = resolve_program(&match->program, match->program_at, problems);
         if (outcome < 0)
                 return outcome;
+        r = resolve_program(&match->started_by, match->started_by_at, problems);
+        if (r < 0)
+                return r;
+        outcome = r ? r : outcome;
         r = resolve_user(match, problems);
         return r ? r : outcome;
 }
@@ -88,6 +93,7 @@ struct nx_rule match_to_rule(const struct match *match, const char *label)
                 .digest = match->digest,
                 .cgroup = match->cgroup,
                 .unit = match->unit,
+                .started_by = match->started_by,
                 .remote_network = match->network,
                 .remote_domain = match->domain,
                 .remote_set = match->set,

@@ -18,6 +18,8 @@ struct match {
         struct position protocol_at;
         char *program; /* owned */
         struct position program_at;
+        char *started_by; /* owned */
+        struct position started_by_at;
         char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */
         char *unit;   /* owned; "ssh.service" */

@@ -122,13 +122,24 @@ int value_choice(const struct word *word, const struct choice *choices, const ch
         return refuse_choice(word, choices, what, problems);
 }
 
-int value_program(const struct word *word, struct match *match, struct problems *problems)
+static int keep_path(const struct word *word, char **path, struct problems *problems)
 {
         if (word->text[0] != '/')
                 return value_refuse(word, problems,
                                     "is not an absolute path: expected one such as /usr/bin/curl");
+        return keep(path, word->text);
+}
+
+int value_program(const struct word *word, struct match *match, struct problems *problems)
+{
         match->program_at = word->at;
-        return keep(&match->program, word->text);
+        return keep_path(word, &match->program, problems);
+}
+
+int value_started_by(const struct word *word, struct match *match, struct problems *problems)
+{
+        match->started_by_at = word->at;
+        return keep_path(word, &match->started_by, problems);
 }
 
 /* "sha256:" in front says what it is, and that it is the whole of it. */

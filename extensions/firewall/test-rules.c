@@ -242,9 +242,10 @@ static void test_problems(void **state)
                              "or loopback" },
                 { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                               "quotes" },
-                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, digest, cgroup, "
-                                 "unit, user, to, port, protocol or direction (did you mean "
-                                 "'protocol'?)" },
+                { "deny prot 1",
+                  "1:6: 'prot' is not a clause: expected program, started-by, digest, cgroup, "
+                  "unit, user, to, port, protocol or direction (did you mean "
+                  "'protocol'?)" },
                 { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                         "once" },
                 { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
@@ -254,12 +255,13 @@ static void test_problems(void **state)
                                        "you mean 'tcp'?)" },
                 { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                        "or any (did you mean 'inbound'?)" },
-                { "deny drection inbound", "1:6: 'drection' is not a clause: expected program, "
-                                           "digest, cgroup, unit, user, to, port, protocol or "
-                                           "direction (did you mean 'direction'?)" },
-                { "deny foo",
-                  "1:6: 'foo' is not a clause: expected program, digest, cgroup, unit, user, "
-                  "to, port, protocol or direction" },
+                { "deny drection inbound",
+                  "1:6: 'drection' is not a clause: expected program, started-by, "
+                  "digest, cgroup, unit, user, to, port, protocol or "
+                  "direction (did you mean 'direction'?)" },
+                { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, digest, "
+                              "cgroup, unit, user, "
+                              "to, port, protocol or direction" },
                 { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
                 { "default deny now", "1:14: 'now' is too much: expected the line's end" },
                 { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
@@ -268,6 +270,9 @@ static void test_problems(void **state)
                                                         "expected it once" },
                 { "deny program curl", "1:14: 'curl' is not an absolute path: expected one such as "
                                        "/usr/bin/curl" },
+                { "deny started-by git",
+                  "1:17: 'git' is not an absolute path: expected one such as "
+                  "/usr/bin/curl" },
                 { "deny port 0", "1:11: '0' " PORT_PROBLEM },
                 { "deny port 65536", "1:11: '65536' " PORT_PROBLEM },
                 { "deny port 99999999999999999999", "1:11: '99999999999999999999' " PORT_PROBLEM },
@@ -347,7 +352,7 @@ static void test_problems(void **state)
                 /* A column is a character, not a byte. */
                 { "deny program /\xc3\xbc\xe2\x82\xac x",
                   "1:18: 'x' is not a clause: expected "
-                  "program, digest, cgroup, unit, user, to, port, "
+                  "program, started-by, digest, cgroup, unit, user, to, port, "
                   "protocol or direction" },
         };
 
@@ -466,7 +471,9 @@ static void test_resolve_programs(void **state)
         assert_non_null(file);
         fclose(file);
         assert_return_code(symlink("target", link), 0);
-        snprintf(text, sizeof(text), "deny program %s\ndeny program %s/absent/../x", link, folder);
+        snprintf(text, sizeof(text),
+                 "deny program %s\ndeny program %s/absent/../x\ndeny started-by %s", link, folder,
+                 link);
         rules = parse(text);
         assert_int_equal(rules_resolve(rules, &problems), 0);
         unlink(link);
@@ -474,6 +481,7 @@ static void test_resolve_programs(void **state)
         rmdir(folder);
         assert_string_equal(rules->rules[0].match.program, target);
         assert_non_null(strstr(rules->rules[1].match.program, "/absent/../x"));
+        assert_string_equal(rules->rules[2].match.started_by, target);
 }
 
 /* A line of mdoc source as it is printed: \e is a backslash, \- a dash, \& nothing. */

@@ -18,6 +18,9 @@ extern "C" {
 /** Names in the path of a rule's cgroup; what is deeper is in it all the same. */
 #define NX_RULE_CGROUP_LEVELS 12
 
+/** So far up started_by is looked for. */
+#define NX_RULE_ANCESTORS 8
+
 /** What is 0 or NULL matches everything. Initialise with NX_RULE_INIT. */
 struct nx_rule {
         size_t size;
@@ -55,6 +58,11 @@ struct nx_rule {
          * a user's own systemd is named by cgroup. What a proxy carries on counts as the origin's.
          */
         const char *unit;
+        /** Absolute path of an executable: of the program's parent, or its parent's, and so on, up
+         * to NX_RULE_ANCESTORS. As of the program's first flow for which a rule asked; who has
+         * ended by then is nobody's ancestor. With program, helper tools of an app count as the app
+         * only where it started them. */
+        const char *started_by;
 };
 
 #define NX_ANY_USER  UINT32_MAX

@@ -120,6 +120,19 @@ static __always_inline bool cgroup_is_of_unit(__u64 id, __u64 unit)
         return cgroup && cgroup->unit == unit;
 }
 
+/* Was the process started, however many others were between, by the program that a rule means? */
+static __always_inline bool has_ancestor(const struct steer_process_key *key, __u64 wanted)
+{
+        const struct steer_process *process = bpf_map_lookup_elem(&processes, key);
+
+        if (!process)
+                return false;
+        for (int i = 0; i < STEER_ANCESTORS_MAX; i++)
+                if (process->ancestors[i] == wanted)
+                        return true;
+        return false;
+}
+
 static __always_inline bool rule_matches(const struct steer_rule *rule,
                                          const struct steer_question *question)
 {
@@ -140,6 +153,8 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
         if (rule->cgroup && !cgroup_is_in(question->cgroup_id, rule->cgroup))
                 return false;
         if (rule->unit && !cgroup_is_of_unit(question->cgroup_id, rule->unit))
+                return false;
+        if (rule->ancestor && !has_ancestor(&question->process, rule->ancestor))
                 return false;
         if (rule->domain && !name_matches(&question->remote, rule->domain))
                 return false;

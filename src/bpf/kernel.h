@@ -163,6 +163,7 @@ struct task_struct {
         __u64 start_boottime;
         __u64 self_exec_id;
         struct task_struct *group_leader;
+        struct task_struct *real_parent;
         struct mm_struct *mm;
         struct files_struct *files;
         struct css_set *cgroups;

@@ -23,6 +23,14 @@ struct {
         __type(value, struct steer_process);
 } processes SEC(".maps");
 
+/* Written by record_ancestor(): programs of whose processes others were started. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 2048);
+        __type(key, struct steer_process_key);
+        __type(value, struct steer_process);
+} ancestors SEC(".maps");
+
 /* Written by record_cgroup(), read by flowd; the least recently used goes when full. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -308,6 +316,69 @@ __noinline int new_process(const struct steer_process_key *key)
         return 0;
 }
 
+static __always_inline struct steer_process_key key_of(struct task_struct *task)
+{
+        return (struct steer_process_key){
+                .start_ns = BPF_CORE_READ(task, group_leader, start_boottime),
+                .tgid = (__u32)BPF_CORE_READ(task, tgid),
+                .exec_id = (__u32)BPF_CORE_READ(task, self_exec_id),
+        };
+}
+
+/* The executable of another process. Its other facts are not ours to read; they are not needed. */
+__noinline int record_ancestor(const struct steer_process_key *key, __u64 task)
+{
+        struct steer_process *process;
+        struct mm_struct *mm;
+
+        if (!key)
+                return -1;
+        bpf_map_update_elem(&ancestors, key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&ancestors, key);
+        mm = BPF_CORE_READ((struct task_struct *)task, mm);
+        if (!process || !mm)
+                return -1;
+        process->flags = 0;
+        read_executable(process, mm);
+        process->flags |= STEER_PROCESS_READY;
+        return 0;
+}
+
+static __always_inline __u64 program_of(struct task_struct *task)
+{
+        struct steer_process_key key = key_of(task);
+        struct steer_process *process = bpf_map_lookup_elem(&ancestors, &key);
+
+        if (!process || !(process->flags & STEER_PROCESS_READY)) {
+                record_ancestor(&key, (__u64)task);
+                process = bpf_map_lookup_elem(&ancestors, &key);
+        }
+        return process ? process->path_hash : 0;
+}
+
+/* Who has ended by now is none any more: its children have got another parent. */
+__noinline int record_ancestors(const struct steer_process_key *key)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_process *process;
+
+        if (!key)
+                return -1;
+        process = bpf_map_lookup_elem(&processes, key);
+        if (!process)
+                return -1;
+        for (int i = 0; i < STEER_ANCESTORS_MAX; i++) {
+                struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+
+                if (!parent || parent == task)
+                        break;
+                process->ancestors[i] = program_of(parent);
+                task = parent;
+        }
+        process->flags |= STEER_HAS_ANCESTORS;
+        return 0;
+}
+
 /* Somebody may have given the executable another name, or none, since the last flow. */
 static __always_inline void read_file_again(struct steer_process *process)
 {
@@ -334,6 +405,8 @@ static __always_inline struct steer_process *record_process(const struct steer_p
         }
         if (process && state.digest_slots)
                 read_file_again(process);
+        if (process && state.ancestor_slots && !(process->flags & STEER_HAS_ANCESTORS))
+                record_ancestors(key);
         return process;
 }
 

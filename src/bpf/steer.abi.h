@@ -74,7 +74,11 @@ struct steer_process_key {
 #define STEER_PROCESS_READY  1u
 #define STEER_PATH_TRUNCATED 2u
 /* The path is in a mount namespace that only the daemon's users' root can arrange. */
-#define STEER_PATH_TRUSTED 4u
+#define STEER_PATH_TRUSTED  4u
+#define STEER_HAS_ANCESTORS 8u /* they were read, as of the first flow for which rules asked */
+
+/* So far up a rule finds the program that started another one. */
+#define STEER_ANCESTORS_MAX 8
 
 /* A file with what is in it: whoever writes to it changes changed_ns. */
 struct steer_file {
@@ -93,6 +97,7 @@ struct steer_process {
         struct steer_file file; /* the executable; as of the last flow, while rules name digests */
         __u64 cgroup_id;        /* of its last connect() or sendto() */
         __u64 path_hash;        /* siphash of exe; 0 unless trusted and whole */
+        __u64 ancestors[STEER_ANCESTORS_MAX]; /* their path_hash, the parent's first */
         __u32 flags;
         __u32 exe_size;
         __u32 cmdline_size;
@@ -157,6 +162,7 @@ struct steer_grant_key {
 struct steer_grant {
         __u64 origin_flow;
         __u64 skip_slots;
+        struct steer_process_key process;
         __u64 path_hash;
         __u64 digest;
         __u64 cgroup_id;
@@ -203,9 +209,10 @@ struct steer_event_decided {
 /* A question for the rules, without a socket: flows that the hooks did not see, and tests. */
 struct steer_question {
         struct steer_address remote;
-        __u64 path_hash; /* 0: no program is known */
-        __u64 digest;    /* STEER_DIGEST_… or a hash */
-        __u64 cgroup_id; /* of the program; 0: unknown */
+        struct steer_process_key process; /* whose ancestors count */
+        __u64 path_hash;                  /* 0: no program is known */
+        __u64 digest;                     /* STEER_DIGEST_… or a hash */
+        __u64 cgroup_id;                  /* of the program; 0: unknown */
         __u64 skip_slots;
         __u32 uid; /* ~0: unknown */
         __u32 egress;
@@ -252,10 +259,11 @@ struct steer_settings_header {
 
 /* Entries 1 and up. A field that is 0 matches everything. */
 struct steer_rule {
-        __u64 program; /* siphash of the executable's reversed path */
-        __u64 digest;  /* siphash of the executable's SHA-256 */
-        __u64 cgroup;  /* one of steer_cgroup.levels */
-        __u64 unit;    /* steer_cgroup.unit */
+        __u64 program;  /* siphash of the executable's reversed path */
+        __u64 digest;   /* siphash of the executable's SHA-256 */
+        __u64 cgroup;   /* one of steer_cgroup.levels */
+        __u64 unit;     /* steer_cgroup.unit */
+        __u64 ancestor; /* one of steer_process.ancestors */
         struct steer_address remote;
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
@@ -320,6 +328,8 @@ struct steer_state {
         __u64 inspecting_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a digest. */
         __u64 digest_slots;
+        /* Written by flowd: bit k: a rule of the session in slot k names an ancestor. */
+        __u64 ancestor_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -337,7 +347,7 @@ _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 88, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 96, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -147,6 +147,7 @@ judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct
 
         if (!grant)
                 return;
+        question->process = grant->process;
         question->path_hash = grant->path_hash;
         question->digest = grant->digest;
         question->cgroup_id = grant->cgroup_id;
@@ -176,6 +177,7 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
         owner->remote_port = question.remote_port;
         owner->protocol = question.protocol;
         process = owner_of_current(owner);
+        question.process = owner->process;
         if (process)
                 question.path_hash = process->path_hash;
         question.digest = digest_of(process);

@@ -134,6 +134,11 @@ static bool digest_is_valid(const char *digest)
                strspn(digits, "0123456789abcdef") == DIGEST_DIGITS;
 }
 
+static bool path_is_valid(const char *path)
+{
+        return path[0] == '/' && strlen(path) < WIRE_STRING_MAX;
+}
+
 /* "NAME.TYPE", and not "NAME.slice". */
 static bool unit_is_valid(const char *unit)
 {
@@ -156,7 +161,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
                 return false;
         if (rule->protocol != 0 && rule->protocol != IPPROTO_TCP && rule->protocol != IPPROTO_UDP)
                 return false;
-        if (rule->program && (rule->program[0] != '/' || strlen(rule->program) >= WIRE_STRING_MAX))
+        if ((rule->program && !path_is_valid(rule->program)) ||
+            (rule->started_by && !path_is_valid(rule->started_by)))
                 return false;
         if (rule->cgroup && !cgroup_is_valid(rule->cgroup))
                 return false;
@@ -222,6 +228,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                 r = add_text(settings, rule->cgroup, &parsed.cgroup);
         if (r >= 0)
                 r = add_text(settings, rule->unit, &parsed.unit);
+        if (r >= 0)
+                r = add_text(settings, rule->started_by, &parsed.started_by);
         if (r >= 0)
                 r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
         if (r >= 0)
@@ -294,12 +302,13 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_PROGRAM_DIGEST, rule->digest);
         put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
         put_text(settings, writer, WIRE_ATTR_UNIT, rule->unit);
+        put_text(settings, writer, WIRE_ATTR_STARTED_BY, rule->started_by);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);
 }
 
-/* More than the messages can need: a rule without its strings is under 100 bytes. */
+/* More than the messages can need: a rule without its strings is under 120 bytes. */
 static size_t size_bound(const struct settings *settings)
 {
         return (settings->n_rules + 2) * 128 + settings->text_size;

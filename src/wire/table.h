@@ -111,7 +111,8 @@ enum wire_type {
         ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
         ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
-        ATTR(81, UNIT, WIRE_STRING, "unit", NULL)
+        ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
+        ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,

@@ -51,6 +51,8 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.cgroup = "/system.slice/"),
                 RULE(.cgroup = "//system.slice"),
                 RULE(.cgroup = "/1/2/3/4/5/6/7/8/9/10/11/12/13"),
+                RULE(.started_by = ""),
+                RULE(.started_by = "git"),
                 RULE(.unit = ""),
                 RULE(.unit = "ssh"),
                 RULE(.unit = ".service"),
@@ -178,6 +180,14 @@ static void test_a_digest_is_sent_as_it_is_written(void **state)
 
         assert_true(mail->present == (WIRE_HAS(ACTION) | WIRE_HAS(PROGRAM_DIGEST)));
         assert_string_equal(mail->digest, "sha256:" DIGITS);
+}
+
+static void test_who_started_it_is_sent_by_its_path(void **state)
+{
+        static const struct nx_rule rule = RULE(.started_by = "/usr/bin/git");
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
+
+        assert_true(mail->present == (WIRE_HAS(ACTION) | WIRE_HAS(STARTED_BY)));
 }
 
 static void test_a_unit_is_sent_by_its_name(void **state)
@@ -322,6 +332,7 @@ int main(void)
                 TEST(test_an_empty_rule_says_only_its_action),
                 TEST(test_a_set_is_sent_by_its_name),
                 TEST(test_a_digest_is_sent_as_it_is_written),
+                TEST(test_who_started_it_is_sent_by_its_path),
                 TEST(test_a_unit_is_sent_by_its_name),
                 TEST(test_a_cgroup_is_sent_by_its_path),
                 TEST(test_ipv6_networks_keep_their_prefix),

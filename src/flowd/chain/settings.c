@@ -16,6 +16,7 @@
 
 _Static_assert(NX_RULES_MAX == STEER_RULES_MAX, "the SDK promises what the kernel takes");
 _Static_assert(NX_RULE_CGROUP_LEVELS == STEER_CGROUP_LEVELS, "the SDK promises that as well");
+_Static_assert(NX_RULE_ANCESTORS == STEER_ANCESTORS_MAX, "and that");
 _Static_assert(NX_FILTER_ACTION_ALLOW == (int)STEER_ALLOW, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_DROP == (int)STEER_DENY, "one set of numbers");
 _Static_assert(NX_FILTER_ACTION_FILTER_DATA == (int)STEER_ASK, "one set of numbers");
@@ -124,7 +125,7 @@ static bool parse_digest(const char *text, uint8_t ret_digest[static STEER_DIGES
         return true;
 }
 
-/* The program, by its path, its content and its place. */
+/* The program, by its path, its content, its place, and who started it. */
 static int set_program(struct settings *settings, struct steer_rule *rule,
                        const struct wire_message *message)
 {
@@ -132,10 +133,13 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
         const char *text = wire_get_string(message, WIRE_ATTR_PROGRAM_DIGEST);
         const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
         const char *unit = wire_get_string(message, WIRE_ATTR_UNIT);
+        const char *started_by = wire_get_string(message, WIRE_ATTR_STARTED_BY);
         uint8_t digest[STEER_DIGEST_SIZE];
 
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
+        if (started_by)
+                rule->ancestor = hooks_hash_path(settings->hooks, started_by);
         if (text) {
                 if (!parse_digest(text, digest))
                         return -EBADMSG;

@@ -141,6 +141,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
                 .direction = (uint8_t)flow->direction,
                 .kind = (uint32_t)flow->owner,
                 .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
+                .process = program ? program->key : (struct steer_process_key){},
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
@@ -192,6 +193,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
         struct steer_grant grant = {
                 .origin_flow = flow->origin_flow ? flow->origin_flow : flow->id,
                 .skip_slots = flow->skip_slots | passed_slots(chain, session),
+                .process = program ? program->key : (struct steer_process_key){},
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,

@@ -533,6 +533,7 @@ static int put_settings(struct hooks *hooks, unsigned int slot,
 struct wants {
         bool cgroups;
         bool digests;
+        bool ancestors;
 };
 
 static struct wants wants_of(const union steer_settings_entry *entries, uint32_t n_entries)
@@ -542,6 +543,7 @@ static struct wants wants_of(const union steer_settings_entry *entries, uint32_t
         for (uint32_t i = 1; entries && i < n_entries; i++) {
                 wants.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
                 wants.digests |= entries[i].rule.digest != 0;
+                wants.ancestors |= entries[i].rule.ancestor != 0;
         }
         return wants;
 }
@@ -557,11 +559,14 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 
         state->cgroup_slots |= wants.cgroups ? bit : 0;
         state->digest_slots |= wants.digests ? bit : 0;
+        state->ancestor_slots |= wants.ancestors ? bit : 0;
         r = put_settings(hooks, slot, entries, n_entries);
         if (!wants.cgroups && r >= 0)
                 state->cgroup_slots &= ~bit;
         if (!wants.digests && r >= 0)
                 state->digest_slots &= ~bit;
+        if (!wants.ancestors && r >= 0)
+                state->ancestor_slots &= ~bit;
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         state->generation++;
         return r;
