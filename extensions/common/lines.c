@@ -175,6 +175,8 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
         switch (clause) {
         case CLAUSE_PROGRAM:
                 return parse_value(words, "program", match, value_program);
+        case CLAUSE_PACKAGE:
+                return parse_value(words, "package", match, value_package);
         case CLAUSE_DIGEST:
                 return parse_value(words, "digest", match, value_digest);
         case CLAUSE_CGROUP:

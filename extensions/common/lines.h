@@ -36,6 +36,7 @@ extern const struct choice line_loopbacks[];
 /* Clauses that a language may have; its table maps words to them. */
 enum clause {
         CLAUSE_PROGRAM,
+        CLAUSE_PACKAGE,
         CLAUSE_DIGEST,
         CLAUSE_CGROUP,
         CLAUSE_UNIT,

@@ -18,6 +18,8 @@
 void match_deinit(struct match *match)
 {
         free(match->program);
+        free(match->package);
+        package_deinit(&match->programs);
         free(match->started_by);
         free(match->digest);
         free(match->cgroup);
@@ -68,6 +70,41 @@ static int resolve_user(struct match *match, struct problems *problems)
         return RULES_E_INVALID;
 }
 
+static int package_problem(const struct match *match, struct problems *problems,
+                           const char *problem)
+{
+        problems_add(problems, match->package_at, "'%.64s' %s", match->package, problem);
+        return RULES_E_INVALID;
+}
+
+static int resolve_package(struct match *match, struct problems *problems)
+{
+        int r;
+
+        if (!match->package)
+                return 0;
+        if (match->program)
+                return package_problem(match, problems,
+                                       "comes on top of a program: expected 'program' or "
+                                       "'package'");
+        package_deinit(&match->programs);
+        r = package_find(&match->programs, PACKAGE_DATABASE, match->package);
+        if (r == PACKAGE_E_NO_DATABASE)
+                return package_problem(
+                        match, problems,
+                        "cannot be looked up: there is no package database in " PACKAGE_DATABASE
+                        " (of others than dpkg's, nothing is "
+                        "known)");
+        if (r == PACKAGE_E_NOT_INSTALLED)
+                return package_problem(match, problems,
+                                       "is no installed package: expected a name that 'dpkg "
+                                       "--get-selections' prints");
+        if (r == 0 && match->programs.n_programs == 0)
+                return package_problem(match, problems,
+                                       "has no programs: expected the package in which they are");
+        return r;
+}
+
 int match_resolve(struct match *match, struct problems *problems)
 {
         int r, outcome;
@@ -79,11 +116,20 @@ int match_resolve(struct match *match, struct problems *problems)
         if (r < 0)
                 return r;
         outcome = r ? r : outcome;
+        r = resolve_package(match, problems);
+        if (r < 0)
+                return r;
+        outcome = r ? r : outcome;
         r = resolve_user(match, problems);
         return r ? r : outcome;
 }
 
-struct nx_rule match_to_rule(const struct match *match, const char *label)
+size_t match_n_rules(const struct match *match)
+{
+        return match->package ? match->programs.n_programs : 1;
+}
+
+struct nx_rule match_to_rule(const struct match *match, size_t index, const char *label)
 {
         struct nx_rule rule = {
                 NX_RULE_INIT,
@@ -103,6 +149,8 @@ struct nx_rule match_to_rule(const struct match *match, const char *label)
         };
 
         rule.user = match->uid;
+        if (match->package)
+                rule.program = match->programs.programs[index];
         return rule;
 }
 

@@ -8,6 +8,7 @@
 
 #include <netext/rule.h>
 
+#include "common/package.h"
 #include "common/words.h"
 
 #define LABEL_SIZE 64
@@ -18,7 +19,10 @@ struct match {
         struct position protocol_at;
         char *program; /* owned */
         struct position program_at;
-        char *started_by; /* owned */
+        char *package; /* owned; a name */
+        struct position package_at;
+        struct package programs; /* of that package, after match_resolve() */
+        char *started_by;        /* owned */
         struct position started_by_at;
         char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */
@@ -41,11 +45,14 @@ void match_deinit(struct match *match);
 
 /*
  * Looks up on this machine what the clauses name: users become numbers, programs the paths
- * that the kernel knows them by. 0, -ENOMEM, or RULES_E_INVALID.
+ * that the kernel knows them by, packages their programs. 0, a negative errno, or
+ * RULES_E_INVALID.
  */
 int match_resolve(struct match *match, struct problems *problems);
 
-/* The same as the platform takes it; borrows from match and label. */
-struct nx_rule match_to_rule(const struct match *match, const char *label);
+/* How many rules of the platform that is: one for each program of a package. */
+size_t match_n_rules(const struct match *match);
+/* One of them; borrows from match and label. */
+struct nx_rule match_to_rule(const struct match *match, size_t index, const char *label);
 /* "rules:12" for line 12 of /etc/netext/rules. Printable: it goes into JSON. */
 void match_write_label(char label[LABEL_SIZE], const char *path, unsigned int line);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/package.h"
 #include "common/values.h"
 
 #define DOMAIN_MAX      253
@@ -140,6 +141,16 @@ int value_started_by(const struct word *word, struct match *match, struct proble
 {
         match->started_by_at = word->at;
         return keep_path(word, &match->started_by, problems);
+}
+
+int value_package(const struct word *word, struct match *match, struct problems *problems)
+{
+        if (!package_is_name(word->text))
+                return value_refuse(word, problems,
+                                    "is not the name of a package: expected one such as curl, or "
+                                    "libc6:amd64");
+        match->package_at = word->at;
+        return keep(&match->package, word->text);
 }
 
 /* "sha256:" in front says what it is, and that it is the whole of it. */

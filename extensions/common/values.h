@@ -19,6 +19,7 @@ int value_choice(const struct word *word, const struct choice *choices, const ch
                  struct problems *problems, int *ret);
 
 int value_program(const struct word *word, struct match *match, struct problems *problems);
+int value_package(const struct word *word, struct match *match, struct problems *problems);
 int value_digest(const struct word *word, struct match *match, struct problems *problems);
 int value_cgroup(const struct word *word, struct match *match, struct problems *problems);
 int value_unit(const struct word *word, struct match *match, struct problems *problems);

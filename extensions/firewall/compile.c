@@ -2,8 +2,8 @@
 
 /*
  * From the firewall's rules to the platform's: field by field, in the same order, each
- * with a label by which a person finds the line again. Everything is decided in the
- * kernel, no rule asks this process.
+ * with a label by which a person finds the line again; a line about a package is a rule for
+ * each of its programs. Everything is decided in the kernel, no rule asks this process.
  */
 
 #include <errno.h>
@@ -15,12 +15,14 @@ static int add_rule(struct nx_filter_settings *settings, const struct rule *rule
                     struct problems *problems)
 {
         char label[LABEL_SIZE];
-        struct nx_rule matched;
-        int r;
+        int r = 0;
 
         match_write_label(label, path, rule->line);
-        matched = match_to_rule(&rule->match, label);
-        r = nx_filter_settings_add_rule(settings, rule->action, &matched);
+        for (size_t i = 0; i < match_n_rules(&rule->match) && r == 0; i++) {
+                struct nx_rule matched = match_to_rule(&rule->match, i, label);
+
+                r = nx_filter_settings_add_rule(settings, rule->action, &matched);
+        }
         if (r == 0 || r == -ENOMEM)
                 return r;
         problems_add(problems, (struct position){ rule->line, 1 },

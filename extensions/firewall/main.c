@@ -21,11 +21,14 @@
 #include "common/lines.h"
 #include "firewall/compile.h"
 
-#define FILE_NAME "rules"
-#define PATH_SIZE 512 /* for messages */
+#define RULES_FILE    "rules"
+#define PACKAGES_FILE "packages"
+#define PATH_SIZE     512 /* for messages */
 
 struct firewall {
         bool has_file;
+        char *text; /* owned: the newest file without a problem */
+        size_t size;
         bool started; /* once: then there are rules to fall back on */
         char path[PATH_SIZE];
         int result; /* of the newest file: 0, a negative errno, or RULES_E_INVALID */
@@ -65,27 +68,14 @@ static void handle_applied(struct nx_filter *filter, int result, void *userdata)
                                  firewall->path, strerror(-result));
 }
 
-static int parse_file(struct rules **ret_rules, int fd, struct problems *problems)
-{
-        char *text = NULL;
-        size_t size = 0;
-        int r;
-
-        r = file_read(fd, RULES_FILE_MAX, &text, &size);
-        if (r == 0)
-                r = rules_parse(ret_rules, text, size, problems);
-        free(text);
-        return r;
-}
-
-static int load(struct nx_filter *filter, struct firewall *firewall, int fd)
+static int load(struct nx_filter *filter, struct firewall *firewall, const char *text, size_t size)
 {
         struct nx_filter_settings *settings = NULL;
         _cleanup_rules_ struct rules *rules = NULL;
         int r;
 
         firewall->problems.n = 0;
-        r = parse_file(&rules, fd, &firewall->problems);
+        r = rules_parse(&rules, text, size, &firewall->problems);
         if (r == 0)
                 r = rules_resolve(rules, &firewall->problems);
         if (r == 0)
@@ -101,21 +91,56 @@ static int load(struct nx_filter *filter, struct firewall *firewall, int fd)
         return 0;
 }
 
+static void keep_text(struct firewall *firewall, char *text, size_t size)
+{
+        char *smaller = realloc(text, size ? size : 1);
+
+        free(firewall->text);
+        firewall->text = smaller ? smaller : text;
+        firewall->size = size;
+}
+
+static void handle_rules(struct nx_filter *filter, struct firewall *firewall, const char *path,
+                         int fd)
+{
+        char *text = NULL;
+        size_t size = 0;
+
+        firewall->has_file = true;
+        snprintf(firewall->path, sizeof(firewall->path), "%s", path);
+        firewall->result = file_read(fd, RULES_FILE_MAX, &text, &size);
+        if (firewall->result == 0)
+                firewall->result = load(filter, firewall, text, size);
+        if (firewall->result == 0)
+                keep_text(firewall, text, size);
+        else
+                free(text);
+        if (firewall->result && firewall->started)
+                report_failure(filter, firewall);
+}
+
+/* What is in it does not matter: it was replaced, so packages may have other programs by now. */
+static void handle_packages(struct nx_filter *filter, struct firewall *firewall)
+{
+        if (!firewall->started || !firewall->text)
+                return;
+        firewall->result = load(filter, firewall, firewall->text, firewall->size);
+        if (firewall->result)
+                report_failure(filter, firewall);
+}
+
 static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
                         void *userdata)
 {
-        struct firewall *firewall = userdata;
-
-        if (strcmp(name, FILE_NAME) != 0) {
+        if (strcmp(name, RULES_FILE) == 0)
+                handle_rules(filter, userdata, path, fd);
+        else if (strcmp(name, PACKAGES_FILE) == 0)
+                handle_packages(filter, userdata);
+        else
                 nx_filter_report(filter, NX_LEVEL_WARNING,
-                                 "a file '%.64s' was given: expected only '" FILE_NAME "'", name);
-                return;
-        }
-        firewall->has_file = true;
-        snprintf(firewall->path, sizeof(firewall->path), "%s", path);
-        firewall->result = load(filter, firewall, fd);
-        if (firewall->result && firewall->started)
-                report_failure(filter, firewall);
+                                 "a file '%.64s' was given: expected '" RULES_FILE
+                                 "' or '" PACKAGES_FILE "'",
+                                 name);
 }
 
 static int start_filter(struct nx_filter *filter, void *userdata)
@@ -157,6 +182,9 @@ int main(void)
                 },
         };
         struct firewall firewall = {};
+        int status;
 
-        return nx_main(&extension, &firewall);
+        status = nx_main(&extension, &firewall);
+        free(firewall.text);
+        return status;
 }

@@ -242,10 +242,10 @@ static void test_problems(void **state)
                              "or loopback" },
                 { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                               "quotes" },
-                { "deny prot 1",
-                  "1:6: 'prot' is not a clause: expected program, started-by, digest, cgroup, "
-                  "unit, user, to, port, protocol or direction (did you mean "
-                  "'protocol'?)" },
+                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
+                                 "package, digest, cgroup, "
+                                 "unit, user, to, port, protocol or direction (did you mean "
+                                 "'protocol'?)" },
                 { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                         "once" },
                 { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
@@ -256,12 +256,13 @@ static void test_problems(void **state)
                 { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                        "or any (did you mean 'inbound'?)" },
                 { "deny drection inbound",
-                  "1:6: 'drection' is not a clause: expected program, started-by, "
+                  "1:6: 'drection' is not a clause: expected program, started-by, package, "
                   "digest, cgroup, unit, user, to, port, protocol or "
                   "direction (did you mean 'direction'?)" },
-                { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, digest, "
-                              "cgroup, unit, user, "
-                              "to, port, protocol or direction" },
+                { "deny foo",
+                  "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
+                  "cgroup, unit, user, "
+                  "to, port, protocol or direction" },
                 { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
                 { "default deny now", "1:14: 'now' is too much: expected the line's end" },
                 { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
@@ -304,6 +305,9 @@ static void test_problems(void **state)
                                           "expected four numbers from 0 to 255, or a name" },
                 { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
                                  "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
+                { "deny package Curl",
+                  "1:14: 'Curl' is not the name of a package: expected one such as "
+                  "curl, or libc6:amd64" },
                 { "deny digest", "1:12: nothing behind 'digest': expected its value" },
                 { "deny digest " DIGITS, "1:13: '0123456789abcdef0123456789abcdef0123456789abcdef"
                                          "0123456789ab...' is not a digest: expected 'sha256:' and "
@@ -352,7 +356,7 @@ static void test_problems(void **state)
                 /* A column is a character, not a byte. */
                 { "deny program /\xc3\xbc\xe2\x82\xac x",
                   "1:18: 'x' is not a clause: expected "
-                  "program, started-by, digest, cgroup, unit, user, to, port, "
+                  "program, started-by, package, digest, cgroup, unit, user, to, port, "
                   "protocol or direction" },
         };
 
@@ -457,6 +461,40 @@ static void test_resolve_unknown_user(void **state)
         assert_non_null(strstr(problems.first[0].text, "'no-such-user' is not a user"));
 }
 
+static void test_resolve_packages(void **state)
+{
+        static const struct {
+                const char *text, *problem;
+        } cases[] = {
+                { "deny\ndeny package no-such-package",
+                  "2:14: 'no-such-package' is no installed package: expected a name that 'dpkg "
+                  "--get-selections' prints" },
+                { "deny package base-files",
+                  "1:14: 'base-files' has no programs: expected the package in which they are" },
+                { "deny package bash program /bin/bash",
+                  "1:14: 'bash' comes on top of a program: expected 'program' or 'package'" },
+        };
+        _cleanup_rules_ struct rules *good = parse("deny package bash");
+        struct problems problems = {};
+        bool has_bash = false;
+
+        assert_int_equal(rules_resolve(good, &problems), 0);
+        for (size_t i = 0; i < match_n_rules(&good->rules[0].match); i++)
+                has_bash |= strcmp(match_to_rule(&good->rules[0].match, i, NULL).program,
+                                   "/usr/bin/bash") == 0;
+        assert_true(has_bash);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                _cleanup_rules_ struct rules *rules = parse(cases[i].text);
+                char found[PROBLEM_TEXT_MAX + 32];
+
+                problems.n = 0;
+                assert_int_equal(rules_resolve(rules, &problems), RULES_E_INVALID);
+                snprintf(found, sizeof(found), "%u:%u: %s", problems.first[0].at.line,
+                         problems.first[0].at.column, problems.first[0].text);
+                assert_string_equal(found, cases[i].problem);
+        }
+}
+
 static void test_resolve_programs(void **state)
 {
         _cleanup_rules_ struct rules *rules = NULL;
@@ -552,6 +590,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_resolve_users),
                 cmocka_unit_test(test_resolve_unknown_user),
+                cmocka_unit_test(test_resolve_packages),
                 cmocka_unit_test(test_resolve_programs),
                 cmocka_unit_test(test_examples_of_the_manual),
         };

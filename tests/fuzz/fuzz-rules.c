@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: extensions/firewall/rules.c extensions/common/lines.c extensions/common/match.c */
-/* fuzz-sources: extensions/common/problems.c extensions/common/values.c */
+/* fuzz-sources: extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/values.c */
 /* fuzz-sources: extensions/common/words.c */
 
 /*
@@ -63,6 +64,7 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require(!rule->match.unit ||
                 (rule->match.unit[0] != '.' && !strchr(rule->match.unit, '/')));
         require(!rule->match.started_by || rule->match.started_by[0] == '/');
+        require(!rule->match.package || package_is_name(rule->match.package));
         require(!rule->match.set || (rule->match.set[0] && strlen(rule->match.set) <= 40));
         require(!rule->match.network || is_network(rule->match.network));
         require(!rule->match.domain ||

@@ -48,6 +48,33 @@ def test_the_program_decides(netext, firewall, client, server):
     assert curl.returncode == 7 and "ms: " in curl.stderr  # "Failed to connect … after 0 ms: …"
 
 
+def test_the_package_decides(netext, firewall, client, server):
+    firewall("default deny", "allow package bash")
+    say = "exec 3<>/dev/tcp/198.18.0.2/80"
+    assert client.run("/bin/bash", "-c", say).returncode == 0
+    assert client.tcp(80).error == "EPERM"
+
+
+def test_a_package_that_is_not_there_is_told(netext, rules):
+    path = rules("allow", "deny package no-such-package")
+    done = netext.run_ctl("session", "start", "firewall", "--rules", path)
+    assert done.returncode == 1
+    assert f"{path}:2:14: 'no-such-package' is no installed package" in done.stderr
+
+
+def test_packages_are_looked_up_again(netext, rules, client, server, tmp_path):
+    status, path = tmp_path / "status", rules("default deny", "allow package bash")
+    status.write_text("Package: bash\n", encoding="utf-8")
+    done = netext.run_ctl("session", "start", "firewall", "--rules", path, "--file", f"packages={status}")
+    assert done.returncode == 0, done.stderr
+    rules("nonsense")  # the old rules stay in force, and it is those that are looked up
+    netext.wait_for_message("firewall", "'nonsense' is not the start of a line")
+    status.with_suffix(".new").write_text("Package: bash\nVersion: 2\n", encoding="utf-8")
+    status.with_suffix(".new").rename(status)
+    netext.wait_for_message("firewall", "1 rules in force")
+    assert client.run("/bin/bash", "-c", "exec 3<>/dev/tcp/198.18.0.2/80").returncode == 0
+
+
 def test_the_user_decides(netext, firewall, client, server):
     firewall("deny user 61100")
     as_user = ["setpriv", "--reuid", "61100", "--regid", "61100", "--clear-groups"]

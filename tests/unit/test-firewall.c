@@ -143,7 +143,7 @@ static const struct heard *expect(struct firewall *firewall, enum wire_message_t
         return heard;
 }
 
-static void give_file(struct firewall *firewall, const char *text)
+static void give(struct firewall *firewall, const char *name, const char *text)
 {
         _cleanup_fd_ int fd = memfd_create("rules", MFD_CLOEXEC);
         struct wire_writer *writer;
@@ -151,10 +151,15 @@ static void give_file(struct firewall *firewall, const char *text)
         assert_int_equal(write(fd, text, strlen(text)), strlen(text));
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
         writer = channel_begin(&firewall->control, NX_MSG_EXTENSION_FILE, 0);
-        wire_put_string(writer, WIRE_ATTR_NAME, "rules");
+        wire_put_string(writer, WIRE_ATTR_NAME, name);
         wire_put_string(writer, WIRE_ATTR_TEXT, RULE_FILE);
         assert_int_equal(channel_end_with_copy(&firewall->control, fd), 0);
         assert_int_equal(channel_flush(&firewall->control), 0);
+}
+
+static void give_file(struct firewall *firewall, const char *text)
+{
+        give(firewall, "rules", text);
 }
 
 static void start(struct firewall *firewall)
@@ -289,6 +294,27 @@ static void test_reload(void **state)
                                 "all stays as it was");
 }
 
+/* Whatever changed of packages, the rules are looked up again: those in force. */
+static void test_packages_change(void **state)
+{
+        struct firewall *firewall = *state;
+
+        give(firewall, "packages", "Package: curl\n");
+        give_file(firewall, "deny port 25\n");
+        start(firewall);
+        expect_started(firewall, 0, "");
+        answer(firewall, expect(firewall, NX_MSG_ENGINE_SETTINGS_COMMIT)->id, 0);
+        assert_int_equal(expect(firewall, NX_MSG_ENGINE_SETTINGS_RULE)->port_first, 25);
+        expect_report(firewall, NX_LEVEL_INFO, "1 rules in force");
+        give_file(firewall, "x\n");
+        expect(firewall, NX_MSG_MANAGER_EXTENSION_REPORT);
+
+        give(firewall, "packages", "Package: curl\nVersion: 2\n");
+        answer(firewall, expect(firewall, NX_MSG_ENGINE_SETTINGS_COMMIT)->id, 0);
+        assert_int_equal(expect(firewall, NX_MSG_ENGINE_SETTINGS_RULE)->port_first, 25);
+        expect_report(firewall, NX_LEVEL_INFO, "1 rules in force");
+}
+
 /* A new flow engine is given the rules again, although the file has a problem by now. */
 static void test_restarted_engine(void **state)
 {
@@ -315,11 +341,9 @@ static void test_restarted_engine(void **state)
 int main(int argc, char **argv)
 {
         static const struct CMUnitTest tests[] = {
-                firewall_test(test_rules_become_settings),
-                firewall_test(test_start_without_file),
-                firewall_test(test_start_with_problems),
-                firewall_test(test_reload),
-                firewall_test(test_restarted_engine),
+                firewall_test(test_rules_become_settings), firewall_test(test_start_without_file),
+                firewall_test(test_start_with_problems),   firewall_test(test_reload),
+                firewall_test(test_packages_change),       firewall_test(test_restarted_engine),
         };
 
         if (argc < 2) {

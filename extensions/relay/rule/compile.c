@@ -33,14 +33,16 @@ static int add_rule(struct nx_proxy_settings *settings, const struct rule *rule,
                     struct problems *problems)
 {
         char label[LABEL_SIZE];
-        struct nx_rule matched;
-        int r;
+        int r = 0;
 
         match_write_label(label, path, rule->line);
-        matched = match_to_rule(&rule->match, label);
-        matched.protocol = IPPROTO_TCP;
-        r = rule->route.way == WAY_IGNORE ? nx_proxy_settings_exclude(settings, &matched)
-                                          : nx_proxy_settings_include(settings, &matched);
+        for (size_t i = 0; i < match_n_rules(&rule->match) && r == 0; i++) {
+                struct nx_rule matched = match_to_rule(&rule->match, i, label);
+
+                matched.protocol = IPPROTO_TCP;
+                r = rule->route.way == WAY_IGNORE ? nx_proxy_settings_exclude(settings, &matched)
+                                                  : nx_proxy_settings_include(settings, &matched);
+        }
         if (r == 0 || r == -ENOMEM)
                 return r;
         problems_add(problems, (struct position){ rule->line, 1 },
@@ -57,13 +59,13 @@ static int check_set(const struct rules *rules, size_t index, struct problems *p
 {
         const struct rule *rule = &rules->rules[index];
 
-        if (!rule->match.set ||
-            (rule->route.way == WAY_IGNORE && can_be_excluded(rules, index)))
+        if (!rule->match.set || (rule->route.way == WAY_IGNORE && can_be_excluded(rules, index)))
                 return 0;
-        problems_add(problems, (struct position){ rule->line, 1 },
-                     "the set '%s' cannot stand here: expected it in 'ignore', before each rule for "
-                     "via or direct that could match the same flow",
-                     rule->match.set);
+        problems_add(
+                problems, (struct position){ rule->line, 1 },
+                "the set '%s' cannot stand here: expected it in 'ignore', before each rule for "
+                "via or direct that could match the same flow",
+                rule->match.set);
         return RULES_E_INVALID;
 }
 

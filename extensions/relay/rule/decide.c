@@ -36,6 +36,14 @@ static bool text_matches(const char *wanted, const char *text)
         return !wanted || (text && strcmp(wanted, text) == 0);
 }
 
+static bool package_matches(const struct match *match, const char *program)
+{
+        for (size_t i = 0; i < match->programs.n_programs && program; i++)
+                if (strcmp(match->programs.programs[i], program) == 0)
+                        return true;
+        return !match->package;
+}
+
 static bool is_in_cgroup(const char *path, const char *cgroup)
 {
         size_t size = strlen(cgroup);
@@ -89,6 +97,7 @@ static bool rest_matches(const struct rule *rule, const struct subject *subject)
         if (match->uid != NX_ANY_USER && match->uid != subject->uid)
                 return false;
         return text_matches(match->program, subject->program) &&
+               package_matches(match, subject->program) &&
                text_matches(match->digest, subject->digest);
 }
 

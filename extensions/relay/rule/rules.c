@@ -50,9 +50,16 @@ static const struct choice ways[] = {
 };
 
 static const struct choice clauses[] = {
-        { "program", CLAUSE_PROGRAM }, { "digest", CLAUSE_DIGEST },     { "cgroup", CLAUSE_CGROUP },
-        { "unit", CLAUSE_UNIT },       { "user", CLAUSE_USER },         { "to", CLAUSE_TO },
-        { "port", CLAUSE_PORT },       { "protocol", CLAUSE_PROTOCOL }, {},
+        { "program", CLAUSE_PROGRAM },
+        { "package", CLAUSE_PACKAGE },
+        { "digest", CLAUSE_DIGEST },
+        { "cgroup", CLAUSE_CGROUP },
+        { "unit", CLAUSE_UNIT },
+        { "user", CLAUSE_USER },
+        { "to", CLAUSE_TO },
+        { "port", CLAUSE_PORT },
+        { "protocol", CLAUSE_PROTOCOL },
+        {},
 };
 
 /* Makes room for one more element, 64 at a time. */

@@ -139,9 +139,10 @@ static void test_problems(void **state)
                 { "default direct\ndefault direct", "2:1: 'default' stands in line 1 already: "
                                                     "expected it once" },
                 { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
-                { "direct direction outbound", "1:8: 'direction' is not a clause: expected "
-                                               "program, digest, cgroup, unit, user, to, port "
-                                               "or protocol" },
+                { "direct direction outbound",
+                  "1:8: 'direction' is not a clause: expected "
+                  "program, package, digest, cgroup, unit, user, to, port "
+                  "or protocol" },
                 { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
                                           "once" },
                 { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
@@ -232,6 +233,17 @@ static void test_the_digest_decides(void **state)
         assert_int_equal(decide(rules, &subject)->line, 2);
         subject.digest = NULL;
         assert_int_equal(decide(rules, &subject)->line, 2);
+}
+
+static void test_the_package_decides(void **state)
+{
+        _cleanup_rules_ struct rules *rules = parse("direct package bash\ndefault ignore\n");
+        struct problems problems = {};
+
+        assert_int_equal(rules_resolve(rules, &problems), 0);
+        assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, "/usr/bin/bash", NULL), 1);
+        assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, "/usr/bin/dash", NULL), 2);
+        assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, NULL, NULL), 2);
 }
 
 static void test_the_cgroup_decides(void **state)
@@ -369,6 +381,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_the_first_match_decides),
                 cmocka_unit_test(test_the_digest_decides),
+                cmocka_unit_test(test_the_package_decides),
                 cmocka_unit_test(test_the_cgroup_decides),
                 cmocka_unit_test(test_a_name_that_is_not_shown),
                 cmocka_unit_test(test_a_name_that_may_be_hidden),
