@@ -38,6 +38,21 @@ def test_a_datagram_flow_that_is_carried_on_comes_to_the_next_proxy(netext, prox
     assert carried["origin_flow"] == last["origin_flow"] == own["flow"]
 
 
+def test_rules_are_about_the_user_of_the_origin(netext, proxy, rules, client, server):
+    """However many proxies have carried the flow on: the last one is to leave it alone."""
+    proxy("80 splice", "attach yes", name="first", order=1)
+    proxy("80 splice", "attach yes", name="second", order=2)
+    netext.start_session("relay", "--rules", rules("ignore user 61100", "default direct"), "--order", "3")
+    for user, verdict in ((61100, "allow"), (0, "claim")):
+        done = client.run("setpriv", "--reuid", user, "--clear-groups", "--", "bash", "-c",
+                          "exec 3<>/dev/tcp/198.18.0.2/80; echo hello >&3; head -c 1 <&3")
+        assert done.returncode == 0, done.stderr
+        own = netext.flow(remote_port=80, uid=user, decided_by="first")
+        carried = wait_until(lambda own=own: [flow for flow in flows_to(netext, 80)
+                                              if flow.get("origin_flow") == own["flow"]][1:], "not carried on")
+        assert carried[0]["verdict"] == verdict, carried
+
+
 @pytest.mark.xdist_group("root-cgroup")
 def test_proxies_that_feed_each_other_are_found_out(instances, rules, client, server):
     """Neither says whose flows it carries on, so each takes the other's connections."""

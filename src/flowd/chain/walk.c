@@ -125,6 +125,13 @@ struct process *chain_program(const struct flow *flow)
         return flow->origin_flow ? flow->origin : flow->process;
 }
 
+static uint32_t user_of(const struct flow *flow)
+{
+        if (flow->owner == WIRE_OWNER_UNATTRIBUTED)
+                return ~0U;
+        return flow->origin_flow ? flow->origin_uid : flow->uid;
+}
+
 static uint64_t digest_of(const struct flow *flow)
 {
         const struct process *program = chain_program(flow);
@@ -140,7 +147,7 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
                 .protocol = flow->protocol,
                 .direction = (uint8_t)flow->direction,
                 .kind = (uint32_t)flow->owner,
-                .uid = flow->owner == WIRE_OWNER_UNATTRIBUTED ? ~0U : flow->uid,
+                .uid = user_of(flow),
                 .process = program ? program->key : (struct steer_process_key){},
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
@@ -197,7 +204,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
-                .uid = flow->uid,
+                .uid = user_of(flow),
                 .kind = (uint32_t)flow->owner,
         };
 

@@ -54,8 +54,8 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
         flow->origin_flow = owner->origin_flow;
         flow->skip_slots = owner->skip_slots;
         flow->egress = owner->egress;
-        if (origin)
-                flow->origin_cgroup_id = origin->cgroup_id;
+        flow->origin_cgroup_id = origin ? origin->cgroup_id : 0;
+        flow->origin_uid = origin ? origin->uid : ~0U;
         if (origin && origin->process)
                 flow->origin = owners_get_process(intake->owners, &origin->process->key);
 }

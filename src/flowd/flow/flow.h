@@ -53,6 +53,7 @@ struct flow {
         uint64_t origin_flow;   /* the flow that this one carries on, or 0 */
         struct process *origin; /* counted; whose flow that is, or NULL */
         uint64_t origin_cgroup_id;
+        uint32_t origin_uid;
         uint64_t skip_slots; /* sessions that it passed, one bit each */
         uint32_t egress;     /* of what carries a flow on: enum steer_egress */
         uint64_t cgroup_id;
