@@ -76,12 +76,18 @@ const char *nx_flow_get_cgroup(const struct nx_flow *flow);
  *  nx_flow_attach().
  *  @{ */
 /** The flow that this one carries on, seen from the beginning of all hops. 0: the flow is its
- *  own origin, and the two below say nothing. */
+ *  own origin, and those below say nothing. */
 uint64_t nx_flow_get_origin_flow(const struct nx_flow *flow);
 /** Path of its program's executable, or NULL where it is unknown. */
 const char *nx_flow_get_origin_program(const struct nx_flow *flow);
 /** Its program's process, or (pid_t)-1. */
 int32_t nx_flow_get_origin_pid(const struct nx_flow *flow);
+/** Its user, or (uid_t)-1. Rules are about the origin: whoever compares by himself compares this.
+ */
+uint32_t nx_flow_get_origin_uid(const struct nx_flow *flow);
+const char *nx_flow_get_origin_cgroup(const struct nx_flow *flow);
+const char *nx_flow_get_origin_program_digest(const struct nx_flow *flow);
+bool nx_flow_is_origin_program_path_trusted(const struct nx_flow *flow);
 /** @} */
 
 #ifdef __cplusplus

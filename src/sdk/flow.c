@@ -28,12 +28,14 @@ static const enum wire_attribute text_attributes[] = {
         [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
         [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
+        [FLOW_ORIGIN_PROGRAM_DIGEST] = WIRE_ATTR_ORIGIN_DIGEST,
+        [FLOW_ORIGIN_CGROUP] = WIRE_ATTR_ORIGIN_CGROUP,
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
 static const bool is_about_owner[] = {
         [FLOW_REMOTE_NAME] = false, [FLOW_PROGRAM] = true, [FLOW_PROGRAM_DIGEST] = true,
-        [FLOW_COMMAND_LINE] = true, [FLOW_CGROUP] = true,  [FLOW_ORIGIN_PROGRAM] = false,
+        [FLOW_COMMAND_LINE] = true, [FLOW_CGROUP] = true,  [FLOW_ORIGIN_CGROUP] = false,
 };
 
 static size_t measure_texts(const struct wire_message *message,
@@ -95,6 +97,18 @@ static void read_owner(struct nx_flow *flow, const struct wire_message *message)
         flow->is_program_trusted = wire_get(message, WIRE_ATTR_PROGRAM_TRUSTED);
 }
 
+static void read_origin(struct nx_flow *flow, const struct wire_message *message)
+{
+        flow->origin_flow = wire_get(message, WIRE_ATTR_ORIGIN_FLOW);
+        flow->origin_pid = -1;
+        flow->origin_uid = UINT32_MAX;
+        if (wire_has(message, WIRE_ATTR_ORIGIN_PID))
+                flow->origin_pid = (int32_t)wire_get(message, WIRE_ATTR_ORIGIN_PID);
+        if (wire_has(message, WIRE_ATTR_ORIGIN_UID))
+                flow->origin_uid = (uint32_t)wire_get(message, WIRE_ATTR_ORIGIN_UID);
+        flow->is_origin_trusted = wire_get(message, WIRE_ATTR_ORIGIN_TRUSTED);
+}
+
 struct nx_flow *flow_new(struct session_run *run, const struct wire_message *message)
 {
         size_t sizes[_FLOW_TEXT_MAX];
@@ -124,10 +138,7 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->local_text[0] = flow->remote_text[0] = '\0';
         flow->started_ns = wire_get(message, WIRE_ATTR_STARTED_NS);
         read_owner(flow, message);
-        flow->origin_flow = wire_get(message, WIRE_ATTR_ORIGIN_FLOW);
-        flow->origin_pid = -1;
-        if (wire_has(message, WIRE_ATTR_ORIGIN_PID))
-                flow->origin_pid = (int32_t)wire_get(message, WIRE_ATTR_ORIGIN_PID);
+        read_origin(flow, message);
         copy_texts(flow, message, sizes);
         return flow;
 }
@@ -311,4 +322,24 @@ _public_ const char *nx_flow_get_origin_program(const struct nx_flow *flow)
 _public_ int32_t nx_flow_get_origin_pid(const struct nx_flow *flow)
 {
         return flow->origin_pid;
+}
+
+_public_ uint32_t nx_flow_get_origin_uid(const struct nx_flow *flow)
+{
+        return flow->origin_uid;
+}
+
+_public_ const char *nx_flow_get_origin_cgroup(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_ORIGIN_CGROUP];
+}
+
+_public_ const char *nx_flow_get_origin_program_digest(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_ORIGIN_PROGRAM_DIGEST];
+}
+
+_public_ bool nx_flow_is_origin_program_path_trusted(const struct nx_flow *flow)
+{
+        return flow->is_origin_trusted;
 }

@@ -19,6 +19,8 @@ enum flow_text {
         FLOW_COMMAND_LINE,
         FLOW_CGROUP,
         FLOW_ORIGIN_PROGRAM,
+        FLOW_ORIGIN_PROGRAM_DIGEST,
+        FLOW_ORIGIN_CGROUP,
         _FLOW_TEXT_MAX,
 };
 
@@ -68,6 +70,8 @@ struct nx_flow {
         uint64_t process_started_ns;
         uint64_t origin_flow;
         int32_t origin_pid;
+        uint32_t origin_uid;
+        bool is_origin_trusted;
         const char *texts[_FLOW_TEXT_MAX]; /* into text, or NULL */
         size_t text_capacity;
         char text[];

@@ -112,7 +112,11 @@ enum wire_type {
         ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
         ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
-        ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)
+        ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)                                      \
+        ATTR(83, ORIGIN_UID, WIRE_U32, "origin_uid", NULL)                                         \
+        ATTR(84, ORIGIN_CGROUP, WIRE_STRING, "origin_cgroup", NULL)                                \
+        ATTR(85, ORIGIN_TRUSTED, WIRE_BOOL, "origin_program_path_trusted", NULL)                   \
+        ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,

@@ -12,7 +12,7 @@ CODE_FOLDERS = ("include", "src", "extensions", "examples")
 ALL_FOLDERS = CODE_FOLDERS + ("tests", "bench", "demo", "docs", "dist")
 DAEMONS = ("manager", "flowd")
 # The numbers of src/wire/table.h that make a flow's record.
-FLOW_KEYS = (*range(16, 42), *range(54, 59), 66, 80)
+FLOW_KEYS = (*range(16, 42), *range(54, 59), 66, 80, *range(83, 87))
 VERBS = ("run", "status", "doctor", "session", "set", "flow", "chain")
 
 FUNCTION_LINES_LONG = 100

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proxies behind each other: who carries a flow on says so, and it goes on behind that proxy."""
+import hashlib
+
 import pytest
 
+from harness.client import TALK
 from harness.lab import Lab
 from harness.paths import CGROUP2, PROGRAMS
 from harness.wait import wait_until
@@ -51,6 +54,21 @@ def test_rules_are_about_the_user_of_the_origin(netext, proxy, rules, client, se
         carried = wait_until(lambda own=own: [flow for flow in flows_to(netext, 80)
                                               if flow.get("origin_flow") == own["flow"]][1:], "not carried on")
         assert carried[0]["verdict"] == verdict, carried
+
+
+def test_the_relay_decides_by_the_origin(netext, proxy, rules, client, server):
+    """What the kernel's half of its rules brought here, its own half has to know again."""
+    proxy("80 splice", "attach yes", name="first", order=1)
+    digest = "sha256:" + hashlib.sha256(TALK.read_bytes()).hexdigest()
+    for rule in (f"direct program {TALK}", f"direct digest {digest}", "direct user 0",
+                 f"direct cgroup {client.lab.cgroup.name}"):
+        netext.start_session("relay", "--rules", rules(rule), "--order", "2")
+        answer = client.tcp(80)
+        assert answer.error is None
+        own = netext.flow(pid=answer.pid)
+        carried = [flow for flow in flows_to(netext, 80) if flow.get("origin_flow") == own["flow"]]
+        assert (carried[0]["verdict"], carried[0]["decided_by"]) == ("claim", "relay"), rule
+        netext.run_ctl("session", "stop", "relay")
 
 
 @pytest.mark.xdist_group("root-cgroup")

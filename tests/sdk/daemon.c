@@ -594,6 +594,10 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
                 wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, 42);
                 wire_put(writer, WIRE_ATTR_ORIGIN_PID, 99);
                 wire_put_string(writer, WIRE_ATTR_ORIGIN_PROGRAM, "/usr/bin/wget");
+                wire_put(writer, WIRE_ATTR_ORIGIN_UID, 1001);
+                wire_put_string(writer, WIRE_ATTR_ORIGIN_CGROUP, "/origin.slice");
+                wire_put(writer, WIRE_ATTR_ORIGIN_TRUSTED, 1);
+                wire_put_string(writer, WIRE_ATTR_ORIGIN_DIGEST, "sha256:4567");
         }
         assert_int_equal(channel_end(&daemon->engine), 0);
 }

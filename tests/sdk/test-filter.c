@@ -60,6 +60,9 @@ static void look_at_known(struct nx_flow *flow)
         assert_int_equal(nx_flow_get_origin_flow(flow), 0);
         assert_int_equal(nx_flow_get_origin_pid(flow), -1);
         assert_null(nx_flow_get_origin_program(flow));
+        assert_int_equal(nx_flow_get_origin_uid(flow), UINT32_MAX);
+        assert_null(nx_flow_get_origin_cgroup(flow));
+        assert_false(nx_flow_is_origin_program_path_trusted(flow));
 }
 
 static void test_a_flow_tells_what_flowd_said(void **state)
@@ -123,6 +126,10 @@ static void look_at_origin(struct nx_flow *flow)
         assert_int_equal(nx_flow_get_origin_flow(flow), 42);
         assert_int_equal(nx_flow_get_origin_pid(flow), 99);
         assert_string_equal(nx_flow_get_origin_program(flow), "/usr/bin/wget");
+        assert_int_equal(nx_flow_get_origin_uid(flow), 1001);
+        assert_string_equal(nx_flow_get_origin_cgroup(flow), "/origin.slice");
+        assert_string_equal(nx_flow_get_origin_program_digest(flow), "sha256:4567");
+        assert_true(nx_flow_is_origin_program_path_trusted(flow));
 }
 
 static void test_an_origin_is_told_whoever_the_last_hop_is(void **state)

@@ -60,12 +60,17 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
 }
 
 /* On whose behalf, where the owner sends somebody else's bytes on. */
-static void put_origin(struct wire_writer *writer, const struct flow *flow)
+static void put_origin(struct wire_writer *writer, const struct flow *flow, struct owners *owners)
 {
         wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, flow->origin_flow);
         if (!flow->origin)
                 return;
+        wire_put(writer, WIRE_ATTR_ORIGIN_UID, flow->origin_uid);
+        wire_put_string(writer, WIRE_ATTR_ORIGIN_CGROUP,
+                        owners_cgroup_path(owners, flow->origin_cgroup_id));
         wire_put_string(writer, WIRE_ATTR_ORIGIN_PROGRAM, flow->origin->program);
+        wire_put(writer, WIRE_ATTR_ORIGIN_TRUSTED, flow->origin->is_path_trusted);
+        wire_put_string(writer, WIRE_ATTR_ORIGIN_DIGEST, flow->origin->digest_text);
         wire_put(writer, WIRE_ATTR_ORIGIN_PID, flow->origin->key.tgid);
 }
 
@@ -92,7 +97,7 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));
         put_owner(writer, flow, owners);
         if (flow->origin_flow)
-                put_origin(writer, flow);
+                put_origin(writer, flow, owners);
         put_time(writer, WIRE_ATTR_STARTED_NS, flow->started_ns);
 }
 
