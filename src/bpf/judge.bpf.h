@@ -11,6 +11,9 @@
 #include "bpf/state.bpf.h"
 #include "bpf/steer.abi.h"
 
+#define DIRECTION_INBOUND  1 /* enum nx_direction */
+#define DIRECTION_OUTBOUND 2
+
 struct settings_map {
         __uint(type, BPF_MAP_TYPE_ARRAY);
         __uint(max_entries, 1);
@@ -204,20 +207,26 @@ static long scan_rule(__u32 index, struct scan *scan)
         return 1;
 }
 
-/* The action of the session in slot, with its reason in outcome. */
+/*
+ * The action of the session in slot, with its reason in outcome. Inbound flows concern only the
+ * session that says so by a rule.
+ */
 static __always_inline __u32 ask_session(__u32 slot, const struct steer_question *question,
                                          struct steer_outcome *outcome)
 {
         void *entries = bpf_map_lookup_elem(&settings, &slot);
         struct scan scan = { .question = question };
+        __u32 unruled = question->direction == DIRECTION_INBOUND ? STEER_ALLOW : STEER_ASK;
         union steer_settings_entry *entry;
         __u32 first = 0;
 
         if (!entries)
-                return STEER_ASK;
+                return unruled;
         entry = bpf_map_lookup_elem(entries, &first);
         if (!entry)
-                return STEER_ASK;
+                return unruled;
+        if (question->direction == DIRECTION_INBOUND && !entry->header.inbound)
+                return STEER_ALLOW;
         outcome->slot = slot;
         outcome->rule = 0;
         if (!entry->header.loopback && is_loopback(&question->remote)) {

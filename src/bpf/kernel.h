@@ -113,6 +113,7 @@ struct mm_struct {
 };
 
 struct kernfs_node {
+        __u64 id; /* of a cgroup's folder: the cgroup's */
         struct kernfs_node *parent;
         const char *name;
 };
@@ -139,13 +140,24 @@ struct sock_common {
         struct {
                 __u8 bytes[16];
         } skc_v6_rcv_saddr;
+        __u32 skc_daddr;
+        unsigned short skc_dport; /* in network order */
+        struct {
+                __u8 bytes[16];
+        } skc_v6_daddr;
+};
+
+struct sock_cgroup_data {
+        struct cgroup *cgroup; /* where the socket was made */
 };
 
 struct sock {
         struct sock_common __sk_common;
+        struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
+        struct sock sk;
         __u16 inet_sport; /* the local port that packets bear, in network order */
 };
 

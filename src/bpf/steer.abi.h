@@ -184,11 +184,12 @@ enum steer_event_type {
         STEER_EVENT_ALLOWED = 1, /* by rules alone; the packets never come to user space */
         STEER_EVENT_DENIED,      /* the program got EPERM */
         STEER_EVENT_CLOSED,      /* the program closed the socket */
+        STEER_EVENT_HUNG_UP,     /* it closed a connection that others began, or that is older */
 };
 
 struct steer_event {
         __u32 type;
-        __u16 local_port; /* of CLOSED, and of DENIED where it is known */
+        __u16 local_port; /* of CLOSED and HUNG_UP, and of DENIED where it is known */
         __u16 pad;
         __u64 cookie;
 };
@@ -198,6 +199,16 @@ struct steer_event_closed {
         struct steer_event event;
         struct steer_address local;
         __u64 time_ns; /* CLOCK_BOOTTIME */
+};
+
+/* STEER_EVENT_HUNG_UP: its socket has no record, its ends are all that is known */
+struct steer_event_hung_up {
+        struct steer_event event;
+        struct steer_address local;
+        struct steer_address remote;
+        __u64 time_ns; /* CLOCK_BOOTTIME */
+        __u16 remote_port;
+        __u16 pad[3];
 };
 
 /* STEER_EVENT_ALLOWED, STEER_EVENT_DENIED */
@@ -225,11 +236,11 @@ struct steer_question {
 
 enum steer_found {
         STEER_FOUND_NOTHING,
-        STEER_FOUND_SOCKET, /* without a record: no hook saw its connect() or sendto() */
+        STEER_FOUND_SOCKET, /* without a record: no hook saw its connect(), sendto() or bind() */
         STEER_FOUND_OWNER,
 };
 
-/* A question for the socket tables: whose is the socket that sends this? */
+/* A question for the socket tables: whose is the socket that sends this, or that it will reach? */
 struct steer_lookup {
         __u8 ethernet[16]; /* a test run's packet begins with a link header */
         struct steer_address local;
@@ -237,8 +248,9 @@ struct steer_lookup {
         __u16 local_port;
         __u16 remote_port;
         __u8 protocol;
-        __u8 found; /* answer: enum steer_found */
-        __u8 pad[10];
+        __u8 found;      /* answer: enum steer_found */
+        __u8 is_inbound; /* a first segment that came in: who listens? */
+        __u8 pad[9];
         struct steer_owner owner;
 };
 
@@ -254,7 +266,8 @@ struct steer_settings_header {
         __u32 n_rules;
         __u8 default_action;
         __u8 loopback; /* 0: leave flows to this host alone */
-        __u16 pad;
+        __u8 inbound;  /* a rule speaks of inbound flows; 0: leave them alone */
+        __u8 pad;
 };
 
 /* Entries 1 and up. A field that is 0 matches everything. */
@@ -330,6 +343,8 @@ struct steer_state {
         __u64 digest_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names an ancestor. */
         __u64 ancestor_slots;
+        /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
+        __u64 inbound_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -345,9 +360,11 @@ struct steer_state {
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
+_Static_assert(sizeof(struct steer_event_hung_up) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 96, "shared layout");
+_Static_assert(sizeof(struct steer_settings_header) == 8, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -14,6 +14,9 @@
  * the mark before its hook runs. A UDP connect() is not denied, because it sends nothing:
  * getaddrinfo(3) sorts addresses with it.
  *
+ * At bind() they note who will listen there: when somebody comes, a packet is all there is, and
+ * flowd asks for the record and for the rules (lookup_socket, judge_question).
+ *
  * Sockets of other network namespaces are out of scope and left alone.
  */
 
@@ -23,11 +26,11 @@
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 
-#define DIRECTION_OUTBOUND 2
-
 char _license[] SEC("license") = "GPL";
 
 const volatile __u64 netns_cookie;
+const volatile __u64 cgroup_id;    /* of the instance … */
+const volatile __u32 cgroup_level; /* … unless this is 0: the whole machine */
 const volatile __u32 mark_mask;
 const volatile __u32 mark_pass;
 const volatile __u32 mark_deliver;
@@ -42,6 +45,14 @@ struct {
         __type(key, int);
         __type(value, struct steer_owner);
 } owners SEC(".maps");
+
+/* Who bound the socket that others can reach, for as long as it lives. */
+struct {
+        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, int);
+        __type(value, struct steer_owner);
+} listeners SEC(".maps");
 
 /* Written by the hooks for flows that flowd will see; read by flowd; the oldest goes when full. */
 struct {
@@ -342,6 +353,36 @@ int sendmsg6(struct bpf_sock_addr *ctx)
         return on_sendmsg(ctx, remote6(ctx));
 }
 
+/* The last one to bind it may be about to listen. */
+static __always_inline int on_bind(struct bpf_sock *ctx)
+{
+        struct steer_owner owner = {}, *kept;
+
+        if (ctx->protocol != IPPROTO_TCP || bpf_get_netns_cookie(ctx) != netns_cookie)
+                return 1;
+        owner.cookie = bpf_get_socket_cookie(ctx);
+        owner.protocol = IPPROTO_TCP;
+        owner_of_current(&owner);
+        kept = bpf_sk_storage_get(&listeners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (kept)
+                *kept = owner;
+        else
+                __sync_fetch_and_add(&state.counters.owners_lost, 1);
+        return 1;
+}
+
+SEC("cgroup/post_bind4")
+int bind4(struct bpf_sock *ctx)
+{
+        return on_bind(ctx);
+}
+
+SEC("cgroup/post_bind6")
+int bind6(struct bpf_sock *ctx)
+{
+        return on_bind(ctx);
+}
+
 static __always_inline bool is_ipv4(const struct steer_address *address)
 {
         return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
@@ -381,6 +422,36 @@ static __always_inline void tell_closed(struct bpf_sock *ctx)
 static __always_inline __u16 port_in_packets(struct bpf_sock *ctx)
 {
         return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)ctx, inet_sport));
+}
+
+static __always_inline struct steer_address remote_address(struct bpf_sock *ctx)
+{
+        struct steer_address address;
+
+        if (ctx->family == AF_INET)
+                return mapped(read_socket(ctx, skc_daddr));
+        bpf_core_read(&address, sizeof(address),
+                      &((const struct sock *)ctx)->__sk_common.skc_v6_daddr);
+        return address;
+}
+
+/* A socket that accept() made has no record, but a peer. */
+static __always_inline void tell_hung_up(struct bpf_sock *ctx)
+{
+        __u16 remote_port = bpf_ntohs(read_socket(ctx, skc_dport));
+        struct steer_event_hung_up *hung_up;
+
+        if (!state.inbound_slots || ctx->protocol != IPPROTO_TCP || !remote_port)
+                return;
+        hung_up = new_event(STEER_EVENT_HUNG_UP, sizeof(*hung_up), bpf_get_socket_cookie(ctx));
+        if (!hung_up)
+                return;
+        hung_up->event.local_port = port_in_packets(ctx);
+        hung_up->local = local_address(ctx);
+        hung_up->remote = remote_address(ctx);
+        hung_up->remote_port = remote_port;
+        hung_up->time_ns = bpf_ktime_get_boot_ns();
+        bpf_ringbuf_submit(hung_up, 0);
 }
 
 /*
@@ -483,8 +554,10 @@ int sock_release(struct bpf_sock *ctx)
         if ((ctx->mark & mark_mask) != mark_pass) {
                 struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
 
-                if (!owner)
+                if (!owner) {
+                        tell_hung_up(ctx);
                         return 1;
+                }
                 if (can_be_held(ctx))
                         leave_owner(owner, port_in_packets(ctx));
         }
@@ -551,9 +624,36 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
         return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 }
 
+/* What remains of an earlier connection of the same ends (TIME_WAIT) hides who listens. */
+static __always_inline struct bpf_sock *find_listener(struct __sk_buff *skb,
+                                                      struct steer_lookup *lookup)
+{
+        lookup->remote_port = 0;
+        return find_socket(skb, lookup);
+}
+
+/* Of a program of the instance? */
+static __always_inline bool is_ours(struct bpf_sock *socket)
+{
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(socket);
+        struct cgroup *cgroup = NULL, *ancestor = NULL;
+        void *at;
+
+        if (!cgroup_level)
+                return true;
+        if (!tcp || !bpf_core_field_exists(cgroup->ancestors))
+                return false;
+        cgroup = tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup;
+        if (BPF_CORE_READ(cgroup, level) < (int)cgroup_level)
+                return false;
+        at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
+        bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + cgroup_level * sizeof(ancestor));
+        return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
+}
+
 /*
  * Answers struct steer_lookup by a test run: whose is the socket behind a queued packet?
- * A socket that listens on the port did not send it.
+ * A socket that listens on the port did not send it, but will get what came in.
  */
 SEC("tc")
 int lookup_socket(struct __sk_buff *skb)
@@ -561,14 +661,21 @@ int lookup_socket(struct __sk_buff *skb)
         struct steer_lookup lookup = {};
         struct steer_owner *owner;
         struct bpf_sock *socket;
+        bool listens;
 
         if (bpf_skb_load_bytes(skb, 0, &lookup, sizeof(lookup)) < 0)
                 return TC_ACT_OK;
         socket = find_socket(skb, &lookup);
+        if (!socket && lookup.is_inbound)
+                socket = find_listener(skb, &lookup);
         if (!socket)
                 return TC_ACT_OK;
-        if (socket->state != BPF_TCP_LISTEN) {
-                owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+        listens = socket->state == BPF_TCP_LISTEN;
+        if (lookup.is_inbound ? listens && is_ours(socket) : !listens) {
+                if (lookup.is_inbound)
+                        owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
+                else
+                        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
                 if (owner)
                         lookup.owner = *owner;
                 lookup.found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;

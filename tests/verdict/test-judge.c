@@ -51,14 +51,18 @@ static void put_rules(unsigned int slot, enum steer_action default_action, bool 
                       const struct steer_rule *rules, uint32_t n_rules)
 {
         union steer_settings_entry entries[STEER_RULES_MAX + 1] = {};
+        bool inbound = false;
 
+        for (uint32_t i = 0; i < n_rules; i++) {
+                entries[i + 1].rule = rules[i];
+                inbound |= rules[i].direction == 1;
+        }
         entries[0].header = (struct steer_settings_header){
                 .n_rules = n_rules,
                 .default_action = default_action,
                 .loopback = loopback,
+                .inbound = inbound,
         };
-        for (uint32_t i = 0; i < n_rules; i++)
-                entries[i + 1].rule = rules[i];
         assert_int_equal(hooks_set_settings(hooks, slot, entries, n_rules + 1), 0);
 }
 
@@ -150,12 +154,18 @@ struct network_case {
 static void networks_match_by_prefix(void **state)
 {
         static const struct network_case cases[] = {
-                { "198.18.0.0", 111, "198.18.0.1", true },   { "198.18.0.0", 111, "198.19.255.255", true },
-                { "198.18.0.0", 111, "198.20.0.0", false },  { "198.18.0.1", 128, "198.18.0.1", true },
-                { "198.18.0.1", 128, "198.18.0.2", false },  { "198.18.0.1", 128, "::ffff:198.18.0.1", true },
-                { "fd00::", 8, "fd12:3456::1", true },       { "fd00::", 8, "fe80::1", false },
-                { "fd00:1::", 64, "fd00:1::ffff", true },    { "fd00:1::", 64, "fd00:1:0:1::1", false },
-                { "fd00:1::", 65, "fd00:1::7fff:0:0:1", true }, { "fd00:1::", 65, "fd00:1::8000:0:0:1", false },
+                { "198.18.0.0", 111, "198.18.0.1", true },
+                { "198.18.0.0", 111, "198.19.255.255", true },
+                { "198.18.0.0", 111, "198.20.0.0", false },
+                { "198.18.0.1", 128, "198.18.0.1", true },
+                { "198.18.0.1", 128, "198.18.0.2", false },
+                { "198.18.0.1", 128, "::ffff:198.18.0.1", true },
+                { "fd00::", 8, "fd12:3456::1", true },
+                { "fd00::", 8, "fe80::1", false },
+                { "fd00:1::", 64, "fd00:1::ffff", true },
+                { "fd00:1::", 64, "fd00:1:0:1::1", false },
+                { "fd00:1::", 65, "fd00:1::7fff:0:0:1", true },
+                { "fd00:1::", 65, "fd00:1::8000:0:0:1", false },
         };
 
         put_chain("0");
@@ -361,6 +371,30 @@ static void users_protocols_and_directions_narrow_a_rule(void **state)
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
 }
 
+static void inbound_flows_are_left_alone_until_a_rule_speaks_of_them(void **state)
+{
+        struct steer_question q = question("198.18.0.1", 40000, IPPROTO_TCP);
+        struct steer_rule rules[] = { rule(STEER_ALLOW), rule(STEER_ASK) };
+
+        rules[0].port_first = rules[0].port_last = 50000; /* of any direction */
+        rules[1].direction = q.direction = 1;
+        rules[1].protocol = IPPROTO_UDP;
+        put_chain("4"); /* a session without settings */
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        put_chain("0");
+        put_rules(0, STEER_DENY, true, rules, 1);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_int_equal(judge(q).reason, STEER_REASON_NONE);
+        put_rules(0, STEER_DENY, true, rules, 2);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        assert_int_equal(judge(q).reason, STEER_REASON_DEFAULT);
+        q.remote_port = 50000;
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.protocol = IPPROTO_UDP;
+        q.remote_port = 40000;
+        assert_int_equal(judge(q).verdict, STEER_ASK);
+}
+
 static void a_domain_matches_the_addresses_learnt_for_it_until_they_expire(void **state)
 {
         struct steer_address learnt = address("198.18.0.9");
@@ -397,7 +431,9 @@ static void put_set_rule(void)
 static void a_set_matches_by_any_of_its_networks(void **state)
 {
         const struct steer_set_key networks[] = {
-                network("198.18.0.0", 111), network("198.18.0.1", 128), network("fd00:1::", 64),
+                network("198.18.0.0", 111),
+                network("198.18.0.1", 128),
+                network("fd00:1::", 64),
         };
         static const char *const inside[] = { "198.18.0.1", "198.19.255.255", "::ffff:198.18.0.9",
                                               "fd00:1::ffff" };
@@ -664,6 +700,7 @@ int main(void)
                 cmocka_unit_test(a_cgroup_matches_what_is_in_it_and_below),
                 cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
+                cmocka_unit_test(inbound_flows_are_left_alone_until_a_rule_speaks_of_them),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
                 cmocka_unit_test(a_set_matches_by_any_of_its_networks),
                 cmocka_unit_test(a_set_can_hold_every_address_of_a_family),

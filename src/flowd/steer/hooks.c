@@ -31,7 +31,7 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define N_LINKS          5
+#define N_LINKS          7
 #define N_DELIVERY_LINKS 6
 
 struct hooks {
@@ -83,6 +83,8 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         if (stat("/proc/self/ns/user", &user_ns) < 0)
                 return -errno;
         hooks->skeleton->rodata->netns_cookie = cookie;
+        hooks->skeleton->rodata->cgroup_id = config->cgroup_id;
+        hooks->skeleton->rodata->cgroup_level = config->cgroup_level;
         hooks->skeleton->rodata->user_namespace_inode = (uint32_t)user_ns.st_ino;
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
@@ -286,9 +288,10 @@ static int attach_one(struct hooks *hooks, struct bpf_program *program, int cgro
 
 int hooks_attach(struct hooks *hooks, const char **ret_problem)
 {
-        struct bpf_program *programs[N_LINKS + 1] = {
+        struct bpf_program *programs[N_LINKS] = {
                 hooks->skeleton->progs.connect4,     hooks->skeleton->progs.connect6,
                 hooks->skeleton->progs.sendmsg4,     hooks->skeleton->progs.sendmsg6,
+                hooks->skeleton->progs.bind4,        hooks->skeleton->progs.bind6,
                 hooks->skeleton->progs.sock_release,
         };
         int r;
@@ -382,17 +385,9 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata)
 }
 
 /* In the tables, a socket that is bound to an interface is found by that only. */
-static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
-                                       const struct steer_address *local, uint32_t interface,
-                                       struct steer_owner *ret_owner)
+static enum steer_found ask_tables(struct hooks *hooks, struct steer_lookup lookup,
+                                   uint32_t interface, struct steer_owner *ret_owner)
 {
-        struct steer_lookup lookup = {
-                .local = *local,
-                .remote = tuple->remote,
-                .local_port = tuple->local_port,
-                .remote_port = tuple->remote_port,
-                .protocol = (uint8_t)tuple->protocol,
-        };
         struct __sk_buff context = { .ifindex = interface };
         struct steer_lookup answer = {};
         LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &lookup, .data_size_in = sizeof(lookup),
@@ -405,6 +400,37 @@ static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_t
         if (answer.found == STEER_FOUND_OWNER)
                 *ret_owner = answer.owner;
         return answer.found;
+}
+
+static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
+                                       const struct steer_address *local, uint32_t interface,
+                                       struct steer_owner *ret_owner)
+{
+        const struct steer_lookup lookup = {
+                .local = *local,
+                .remote = tuple->remote,
+                .local_port = tuple->local_port,
+                .remote_port = tuple->remote_port,
+                .protocol = (uint8_t)tuple->protocol,
+        };
+
+        return ask_tables(hooks, lookup, interface, ret_owner);
+}
+
+enum steer_found hooks_find_listener(struct hooks *hooks, const struct steer_tuple *tuple,
+                                     const struct steer_address *local, uint32_t interface,
+                                     struct steer_owner *ret_owner)
+{
+        const struct steer_lookup lookup = {
+                .local = *local,
+                .remote = tuple->remote,
+                .local_port = tuple->local_port,
+                .remote_port = tuple->remote_port,
+                .protocol = (uint8_t)tuple->protocol,
+                .is_inbound = true,
+        };
+
+        return ask_tables(hooks, lookup, interface, ret_owner);
 }
 
 static bool is_owner_of(const struct steer_owner *owner, const struct steer_tuple *tuple)
@@ -534,11 +560,12 @@ struct wants {
         bool cgroups;
         bool digests;
         bool ancestors;
+        bool inbound; /* flows: that their ends are told */
 };
 
 static struct wants wants_of(const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        struct wants wants = {};
+        struct wants wants = { .inbound = entries && entries[0].header.inbound };
 
         for (uint32_t i = 1; entries && i < n_entries; i++) {
                 wants.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
@@ -560,6 +587,7 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
         state->cgroup_slots |= wants.cgroups ? bit : 0;
         state->digest_slots |= wants.digests ? bit : 0;
         state->ancestor_slots |= wants.ancestors ? bit : 0;
+        state->inbound_slots |= wants.inbound ? bit : 0;
         r = put_settings(hooks, slot, entries, n_entries);
         if (!wants.cgroups && r >= 0)
                 state->cgroup_slots &= ~bit;
@@ -567,6 +595,8 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                 state->digest_slots &= ~bit;
         if (!wants.ancestors && r >= 0)
                 state->ancestor_slots &= ~bit;
+        if (!wants.inbound && r >= 0)
+                state->inbound_slots &= ~bit;
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         state->generation++;
         return r;

@@ -17,12 +17,14 @@ struct hooks;
 
 struct hooks_config {
         const char *cgroup_path;
+        uint64_t cgroup_id;                /* the same, and … */
+        uint32_t cgroup_level;             /* … its depth below the root; 0: the whole machine */
         const char *extension_cgroup_path; /* the parent of the extensions' cgroups */
         const char *pin_dir;
         uint32_t mark_mask;
 };
 
-/* event: whole, by its type a steer_event_decided or steer_event_closed. */
+/* event: whole, by its type a steer_event_decided, steer_event_closed or steer_event_hung_up. */
 typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
 
 /*
@@ -52,6 +54,11 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
                       const struct steer_address *local, uint32_t interface,
                       struct steer_owner *ret_owner);
+/* Who listens for the first segment that came in through interface, if it is one of the instance's
+ * programs. OWNER: *ret_owner is the program that bound the socket; SOCKET: it did so unseen. */
+enum steer_found hooks_find_listener(struct hooks *hooks, const struct steer_tuple *tuple,
+                                     const struct steer_address *local, uint32_t interface,
+                                     struct steer_owner *ret_owner);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
