@@ -4,7 +4,8 @@
 /**
  * @file netext/filter.h
  *
- * The content filter's data provider: decides new flows.
+ * The content filter's data provider: decides new flows. Those that the instance's programs begin;
+ * and those that others begin, once a rule says so (netext/rule.h, direction).
  * See netext/extension.h for a whole one.
  */
 
@@ -26,7 +27,7 @@ enum nx_filter_action {
         /** Allowed in the kernel, without asking the provider. */
         NX_FILTER_ACTION_ALLOW = 1,
         /** Denied in the kernel: TCP connect() and UDP sendto() fail with EPERM, a connected
-         *  UDP socket gets ECONNREFUSED. */
+         *  UDP socket gets ECONNREFUSED. Who begins an inbound flow is refused. */
         NX_FILTER_ACTION_DROP = 2,
         /** Ask: handle_new_flow is called. */
         NX_FILTER_ACTION_FILTER_DATA = 4,
@@ -154,8 +155,8 @@ typedef void nx_filter_applied_fn(struct nx_filter *filter, int result, void *us
 
 /**
  * Replaces the session's settings as one; settings stay the caller's. fn (or NULL) is called
- * once, later, from dispatch. Without settings every flow is asked about. Settings in force
- * outlive a restart of the daemon: the library applies them again before start_filter is.
+ * once, later, from dispatch. Without settings every outbound flow is asked about. Settings in
+ * force outlive a restart of the daemon: the library applies them again before start_filter is.
  * -ENOBUFS while 16 earlier calls are unanswered.
  */
 int nx_filter_apply(struct nx_filter *filter, const struct nx_filter_settings *settings,

@@ -24,6 +24,12 @@ extern "C" {
 /** What is 0 or NULL matches everything. Initialise with NX_RULE_INIT. */
 struct nx_rule {
         size_t size;
+        /** Inbound: TCP connections that other hosts open to programs here; the program, user and
+         *  cgroup are those that bound the listening socket, the remote fields mean the other host.
+         *  Only a session with at least one rule of NX_DIRECTION_INBOUND has to do with such flows:
+         *  then its rules of any direction match them too, and its default action decides about
+         *  those that no rule matches. Others leave them alone. Proxies take outbound flows only.
+         */
         enum nx_direction direction;
         /** IPPROTO_TCP or IPPROTO_UDP. */
         int protocol;

@@ -108,6 +108,22 @@ bool chain_is_closed(const struct chain *chain)
         return false;
 }
 
+/* By what the kernel was told: after a restart of flowd, providers tell us later. */
+enum ruleset_inbound chain_inbound(const struct chain *chain)
+{
+        uint64_t slots = hooks_state(chain->hooks)->inbound_slots;
+        enum ruleset_inbound inbound = INBOUND_OFF;
+
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                if (!(slots >> chain->order[i]->slot & 1))
+                        continue;
+                if (chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                        return INBOUND_CLOSED;
+                inbound = INBOUND_OPEN;
+        }
+        return inbound;
+}
+
 int chain_add(struct chain *chain, const struct wire_message *message)
 {
         uint64_t slot = wire_get(message, WIRE_ATTR_SESSION);

@@ -13,6 +13,7 @@
 #include "bpf/steer.abi.h"
 #include "chain/session.h"
 #include "flow/flow.h"
+#include "steer/ruleset.h"
 
 struct deliveries;
 struct digests;
@@ -96,6 +97,8 @@ void chain_put_in_force(struct chain *chain);
 bool chain_delivers(const struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);
+/* Does any session speak of inbound flows, and refuse those that nobody answers for? */
+enum ruleset_inbound chain_inbound(const struct chain *chain);
 
 /* What the rules in force say: for flows that no hook saw, or that newer rules have overtaken. */
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome);

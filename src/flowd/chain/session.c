@@ -347,6 +347,17 @@ static int on_settings_begin(struct session *session, const struct wire_message 
                               session->chain->names, session->chain->sets);
 }
 
+/* What comes in has no program here that a proxy could speak for. */
+static int on_settings_rule(struct session *session, const struct wire_message *message)
+{
+        if (!session->coming)
+                return -EBADMSG;
+        if (session->kind != NX_PROVIDER_KIND_FILTER &&
+            wire_get(message, WIRE_ATTR_DIRECTION) == NX_DIRECTION_INBOUND)
+                return -EBADMSG;
+        return settings_add(session->coming, message);
+}
+
 static int on_settings_commit(struct session *session, const struct wire_message *message)
 {
         struct settings *coming = session->coming;
@@ -361,6 +372,7 @@ static int on_settings_commit(struct session *session, const struct wire_message
                 coming->generation = hooks_state(chain->hooks)->generation;
                 session->coming = session->rules;
                 session->rules = coming;
+                chain->listener.policy_changed(chain->listener.userdata);
         }
         session->coming = settings_free(session->coming);
         writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
@@ -380,7 +392,7 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
         case NX_MSG_ENGINE_SETTINGS_BEGIN:
                 return on_settings_begin(session, message);
         case NX_MSG_ENGINE_SETTINGS_RULE:
-                return session->coming ? settings_add(session->coming, message) : -EBADMSG;
+                return on_settings_rule(session, message);
         case NX_MSG_ENGINE_SETTINGS_COMMIT:
                 return on_settings_commit(session, message);
         case NX_MSG_ENGINE_DATA_VERDICT:

@@ -217,6 +217,8 @@ int settings_add(struct settings *settings, const struct wire_message *message)
         snprintf(settings->labels[n], FLOW_RULE_MAX, "%s", label ? label : "");
         settings->n_rules = n + 1;
         settings->entries[0].header.n_rules = n + 1;
+        if (settings->entries[n + 1].rule.direction == NX_DIRECTION_INBOUND)
+                settings->entries[0].header.inbound = true;
         return 0;
 }
 

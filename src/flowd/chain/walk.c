@@ -175,7 +175,8 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
                 chain_advance(chain, flow);
 }
 
-/* A proxy gets its flows through their sockets: what has none that we know goes past it. */
+/* A proxy gets its flows through their programs' sockets: what has none that we know, and what
+ * others began, goes past it. */
 static bool can_be_asked(const struct session *session, const struct flow *flow)
 {
         return session->kind == NX_PROVIDER_KIND_FILTER || flow->socket_cookie != 0;

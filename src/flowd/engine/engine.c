@@ -103,6 +103,7 @@ static int apply_ruleset(struct engine *engine)
         int r;
 
         wanted.closed = chain_is_closed(&engine->chain);
+        wanted.inbound = chain_inbound(&engine->chain);
         wanted.delivery.is_on = wants_delivery(engine);
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
         if (r >= 0 && wanted.delivery.is_on)
@@ -126,6 +127,7 @@ static void on_policy_changed(void *userdata)
                 return;
         engine->is_running_out = engine->ruleset.delivery.is_on && !chain_delivers(&engine->chain);
         if (chain_is_closed(&engine->chain) == engine->ruleset.closed &&
+            chain_inbound(&engine->chain) == engine->ruleset.inbound &&
             wants_delivery(engine) == engine->ruleset.delivery.is_on)
                 return;
         r = apply_ruleset(engine);
@@ -196,6 +198,8 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
                 *ret_problem = "the instance's cgroup cannot be read";
                 return r;
         }
+        config.cgroup_id = engine->ruleset.cgroup_id;
+        config.cgroup_level = engine->ruleset.cgroup_level;
         r = hooks_open(&engine->hooks, &config, ret_problem);
         if (r < 0)
                 return r;

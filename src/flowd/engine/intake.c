@@ -75,9 +75,31 @@ static void set_owner(struct intake *intake, struct flow *flow, const struct ste
                 set_origin(intake, flow, owner);
 }
 
-static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_t cookie,
-                         uint64_t started_ns)
+/* What a held packet says, turned so that this host is the local end; and whose it is. */
+struct arrival {
+        uint8_t protocol;
+        enum nx_direction direction;
+        struct endpoint local, remote;
+        uint32_t sequence; /* of an inbound flow's first segment */
+        bool is_stray;     /* of a delivered flow whose socket was not there */
+        enum steer_found found;
+        struct steer_owner owner; /* where found is STEER_FOUND_OWNER */
+};
+
+/* A connection that came in has no socket yet: a repeated first segment is known by its number. */
+static bool is_same_inbound(struct intake *intake, const struct flow *flow, uint32_t sequence)
 {
+        if (flow->direction != NX_DIRECTION_INBOUND || flow->sequence != sequence)
+                return false;
+        return flow->verdict == NX_VERDICT_NONE ||
+               flow->generation == hooks_state(intake->hooks)->generation;
+}
+
+static bool is_same_outbound(struct intake *intake, const struct flow *flow, uint64_t cookie,
+                             uint64_t started_ns)
+{
+        if (flow->direction != NX_DIRECTION_OUTBOUND)
+                return false;
         if (flow->socket_cookie != cookie)
                 return false;
         if (flow->verdict == NX_VERDICT_NONE || flow->delivery)
@@ -89,6 +111,14 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow, uint64_
         if (cookie == 0)
                 return now_ns() - flow->started_ns < UNATTRIBUTED_FOR_NS;
         return flow->protocol == IPPROTO_UDP || flow->started_ns == started_ns;
+}
+
+static bool is_same_flow(struct intake *intake, const struct flow *flow,
+                         const struct arrival *arrival)
+{
+        if (arrival->direction == NX_DIRECTION_INBOUND)
+                return is_same_inbound(intake, flow, arrival->sequence);
+        return is_same_outbound(intake, flow, arrival->owner.cookie, arrival->owner.time_ns);
 }
 
 static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
@@ -111,30 +141,45 @@ static bool was_closed_early(struct intake *intake, uint64_t cookie)
         return cookie && intake->closed_early[cookie % INTAKE_CLOSED_EARLY] == cookie;
 }
 
-static void on_new_flow(struct intake *intake, const struct packet *packet,
-                        const struct steer_owner *owner, bool is_stray, struct queue_held held)
+/* Who listens is another socket than the one that the connection will have. */
+static void set_listener(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
+        set_owner(intake, flow, owner);
+        flow->socket_cookie = 0;
+        flow->started_ns = 0;
+}
+
+static void on_new_flow(struct intake *intake, const struct arrival *arrival,
+                        struct queue_held held)
+{
+        const struct steer_owner *owner =
+                arrival->found == STEER_FOUND_OWNER ? &arrival->owner : NULL;
+        bool is_inbound = arrival->direction == NX_DIRECTION_INBOUND;
+        uint32_t generation = hooks_state(intake->hooks)->generation;
         struct steer_outcome outcome;
         struct flow model = {
-                .protocol = packet->protocol,
-                .direction = NX_DIRECTION_OUTBOUND,
-                .local = packet->source,
-                .remote = packet->destination,
-                .is_stray = is_stray,
+                .protocol = arrival->protocol,
+                .direction = arrival->direction,
+                .local = arrival->local,
+                .remote = arrival->remote,
+                .sequence = arrival->sequence,
+                .is_stray = arrival->is_stray,
                 .n_held = 1,
                 .held = { held },
         };
         struct flow *flow;
 
-        if (owner)
-                set_owner(intake, &model, owner);
-        else
+        if (!owner)
                 intake->counters.unattributed++;
+        else if (is_inbound)
+                set_listener(intake, &model, owner);
+        else
+                set_owner(intake, &model, owner);
         if (!model.started_ns || model.protocol == IPPROTO_UDP)
                 model.started_ns = now_ns();
         if (was_closed_early(intake, model.socket_cookie))
                 model.closed_ns = now_ns();
-        if (owner && owner->outcome.generation == hooks_state(intake->hooks)->generation)
+        if (owner && !is_inbound && owner->outcome.generation == generation)
                 outcome = owner->outcome;
         else
                 chain_judge(intake->chain, &model, &outcome);
@@ -149,31 +194,54 @@ static void on_new_flow(struct intake *intake, const struct packet *packet,
 }
 
 /* NULL: the packet is a new one's first. Where a stray's is new, the kernel forgets the old way. */
-static struct flow *find_flow(struct intake *intake, const struct packet *packet,
-                              const struct steer_owner *owner, bool is_stray)
+static struct flow *find_flow(struct intake *intake, const struct arrival *arrival)
 {
-        struct flow *flow = flow_table_find_tuple(intake->flows, packet->protocol, &packet->source,
-                                                  &packet->destination);
+        struct flow *flow = flow_table_find_tuple(intake->flows, arrival->protocol, &arrival->local,
+                                                  &arrival->remote);
 
-        if (flow && flow->delivery && is_stray)
+        if (flow && flow->delivery && arrival->is_stray)
                 intake->flow_strayed(flow, intake->userdata);
-        if (flow &&
-            is_same_flow(intake, flow, owner ? owner->cookie : 0, owner ? owner->time_ns : 0))
+        if (flow && is_same_flow(intake, flow, arrival))
                 return flow;
-        if (is_stray)
-                passed_forget(intake->passed, &packet->source, &packet->destination);
+        if (arrival->is_stray)
+                passed_forget(intake->passed, &arrival->local, &arrival->remote);
         return NULL;
+}
+
+static void find_owner(struct intake *intake, uint32_t interface, struct arrival *arrival)
+{
+        struct steer_address local = to_steer(&arrival->local.address);
+        struct steer_tuple tuple;
+
+        memset(&tuple, 0, sizeof(tuple));
+        tuple.remote = to_steer(&arrival->remote.address);
+        tuple.remote_port = arrival->remote.port;
+        tuple.local_port = arrival->local.port;
+        tuple.protocol = arrival->protocol;
+        if (arrival->direction == NX_DIRECTION_INBOUND)
+                arrival->found = hooks_find_listener(intake->hooks, &tuple, &local, interface,
+                                                     &arrival->owner);
+        else if (hooks_find_owner(intake->hooks, &tuple, &local, interface, &arrival->owner))
+                arrival->found = STEER_FOUND_OWNER;
+}
+
+static struct arrival arrival_of(const struct packet *packet, bool is_inbound)
+{
+        return (struct arrival){
+                .protocol = packet->protocol,
+                .direction = is_inbound ? NX_DIRECTION_INBOUND : NX_DIRECTION_OUTBOUND,
+                .local = is_inbound ? packet->destination : packet->source,
+                .remote = is_inbound ? packet->source : packet->destination,
+                .sequence = is_inbound ? packet->sequence : 0,
+        };
 }
 
 static void on_undecided(struct intake *intake, const struct queue_packet *bytes)
 {
         struct queue_held held = { .id = bytes->id, .mark = bytes->mark };
-        struct steer_address local;
-        struct steer_tuple tuple;
-        struct steer_owner owner;
+        struct arrival arrival;
         struct packet packet;
         struct flow *flow;
-        bool is_known;
 
         hooks_state(intake->hooks)->last_packet = bytes->id;
         if (packet_parse(bytes->bytes, bytes->size, &packet) < 0) {
@@ -185,18 +253,16 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
                 queue_decide(intake->queue, held, MARK_CLAIMED); /* see steer/ruleset.c */
                 return;
         }
-        local = to_steer(&packet.source.address);
-        memset(&tuple, 0, sizeof(tuple));
-        tuple.remote = to_steer(&packet.destination.address);
-        tuple.remote_port = packet.destination.port;
-        tuple.local_port = packet.source.port;
-        tuple.protocol = packet.protocol;
-        is_known = hooks_find_owner(intake->hooks, &tuple, &local, bytes->interface, &owner);
-        flow = find_flow(intake, &packet, is_known ? &owner : NULL, bytes->is_stray);
+        arrival = arrival_of(&packet, bytes->is_inbound);
+        arrival.is_stray = bytes->is_stray;
+        find_owner(intake, bytes->interface, &arrival);
+        flow = find_flow(intake, &arrival);
         if (flow)
-                hold_or_release(intake, flow, bytes->is_stray, held);
+                hold_or_release(intake, flow, arrival.is_stray, held);
+        else if (bytes->is_inbound && arrival.found == STEER_FOUND_NOTHING)
+                queue_decide(intake->queue, held, MARK_PASS); /* none of ours: the kernel answers */
         else
-                on_new_flow(intake, &packet, is_known ? &owner : NULL, bytes->is_stray, held);
+                on_new_flow(intake, &arrival, held);
 }
 
 static void on_address(const char *name, const struct in6_addr *address, uint32_t ttl_s,
@@ -364,6 +430,17 @@ static void on_closed(struct intake *intake, const struct steer_event_closed *ev
         flow_table_for_socket(intake->flows, cookie, on_socket_closed, &closing);
 }
 
+static void on_hung_up(struct intake *intake, const struct steer_event_hung_up *event)
+{
+        const struct endpoint local = { from_steer(&event->local), event->event.local_port };
+        const struct endpoint remote = { from_steer(&event->remote), event->remote_port };
+        struct closing closing = { .intake = intake, .at_ns = event->time_ns };
+        struct flow *flow = flow_table_find_tuple(intake->flows, IPPROTO_TCP, &local, &remote);
+
+        if (flow && flow->direction == NX_DIRECTION_INBOUND && flow->started_ns < event->time_ns)
+                on_socket_closed(flow, &closing);
+}
+
 static void on_event(const struct steer_event *event, void *userdata)
 {
         struct intake *intake = userdata;
@@ -375,6 +452,9 @@ static void on_event(const struct steer_event *event, void *userdata)
                 break;
         case STEER_EVENT_CLOSED:
                 on_closed(intake, (const struct steer_event_closed *)event);
+                break;
+        case STEER_EVENT_HUNG_UP:
+                on_hung_up(intake, (const struct steer_event_hung_up *)event);
                 break;
         }
 }

@@ -46,6 +46,7 @@ struct flow {
         enum nx_direction direction;
         struct endpoint local;
         struct endpoint remote;
+        uint32_t sequence; /* of an inbound flow's first segment: repeated ones have the same */
 
         enum wire_owner owner;
         struct process *process; /* counted; NULL unless the owner is a program */

@@ -20,6 +20,7 @@
 static int parse_transport(const uint8_t *bytes, size_t size, struct packet *packet)
 {
         uint16_t ports[2];
+        uint32_t sequence;
 
         if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
                 return -EBADMSG;
@@ -28,6 +29,8 @@ static int parse_transport(const uint8_t *bytes, size_t size, struct packet *pac
         memcpy(ports, bytes, sizeof(ports));
         packet->source.port = ntohs(ports[0]);
         packet->destination.port = ntohs(ports[1]);
+        memcpy(&sequence, bytes + sizeof(ports), sizeof(sequence)); /* where UDP has other things */
+        packet->sequence = packet->protocol == IPPROTO_TCP ? ntohl(sequence) : 0;
         packet->payload = bytes + sizeof(struct udphdr);
         packet->payload_size = size - sizeof(struct udphdr);
         return 0;

@@ -12,6 +12,7 @@ struct packet {
         uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
         struct endpoint source;
         struct endpoint destination;
+        uint32_t sequence;      /* of TCP */
         const uint8_t *payload; /* of UDP, borrowed; what was copied of it */
         size_t payload_size;
 };

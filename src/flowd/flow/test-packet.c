@@ -12,7 +12,7 @@
 
 #include "flow/packet.h"
 
-/* 198.18.0.1:40000 to 198.18.0.2:443, TCP SYN */
+/* 198.18.0.1:40000 to 198.18.0.2:443, TCP SYN, sequence number 1 */
 static const uint8_t ipv4_syn[] = {
         0x45, 0,    0,    40,   0, 0, 0x40, 0, 64, 6, 0, 0, 198,  18, 0,    1,    198, 18, 0, 2,
         0x9c, 0x40, 0x01, 0xbb, 0, 0, 0,    1, 0,  0, 0, 0, 0x50, 2,  0xff, 0xff, 0,   0,  0, 0,
@@ -34,6 +34,7 @@ static void an_ipv4_segment_gives_its_endpoints(void **state)
         assert_int_equal(packet.protocol, IPPROTO_TCP);
         assert_string_equal(endpoint_to_string(&packet.source, text), "198.18.0.1:40000");
         assert_string_equal(endpoint_to_string(&packet.destination, text), "198.18.0.2:443");
+        assert_int_equal(packet.sequence, 1);
 }
 
 static void ipv6_extension_headers_are_skipped(void **state)

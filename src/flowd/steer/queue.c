@@ -247,6 +247,7 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
         const struct nfgenmsg *generic = mnl_nlmsg_get_payload(message);
         const struct nfqnl_msg_packet_hdr *header;
         struct nlattr *attributes[NFQA_MAX + 1] = {};
+        enum nfqnl_attr_type interface;
 
         if ((message->nlmsg_type & 0xff) != NFQNL_MSG_PACKET ||
             nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR])
@@ -257,10 +258,12 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
                 .is_answer = ntohs(generic->res_id) != queue->first,
                 .is_stray = header->hook == NF_INET_PRE_ROUTING,
         };
+        ret_packet->is_inbound = header->hook == NF_INET_LOCAL_IN && !ret_packet->is_answer;
+        interface = ret_packet->is_inbound ? NFQA_IFINDEX_INDEV : NFQA_IFINDEX_OUTDEV;
         if (attributes[NFQA_MARK])
                 ret_packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
-        if (attributes[NFQA_IFINDEX_OUTDEV])
-                ret_packet->interface = ntohl(mnl_attr_get_u32(attributes[NFQA_IFINDEX_OUTDEV]));
+        if (attributes[interface])
+                ret_packet->interface = ntohl(mnl_attr_get_u32(attributes[interface]));
         if (attributes[NFQA_PAYLOAD]) {
                 ret_packet->bytes = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
                 ret_packet->size = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);

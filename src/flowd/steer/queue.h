@@ -20,9 +20,10 @@ struct queue;
 struct queue_packet {
         uint32_t id;
         uint32_t mark;      /* the packet's, with everybody's bits */
-        uint32_t interface; /* that it leaves through; 0: none is known */
+        uint32_t interface; /* that it leaves or came in through; 0: none is known */
         bool is_answer;
         bool is_stray;        /* of a delivered flow whose socket was not there */
+        bool is_inbound;      /* it came in, and is no answer */
         const uint8_t *bytes; /* from the network header; borrowed during the call */
         size_t size;          /* of bytes: at most what the queue copies */
 };

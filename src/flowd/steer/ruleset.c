@@ -77,6 +77,17 @@
  *      udp, turned in passed4 or passed6          accept     answers one of us
  *      udp [, socket in our cgroup]               turned, into served4 or served6
  *
+ *   hold_in: input, behind everybody else's rules: what they drop is not asked about. Only while
+ *      a session speaks of inbound flows.
+ *      not tcp, from lo, or not a first segment   accept
+ *      [socket in our cgroup]                     tag
+ *      no tag of ours, has a socket               accept     somebody else's
+ *                                                 tag        nobody listens; or an earlier
+ *                                                 jump decide   connection hides who does
+ *
+ *   guard_in: input, next after that. As guard.
+ *      mark & M == ASKED, our tag                 count, then the fail policy
+ *
  * No expression looks at the connection table: see steer/passed.h.
  */
 
@@ -99,11 +110,14 @@
 #define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
 #define TURN_PRIORITY  (HOLD_PRIORITY + 1)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
+/* Behind filter, security and NAT. */
+#define HOLD_IN_PRIORITY  (NF_IP_PRI_NAT_SRC + 5)
+#define GUARD_IN_PRIORITY (HOLD_IN_PRIORITY + 1)
 /* Behind the reassembly of fragments, before everything else. */
 #define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
 #define TAG_BASE         0x4e580000U /* "NX" */
 #define TAG_MASK         0xffff0000U
-#define DNS_PORT       53
+#define DNS_PORT         53
 
 /* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
 #define TYPE_IPV4           7U
@@ -332,6 +346,15 @@ static void put_decide(struct transaction *t)
         ask(t, "decide");
 }
 
+static void apply_fail_policy(struct transaction *t, struct nftnl_rule *rule, bool is_closed)
+{
+        count(rule);
+        if (is_closed)
+                verdict(rule, NFT_GOTO, "refuse");
+        else
+                set_packet_mark(rule, config_of(t)->mark_mask, 0);
+}
+
 /* The first rule is for each packet of a connection that rules allowed. */
 static void put_guard(struct transaction *t)
 {
@@ -353,11 +376,7 @@ static void put_guard(struct transaction *t)
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, bits(t, MARK_ASKED));
         match_instance(rule, config_of(t));
-        count(rule);
-        if (config_of(t)->closed)
-                verdict(rule, NFT_GOTO, "refuse");
-        else
-                set_packet_mark(rule, mask, 0);
+        apply_fail_policy(t, rule, config_of(t)->closed);
         rule_end(t, rule);
 
         for (size_t i = 0; i < ARRAY_SIZE(on_sockets); i++) {
@@ -438,6 +457,59 @@ static void put_arrive(struct transaction *t)
                 remember_tuple(rule, families[i].number, TUPLE_TURNED, families[i].served);
                 rule_end(t, rule);
         }
+}
+
+static void accept_not_held(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "hold_in");
+
+        match_other_protocol(rule, IPPROTO_TCP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_loopback_interface(rule);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_first_segment(rule, false);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void put_hold_in(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule;
+
+        accept_not_held(t);
+        rule = rule_begin(t, "hold_in");
+        match_instance(rule, config);
+        set_packet_tag(rule, tag_of(config));
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
+        match_socket_mark(rule, 0, 0); /* any */
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        set_packet_tag(rule, tag_of(config));
+        verdict(rule, NFT_JUMP, "decide");
+        rule_end(t, rule);
+}
+
+static void put_guard_in(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule = rule_begin(t, "guard_in");
+
+        match_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
+        match_packet_tag(rule, tag_of(config));
+        apply_fail_policy(t, rule, config->inbound == INBOUND_CLOSED);
+        rule_end(t, rule);
 }
 
 static void put_turn(struct transaction *t)
@@ -595,6 +667,10 @@ static void put_objects(struct transaction *t)
         put_base_chain(t, "hold", "filter", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
         put_base_chain(t, "guard", "filter", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
         put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
+        if (config_of(t)->inbound != INBOUND_OFF) {
+                put_base_chain(t, "hold_in", "filter", NF_INET_LOCAL_IN, HOLD_IN_PRIORITY);
+                put_base_chain(t, "guard_in", "filter", NF_INET_LOCAL_IN, GUARD_IN_PRIORITY);
+        }
         if (config_of(t)->delivery.is_on) {
                 put_chain(t, "datagrams");
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
@@ -609,6 +685,10 @@ static void put_rules(struct transaction *t)
         put_hold(t);
         put_guard(t);
         put_arrive(t);
+        if (config_of(t)->inbound != INBOUND_OFF) {
+                put_hold_in(t);
+                put_guard_in(t);
+        }
         if (config_of(t)->delivery.is_on) {
                 put_turn(t);
                 put_datagrams(t);

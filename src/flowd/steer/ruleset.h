@@ -22,6 +22,13 @@ struct ruleset_delivery {
         uint16_t port4, port6; /* of the transparent listeners on 127.0.0.1 and ::1 */
 };
 
+/* What becomes of connections that others begin. */
+enum ruleset_inbound {
+        INBOUND_OFF,  /* none of our business: no chain sees them */
+        INBOUND_OPEN, /* asked about; let through where nobody listens */
+        INBOUND_CLOSED,
+};
+
 struct ruleset_config {
         const char *table;
         uint32_t mark_mask;
@@ -32,6 +39,7 @@ struct ruleset_config {
         uint64_t extension_cgroup_id; /* the parent of the extensions' cgroups */
         uint32_t extension_cgroup_level;
         bool closed; /* what nobody listens for is refused, not let through */
+        enum ruleset_inbound inbound;
         struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;
         bool mechanism_is_known; /* it was in force before */

@@ -2,7 +2,8 @@
 
 /*
  * A filter that does what its file "script" says, so that a scenario can name the
- * behaviour it is about. One line for each remote port ("*" for all others):
+ * behaviour it is about. One line for each remote port, or local port of a flow that others
+ * began ("*" for all others):
  *
  *         80 allow                    any verdict: allow, drop, refuse
  *         81 pause 300 refuse         answers after 300 ms, meanwhile others are decided
@@ -11,6 +12,7 @@
  *         84 nonsense                 answers with a verdict that does not exist
  *         85 call 198.18.0.2 7        opens a connection of its own, then allows
  *         86 garbage                  writes what is no message into each of its channels
+ *         inbound ask                 has a rule for flows that others begin: ask, allow, deny
  *         start fail                  start_filter fails
  *         start hang                  start_filter does not return
  *         start late                  it does, after 3 s
@@ -125,7 +127,10 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         if (line_for(scripted, "say"))
                 fprintf(stderr, "asked %s about %u\n", nx_filter_get_name(filter),
                         nx_flow_get_local_port(flow));
-        snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
+        snprintf(port, sizeof(port), "%u",
+                 nx_flow_get_direction(flow) == NX_DIRECTION_INBOUND
+                         ? nx_flow_get_local_port(flow)
+                         : nx_flow_get_remote_port(flow));
         line = line_for(scripted, port);
         if (!line)
                 line = line_for(scripted, "*");
@@ -148,10 +153,31 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         return verdict_from(line->what);
 }
 
+static int apply_inbound(struct nx_filter *filter, const char *what)
+{
+        const struct nx_rule rule = { NX_RULE_INIT, .direction = NX_DIRECTION_INBOUND };
+        enum nx_filter_action action = NX_FILTER_ACTION_FILTER_DATA;
+        struct nx_filter_settings *settings;
+        int r;
+
+        if (strcmp(what, "ask") != 0)
+                action = strcmp(what, "deny") == 0 ? NX_FILTER_ACTION_DROP : NX_FILTER_ACTION_ALLOW;
+        r = nx_filter_settings_new(&settings, NX_FILTER_ACTION_FILTER_DATA, true);
+        if (r >= 0)
+                r = nx_filter_settings_add_rule(settings, action, &rule);
+        if (r >= 0)
+                r = nx_filter_apply(filter, settings, NULL, NULL);
+        nx_filter_settings_free(settings);
+        return r;
+}
+
 static int start_filter(struct nx_filter *filter, void *userdata)
 {
+        const struct line *inbound = line_for(userdata, "inbound");
         const struct line *line = line_for(userdata, "start");
 
+        if (inbound)
+                return apply_inbound(filter, inbound->what);
         if (!line)
                 return 0;
         if (strcmp(line->what, "late") == 0)
