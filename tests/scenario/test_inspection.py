@@ -226,3 +226,26 @@ def test_who_is_not_listened_to_has_to_wait(netext, inspecting, client, peer):
     """)
     assert 0 < sent < 16 << 20
     assert netext.status()["flows_kept"] >= 1
+
+
+def test_a_filter_that_has_seen_enough_waits_for_neither_end(netext, inspecting, client, peer):
+    """Who is answered before it has been heard may not read until it is heard itself."""
+    inspecting("80 first 5")
+    answer = random.Random(1).randbytes(8 << 20)
+    server = peer(80, lambda connection: (connection.sendall(answer), digest_of(connection))[1])
+    heard = client.python("""
+    connection = socket.create_connection(("198.18.0.2", 80), 10)
+
+    def say():
+        connection.sendall(bytes(8 << 20))
+        connection.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=say).start()
+    time.sleep(0.3)
+    answer = 0
+    while received := connection.recv(1 << 20):
+        answer += len(received)
+    """)
+    assert heard == len(answer)
+    wait_until(lambda: server.results, "the server did not hear all")
+    assert server.results[0][0] == 8 << 20

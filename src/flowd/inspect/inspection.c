@@ -161,6 +161,7 @@ static int half_write_failed(struct half *half, int error)
                 return 0;
         }
         half->to->writable = false;
+        half->inspection->is_again |= !inspection_is_watched(half->inspection); /* half_is_awaited() */
         return peer_watch_writes(half->to);
 }
 
@@ -219,11 +220,27 @@ static void half_note_read(struct half *half, size_t n, size_t room)
                 half->from->readable = false;
 }
 
-/* Not when the flow is only to be emptied before it is given back. */
+static bool half_is_empty(const struct half *half)
+{
+        return half->is_over || half->n_written == half->offsets.received;
+}
+
+/* What the other half still holds cannot be written: its receiver may wait for what we bring. */
+static bool half_is_awaited(const struct half *half)
+{
+        const struct inspection *inspection = half->inspection;
+        const struct half *other =
+                half == &inspection->outbound ? &inspection->inbound : &inspection->outbound;
+
+        return !half_is_empty(other) && !other->to->writable;
+}
+
+/* Unless the flow is only to be emptied before it is given back. */
 static bool half_wants_to_read(const struct half *half)
 {
         return half->from->readable && !half->is_over && !half->offsets.is_ended &&
-               (half->inspection->error || inspection_is_watched(half->inspection));
+               (half->inspection->error || inspection_is_watched(half->inspection) ||
+                half_is_awaited(half));
 }
 
 static void pool_watch_shortage(struct inspection_pool *pool)
@@ -343,11 +360,6 @@ static void inspection_give_back(struct inspection *inspection)
                                          inspection->outbound.n_written,
                                          inspection->inbound.n_written, inspection->userdata);
         free(inspection);
-}
-
-static bool half_is_empty(const struct half *half)
-{
-        return half->is_over || half->n_written == half->offsets.received;
 }
 
 static bool inspection_is_done(const struct inspection *inspection)
