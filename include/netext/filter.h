@@ -78,7 +78,8 @@ struct nx_filter_provider {
         /**
          * Bytes of a flow that handle_new_flow answered with FILTER_DATA, in order, without gaps
          * and held back until they are released: TCP from the stream, UDP one datagram each,
-         * which passes or is dropped as a whole. offset counts from the start of that direction.
+         * which passes or is dropped as a whole. Outbound is what the program here says, whoever
+         * began the flow. offset counts from the start of that direction.
          * bytes are borrowed, at most NX_DATA_SHOWN_MAX. A verdict that is none of a data verdict's
          * is a fault of the extension. Without the function that direction passes unseen. An
          * inspected flow stays valid until handle_flow_ended or stop_filter has returned, without

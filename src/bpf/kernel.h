@@ -16,14 +16,16 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define AF_INET     2
-#define AF_INET6    10
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define SOL_SOCKET  1
-#define SO_MARK     36
-#define PF_KTHREAD  0x00200000 /* include/linux/sched.h */
-#define TC_ACT_OK   0
+#define AF_INET          2
+#define AF_INET6         10
+#define IPPROTO_TCP      6
+#define IPPROTO_UDP      17
+#define SOL_SOCKET       1
+#define SO_MARK          36
+#define SO_BINDTOIFINDEX 62
+#define LOOPBACK_IFINDEX 1          /* include/net/flow.h */
+#define PF_KTHREAD       0x00200000 /* include/linux/sched.h */
+#define TC_ACT_OK        0
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

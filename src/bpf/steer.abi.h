@@ -180,6 +180,28 @@ struct steer_tuple {
         __u32 protocol;
 };
 
+/* Both ends of a connection that came in. */
+struct steer_ends {
+        struct steer_address local;
+        struct steer_address remote;
+        __u16 local_port;
+        __u16 remote_port;
+        __u32 pad;
+};
+
+/* An inspected connection that came in: flowd is its server for the visitor, and the visitor for
+ * its server. */
+enum steer_visit {
+        STEER_VISIT_ANNOUNCED = 1, /* flowd is on the way to the server */
+        STEER_VISIT_ADMITTED,      /* the server has accepted it: the visitor may come to flowd */
+};
+
+/* Where flowd waits for visitors who come in through an interface. */
+struct steer_door {
+        __u32 interface;
+        __u32 family;
+};
+
 enum steer_event_type {
         STEER_EVENT_ALLOWED = 1, /* by rules alone; the packets never come to user space */
         STEER_EVENT_DENIED,      /* the program got EPERM */
@@ -250,7 +272,8 @@ struct steer_lookup {
         __u8 protocol;
         __u8 found;      /* answer: enum steer_found */
         __u8 is_inbound; /* a first segment that came in: who listens? */
-        __u8 pad[9];
+        __u8 is_bound;   /* answer: to an interface */
+        __u8 pad[8];
         struct steer_owner owner;
 };
 
@@ -360,6 +383,7 @@ struct steer_state {
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
+_Static_assert(sizeof(struct steer_ends) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_event_hung_up) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");

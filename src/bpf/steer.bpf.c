@@ -37,6 +37,7 @@ const volatile __u32 mark_deliver;
 const volatile __u32 mark_carried;
 const volatile __u32 mark_relay;
 const volatile __u32 mark_own;
+const volatile __u32 mark_onward;
 
 /* The owner of a socket, for as long as the socket lives. */
 struct {
@@ -72,6 +73,25 @@ struct {
         __type(key, __u64);
         __type(value, __u8);
 } delivered SEC(".maps");
+
+/*
+ * enum steer_visit, by the ends of an inspected connection that came in. Written and removed by
+ * flowd; the oldest goes when full.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, struct steer_ends);
+        __type(value, __u8);
+} visits SEC(".maps");
+
+/* flowd's listening sockets for visitors, each bound to its interface. They leave by themselves. */
+struct {
+        __uint(type, BPF_MAP_TYPE_SOCKHASH);
+        __uint(max_entries, 1024);
+        __type(key, struct steer_door);
+        __type(value, __u64);
+} doors SEC(".maps");
 
 /* Written by flowd as it asks a proxy about a flow; read by attach(); the oldest goes when full. */
 struct {
@@ -248,7 +268,7 @@ static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
         if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
                 return false;
         mark = ctx->sk->mark & mark_mask;
-        if (mark == mark_relay || mark == mark_own)
+        if (mark == mark_relay || mark == mark_own || mark == mark_onward)
                 return false; /* flowd's: it takes a flow on that was judged */
         return bpf_get_netns_cookie(ctx) == netns_cookie;
 }
@@ -441,7 +461,8 @@ static __always_inline void tell_hung_up(struct bpf_sock *ctx)
         __u16 remote_port = bpf_ntohs(read_socket(ctx, skc_dport));
         struct steer_event_hung_up *hung_up;
 
-        if (!state.inbound_slots || ctx->protocol != IPPROTO_TCP || !remote_port)
+        if (!state.inbound_slots || ctx->protocol != IPPROTO_TCP || !remote_port ||
+            (ctx->mark & mark_mask) == mark_own)
                 return;
         hung_up = new_event(STEER_EVENT_HUNG_UP, sizeof(*hung_up), bpf_get_socket_cookie(ctx));
         if (!hung_up)
@@ -459,22 +480,92 @@ static __always_inline void tell_hung_up(struct bpf_sock *ctx)
  * on the socket says so itself, for as long as it lives, whatever becomes of flowd. Attached
  * only while there are proxies: it costs every connection some calls.
  */
+static __always_inline void on_connected(struct bpf_sock_ops *ctx, struct bpf_sock *socket)
+{
+        __u64 cookie;
+        __u32 mark;
+
+        cookie = bpf_get_socket_cookie(ctx);
+        if (!bpf_map_lookup_elem(&delivered, &cookie))
+                return;
+        bpf_map_delete_elem(&delivered, &cookie);
+        mark = (socket->mark & ~mark_mask) | mark_deliver;
+        bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+}
+
+/* Contexts are read by words: the verifier takes no larger piece. */
+#define context_word(field) (*(const volatile __u32 *)&(field))
+#define context_address6(words)                                                                    \
+        address6((const __u32[4]){ context_word(words[0]), context_word(words[1]),                 \
+                                   context_word(words[2]), context_word(words[3]) })
+
+/* Both contexts that know a connection's ends name them alike. */
+#define context_ends(ctx, remote_port_)                                                            \
+        ({                                                                                         \
+                struct steer_ends _ends = { .local_port = (ctx)->local_port,                       \
+                                            .remote_port = remote_port_ };                         \
+                                                                                                   \
+                if ((ctx)->family == AF_INET) {                                                    \
+                        _ends.local = mapped(context_word((ctx)->local_ip4));                      \
+                        _ends.remote = mapped(context_word((ctx)->remote_ip4));                    \
+                } else {                                                                           \
+                        _ends.local = context_address6((ctx)->local_ip6);                          \
+                        _ends.remote = context_address6((ctx)->remote_ip6);                        \
+                }                                                                                  \
+                _ends;                                                                             \
+        })
+
+/*
+ * A server's end of an inspected connection, whose other end is flowd, over lo. The visitor's own
+ * connection to flowd will have the same ends, and come in through another interface: each is
+ * bound to its own, so that the kernel can tell them apart (inet_sk_bound_dev_eq()).
+ */
+static __always_inline void on_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *socket)
+{
+        __u32 mark = socket->mark, interface = LOOPBACK_IFINDEX;
+        struct steer_ends ends = context_ends(ctx, bpf_ntohl(ctx->remote_port));
+
+        if ((mark & mark_mask) == mark_own || !bpf_map_lookup_elem(&visits, &ends))
+                return;
+        mark = (mark & ~mark_mask) | mark_onward;
+        bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+        bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTOIFINDEX, &interface, sizeof(interface));
+}
+
 SEC("sockops")
 int established(struct bpf_sock_ops *ctx)
 {
         struct bpf_sock *socket = ctx->sk;
-        __u64 cookie;
-        __u32 mark;
 
-        if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || !socket)
+        if (!socket)
                 return 1;
-        cookie = bpf_get_socket_cookie(ctx);
-        if (!bpf_map_lookup_elem(&delivered, &cookie))
-                return 1;
-        bpf_map_delete_elem(&delivered, &cookie);
-        mark = (socket->mark & ~mark_mask) | mark_deliver;
-        bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+        if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+                on_connected(ctx, socket);
+        else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+                on_accepted(ctx, socket);
         return 1;
+}
+
+/* Who listens? For a visitor whose connection is inspected, flowd. */
+SEC("sk_lookup")
+int receive(struct bpf_sk_lookup *ctx)
+{
+        struct steer_ends ends = context_ends(ctx, bpf_ntohs(ctx->remote_port));
+        struct steer_door door = { .interface = ctx->ingress_ifindex, .family = ctx->family };
+        struct bpf_sock *socket;
+        __u8 *visit;
+
+        if (ctx->protocol != IPPROTO_TCP)
+                return SK_PASS;
+        visit = bpf_map_lookup_elem(&visits, &ends);
+        if (!visit || *visit != STEER_VISIT_ADMITTED)
+                return SK_PASS;
+        socket = bpf_map_lookup_elem(&doors, &door);
+        if (!socket)
+                return SK_PASS;
+        bpf_sk_assign(ctx, socket, BPF_SK_LOOKUP_F_REPLACE);
+        bpf_sk_release(socket);
+        return SK_PASS;
 }
 
 /*
@@ -678,6 +769,7 @@ int lookup_socket(struct __sk_buff *skb)
                         owner = bpf_sk_storage_get(&owners, socket, 0, 0);
                 if (owner)
                         lookup.owner = *owner;
+                lookup.is_bound = socket->bound_dev_if != 0;
                 lookup.found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
         }
         bpf_sk_release(socket);

@@ -145,17 +145,18 @@ static void explain(const struct nx_properties *flow)
         _cleanup_free_ char *remote = flow_remote(flow);
         _cleanup_free_ char *local = flow_endpoint(flow, "local");
         _cleanup_free_ char *title = NULL;
+        const char *direction = nx_properties_get_string(flow, "direction") ?: "";
+        bool is_inbound = strcmp(direction, "inbound") == 0;
 
         title = cli_format("Flow %" PRIu64 ": %s %s, %s", nx_properties_get_uint64(flow, "flow"),
-                           nx_properties_get_string(flow, "direction") ?: "", remote,
-                           nx_properties_get_string(flow, "state") ?: "");
+                           direction, remote, nx_properties_get_string(flow, "state") ?: "");
         escape_text(stdout, title);
         printf("\n\n");
         print_owner(flow);
         print_origin(flow);
         /* What was denied at once never got a local end. */
         if (nx_properties_has(flow, "local_address"))
-                print_fact("from", cli_format("%s", local));
+                print_fact(is_inbound ? "to" : "from", cli_format("%s", local));
         print_times(flow);
         putchar('\n');
         print_verdict(flow);

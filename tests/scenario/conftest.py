@@ -15,6 +15,7 @@ from harness.instance import Instance
 from harness.lab import Lab
 from harness.paths import BUILD, PROGRAMS
 from harness.peer import Peer
+from harness.service import Service, Visitor
 from harness.upstream import KINDS
 
 
@@ -86,6 +87,18 @@ def peer(lab):
 def server(serve):
     """What most scenarios talk to: port 80 of the server."""
     return serve(80)
+
+
+@pytest.fixture
+def service(lab):
+    """service(80) starts a server among the instance's programs, which sends back what it hears."""
+    return lambda port, *args, **kwargs: Service(lab, port, *args, **kwargs)
+
+
+@pytest.fixture
+def visit(lab):
+    """visit(80) says hello to it from the other host; what that heard, or its error's name."""
+    return Visitor(lab)
 
 
 @pytest.fixture

@@ -10,70 +10,11 @@ import pytest
 from harness.client import PYTHON
 from harness.instance import started_at
 from harness.lab import Lab
-from harness.namespace import wait_for_line
 from harness.paths import PROGRAMS
 from harness.wait import wait_until
 
 SCRIPTED = PROGRAMS / "scripted"
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
-
-# Sends back what it hears, and says who came.
-SERVER = """
-import os, selectors, socket, sys
-listener = socket.create_server((sys.argv[1], int(sys.argv[2])), family=socket.AF_INET6, dualstack_ipv6=True)
-print("ready", flush=True)
-while True:
-    connection, _ = listener.accept()
-    print("peer", *connection.getpeername()[:2], *connection.getsockname()[:2], flush=True)
-    while received := connection.recv(65536):
-        connection.sendall(received)
-        if received == b"bye":
-            break
-    connection.close()
-"""
-
-
-class Service:
-    """A server among the instance's programs, on all addresses of the lab's client."""
-
-    def __init__(self, lab, port, **kwargs):
-        self.process = lab.client.start([PYTHON, "-I", "-c", SERVER, "::", port], ready="ready", **kwargs)
-        self.pid = self.process.pid
-
-    def peer(self):
-        return wait_for_line(self.process, "peer", 5).split()[1:]
-
-
-@pytest.fixture
-def service(lab):
-    """service(80) starts a server among the instance's programs."""
-    return lambda port, **kwargs: Service(lab, port, **kwargs)
-
-
-@pytest.fixture
-def visit(lab):
-    """visit(80) says hello from the other host; what it heard, or its error's name."""
-
-    def go(port, address=Lab.CLIENT, words=b"hello", timeout=3, local_port=0):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with lab.server.socket(family, socket.SOCK_STREAM) as visitor:
-            visitor.settimeout(timeout)
-            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            visitor.bind(("", local_port))
-            try:
-                visitor.connect((address, port))
-                go.local_port = visitor.getsockname()[1]
-                visitor.sendall(words)
-                heard = visitor.recv(100)
-                if words == b"bye":
-                    assert visitor.recv(100) == b""
-                return heard
-            except OSError as error:
-                return type(error).__name__
-
-    return go
-
-
 ADDRESSES = [(Lab.CLIENT, Lab.SERVER), (Lab.CLIENT6, Lab.SERVER6)]
 
 
@@ -93,6 +34,10 @@ def test_an_inbound_flow_names_the_program_that_listens(netext, scripted, servic
         assert (flow["local_address"], flow["remote_address"]) == (address, peer)
         assert flow["remote_port"] == visit.local_port
         assert (flow["verdict"], flow["decided_by"]) == ("allow", "scripted")
+        shown = netext.run_ctl("flow", "explain", flow["flow"]).stdout
+        host, other = (f"[{end}]" if ":" in end else end for end in (address, peer))
+        assert f": inbound tcp from {other}:{visit.local_port}, " in shown
+        assert f"to        {host}:{port}\n" in shown
 
 
 @pytest.mark.parametrize("address,peer", ADDRESSES)

@@ -4,6 +4,7 @@ import pytest
 
 from harness.client import TALK
 from harness.paths import CGROUP2
+from harness.wait import wait_until
 
 pytestmark = pytest.mark.xdist_group("root-cgroup")
 
@@ -37,3 +38,15 @@ def test_an_extension_is_not_asked_about_its_own_traffic(netext, scripted, clien
     assert [received for _, _, received in own.seen] == [b"own"]
     assert [flow["reason"] for flow in netext.flows(remote_port=7)] in ([], ["own-traffic"])
     assert len(first.seen) == 1
+
+
+def test_connections_to_programs_of_every_cgroup_are_inspected(netext, inspecting, service, visit, lab):
+    """flowd itself is one of them."""
+    inspecting("inbound ask", "* watch")
+    for port, cgroup in ((80, lab.cgroup), (81, CGROUP2)):
+        server = service(port, cgroup=cgroup)
+        assert visit(port) == b"hello"
+        assert server.peer()[0] == (lab.SERVER, visit.local_port)
+        flow, = netext.flows(local_port=port)
+        assert (flow["direction"], flow["pid"]) == ("inbound", server.pid)
+        wait_until(lambda: netext.flows(local_port=port, state="closed"), "the flow did not end")

@@ -40,10 +40,11 @@ static const struct reason reasons[] = {
         { "table-full", true, "More flows were waiting for an answer than netext can hold." },
         { "declined", false, "The app proxy that it belongs to declined it." },
         { "upstream-failed", false,
-          "A proxy claimed it and did not reach its destination; the program was told so." },
+          "A proxy that claimed it, or netext for a filter, did not reach its destination; who "
+          "began it was told so." },
         { "not-inspectable", true,
           "The session wants to see its bytes, and they cannot be had: it is not a TCP connection "
-          "of a known program." },
+          "of a known program, or one that came in and has to stay on its interface." },
         { "carried", false, "It carries a flow on that had passed the sessions already." },
         { "loop", false, "It came back to a session that it had passed already." },
         { "memory-short", false,

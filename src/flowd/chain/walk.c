@@ -30,6 +30,7 @@
 #include <netext/proxy.h>
 #include "steer/hooks.h"
 #include "steer/queue.h"
+#include "steer/route.h"
 
 _Static_assert(NX_EGRESS_NEXT == (int)STEER_EGRESS_NEXT, "one set of numbers");
 _Static_assert(NX_EGRESS_DIRECT == (int)STEER_EGRESS_DIRECT, "one set of numbers");
@@ -37,7 +38,7 @@ _Static_assert(NX_EGRESS_TUNNEL == (int)STEER_EGRESS_TUNNEL, "one set of numbers
 
 static enum mark mark_of(const struct flow *flow)
 {
-        if (flow->is_delivered)
+        if (flow->is_delivered && flow->direction == NX_DIRECTION_OUTBOUND)
                 return MARK_CLAIMED;
         switch (flow->verdict) {
         case NX_VERDICT_ALLOW:
@@ -303,6 +304,15 @@ static bool add_inspector(struct flow *flow, const struct flow_inspector *inspec
         return true;
 }
 
+/* Its packets can be sent to us: by its socket; or by the interface that they come in through, and
+ * have to leave by. */
+static bool is_inspectable(const struct flow *flow)
+{
+        if (flow->direction == NX_DIRECTION_OUTBOUND)
+                return flow->socket_cookie != 0;
+        return flow->interface && route_interface(&flow->local, &flow->remote) == flow->interface;
+}
+
 void chain_inspect(struct chain *chain, struct session *session, struct flow *flow,
                    const struct flow_inspector *inspector)
 {
@@ -310,7 +320,7 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
                 inspector->peek_outbound == UINT64_MAX && inspector->peek_inbound == UINT64_MAX;
 
         list_remove(&flow->waiting);
-        if (!flow->socket_cookie) {
+        if (!is_inspectable(flow)) {
                 chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
                 return;
         }

@@ -18,6 +18,7 @@
 #include "deliver/idle.h"
 #include "deliver/inspected.h"
 #include "deliver/peek.h"
+#include "deliver/visit.h"
 #include "deliver/way.h"
 #include "flow/table.h"
 #include "relay/relay.h"
@@ -69,6 +70,8 @@ void delivery_forget(struct delivery *delivery)
         struct deliveries *all = delivery->all;
         struct flow *flow = delivery->flow;
 
+        if (is_visit(delivery))
+                visit_end(delivery);
         loop_remove(all->loop, &delivery->app_io);
         loop_remove(all->loop, &delivery->upstream_io);
         loop_timer_stop(&delivery->timer);
@@ -97,6 +100,8 @@ void delivery_fail(struct delivery *delivery, int error)
         struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
+        if (is_visit(delivery))
+                visit_answered(delivery);
         (void)socket_set_reset_on_close(delivery->app_fd, true);
         delivery_end(delivery, &(struct session_flow_end){ .error = error });
         chain_fail(chain, flow, error);
@@ -128,7 +133,10 @@ int delivery_release(struct delivery *delivery)
         struct flow *flow = delivery->flow;
         int r;
 
-        r = hooks_deliver(delivery->all->hooks, flow->socket_cookie);
+        if (is_visit(delivery))
+                r = visit_admit(delivery);
+        else
+                r = hooks_deliver(delivery->all->hooks, flow->socket_cookie);
         if (r < 0)
                 return r;
         delivery->state = DELIVERY_RELEASED;
@@ -171,7 +179,8 @@ static void on_relay_ended(const struct relay_end *relay, void *userdata)
         delivery_end(flow->delivery, &flow_end);
 }
 
-/* Long enough peeked; or long enough waited for the connection of a program that is gone. */
+/* Long enough peeked; or long enough waited for the connection of a program that is gone, or for a
+ * visitor. */
 static int on_timer(void *userdata)
 {
         struct delivery *delivery = userdata;
@@ -191,6 +200,8 @@ void delivery_abandon(struct flow *flow)
 {
         struct delivery *delivery = flow->delivery;
 
+        if (is_visit(delivery))
+                return; /* what the server said before is in our connection to it */
         switch (delivery->state) {
         case DELIVERY_CLAIMED:
         case DELIVERY_CONNECTING:
@@ -296,6 +307,7 @@ int deliveries_open(struct deliveries *deliveries)
         int r;
 
         idle_open(deliveries);
+        doors_init(&deliveries->doors);
         r = listener_open(&deliveries->listener);
         if (r >= 0)
                 r = inspected_open(deliveries);
@@ -306,6 +318,7 @@ int deliveries_open(struct deliveries *deliveries)
 
 int deliveries_start(struct deliveries *deliveries)
 {
+        visits_start(deliveries);
         return listener_start(&deliveries->listener, deliveries->loop, on_accepted, deliveries);
 }
 
@@ -320,6 +333,7 @@ void deliveries_catch_up(struct deliveries *deliveries)
 void deliveries_close(struct deliveries *deliveries)
 {
         listener_close(&deliveries->listener);
+        doors_close(&deliveries->doors);
         inspected_close(deliveries);
         idle_close(deliveries);
         deliveries->relays = relay_pool_free(deliveries->relays);

@@ -17,6 +17,8 @@
  *                                ▲                                │     └─▶ CONNECTING, to the
  *                                └────────────────────────────────┘  flow's own destination
  *
+ * A flow that came in is CONNECTING to its server, and then RELEASED to our door: visit.h.
+ *
  * The kernel keeps the way of a delivered flow by a mark on its program's socket (TCP), or
  * by its tuple in a set (UDP); neither needs flowd any more.
  */
@@ -28,6 +30,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/wheel.h"
+#include "deliver/doors.h"
 #include "deliver/listener.h"
 
 struct chain;
@@ -81,8 +84,10 @@ struct deliveries {
         struct hooks *hooks;
         const struct passed *passed;
         uint32_t relay_mark; /* of datagram sockets that speak for destinations */
-        uint32_t own_mark;   /* of our connections to destinations */
+        uint32_t own_mark;   /* of our connections to destinations and to visitors */
+        uint32_t onward_mark; /* of our connections to servers that are visited */
         struct listener listener;
+        struct doors doors;
         struct relay_pool *relays;           /* owned */
         struct inspection_pool *inspections; /* owned */
         struct datagrams_pool *datagrams;    /* owned */

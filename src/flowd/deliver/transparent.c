@@ -14,6 +14,8 @@
 #define IPV6_TRANSPARENT 75
 #endif
 
+#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
+
 union address {
         struct sockaddr any;
         struct sockaddr_in ipv4;
@@ -131,6 +133,32 @@ int transparent_connect(int type, const struct endpoint *local, const struct end
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
                 return -errno;
         bind_to_address(fd, local);
+        if (connect(fd, &address.any, size) < 0 && errno != EINPROGRESS)
+                return -errno;
+        return take_fd(&fd);
+}
+
+/* Bound to lo: else its route, and with it the interface it seems to come from, would be that of
+ * the server's address. */
+int transparent_visit(const struct endpoint *visitor, const struct endpoint *server, uint32_t mark)
+{
+        _cleanup_fd_ int fd = -1;
+        union address address;
+        socklen_t size;
+        int lo = LOOPBACK_INDEX, r;
+
+        size = to_address(visitor, &address);
+        fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        r = make_transparent(fd, address.any.sa_family);
+        if (r < 0)
+                return r;
+        if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
+            setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &lo, sizeof(lo)) < 0 ||
+            bind(fd, &address.any, size) < 0)
+                return -errno;
+        size = to_address(server, &address);
         if (connect(fd, &address.any, size) < 0 && errno != EINPROGRESS)
                 return -errno;
         return take_fd(&fd);

@@ -14,6 +14,9 @@ int transparent_socket(int type, const struct endpoint *local);
 /* A socket of type on its way to remote, from local's address; mark keeps it from being steered. */
 int transparent_connect(int type, const struct endpoint *local, const struct endpoint *remote,
                         uint32_t mark);
+/* A stream socket on its way over lo to a server of this host, from an address that is not this
+ * host's. */
+int transparent_visit(const struct endpoint *visitor, const struct endpoint *server, uint32_t mark);
 /* A datagram socket from remote to app: the program's flow, seen from its far end. */
 int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark);
 /* accept4(2): close-on-exec, non-blocking. The descriptor, the caller's, or a negative errno. */

@@ -17,6 +17,7 @@
 #include "deliver/idle.h"
 #include "deliver/inspected.h"
 #include "deliver/transparent.h"
+#include "deliver/visit.h"
 #include "deliver/way.h"
 #include "relay/relay.h"
 
@@ -241,8 +242,11 @@ int way_go_direct(struct deliveries *deliveries, struct flow *flow)
                 return r;
         delivery_give_to(delivery, NULL);
         delivery->is_direct = true;
-        fd = transparent_connect(socket_type(flow), &flow->local, &flow->remote,
-                                 deliveries->own_mark);
+        if (is_visit(delivery))
+                fd = visit_begin(delivery);
+        else
+                fd = transparent_connect(socket_type(flow), &flow->local, &flow->remote,
+                                         deliveries->own_mark);
         if (fd < 0)
                 delivery_fail(delivery, fd);
         else

@@ -97,6 +97,12 @@ static bool wants_delivery(const struct engine *engine)
                (engine->ruleset.delivery.is_on && engine->deliveries.n_open > 0);
 }
 
+/* Connections that came in can be inspected. */
+static bool receives(const struct ruleset_config *ruleset)
+{
+        return ruleset->delivery.is_on && ruleset->inbound != INBOUND_OFF;
+}
+
 static int apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
@@ -106,6 +112,8 @@ static int apply_ruleset(struct engine *engine)
         wanted.inbound = chain_inbound(&engine->chain);
         wanted.delivery.is_on = wants_delivery(engine);
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
+        if (r >= 0)
+                r = hooks_set_receiving(engine->hooks, receives(&wanted));
         if (r >= 0 && wanted.delivery.is_on)
                 r = route_add(&engine->route);
         if (r >= 0)
@@ -257,12 +265,13 @@ static void wire_parts(struct engine *engine)
         engine->ruleset.delivery.port6 = listener_port6(&engine->deliveries.listener);
         engine->route = (struct route_config){
                 .table = ROUTE_TABLE_BASE + engine->ruleset.hold_queue,
-                .mark = mark_bits(MARK_DELIVER, engine->config.mark_mask),
-                .mark_mask = engine->config.mark_mask,
+                .mark = mark_bits(MARK_TO_LO_BITS, engine->config.mark_mask),
+                .mark_mask = mark_bits(MARK_TO_LO_BITS, engine->config.mark_mask),
         };
         engine->deliveries.chain = &engine->chain;
         engine->deliveries.hooks = engine->hooks;
         engine->deliveries.passed = &engine->passed;
+        engine->deliveries.onward_mark = mark_bits(MARK_ONWARD, engine->config.mark_mask);
         engine->deliveries.own_mark = mark_bits(MARK_OWN, engine->config.mark_mask);
         engine->deliveries.relay_mark = mark_bits(MARK_RELAY, engine->config.mark_mask);
         engine->chain = (struct chain){

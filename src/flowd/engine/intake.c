@@ -80,8 +80,9 @@ struct arrival {
         uint8_t protocol;
         enum nx_direction direction;
         struct endpoint local, remote;
-        uint32_t sequence; /* of an inbound flow's first segment */
-        bool is_stray;     /* of a delivered flow whose socket was not there */
+        uint32_t sequence;  /* of an inbound flow's first segment … */
+        uint32_t interface; /* … which came in through it; 0: and has to stay there */
+        bool is_stray;      /* of a delivered flow whose socket was not there */
         enum steer_found found;
         struct steer_owner owner; /* where found is STEER_FOUND_OWNER */
 };
@@ -91,7 +92,7 @@ static bool is_same_inbound(struct intake *intake, const struct flow *flow, uint
 {
         if (flow->direction != NX_DIRECTION_INBOUND || flow->sequence != sequence)
                 return false;
-        return flow->verdict == NX_VERDICT_NONE ||
+        return flow->verdict == NX_VERDICT_NONE || flow->delivery ||
                flow->generation == hooks_state(intake->hooks)->generation;
 }
 
@@ -164,6 +165,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 .remote = arrival->remote,
                 .sequence = arrival->sequence,
                 .is_stray = arrival->is_stray,
+                .interface = arrival->interface,
                 .n_held = 1,
                 .held = { held },
         };
@@ -208,6 +210,30 @@ static struct flow *find_flow(struct intake *intake, const struct arrival *arriv
         return NULL;
 }
 
+/* What is bound to an interface, or has addresses that mean something there only, stays on it. */
+static bool can_be_visited(const struct steer_lookup *lookup, const struct arrival *arrival)
+{
+        return !lookup->is_bound && !IN6_IS_ADDR_LINKLOCAL(&arrival->local.address) &&
+               !IN6_IS_ADDR_LINKLOCAL(&arrival->remote.address);
+}
+
+static void find_listener(struct intake *intake, uint32_t interface, struct arrival *arrival)
+{
+        const struct steer_ends ends = {
+                .local = to_steer(&arrival->local.address),
+                .remote = to_steer(&arrival->remote.address),
+                .local_port = arrival->local.port,
+                .remote_port = arrival->remote.port,
+        };
+        struct steer_lookup lookup;
+
+        hooks_find_listener(intake->hooks, &ends, interface, &lookup);
+        arrival->found = lookup.found;
+        arrival->owner = lookup.owner;
+        if (can_be_visited(&lookup, arrival))
+                arrival->interface = interface;
+}
+
 static void find_owner(struct intake *intake, uint32_t interface, struct arrival *arrival)
 {
         struct steer_address local = to_steer(&arrival->local.address);
@@ -218,10 +244,7 @@ static void find_owner(struct intake *intake, uint32_t interface, struct arrival
         tuple.remote_port = arrival->remote.port;
         tuple.local_port = arrival->local.port;
         tuple.protocol = arrival->protocol;
-        if (arrival->direction == NX_DIRECTION_INBOUND)
-                arrival->found = hooks_find_listener(intake->hooks, &tuple, &local, interface,
-                                                     &arrival->owner);
-        else if (hooks_find_owner(intake->hooks, &tuple, &local, interface, &arrival->owner))
+        if (hooks_find_owner(intake->hooks, &tuple, &local, interface, &arrival->owner))
                 arrival->found = STEER_FOUND_OWNER;
 }
 
@@ -255,7 +278,10 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
         }
         arrival = arrival_of(&packet, bytes->is_inbound);
         arrival.is_stray = bytes->is_stray;
-        find_owner(intake, bytes->interface, &arrival);
+        if (bytes->is_inbound)
+                find_listener(intake, bytes->interface, &arrival);
+        else
+                find_owner(intake, bytes->interface, &arrival);
         flow = find_flow(intake, &arrival);
         if (flow)
                 hold_or_release(intake, flow, arrival.is_stray, held);

@@ -32,6 +32,7 @@ static const int allowed[] = {
         SCMP_SYS(sendto),
         SCMP_SYS(accept4),
         SCMP_SYS(bind),
+        SCMP_SYS(listen),
         SCMP_SYS(getsockname),
         SCMP_SYS(setsockopt),
         SCMP_SYS(getsockopt),

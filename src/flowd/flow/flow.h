@@ -46,7 +46,8 @@ struct flow {
         enum nx_direction direction;
         struct endpoint local;
         struct endpoint remote;
-        uint32_t sequence; /* of an inbound flow's first segment: repeated ones have the same */
+        uint32_t sequence;  /* of an inbound flow's first segment: repeated ones have the same */
+        uint32_t interface; /* that it came in through; 0: it cannot be inspected there */
 
         enum wire_owner owner;
         struct process *process; /* counted; NULL unless the owner is a program */

@@ -157,7 +157,7 @@ static void probe_hooks(struct probe_scene *scene, struct probe_result *result)
         if (r < 0)
                 missing(result, problem, r);
         else
-                active(result, "connect4/6, sendmsg4/6, sock_release");
+                active(result, "connect4/6, sendmsg4/6, post_bind4/6, sock_release");
 }
 
 static void probe_queue(struct probe_scene *scene, struct probe_result *result)
@@ -422,6 +422,22 @@ static void probe_delivery(struct probe_scene *scene, struct probe_result *resul
                 active(result, "policy route, nft tproxy, sockops");
 }
 
+/* Behind that: what sends a visitor to us in the place of a server, and us to the server. */
+static void probe_visits(struct probe_scene *scene, struct probe_result *result)
+{
+        int r = scene->hooks && scene->ruleset.delivery.is_on ? 0 : -ENOENT;
+
+        scene->ruleset.inbound = INBOUND_OPEN;
+        if (r >= 0)
+                r = ruleset_apply(&scene->ruleset);
+        if (r >= 0)
+                r = hooks_set_receiving(scene->hooks, true);
+        if (r < 0)
+                missing(result, "a connection that comes in cannot be taken over", r);
+        else
+                active(result, "sk_lookup, sockops, nft notrack");
+}
+
 static const struct probe {
         const char *mechanism;
         const char *title;
@@ -444,6 +460,8 @@ static const struct probe {
           probe_main_job },
         { "delivery", "taking over a program's connection", false,
           "no proxy, and no filter that looks at bytes", probe_delivery },
+        { "visits", "taking over a connection that another host began", false,
+          "no filter that looks at bytes of inbound connections", probe_visits },
         { "sock-diag", "the local end of an open connection that rules allowed", false,
           "it is shown when the connection has ended", probe_sockets },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",

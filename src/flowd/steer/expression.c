@@ -212,11 +212,10 @@ void refresh_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction
         put_tuple(rule, family, direction, NFT_DYNSET_OP_UPDATE, set);
 }
 
-void match_first_segment(struct nftnl_rule *rule, bool is_first)
+static void match_flags(struct nftnl_rule *rule, uint8_t mask, uint32_t op, uint8_t flags)
 {
-        uint32_t mask = TH_SYN | TH_ACK | TH_RST | TH_FIN, none = 0;
+        uint32_t none = 0;
         struct nftnl_expr *expr;
-        uint8_t syn = TH_SYN;
 
         load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, REG);
         expr = add(rule, "bitwise");
@@ -226,7 +225,23 @@ void match_first_segment(struct nftnl_rule *rule, bool is_first)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, 1);
         nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, &mask, 1);
         nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, &none, 1);
-        compare(rule, is_first ? NFT_CMP_EQ : NFT_CMP_NEQ, &syn, sizeof(syn));
+        compare(rule, op, &flags, sizeof(flags));
+}
+
+void match_first_segment(struct nftnl_rule *rule, bool is_first)
+{
+        match_flags(rule, TH_SYN | TH_ACK | TH_RST | TH_FIN, is_first ? NFT_CMP_EQ : NFT_CMP_NEQ,
+                    TH_SYN);
+}
+
+void match_acceptance(struct nftnl_rule *rule)
+{
+        match_flags(rule, TH_SYN | TH_ACK, NFT_CMP_EQ, TH_SYN | TH_ACK);
+}
+
+void match_reset(struct nftnl_rule *rule)
+{
+        match_flags(rule, TH_RST, NFT_CMP_EQ, TH_RST);
 }
 
 void match_udp_source_port(struct nftnl_rule *rule, uint16_t port)
@@ -260,6 +275,11 @@ void verdict(struct nftnl_rule *rule, int code, const char *chain)
 void count(struct nftnl_rule *rule)
 {
         add(rule, "counter");
+}
+
+void leave_untracked(struct nftnl_rule *rule)
+{
+        add(rule, "notrack");
 }
 
 void reject_with_reset(struct nftnl_rule *rule)

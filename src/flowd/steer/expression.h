@@ -45,6 +45,10 @@ void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
 void match_other_protocol(struct nftnl_rule *rule, uint8_t protocol);
 /* A TCP segment that is (or is not) the first of a connection: SYN alone. */
 void match_first_segment(struct nftnl_rule *rule, bool is_first);
+/* A TCP segment that says SYN and ACK: the listener's answer to the first. */
+void match_acceptance(struct nftnl_rule *rule);
+/* One that says RST. */
+void match_reset(struct nftnl_rule *rule);
 void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
@@ -57,6 +61,8 @@ void match_way_out(struct nftnl_rule *rule);
 /* verdict: NF_ACCEPT, NF_DROP, or NFT_JUMP and NFT_GOTO with chain. */
 void verdict(struct nftnl_rule *rule, int verdict, const char *chain);
 void count(struct nftnl_rule *rule);
+/* The connection table, where there is one, has nothing to do with the packet. */
+void leave_untracked(struct nftnl_rule *rule);
 void reject_with_reset(struct nftnl_rule *rule);
 /* code: NFT_REJECT_ICMPX_…, for both families. */
 void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code);

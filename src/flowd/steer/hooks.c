@@ -39,7 +39,9 @@ struct hooks {
         struct ring_buffer *ring;
         struct bpf_link *links[N_LINKS];
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
+        struct bpf_link *receive_link; /* NULL while nothing that came in can be inspected */
         char *pin_dir;
+        int netns_fd;
         int cgroup_fd;
         int extension_cgroup_fd;
         bool extensions_are_inside; /* of the instance's cgroup */
@@ -89,13 +91,21 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
         hooks->skeleton->rodata->mark_deliver = mark_bits(MARK_DELIVER, config->mark_mask);
+        hooks->skeleton->rodata->mark_onward = mark_bits(MARK_ONWARD, config->mark_mask);
         hooks->skeleton->rodata->mark_own = mark_bits(MARK_OWN, config->mark_mask);
         hooks->skeleton->rodata->mark_relay = mark_bits(MARK_RELAY, config->mark_mask);
         hooks->skeleton->rodata->mark_carried = mark_bits(MARK_CARRIED, config->mark_mask);
         return 0;
 }
 
-/* Map names as pins; .rodata is not state: it is the configuration of this load. */
+/* Not state: the configuration of this load, and what means nothing without this flowd. */
+static bool goes_with_us(const struct hooks *hooks, const struct bpf_map *map)
+{
+        return strstr(bpf_map__name(map), ".rodata") || map == hooks->skeleton->maps.visits ||
+               map == hooks->skeleton->maps.doors;
+}
+
+/* Map names as pins. */
 static int choose_pins(struct hooks *hooks)
 {
         struct bpf_map *map;
@@ -105,7 +115,7 @@ static int choose_pins(struct hooks *hooks)
                 const char *name = bpf_map__name(map);
                 char path[512];
 
-                if (strstr(name, ".rodata"))
+                if (goes_with_us(hooks, map))
                         continue;
                 snprintf(path, sizeof(path), "%s/map_%s", hooks->pin_dir,
                          strstr(name, ".data") ? "state" : name);
@@ -188,6 +198,7 @@ static int open_cgroups(struct hooks *hooks, const struct hooks_config *config,
         const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
         hooks->extension_cgroup_fd = -1;
+        hooks->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         hooks->cgroup_fd = open(config->cgroup_path, flags);
         if (hooks->cgroup_fd < 0) {
                 *ret_problem = "the instance's cgroup cannot be opened";
@@ -350,6 +361,21 @@ int hooks_set_delivering(struct hooks *hooks, bool delivering)
         return r;
 }
 
+/* Not pinned: without us there is nobody to send visitors to. */
+int hooks_set_receiving(struct hooks *hooks, bool receiving)
+{
+        if (receiving && !hooks->receive_link) {
+                hooks->receive_link =
+                        bpf_program__attach_netns(hooks->skeleton->progs.receive, hooks->netns_fd);
+                return hooks->receive_link ? 0 : -errno;
+        }
+        if (!receiving) {
+                bpf_link__destroy(hooks->receive_link);
+                hooks->receive_link = NULL;
+        }
+        return 0;
+}
+
 struct hooks *hooks_close(struct hooks *hooks)
 {
         if (!hooks)
@@ -359,8 +385,10 @@ struct hooks *hooks_close(struct hooks *hooks)
                 bpf_link__destroy(hooks->links[i]);
         for (size_t i = 0; i < N_DELIVERY_LINKS; i++)
                 bpf_link__destroy(hooks->delivery_links[i]);
+        bpf_link__destroy(hooks->receive_link);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
+        close_fd(hooks->netns_fd);
         close_fd(hooks->cgroup_fd);
         close_fd(hooks->extension_cgroup_fd);
         free(hooks);
@@ -385,28 +413,25 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata)
 }
 
 /* In the tables, a socket that is bound to an interface is found by that only. */
-static enum steer_found ask_tables(struct hooks *hooks, struct steer_lookup lookup,
-                                   uint32_t interface, struct steer_owner *ret_owner)
+static void ask_tables(struct hooks *hooks, struct steer_lookup *lookup, uint32_t interface)
 {
         struct __sk_buff context = { .ifindex = interface };
         struct steer_lookup answer = {};
-        LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &lookup, .data_size_in = sizeof(lookup),
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = lookup, .data_size_in = sizeof(*lookup),
                     .data_out = &answer, .data_size_out = sizeof(answer), .ctx_in = &context,
                     .ctx_size_in = sizeof(context), .repeat = 1);
 
         if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) <
             0)
-                return STEER_FOUND_NOTHING;
-        if (answer.found == STEER_FOUND_OWNER)
-                *ret_owner = answer.owner;
-        return answer.found;
+                answer.found = STEER_FOUND_NOTHING;
+        *lookup = answer;
 }
 
 static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
                                        const struct steer_address *local, uint32_t interface,
                                        struct steer_owner *ret_owner)
 {
-        const struct steer_lookup lookup = {
+        struct steer_lookup lookup = {
                 .local = *local,
                 .remote = tuple->remote,
                 .local_port = tuple->local_port,
@@ -414,23 +439,24 @@ static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_t
                 .protocol = (uint8_t)tuple->protocol,
         };
 
-        return ask_tables(hooks, lookup, interface, ret_owner);
+        ask_tables(hooks, &lookup, interface);
+        if (lookup.found == STEER_FOUND_OWNER)
+                *ret_owner = lookup.owner;
+        return lookup.found;
 }
 
-enum steer_found hooks_find_listener(struct hooks *hooks, const struct steer_tuple *tuple,
-                                     const struct steer_address *local, uint32_t interface,
-                                     struct steer_owner *ret_owner)
+void hooks_find_listener(struct hooks *hooks, const struct steer_ends *ends, uint32_t interface,
+                         struct steer_lookup *ret_lookup)
 {
-        const struct steer_lookup lookup = {
-                .local = *local,
-                .remote = tuple->remote,
-                .local_port = tuple->local_port,
-                .remote_port = tuple->remote_port,
-                .protocol = (uint8_t)tuple->protocol,
+        *ret_lookup = (struct steer_lookup){
+                .local = ends->local,
+                .remote = ends->remote,
+                .local_port = ends->local_port,
+                .remote_port = ends->remote_port,
+                .protocol = IPPROTO_TCP,
                 .is_inbound = true,
         };
-
-        return ask_tables(hooks, lookup, interface, ret_owner);
+        ask_tables(hooks, ret_lookup, interface);
 }
 
 static bool is_owner_of(const struct steer_owner *owner, const struct steer_tuple *tuple)
@@ -657,6 +683,27 @@ int hooks_deliver(struct hooks *hooks, uint64_t cookie)
         uint8_t is_there = 1;
 
         return bpf_map_update_elem(fd, &cookie, &is_there, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.visits);
+        uint8_t value = (uint8_t)visit;
+
+        return bpf_map_update_elem(fd, ends, &value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+void hooks_forget_visit(struct hooks *hooks, const struct steer_ends *ends)
+{
+        (void)bpf_map_delete_elem(bpf_map__fd(hooks->skeleton->maps.visits), ends);
+}
+
+int hooks_open_door(struct hooks *hooks, const struct steer_door *door, int listening_fd)
+{
+        uint64_t socket = (uint64_t)listening_fd;
+        int fd = bpf_map__fd(hooks->skeleton->maps.doors);
+
+        return bpf_map_update_elem(fd, door, &socket, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,

@@ -39,6 +39,8 @@ void hooks_remove_pins(const char *dir);
 int hooks_attach(struct hooks *hooks, const char **ret_problem);
 /* Whether TCP connections can be delivered; see hooks_deliver(). 0 or a negative errno. */
 int hooks_set_delivering(struct hooks *hooks, bool delivering);
+/* Whether visitors can be sent to a door; see hooks_open_door(). 0 or a negative errno. */
+int hooks_set_receiving(struct hooks *hooks, bool receiving);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
 struct hooks *hooks_close(struct hooks *hooks);
 
@@ -55,10 +57,10 @@ bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
                       const struct steer_address *local, uint32_t interface,
                       struct steer_owner *ret_owner);
 /* Who listens for the first segment that came in through interface, if it is one of the instance's
- * programs. OWNER: *ret_owner is the program that bound the socket; SOCKET: it did so unseen. */
-enum steer_found hooks_find_listener(struct hooks *hooks, const struct steer_tuple *tuple,
-                                     const struct steer_address *local, uint32_t interface,
-                                     struct steer_owner *ret_owner);
+ * programs. ret_lookup->found: OWNER: ->owner is the program that bound the socket; SOCKET: it did
+ * so unseen. */
+void hooks_find_listener(struct hooks *hooks, const struct steer_ends *ends, uint32_t interface,
+                         struct steer_lookup *ret_lookup);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
@@ -91,6 +93,12 @@ int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant);
 /* Once the TCP socket's connection stands, its packets go to the listener. */
 int hooks_deliver(struct hooks *hooks, uint64_t cookie);
+/* How far an inspected connection that came in has got. */
+int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit);
+void hooks_forget_visit(struct hooks *hooks, const struct steer_ends *ends);
+/* listening_fd waits for admitted visitors who come in through that interface, for as long as it is
+ * open. */
+int hooks_open_door(struct hooks *hooks, const struct steer_door *door, int listening_fd);
 /* Addresses of names below a rule's domain. */
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns);

@@ -23,8 +23,12 @@ enum mark {
         MARK_RELAY = 10,      /* on the datagram sockets that speak for destinations */
         MARK_CARRIED = 11,    /* on an extension's socket that carries a flow on, undecided */
         MARK_CLAIMED = 12,    /* verdict on a packet: becomes DELIVER */
-        MARK_OWN = 13,        /* on flowd's own sockets to destinations */
+        MARK_OWN = 13,        /* on flowd's own sockets to destinations and to visitors */
+        MARK_ONWARD = 15,     /* on both sockets between flowd and the server that is visited */
 };
+
+/* DELIVER and ONWARD are the only ones with these bits; both go to lo. */
+#define MARK_TO_LO_BITS 7
 
 /* mark in the place of mask: 0x02000000 for MARK_PASS and 0x0f000000 */
 static inline uint32_t mark_bits(enum mark mark, uint32_t mask)

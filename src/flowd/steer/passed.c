@@ -99,7 +99,7 @@ static int receive_error(int fd)
         return r;
 }
 
-#define N_SETS 3
+#define N_SETS 4
 
 static int forget(const struct passed *passed, const char *const names[N_SETS],
                   const struct endpoint *local, const struct endpoint *remote)
@@ -186,8 +186,8 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
         /* Where the element ran out in between, an answer made the flow look like a served one. */
-        static const char *const names4[] = { "passed4", "served4", "claimed4" };
-        static const char *const names6[] = { "passed6", "served6", "claimed6" };
+        static const char *const names4[] = { "passed4", "served4", "claimed4", "onward4" };
+        static const char *const names6[] = { "passed6", "served6", "claimed6", "onward6" };
 
         (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
 }
@@ -195,7 +195,7 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[] = { "", "", "" };
+        static const char *const nowhere[] = { "", "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 

@@ -17,8 +17,8 @@
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
-/* 0, or the kernel's error. */
-static int request(struct nlmsghdr *message)
+/* 0, or the kernel's error. What else it answers goes to fn, if there is one. */
+static int ask(struct nlmsghdr *message, mnl_cb_t fn, void *userdata)
 {
         struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
         char answer[1024];
@@ -27,7 +27,7 @@ static int request(struct nlmsghdr *message)
 
         if (!socket)
                 return -errno;
-        message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+        message->nlmsg_flags |= NLM_F_REQUEST | (fn ? 0 : NLM_F_ACK);
         message->nlmsg_seq = (uint32_t)time(NULL);
         if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
             mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
@@ -35,11 +35,16 @@ static int request(struct nlmsghdr *message)
         if (r >= 0) {
                 n = mnl_socket_recvfrom(socket, answer, sizeof(answer));
                 if (n < 0 || mnl_cb_run(answer, (size_t)n, message->nlmsg_seq,
-                                        mnl_socket_get_portid(socket), NULL, NULL) < 0)
+                                        mnl_socket_get_portid(socket), fn, userdata) < 0)
                         r = -errno;
         }
         mnl_socket_close(socket);
         return r;
+}
+
+static int request(struct nlmsghdr *message)
+{
+        return ask(message, NULL, NULL);
 }
 
 static int change_rule(const struct route_config *config, uint8_t family, uint16_t type,
@@ -106,6 +111,46 @@ int route_add(const struct route_config *config)
         if (r < 0)
                 route_remove(config);
         return r;
+}
+
+static int on_route(const struct nlmsghdr *message, void *userdata)
+{
+        const struct nlattr *attribute;
+        uint32_t *interface = userdata;
+
+        mnl_attr_for_each(attribute, message, sizeof(struct rtmsg))
+        {
+                if (mnl_attr_get_type(attribute) == RTA_OIF)
+                        *interface = mnl_attr_get_u32(attribute);
+        }
+        return MNL_CB_STOP;
+}
+
+static void put_address(struct nlmsghdr *message, uint16_t type, const struct endpoint *endpoint)
+{
+        const uint8_t *bytes = endpoint->address.s6_addr;
+
+        if (address_is_ipv4(&endpoint->address))
+                mnl_attr_put(message, type, 4, bytes + 12);
+        else
+                mnl_attr_put(message, type, 16, bytes);
+}
+
+uint32_t route_interface(const struct endpoint *from, const struct endpoint *to)
+{
+        uint8_t buffer[MNL_NLMSG_HDRLEN + 256] = {};
+        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        bool is_ipv4 = address_is_ipv4(&to->address);
+        uint32_t interface = 0;
+        struct rtmsg *route;
+
+        message->nlmsg_type = RTM_GETROUTE;
+        route = mnl_nlmsg_put_extra_header(message, sizeof(*route));
+        route->rtm_family = is_ipv4 ? AF_INET : AF_INET6;
+        route->rtm_dst_len = route->rtm_src_len = is_ipv4 ? 32 : 128;
+        put_address(message, RTA_DST, to);
+        put_address(message, RTA_SRC, from);
+        return ask(message, on_route, &interface) < 0 ? 0 : interface;
 }
 
 void route_remove(const struct route_config *config)

@@ -5,7 +5,7 @@
  * How a claimed flow gets back into the host that it was about to leave: a policy rule
  * sends what is marked to a routing table of our own, in which everything is local.
  *
- *      ip rule:   priority 78, fwmark DELIVER/MASK, lookup TABLE, protocol 78
+ *      ip rule:   priority 78, fwmark DELIVER or ONWARD, lookup TABLE, protocol 78
  *      TABLE:     local default dev lo, protocol 78
  *
  * for IPv4 and IPv6. The table's number is ROUTE_TABLE_BASE plus the instance's queue
@@ -16,17 +16,23 @@
 
 #include <stdint.h>
 
+#include "base/endpoint.h"
+
 #define ROUTE_TABLE_BASE    0x4e580000U
 #define ROUTE_RULE_PRIORITY 78
 #define ROUTE_PROTOCOL      78 /* ours in rt_protos: who made it */
 
 struct route_config {
         uint32_t table;
-        uint32_t mark; /* MARK_DELIVER in its place */
-        uint32_t mark_mask;
+        uint32_t mark;      /* MARK_TO_LO_BITS in their place … */
+        uint32_t mark_mask; /* … and no more bits than those */
 };
 
 /* Repeating is harmless. 0 or a negative errno; a half that was done is undone. */
 int route_add(const struct route_config *config);
 /* What is not there needs no removing. */
 void route_remove(const struct route_config *config);
+
+/* The interface by which packets from one of the host's addresses to another host leave; 0: none.
+ */
+uint32_t route_interface(const struct endpoint *from, const struct endpoint *to);

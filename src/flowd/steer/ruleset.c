@@ -5,6 +5,8 @@
  *
  *   hold: output, just behind mangle. Decides who waits.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
+ *      tcp, a first segment, mark & M == ONWARD   turned, into onward4 or onward6
+ *      mark & M == ONWARD                         accept     between us and a server here
  *      udp, mark & M == CLAIMED, no tag           into claimed4 or claimed6
  *      mark & M == CLAIMED, no tag                tag
  *      mark & M == CLAIMED                        accept
@@ -34,6 +36,10 @@
  *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
  *                                                 others may have overwritten the packet's mark
  *      udp, in claimed4 or claimed6               the same, tag, and refresh it there
+ *      tcp SYN and ACK, or RST, mark & M == 0, in onward4 or onward6
+ *                                                 mark & M := ONWARD, which routes it to lo: the
+ *                                                 kernel's own answer; no socket is marked yet
+ *      tcp, its socket's mark & M == ONWARD       the same
  *
  *   guard: output, next after those. Nobody listened to the queue, or it was full.
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
@@ -88,6 +94,10 @@
  *   guard_in: input, next after that. As guard.
  *      mark & M == ASKED, our tag                 count, then the fail policy
  *
+ *   untrack: output, before the connection table. Only while what came in can be inspected.
+ *      mark & M == ONWARD, or an answer as in turn     notrack: the visitor's own connection has
+ *                                                 the same ends
+ *
  * No expression looks at the connection table: see steer/passed.h.
  */
 
@@ -110,6 +120,9 @@
 #define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
 #define TURN_PRIORITY  (HOLD_PRIORITY + 1)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
+/* The server is on this host: it answers at once, or when the first segment is repeated. */
+#define ONWARD_SECONDS   4
+#define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
 /* Behind filter, security and NAT. */
 #define HOLD_IN_PRIORITY  (NF_IP_PRI_NAT_SRC + 5)
 #define GUARD_IN_PRIORITY (HOLD_IN_PRIORITY + 1)
@@ -133,11 +146,14 @@ static const struct family {
         const char *passed;  /* UDP flows that passed */
         const char *served;  /* UDP flows that others began */
         const char *claimed; /* UDP flows that a proxy took */
+        const char *onward;  /* answers from servers that are visited by way of us */
         uint32_t key_type;
         uint32_t key_size;
 } families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
+        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "onward4", TYPE_TUPLE(TYPE_IPV4),
+          PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "onward6", TYPE_TUPLE(TYPE_IPV6),
+          PASSED_KEY_IPV6 },
 };
 
 static void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)
@@ -275,11 +291,75 @@ static void hold_carried(struct transaction *t)
         }
 }
 
+/* So that the server's answer, which no socket marks, finds its way to us. */
+static void take_onward(struct transaction *t)
+{
+        struct nftnl_rule *rule;
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "hold");
+                match_protocol(rule, IPPROTO_TCP);
+                match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ONWARD));
+                match_first_segment(rule, true);
+                refresh_tuple(rule, families[i].number, TUPLE_TURNED, families[i].onward);
+                rule_end(t, rule);
+        }
+        accept_mark(t, MARK_ONWARD);
+}
+
+/* What the kernel says in the server's name, unmarked; our own answer to the visitor is marked. */
+typedef void answer_fn(struct nftnl_rule *rule);
+static answer_fn *const answers[] = { match_acceptance, match_reset };
+
+typedef void answered_fn(struct transaction *t, struct nftnl_rule *rule);
+
+static void for_server_answers(struct transaction *t, const char *chain, answered_fn *fn)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(answers); i++) {
+                const struct family *family = &families[i / ARRAY_SIZE(answers)];
+                struct nftnl_rule *rule = rule_begin(t, chain);
+
+                match_protocol(rule, IPPROTO_TCP);
+                answers[i % ARRAY_SIZE(answers)](rule);
+                match_packet_mark(rule, config_of(t)->mark_mask, 0);
+                match_tuple(rule, family->number, TUPLE_AS_SENT, family->onward);
+                fn(t, rule);
+                rule_end(t, rule);
+        }
+}
+
+static void untrack_answer(struct transaction *t, struct nftnl_rule *rule)
+{
+        leave_untracked(rule);
+}
+
+static void turn_answer(struct transaction *t, struct nftnl_rule *rule)
+{
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ONWARD));
+}
+
+static void put_untrack(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "untrack");
+
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ONWARD));
+        leave_untracked(rule);
+        rule_end(t, rule);
+        for_server_answers(t, "untrack", untrack_answer);
+}
+
+static bool receives(const struct ruleset_config *config)
+{
+        return config->delivery.is_on && config->inbound != INBOUND_OFF;
+}
+
 static void put_hold(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
         accept_mark(t, MARK_PASS_SOCKET);
+        if (receives(config_of(t)))
+                take_onward(t);
         if (config_of(t)->delivery.is_on) {
                 take_claimed(t);
                 accept_mark(t, MARK_DELIVER);
@@ -512,6 +592,19 @@ static void put_guard_in(struct transaction *t)
         rule_end(t, rule);
 }
 
+static void turn_onward(struct transaction *t)
+{
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule;
+
+        for_server_answers(t, "turn", turn_answer);
+        rule = rule_begin(t, "turn");
+        match_protocol(rule, IPPROTO_TCP);
+        match_socket_mark(rule, mask, bits(t, MARK_ONWARD));
+        set_packet_mark(rule, mask, bits(t, MARK_ONWARD));
+        rule_end(t, rule);
+}
+
 static void put_turn(struct transaction *t)
 {
         uint32_t mask = config_of(t)->mark_mask;
@@ -645,6 +738,7 @@ static void put_sets(struct transaction *t, const struct family *family)
                 { family->passed, PASSED_SECONDS },
                 { family->served, PASSED_SECONDS },
                 { family->claimed, CLAIMED_SECONDS },
+                { family->onward, ONWARD_SECONDS },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
@@ -676,6 +770,8 @@ static void put_objects(struct transaction *t)
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
                 put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
         }
+        if (receives(config_of(t)))
+                put_base_chain(t, "untrack", "filter", NF_INET_LOCAL_OUT, UNTRACK_PRIORITY);
 }
 
 static void put_rules(struct transaction *t)
@@ -693,6 +789,10 @@ static void put_rules(struct transaction *t)
                 put_turn(t);
                 put_datagrams(t);
                 put_deliver(t);
+        }
+        if (receives(config_of(t))) {
+                turn_onward(t);
+                put_untrack(t);
         }
 }
 

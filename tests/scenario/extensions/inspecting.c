@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A filter that looks at bytes as its file "script" says. One line for each remote port ("*"
- * for all others; what has no line is allowed unseen):
+ * A filter that looks at bytes as its file "script" says. One line for each remote port, or local
+ * port of a flow that others began ("*" for all others; what has no line is allowed unseen). "The
+ * program" is who began the flow:
  *
  *         80 watch                    sees everything, lets everything pass
  *         80 measure                  the same, and reports how much it saw at once
@@ -15,6 +16,7 @@
  *                                     early-pass: 5 bytes of the program go unseen
  *         86 crash                    dies when it sees the first bytes
  *         87 whole                    lets what was said pass only when all of it was
+ *         inbound ask                 has a rule for flows that others begin
  *
  * It reports what it saw of each flow when that is over.
  */
@@ -39,7 +41,7 @@ struct line {
 
 struct seen {
         uint64_t flow;         /* 0: free */
-        uint64_t end_outbound; /* of what was shown */
+        uint64_t end_outbound, end_inbound; /* of what was shown */
         uint64_t n_outbound, n_inbound;
         uint64_t sum;   /* of the bytes, both directions */
         size_t largest; /* piece of them */
@@ -60,11 +62,17 @@ static long long now_ms(void)
         return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+static bool is_inbound(const struct nx_flow *flow)
+{
+        return nx_flow_get_direction(flow) == NX_DIRECTION_INBOUND;
+}
+
 static const struct line *line_of(const struct nx_flow *flow)
 {
         char port[8];
 
-        snprintf(port, sizeof(port), "%u", nx_flow_get_remote_port(flow));
+        snprintf(port, sizeof(port), "%u",
+                 is_inbound(flow) ? nx_flow_get_local_port(flow) : nx_flow_get_remote_port(flow));
         for (size_t i = 0; i < n_lines; i++)
                 if (strcmp(lines[i].port, port) == 0 || strcmp(lines[i].port, "*") == 0)
                         return &lines[i];
@@ -109,6 +117,32 @@ static void say_later(struct nx_flow *flow, struct nx_data_verdict verdict)
         due_ms = now_ms() + atoi(line_of(flow)->argument);
 }
 
+static void peek_at_opener(struct nx_flow *flow, uint64_t n_bytes)
+{
+        if (is_inbound(flow))
+                nx_flow_filter_data(flow, NX_DATA_BYTES_MAX, n_bytes);
+        else
+                nx_flow_filter_data(flow, n_bytes, NX_DATA_BYTES_MAX);
+}
+
+/* Before that it has nothing to do with them. */
+static int start_filter(struct nx_filter *filter, void *userdata)
+{
+        const struct nx_rule rule = { NX_RULE_INIT, .direction = NX_DIRECTION_INBOUND };
+        struct nx_filter_settings *settings;
+        int r;
+
+        if (n_lines == 0 || strcmp(lines[0].port, "inbound") != 0)
+                return 0;
+        r = nx_filter_settings_new(&settings, NX_FILTER_ACTION_FILTER_DATA, true);
+        if (r >= 0)
+                r = nx_filter_settings_add_rule(settings, NX_FILTER_ACTION_FILTER_DATA, &rule);
+        if (r >= 0)
+                r = nx_filter_apply(filter, settings, NULL, NULL);
+        nx_filter_settings_free(settings);
+        return r;
+}
+
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
@@ -117,8 +151,7 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         if (does(flow, "outbound"))
                 nx_flow_filter_data(flow, 0, NX_DATA_BYTES_MAX);
         if (does(flow, "first"))
-                nx_flow_filter_data(flow, (uint64_t)atoi(line_of(flow)->argument),
-                                    NX_DATA_BYTES_MAX);
+                peek_at_opener(flow, (uint64_t)atoi(line_of(flow)->argument));
         if (does(flow, "early-drop"))
                 say_later(flow, just(NX_VERDICT_DROP));
         if (does(flow, "early-allow"))
@@ -161,33 +194,37 @@ static void add(struct nx_flow *flow, uint64_t *n, const uint8_t *bytes, size_t 
                 of->sum += bytes[i];
 }
 
+/* What was shown and not released is shown again, longer; what was released unseen is not. */
+static struct nx_data_verdict hear(struct nx_filter *filter, struct nx_flow *flow, bool is_opener,
+                                   uint64_t *n, uint64_t *end, uint64_t offset, const void *bytes,
+                                   size_t size)
+{
+        if (!is_opener && offset > *end)
+                nx_filter_report(filter, NX_LEVEL_ERROR, "a gap before %llu",
+                                 (unsigned long long)offset);
+        if (offset + size > *end) {
+                size_t known = *end > offset ? (size_t)(*end - offset) : 0;
+
+                add(flow, n, (const uint8_t *)bytes + known, size - known);
+                *end = offset + size;
+        }
+        return is_opener ? look(flow, bytes, size) : pass(size);
+}
+
 static struct nx_data_verdict handle_outbound(struct nx_filter *filter, struct nx_flow *flow,
                                               uint64_t offset, const void *bytes, size_t size,
                                               void *userdata)
 {
-        struct seen *of = seen_of(flow);
-
-        /* What was shown and not released is shown again, longer. */
-        if (offset + size > of->end_outbound) {
-                size_t known = of->end_outbound > offset ? (size_t)(of->end_outbound - offset) : 0;
-
-                add(flow, &of->n_outbound, (const uint8_t *)bytes + known, size - known);
-                of->end_outbound = offset + size;
-        }
-        return look(flow, bytes, size);
+        return hear(filter, flow, !is_inbound(flow), &seen_of(flow)->n_outbound,
+                    &seen_of(flow)->end_outbound, offset, bytes, size);
 }
 
 static struct nx_data_verdict handle_inbound(struct nx_filter *filter, struct nx_flow *flow,
                                              uint64_t offset, const void *bytes, size_t size,
                                              void *userdata)
 {
-        struct seen *of = seen_of(flow);
-
-        if (offset != of->n_inbound)
-                nx_filter_report(filter, NX_LEVEL_ERROR, "a gap before %llu",
-                                 (unsigned long long)offset);
-        add(flow, &of->n_inbound, bytes, size);
-        return pass(size);
+        return hear(filter, flow, is_inbound(flow), &seen_of(flow)->n_inbound,
+                    &seen_of(flow)->end_inbound, offset, bytes, size);
 }
 
 static struct nx_data_verdict handle_complete(struct nx_filter *filter, struct nx_flow *flow,
@@ -235,7 +272,7 @@ static int release_due(void)
                 return -1;
         if (wait > 0)
                 return (int)wait;
-        nx_flow_update(paused, NX_DIRECTION_OUTBOUND, verdict_due);
+        nx_flow_update(paused, nx_flow_get_direction(paused), verdict_due);
         paused = nx_flow_unref(paused);
         return -1;
 }
@@ -247,6 +284,7 @@ int main(void)
                 .identifier = "inspecting",
                 .version = "1",
                 .filter = {
+                        .start_filter = start_filter,
                         .handle_new_flow = handle_new_flow,
                         .handle_outbound_data = handle_outbound,
                         .handle_inbound_data = handle_inbound,
