@@ -5,8 +5,8 @@
  *
  *   hold: output, just behind mangle. Decides who waits.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
- *      tcp, a first segment, mark & M == ONWARD   turned, into onward4 or onward6
- *      mark & M == ONWARD                         accept     between us and a server here
+ *      tcp, a first segment, its socket's mark & M == ONWARD
+ *                                                 turned, into onward4 or onward6; accept
  *      udp, mark & M == CLAIMED, no tag           into claimed4 or claimed6
  *      mark & M == CLAIMED, no tag                tag
  *      mark & M == CLAIMED                        accept
@@ -291,6 +291,14 @@ static void hold_carried(struct transaction *t)
         }
 }
 
+/* Our first segment to a server that is visited; others may have overwritten the packet's mark. */
+static void match_visit(struct transaction *t, struct nftnl_rule *rule)
+{
+        match_protocol(rule, IPPROTO_TCP);
+        match_first_segment(rule, true);
+        match_socket_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ONWARD));
+}
+
 /* So that the server's answer, which no socket marks, finds its way to us. */
 static void take_onward(struct transaction *t)
 {
@@ -298,13 +306,14 @@ static void take_onward(struct transaction *t)
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "hold");
-                match_protocol(rule, IPPROTO_TCP);
-                match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ONWARD));
-                match_first_segment(rule, true);
+                match_visit(t, rule);
                 refresh_tuple(rule, families[i].number, TUPLE_TURNED, families[i].onward);
                 rule_end(t, rule);
         }
-        accept_mark(t, MARK_ONWARD);
+        rule = rule_begin(t, "hold");
+        match_visit(t, rule);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 }
 
 /* What the kernel says in the server's name, unmarked; our own answer to the visitor is marked. */
