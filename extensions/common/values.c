@@ -214,13 +214,14 @@ int value_unit(const struct word *word, struct match *match, struct problems *pr
 {
         static const char *const types[] = { "service", "scope", "socket", "mount", "swap", NULL };
         const char *dot = strrchr(word->text, '.');
+        char shown[WORD_SHOWN_SIZE];
         size_t i = 0;
 
         if (dot && strcmp(dot, ".slice") == 0)
                 return value_refuse(word, problems,
                                     "is a slice, which holds units: expected a unit, or "
-                                    "'cgroup /%.64s'",
-                                    word->text);
+                                    "'cgroup /%s'",
+                                    word_show(word, shown));
         while (dot && types[i] && strcmp(dot + 1, types[i]) != 0)
                 i++;
         if (!dot || dot == word->text || !types[i] || strchr(word->text, '/') ||

@@ -334,6 +334,8 @@ static void test_problems(void **state)
                 { "deny unit user.slice",
                   "1:11: 'user.slice' is a slice, which holds units: expected "
                   "a unit, or 'cgroup /user.slice'" },
+                { "deny unit a\xff.slice", "1:11: 'a\\xff.slice' is a slice, which holds units: "
+                                           "expected a unit, or 'cgroup /a\\xff.slice'" },
                 { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
                                   "lower-case letters, digits and dashes" },
                 { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
