@@ -74,20 +74,24 @@ static int make_transparent(int fd, sa_family_t family)
         return r < 0 ? -errno : 0;
 }
 
+static int open_socket(sa_family_t family, int type)
+{
+        _cleanup_fd_ int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int r = fd < 0 ? -errno : make_transparent(fd, family);
+
+        return r < 0 ? r : take_fd(&fd);
+}
+
 int transparent_socket(int type, const struct endpoint *local)
 {
         _cleanup_fd_ int fd = -1;
         union address address;
         socklen_t size;
-        int r;
 
         size = to_address(local, &address);
-        fd = socket(address.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = open_socket(address.any.sa_family, type);
         if (fd < 0)
-                return -errno;
-        r = make_transparent(fd, address.any.sa_family);
-        if (r < 0)
-                return r;
+                return fd;
         if (bind(fd, &address.any, size) < 0)
                 return -errno;
         return take_fd(&fd);
@@ -145,15 +149,12 @@ int transparent_visit(const struct endpoint *visitor, const struct endpoint *ser
         _cleanup_fd_ int fd = -1;
         union address address;
         socklen_t size;
-        int lo = LOOPBACK_INDEX, r;
+        int lo = LOOPBACK_INDEX;
 
         size = to_address(visitor, &address);
-        fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = open_socket(address.any.sa_family, SOCK_STREAM);
         if (fd < 0)
-                return -errno;
-        r = make_transparent(fd, address.any.sa_family);
-        if (r < 0)
-                return r;
+                return fd;
         if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
             setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &lo, sizeof(lo)) < 0 ||
             bind(fd, &address.any, size) < 0)
