@@ -178,9 +178,13 @@ class Instance:
 
         return wait_until(found, lambda: f"session {name} did not become {state}: {self.sessions()}", timeout)
 
+    def message(self, name):
+        """The last that a session said: "" of one that has said nothing yet, also since flowd began anew."""
+        return self.session(name).get("message", "")
+
     def wait_for_message(self, name, text):
         """Until the last that a session said has this text in it."""
-        wait_until(lambda: text in self.session(name)["message"],
+        wait_until(lambda: text in self.message(name),
                    lambda: f"session {name} did not say '{text}': {self.sessions()}")
 
     # Flows

@@ -46,7 +46,7 @@ def test_a_flow_ends_with_the_programs_socket(netext, proxy, client, server, pro
         assert len(claimed(netext)) == 1
         process.stdin.close()
         wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
-        wait_until(lambda: netext.session(PROXY)["message"] == "closed 80: done, 0 out, 0 in", "the proxy was not told")
+        wait_until(lambda: netext.message(PROXY) == "closed 80: done, 0 out, 0 in", "the proxy was not told")
         assert netext.flow(local_port=answer.local_port)["state"] == "closed"
 
 

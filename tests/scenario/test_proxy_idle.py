@@ -56,7 +56,7 @@ def test_an_idle_flow_ends_and_the_next_datagram_begins_another(netext, inspecti
     first = wait_until(lambda: netext.flows(remote_port=80, state="closed"), "the flow did not end")[0]
     assert (first["ended_by"], first["verdict"], first["decided_by"]) == ("idle", "claim", PROXY)
     assert 1 <= (first["closed_ns"] - first["decided_ns"]) / 1e9 < 2.5
-    wait_until(lambda: netext.session(PROXY)["message"].startswith("closed 80: Connection timed out"),
+    wait_until(lambda: netext.message(PROXY).startswith("closed 80: Connection timed out"),
                lambda: netext.session(PROXY))
     assert go_on(client, process) == "two"
     assert len({flow["flow"] for flow in netext.flows(remote_port=80)}) == 2

@@ -46,7 +46,7 @@ def test_an_upstream_that_is_away(netext, relay, client, server, upstream, kind)
     assert answer.error == "ECONNREFUSED" and answer.ms < 500
     netext.wait_for_message("relay", "upstream office cannot be reached: Connection refused")
     upstream(kind)
-    wait_until(lambda: client.tcp(80).error is None and "works again" in netext.session("relay")["message"],
+    wait_until(lambda: client.tcp(80).error is None and "works again" in netext.message("relay"),
                lambda: f"it does not work again: {netext.sessions()}")
 
 
@@ -56,7 +56,7 @@ def test_a_destination_that_refuses_behind_the_upstream(netext, relay, client, u
     relay(upstream(kind).line("office"), "via office")
     answer = client.tcp(81)
     assert answer.error == "ECONNREFUSED" and answer.ms < 1000
-    assert "upstream" not in netext.session("relay")["message"]
+    assert "upstream" not in netext.message("relay")
 
 
 def test_an_upstream_that_says_nothing(netext, relay, client, silent):
