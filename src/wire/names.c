@@ -107,6 +107,14 @@ const struct wire_name wire_flow_ends[] = {
         {},
 };
 
+const struct wire_name wire_check_results[] = {
+        { WIRE_CHECK_PASSED, "passed" },
+        { WIRE_CHECK_WARNED, "warned" },
+        { WIRE_CHECK_FAILED, "failed" },
+        { WIRE_CHECK_SKIPPED, "skipped" },
+        {},
+};
+
 bool wire_reason_is_fallback(enum wire_reason reason)
 {
         return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||

@@ -27,6 +27,7 @@ extern const struct wire_name wire_grades[];
 extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];
 extern const struct wire_name wire_flow_ends[];
+extern const struct wire_name wire_check_results[];
 
 /* The word for value, or "unknown". */
 const char *wire_name_to_string(const struct wire_name *names, int value);
@@ -95,4 +96,12 @@ enum wire_flow_end {
         WIRE_END_NONE,
         WIRE_END_IDLE,      /* nothing passed for as long as its proxy waits */
         WIRE_END_EXTENSION, /* the extension closed the flow's socket, or is gone */
+};
+
+/* What came of a check of a bundle. */
+enum wire_check_result {
+        WIRE_CHECK_PASSED = 1,
+        WIRE_CHECK_WARNED,
+        WIRE_CHECK_FAILED,
+        WIRE_CHECK_SKIPPED, /* an earlier failure left nothing to look at */
 };

@@ -116,7 +116,9 @@ enum wire_type {
         ATTR(83, ORIGIN_UID, WIRE_U32, "origin_uid", NULL)                                         \
         ATTR(84, ORIGIN_CGROUP, WIRE_STRING, "origin_cgroup", NULL)                                \
         ATTR(85, ORIGIN_TRUSTED, WIRE_BOOL, "origin_program_path_trusted", NULL)                   \
-        ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)
+        ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)                        \
+        ATTR(90, CHECK_RESULT, WIRE_ENUM, "result", wire_check_results)                            \
+        ATTR(91, FILE, WIRE_STRING, "file", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -135,7 +137,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
  *
  * MANAGER is netextd, FLOWD is netext-flowd, PROVIDER and EXTENSION are an extension
  * (on its flow channel from flowd, and its control channel from netextd), ENGINE is
- * flowd as an extension's flow channel sees it.
+ * flowd as an extension's flow channel sees it. netext-bundle only answers.
  */
 #define WIRE_MESSAGES(MSG)                                                                         \
         /* netextd -> flowd */                                                                     \
@@ -205,11 +207,16 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \
         /* extension -> netextd */                                                                 \
         MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KINDS), 0)  \
-        MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0) /* COUNT: level */
+        MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0) /* COUNT: level */  \
+        /* netext-bundle -> netextd */                                                             \
+        MSG(96, MANAGER_BUNDLE_CHECK, WIRE_HAS(NAME) | WIRE_HAS(CHECK_RESULT) | WIRE_HAS(TEXT),    \
+            0)                                            /* FILE and KEY where it has them */     \
+        MSG(97, MANAGER_BUNDLE_FACT, WIRE_HAS(KEY), 0)    /* and TEXT or COUNT */                  \
+        MSG(98, MANAGER_BUNDLE_DONE, WIRE_HAS(RESULT), 0) /* TEXT: what kept it from looking */
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,
         WIRE_MESSAGES(MSG)
 #undef MSG
-                _NX_MSG_MAX = 96,
+                _NX_MSG_MAX = 128,
 };

@@ -23,8 +23,8 @@ FILE_LINES_MAX = 900
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
 STANDARD_HEADERS = {"stdbool.h", "stddef.h", "stdint.h", "sys/types.h"}
 LIBRARY_HEADER = re.compile(
-    r"(systemd|bpf|libmnl|libnftnl|libnetfilter_queue|nftables|ldns|openssl|plist|nghttp2)/"
-    r"|(jansson|seccomp|cap-ng|sqlite3|cmocka)\.h$")
+    r"(systemd|archive|bpf|libmnl|libnftnl|libnetfilter_queue|nftables|ldns|openssl|plist|nghttp2)/"
+    r"|(jansson|archive|archive_entry|gelf|libelf|seccomp|cap-ng|sqlite3|cmocka)\.h$")
 
 
 def files(root, folders, *suffixes):
@@ -79,9 +79,10 @@ def may_include(where, target):
         "base": (own,),
         "wire": (own, "src/base/"),
         "sdk": (own, "src/wire/", "src/base/"),
-        "cli": (own,),
+        "bundle": (own, "src/wire/", "src/base/"),
+        "cli": (own, "src/bundle/"),
         "bpf": () if where.endswith(".abi.h") else (own,),
-        "manager": (own, "src/wire/", "src/base/"),
+        "manager": (own, "src/bundle/", "src/wire/", "src/base/"),
         "flowd": (own, "src/wire/", "src/base/"),
     }.get(layer[1], ())
     if layer[1] in DAEMONS and target.startswith("src/bpf/"):
