@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Every *.json of the folder is one file of the policy. A file that cannot be understood says so
+ * and leaves in force what it said before; a file that is gone says nothing any more. Changes are
+ * read a moment after the last of them: a tool that removes a file and writes it anew, or writes
+ * several, has not meant what lies in between.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/policy/folder.h"
+#include "manager/priv/file.h"
+
+#define SETTLE_MS 100
+#define ABSENT_MS 1000
+
+#define FILE_EVENTS                                                                                \
+        (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_ATTRIB)
+#define FOLDER_EVENTS (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)
+#define TEXT_MAX      (1024 * 1024)
+
+/* 0, or negative errno with a sentence. Caller owns *ret_text. */
+static int read_text(int fd, char **ret_text, size_t *ret_size, char **ret_problem)
+{
+        _cleanup_free_ char *text = malloc(TEXT_MAX + 1);
+        size_t size = 0;
+        ssize_t n;
+
+        if (!text)
+                return -ENOMEM;
+        while (size <= TEXT_MAX && (n = read(fd, text + size, TEXT_MAX + 1 - size)) != 0) {
+                if (n < 0)
+                        return text_problem(ret_problem, -errno, "cannot be read: %s",
+                                            strerror(errno));
+                size += (size_t)n;
+        }
+        if (size > TEXT_MAX)
+                return text_problem(ret_problem, -EFBIG, "it is larger than 1 MiB");
+        text[size] = '\0';
+        *ret_text = take_ptr(text);
+        *ret_size = size;
+        return 0;
+}
+
+/* Who can write a policy is the administrator. */
+static int check_owner(int fd, char **ret_problem)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != 0 || st.st_mode & (S_IWGRP | S_IWOTH))
+                return text_problem(ret_problem, -EPERM,
+                                    "others than root can write it: chown root and chmod go-w");
+        return 0;
+}
+
+static int read_document(const char *path, struct policy_document *ret, char **ret_problem)
+{
+        _cleanup_fd_ int fd = file_open(path);
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        int r;
+
+        if (fd < 0)
+                return text_problem(ret_problem, fd, "cannot be opened: %s",
+                                    file_error_to_string(fd));
+        r = check_owner(fd, ret_problem);
+        if (r >= 0)
+                r = read_text(fd, &text, &size, ret_problem);
+        return r < 0 ? r : policy_document_parse(ret, text, size, ret_problem);
+}
+
+static void take_document(struct policy_file *file, struct policy_document *document)
+{
+        bool same = file->since_ns && json_equal(file->document.root, document->root);
+
+        free(take_ptr(file->problem));
+        if (same) {
+                policy_document_deinit(document);
+                return;
+        }
+        policy_document_deinit(&file->document);
+        file->document = *document;
+        file->since_ns = clock_realtime_ns();
+        for (size_t i = 0; i < document->n_warnings; i++)
+                log_warning("policy %s: %s", file->name, document->warnings[i]);
+}
+
+static void load_file(struct policy_folder *folder, const char *name)
+{
+        struct policy_file *file = policy_get_file(&folder->policy, name);
+        struct policy_document document;
+        _cleanup_free_ char *path = NULL, *problem = NULL;
+        int r;
+
+        if (!file || asprintf(&path, "%s/%s", folder->path, name) < 0)
+                return;
+        r = read_document(path, &document, &problem);
+        if (r >= 0) {
+                take_document(file, &document);
+                return;
+        }
+        if (!problem)
+                text_set(&problem, "%s", strerror(-r));
+        if (!file->problem || strcmp(file->problem, problem ?: "") != 0)
+                log_error("policy %s: %s; %s", path, problem,
+                          file->since_ns ? "what it said before stays in force"
+                                         : "it is not in force");
+        free(file->problem);
+        file->problem = take_ptr(problem);
+}
+
+static int is_policy(const struct dirent *entry)
+{
+        const char *dot = strrchr(entry->d_name, '.');
+
+        return entry->d_name[0] != '.' && dot && strcmp(dot, ".json") == 0;
+}
+
+static bool is_named(struct dirent *const *entries, int n_entries, const char *name)
+{
+        for (int i = 0; i < n_entries; i++)
+                if (strcmp(entries[i]->d_name, name) == 0)
+                        return true;
+        return false;
+}
+
+static void drop_files(struct policy_folder *folder, struct dirent *const *entries, int n_entries)
+{
+        struct policy_file *file, *following;
+
+        list_for_each_safe (file, following, &folder->policy.files, link) {
+                if (is_named(entries, n_entries, file->name))
+                        continue;
+                log_info("policy %s is gone", file->name);
+                policy_file_free(file);
+        }
+}
+
+static void load_files(struct policy_folder *folder)
+{
+        struct dirent **entries = NULL;
+        int n_entries = scandir(folder->path, &entries, is_policy, alphasort);
+
+        if (n_entries < 0 && errno != ENOENT) {
+                log_error("policy folder %s: %s; what was read before stays in force", folder->path,
+                          strerror(errno));
+                return;
+        }
+        drop_files(folder, entries, n_entries);
+        for (int i = 0; i < n_entries; i++) {
+                load_file(folder, entries[i]->d_name);
+                free(entries[i]);
+        }
+        free(entries);
+}
+
+static void watch(struct policy_folder *folder);
+
+static int reload(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct policy_folder *folder = userdata;
+        bool was_there = folder->watch;
+
+        timer_stop(&folder->reload);
+        watch(folder);
+        if (!was_there && !folder->watch && list_is_empty(&folder->policy.files))
+                return 0;
+        load_files(folder);
+        folder->changed_fn(folder->userdata);
+        return 0;
+}
+
+static void reload_after(struct policy_folder *folder, uint64_t delay_ms)
+{
+        if (timer_start(folder->event, &folder->reload, delay_ms, reload, folder) < 0)
+                log_error("policy folder %s: cannot set a timer; restart netextd to read it again",
+                          folder->path);
+}
+
+static int folder_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        struct policy_folder *folder = userdata;
+
+        if (event->mask & FOLDER_EVENTS)
+                folder->watch = sd_event_source_disable_unref(folder->watch);
+        reload_after(folder, SETTLE_MS);
+        return 0;
+}
+
+/* Watched first, read then: no change falls in between. */
+static void watch(struct policy_folder *folder)
+{
+        if (folder->watch)
+                return;
+        if (sd_event_add_inotify(folder->event, &folder->watch, folder->path,
+                                 FILE_EVENTS | FOLDER_EVENTS | IN_ONLYDIR, folder_event,
+                                 folder) < 0)
+                reload_after(folder, ABSENT_MS);
+}
+
+void policy_folder_init(struct policy_folder *folder)
+{
+        *folder = (struct policy_folder){};
+        policy_init(&folder->policy);
+}
+
+void policy_folder_open(struct policy_folder *folder, sd_event *event, const char *path,
+                        policy_changed_fn *changed_fn, void *userdata)
+{
+        folder->event = event;
+        folder->path = path;
+        folder->changed_fn = changed_fn;
+        folder->userdata = userdata;
+        watch(folder);
+        load_files(folder);
+}
+
+void policy_folder_deinit(struct policy_folder *folder)
+{
+        timer_stop(&folder->reload);
+        folder->watch = sd_event_source_disable_unref(folder->watch);
+        policy_deinit(&folder->policy);
+}
