@@ -118,7 +118,9 @@ enum wire_type {
         ATTR(85, ORIGIN_TRUSTED, WIRE_BOOL, "origin_program_path_trusted", NULL)                   \
         ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)                        \
         ATTR(90, CHECK_RESULT, WIRE_ENUM, "result", wire_check_results)                            \
-        ATTR(91, FILE, WIRE_STRING, "file", NULL)
+        ATTR(91, FILE, WIRE_STRING, "file", NULL)                                                  \
+        ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
+        ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -212,7 +214,9 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(96, MANAGER_BUNDLE_CHECK, WIRE_HAS(NAME) | WIRE_HAS(CHECK_RESULT) | WIRE_HAS(TEXT),    \
             0)                                            /* FILE and KEY where it has them */     \
         MSG(97, MANAGER_BUNDLE_FACT, WIRE_HAS(KEY), 0)    /* and TEXT or COUNT */                  \
-        MSG(98, MANAGER_BUNDLE_DONE, WIRE_HAS(RESULT), 0) /* TEXT: what kept it from looking */
+        MSG(98, MANAGER_BUNDLE_DONE, WIRE_HAS(RESULT), 0) /* TEXT: what kept it from looking */    \
+        /* netextd -> extension: a connection to endpoint NAME, and who is at its other end */     \
+        MSG(104, EXTENSION_ENDPOINT, WIRE_HAS(NAME), 1)
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,
