@@ -127,8 +127,37 @@ class Instance:
         return self.session(name)["pid"]
 
     def kill(self, pid, how=signal.SIGKILL):
+        assert pid > 0, "there is no such process: 0 would be ourselves"
         self.remember_processes()
         os.kill(pid, how)
+
+    def kill_flowd(self):
+        """kill -9; the pid that is no more, for wait_for_another_flowd()."""
+        pid = self.flowd_pid()
+        self.kill(pid)
+        return pid
+
+    def wait_for_another_flowd(self, pid, timeout=10):
+        """Until one is in force; its sessions may yet be on their way."""
+
+        def is_there():
+            status = self.status()
+            return status["state"] == "running" and status.get("flowd_pid") not in (None, pid)
+
+        wait_until(is_there, lambda: f"there is no other flowd: {self.status()}\n{self.messages()}", timeout)
+
+    def restart_flowd(self):
+        """kill -9, until another one decides with every session that ran."""
+        running = [one["name"] for one in self.sessions() if one["state"] == "running"]
+        self.wait_for_another_flowd(self.kill_flowd())
+        for name in running:
+            self.wait_for_session(name, "running")
+
+    def restart_extension(self, name):
+        """kill -9; its session, once another process runs for it."""
+        pid = self.extension_pid(name)
+        self.kill(pid)
+        return self.wait_for_session(name, "running", instead_of=pid)
 
     def messages(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
@@ -172,9 +201,12 @@ class Instance:
         if done.returncode != 0:
             raise CommandFailed(f"session stop {name}: {done.stderr}\n{self.messages()}")
 
-    def wait_for_session(self, name, state, timeout=10):
+    def wait_for_session(self, name, state, timeout=10, instead_of=None):
+        """Until it is in that state, by another process than `instead_of`: a killed one's end is noticed later."""
+
         def found():
-            return next((one for one in self.sessions() if (one["name"], one["state"]) == (name, state)), None)
+            return next((one for one in self.sessions() if (one["name"], one["state"]) == (name, state)
+                         and (not instead_of or one.get("pid") != instead_of)), None)
 
         return wait_until(found, lambda: f"session {name} did not become {state}: {self.sessions()}", timeout)
 
@@ -203,6 +235,11 @@ class Instance:
         found = wait_until(decided, lambda: f"no flow with {wanted} was decided; there are {self.flows()}")
         assert len(found) == 1, f"{len(found)} flows with {wanted}: {found}"
         return found[0]
+
+
+def waited_s(pid):
+    """How long a process was ready to run, and others had the CPU."""
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
 
 
 def started_at(pid):

@@ -18,6 +18,8 @@ from harness.peer import Peer
 from harness.service import Service, Visitor
 from harness.upstream import KINDS
 
+PATIENCE_MS = 10000  # a busy machine is no silent extension: where a scenario is about that, it says how long
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
@@ -130,41 +132,38 @@ def rules(tmp_path):
     return write
 
 
-@pytest.fixture
-def scripted(netext, rules):
-    """scripted("80 refuse", fail_policy="closed") starts the scripted filter, or rewrites its script."""
+def follows_script(netext, rules, program, **defaults):
+    """Starts sessions of a program that does what its script says; `rewrite` gives a running one another."""
+
+    def script(*lines, name=program):
+        return rules(*lines, name=f"script-{name}")
 
     def start(*lines, **options):
-        script = rules(*lines, name=f"script-{options.get('name', '')}")
+        options = {"verdict_timeout": PATIENCE_MS, **defaults, **options}
         arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        netext.start_session(PROGRAMS / "scripted", "--file", f"script={script}", *arguments)
+        path = script(*lines, name=options.get("name", program))
+        netext.start_session(PROGRAMS / program, "--file", f"script={path}", *arguments)
 
+    start.rewrite = script
     return start
+
+
+@pytest.fixture
+def scripted(netext, rules):
+    """scripted("80 refuse", fail_policy="closed") starts the scripted filter."""
+    return follows_script(netext, rules, "scripted")
 
 
 @pytest.fixture
 def proxy(netext, rules):
-    """proxy("80 splice", kind="app-proxy", name="b") starts a scripted proxy, or rewrites its script."""
-
-    def start(*lines, kind="transparent-proxy", name="scripted-proxy", **options):
-        script = rules(*lines, name=f"script-{name}")
-        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        netext.start_session(PROGRAMS / "scripted-proxy", "--kind", kind, "--name", name,
-                             "--file", f"script={script}", *arguments)
-
-    return start
+    """proxy("80 splice", kind="app-proxy", name="b") starts a scripted proxy."""
+    return follows_script(netext, rules, "scripted-proxy", name="scripted-proxy", kind="transparent-proxy")
 
 
 @pytest.fixture
 def inspecting(netext, rules):
-    """inspecting("80 watch", name="b") starts a filter that looks at bytes, or rewrites its script."""
-
-    def start(*lines, name="inspecting", **options):
-        script = rules(*lines, name=f"script-{name}")
-        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        netext.start_session(PROGRAMS / "inspecting", "--name", name, "--file", f"script={script}", *arguments)
-
-    return start
+    """inspecting("80 watch", name="b") starts a filter that looks at bytes."""
+    return follows_script(netext, rules, "inspecting", name="inspecting")
 
 
 @pytest.fixture
@@ -187,7 +186,7 @@ def relay(netext, rules):
     def start(*lines, secret=None):
         path = rules(*lines)
         files = ["--file", f"secret={rules(secret, name='secret')}"] if secret else []
-        netext.start_session("relay", "--rules", path, *files)
+        netext.start_session("relay", "--rules", path, "--verdict-timeout", PATIENCE_MS, *files)
         return path
 
     return start

@@ -169,13 +169,15 @@ def test_the_fail_policy_stands_in_for_flowd(netext, scripted, service, visit, p
 
 
 def test_a_restarted_flowd_asks_about_what_waits(netext, scripted, service, visit, lab):
-    scripted("inbound ask", "80 pause 700 allow", fail_policy="closed")
+    scripted("inbound ask", "80 wait allow", fail_policy="closed")
     service(80)
     with lab.server.socket(socket.AF_INET, socket.SOCK_STREAM) as visitor:
         visitor.setblocking(False)
         visitor.connect_ex((Lab.CLIENT, 80))
         wait_until(lambda: netext.flows(local_port=80, state="held"), "the flow was not held")
-        netext.kill(netext.flowd_pid())
+        netext.restart_flowd()
+        wait_until(lambda: netext.flows(local_port=80, state="held"), "the flow was not asked about again")
+        scripted.rewrite("inbound ask", "80 allow")
         visitor.settimeout(5)
         visitor.sendall(b"hello")
         assert visitor.recv(100) == b"hello"

@@ -10,7 +10,8 @@ from harness.paths import PROGRAMS
 from harness.wait import wait_until
 
 
-def test_verdicts_go_on(netext, scripted, client, server):
+def test_verdicts_go_on(netext, scripted, client, serve):
+    serve(80), serve(81)
     scripted("80 allow", "81 refuse")
     netext.kill_netextd()
     assert client.tcp(80).error is None
@@ -19,7 +20,8 @@ def test_verdicts_go_on(netext, scripted, client, server):
     netext.restart_netextd()
 
 
-def test_a_restarted_netextd_finds_flowd_and_the_extension(netext, scripted, client, server):
+def test_a_restarted_netextd_finds_flowd_and_the_extension(netext, scripted, client, serve):
+    serve(80), serve(81)
     scripted("80 allow", "81 refuse")
     client.tcp(80)
     flowd, extension = netext.flowd_pid(), netext.extension_pid("scripted")
@@ -32,20 +34,19 @@ def test_a_restarted_netextd_finds_flowd_and_the_extension(netext, scripted, cli
     assert len(netext.flows(remote_port=80)) == 1  # from before
 
 
-def test_a_found_session_can_be_stopped_and_restarted(netext, scripted, client, server):
+def test_a_found_session_can_be_stopped_and_restarted(netext, scripted, client, serve):
+    serve(81)
     scripted("81 refuse")
     netext.kill_netextd()
     netext.restart_netextd()
-    extension = netext.wait_for_session("scripted", "running")["pid"]
-    netext.kill(extension)
-    session = netext.wait_for_session("scripted", "running")
-    assert session["pid"] != extension
+    session = netext.restart_extension("scripted")
     assert client.tcp(81).error == "ECONNREFUSED"
     netext.stop_session("scripted")
     assert started_at(session["pid"]) is None and netext.sessions() == []
 
 
-def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, server):
+def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, serve):
+    serve(81), serve(82)
     scripted("81 refuse", name="first")
     scripted("82 refuse", name="second")
     before = {session["name"]: session["pid"] for session in netext.sessions()}
@@ -53,8 +54,7 @@ def test_sessions_of_one_extension_are_told_apart(netext, scripted, client, serv
     netext.restart_netextd()
     for name, pid in before.items():
         assert netext.wait_for_session(name, "running")["pid"] == pid
-    netext.kill(before["first"])
-    netext.wait_for_session("first", "running")
+    netext.restart_extension("first")
     assert [client.tcp(port).error for port in (81, 82)] == ["ECONNREFUSED"] * 2
     done = netext.run_ctl("session", "start", PROGRAMS / "scripted", "--name", "second")
     assert "session second is running already" in done.stderr
@@ -93,9 +93,10 @@ def test_a_rule_file_that_changed_meanwhile_is_read(netext, firewall, client, se
     wait_until(lambda: client.tcp(80).error == "EPERM", "the new rules were not in force")
 
 
-def test_both_daemons_die(netext, scripted, client, server):
+def test_both_daemons_die(netext, scripted, client, serve):
+    serve(80), serve(81)
     scripted("81 refuse")
-    netext.kill(netext.flowd_pid())
+    netext.kill_flowd()
     netext.kill_netextd()
     netext.restart_netextd()
     netext.wait_for_session("scripted", "running")

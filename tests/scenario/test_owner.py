@@ -70,11 +70,12 @@ def test_times_are_in_order(netext, scripted, client, server, lab):
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "udp-connected"])
 def test_a_flow_ends_with_its_program_also_while_it_is_held(netext, scripted, client, server, lab, protocol):
-    scripted("80 pause 300 allow")
-    process = client.start(protocol, lab.SERVER, 80)
+    scripted("80 wait allow")
+    process = client.start(protocol, lab.SERVER, 80, "-t", "10000")
     wait_until(lambda: netext.flows(remote_port=80, state="held"), "the flow was not held")
     process.kill()
     process.wait()
+    scripted.rewrite("80 allow")
     wait_until(lambda: netext.flows(remote_port=80, state="closed"),
                lambda: f"the flow did not end: {netext.flows()}")
 

@@ -2,40 +2,46 @@
 """A provider that needs time pauses a flow and answers later; nobody else waits for it."""
 import pytest
 
+from harness.lab import Lab
 from harness.wait import wait_until
 
 
 @pytest.mark.parametrize("verdict, error", [("allow", None), ("refuse", "ECONNREFUSED")])
 def test_a_paused_flow_waits_for_its_answer(netext, scripted, client, server, verdict, error):
-    scripted(f"80 pause 400 {verdict}", verdict_timeout=100, fail_policy="open")
-    answer = client.tcp(80)
-    assert answer.error == error and 390 < answer.ms < 2500
+    scripted(f"80 pause 1500 {verdict}", verdict_timeout=1000, fail_policy="open")
+    answer = client.tcp(80, Lab.SERVER, "-t", "10000")
+    assert answer.error == error and 1490 < answer.ms < 4000
     flow = netext.flow(remote_port=80)
     assert (flow["verdict"], flow["reason"]) == (verdict, "provider")
 
 
 def test_a_paused_flow_holds_up_nobody(netext, scripted, client, server, lab):
-    scripted("80 allow", "81 pause 1500 refuse")
-    paused = client.start("tcp", lab.SERVER, 81)
+    scripted("80 allow", "81 wait refuse")
+    paused = client.start("tcp", lab.SERVER, 81, "-t", "20000")
     wait_until(lambda: netext.flows(remote_port=81, state="held"), "the flow was not held")
     for _ in range(10):
         assert client.tcp(80).ms < 500
-    assert client.answer(paused).ms > 1400
+    assert netext.flows(remote_port=81, state="held")
+    scripted.rewrite("80 allow")
+    assert client.answer(paused).error == "ECONNREFUSED"
 
 
 def test_many_paused_flows(netext, scripted, client, server, lab):
-    scripted("80 pause 600 allow")
-    processes = [client.start("udp", lab.SERVER, 80) for _ in range(32)]
+    scripted("80 wait allow")
+    processes = [client.start("udp", lab.SERVER, 80, "-t", "20000") for _ in range(32)]
+    wait_until(lambda: len(netext.flows(remote_port=80, state="held")) == 32, "not all are held")
+    scripted.rewrite("80 allow")
     assert [client.answer(process).error for process in processes] == [None] * 32
     assert len(netext.flows(remote_port=80, verdict="allow", reason="provider")) == 32
 
 
 def test_a_paused_flow_outlives_its_program(netext, scripted, client, server, lab):
-    scripted("80 pause 800 allow")
-    process = client.start("tcp", lab.SERVER, 80)
+    scripted("80 wait allow")
+    process = client.start("tcp", lab.SERVER, 80, "-t", "10000")
     wait_until(lambda: netext.flows(remote_port=80, state="held"), "the flow was not held")
     process.kill()
     process.wait()
+    scripted.rewrite("80 allow")
     assert netext.flow(remote_port=80)["pid"] == process.pid
 
 

@@ -15,6 +15,7 @@
  *         85 once                     claims, sends back one datagram, and closes
  *         85 stray 198.18.0.2 7       claims, and sends a datagram elsewhere on the flow's socket
  *         86 pause 300                claims after 300 ms, spliced; of UDP, opened
+ *         86 wait                     the same once the script is written again
  *         87 crash                    claims, and dies
  *         88 peek 100 splice          looks at the first 100 bytes, or what there is after
  *                                     300 ms, reports them, and splices, claims, declines …;
@@ -52,6 +53,7 @@
 #define LINES_MAX  64
 #define PAUSED_MAX 64
 #define COPY_SIZE  65536
+#define NO_TIME    (-1LL)
 
 #define DATAGRAMS_END_MS 60000
 
@@ -61,7 +63,7 @@ struct line {
 
 struct paused {
         struct nx_flow *flow; /* a reference; NULL: free */
-        long long due_ms;
+        long long due_ms; /* NO_TIME: with the next script */
 };
 
 static struct line lines[LINES_MAX];
@@ -292,12 +294,11 @@ static enum nx_verdict splice_flow(struct nx_flow *flow, const struct line *line
         return NX_VERDICT_CLAIM;
 }
 
-static enum nx_verdict pause_flow(struct nx_flow *flow, const struct line *line)
+static enum nx_verdict pause_flow(struct nx_flow *flow, long long due_ms)
 {
         for (size_t i = 0; i < PAUSED_MAX; i++)
                 if (!paused[i].flow) {
-                        paused[i] = (struct paused){ .flow = nx_flow_ref(flow),
-                                                     .due_ms = now_ms() + atoi(line->first) };
+                        paused[i] = (struct paused){ .flow = nx_flow_ref(flow), .due_ms = due_ms };
                         return NX_VERDICT_PAUSE;
                 }
         return NX_VERDICT_DROP;
@@ -355,7 +356,9 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
                 return NX_VERDICT_CLAIM;
         }
         if (strcmp(what, "pause") == 0)
-                return pause_flow(flow, line);
+                return pause_flow(flow, now_ms() + atoi(line->first));
+        if (strcmp(what, "wait") == 0)
+                return pause_flow(flow, NO_TIME);
         if (strcmp(what, "crash") == 0)
                 abort();
         if (strcmp(what, "peek") == 0 && nx_flow_peek(flow, (size_t)atoi(line->first),
@@ -524,6 +527,9 @@ static void handle_file(struct nx_proxy *proxy, const char *name, const char *pa
         }
         if (file)
                 fclose(file);
+        for (size_t i = 0; i < PAUSED_MAX; i++)
+                if (paused[i].due_ms == NO_TIME)
+                        paused[i].due_ms = 0;
         apply_rules(proxy);
 }
 
@@ -541,7 +547,7 @@ static int resume_due(void)
         long long now = now_ms(), wait = -1;
 
         for (size_t i = 0; i < PAUSED_MAX; i++) {
-                if (!paused[i].flow)
+                if (!paused[i].flow || paused[i].due_ms == NO_TIME)
                         continue;
                 if (paused[i].due_ms <= now) {
                         if (nx_flow_resume(paused[i].flow, NX_VERDICT_CLAIM) == 0)

@@ -7,6 +7,7 @@
  *
  *         80 allow                    any verdict: allow, drop, refuse
  *         81 pause 300 refuse         answers after 300 ms, meanwhile others are decided
+ *         81 wait allow               answers once the script is written again
  *         82 sleep 5000 allow         blocks all of itself meanwhile
  *         83 crash                    dies while it is asked
  *         84 nonsense                 answers with a verdict that does not exist
@@ -34,6 +35,7 @@
 
 #define LINES_MAX  32
 #define PAUSED_MAX 64
+#define NO_TIME    (-1LL)
 
 struct line {
         char port[16], what[16], first[64], second[16];
@@ -42,7 +44,7 @@ struct line {
 struct paused {
         struct nx_flow *flow; /* a reference; NULL: free */
         enum nx_verdict verdict;
-        long long due_ms;
+        long long due_ms; /* NO_TIME: with the next script */
 };
 
 struct scripted {
@@ -75,14 +77,14 @@ static const struct line *line_for(const struct scripted *scripted, const char *
 }
 
 static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_flow *flow,
-                                  const struct line *line)
+                                  const char *verdict, long long due_ms)
 {
         for (size_t i = 0; i < PAUSED_MAX; i++)
                 if (!scripted->paused[i].flow) {
                         scripted->paused[i] = (struct paused){
                                 .flow = nx_flow_ref(flow),
-                                .verdict = verdict_from(line->second),
-                                .due_ms = now_ms() + atoi(line->first),
+                                .verdict = verdict_from(verdict),
+                                .due_ms = due_ms,
                         };
                         return NX_VERDICT_PAUSE;
                 }
@@ -137,7 +139,9 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         if (!line)
                 return NX_VERDICT_ALLOW;
         if (strcmp(line->what, "pause") == 0)
-                return pause_flow(scripted, flow, line);
+                return pause_flow(scripted, flow, line->second, now_ms() + atoi(line->first));
+        if (strcmp(line->what, "wait") == 0)
+                return pause_flow(scripted, flow, line->first, NO_TIME);
         if (strcmp(line->what, "sleep") == 0) {
                 poll(NULL, 0, atoi(line->first));
                 return verdict_from(line->second);
@@ -206,6 +210,9 @@ static void handle_file(struct nx_filter *filter, const char *name, const char *
         }
         if (file)
                 fclose(file);
+        for (size_t i = 0; i < PAUSED_MAX; i++)
+                if (scripted->paused[i].due_ms == NO_TIME)
+                        scripted->paused[i].due_ms = 0;
 }
 
 /* Answers what is due; the time until the next is, or -1. */
@@ -216,7 +223,7 @@ static int resume_due(struct scripted *scripted)
         for (size_t i = 0; i < PAUSED_MAX; i++) {
                 struct paused *paused = &scripted->paused[i];
 
-                if (!paused->flow)
+                if (!paused->flow || paused->due_ms == NO_TIME)
                         continue;
                 if (paused->due_ms <= now) {
                         nx_flow_resume(paused->flow, paused->verdict);
