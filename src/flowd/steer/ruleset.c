@@ -74,25 +74,7 @@
  *   Instances beside each other may have the same bits, so a tag says who waits for the packet:
  *   the queue's number, in the place of its priority, which means nothing on lo.
  *
- *   arrive: input.
- *      not udp                                    accept
- *      from lo, mark & M == ASKED, tagged by us   goto refuse     nobody listened to the queue
- *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
- *                                                 name servers' answers pass flowd, which
- *                                                 remembers names for addresses
- *      udp, turned in passed4 or passed6          accept     answers one of us
- *      udp [, socket in our cgroup]               turned, into served4 or served6
- *
- *   hold_in: input, behind everybody else's rules: what they drop is not asked about. Only while
- *      a session speaks of inbound flows.
- *      not tcp, from lo, or not a first segment   accept
- *      [socket in our cgroup]                     tag
- *      no tag of ours, has a socket               accept     somebody else's
- *                                                 tag        nobody listens; or an earlier
- *                                                 jump decide   connection hides who does
- *
- *   guard_in: input, next after that. As guard.
- *      mark & M == ASKED, our tag                 count, then the fail policy
+ *   arrive, hold_in, guard_in: input, see steer/inbound.c
  *
  *   untrack: output, before the connection table. Only while what came in can be inspected.
  *      mark & M == ONWARD, or an answer as in turn     notrack: the visitor's own connection has
@@ -111,79 +93,25 @@
 #include <linux/netfilter_ipv4.h>
 
 #include "base/cleanup.h"
+#include "steer/chains.h"
 #include "steer/expression.h"
+#include "steer/inbound.h"
 #include "steer/mark.h"
 #include "steer/passed.h"
 #include "steer/ruleset.h"
 #include "steer/transaction.h"
 
-#define HOLD_PRIORITY  (NF_IP_PRI_MANGLE + 5)
 #define TURN_PRIORITY  (HOLD_PRIORITY + 1)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* The server is on this host: it answers at once, or when the first segment is repeated. */
 #define ONWARD_SECONDS   4
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
-/* Behind filter, security and NAT. */
-#define HOLD_IN_PRIORITY  (NF_IP_PRI_NAT_SRC + 5)
-#define GUARD_IN_PRIORITY (HOLD_IN_PRIORITY + 1)
 /* Behind the reassembly of fragments, before everything else. */
 #define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
-#define TAG_BASE         0x4e580000U /* "NX" */
 #define TAG_MASK         0xffff0000U
-#define DNS_PORT         53
-
-/* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
-#define TYPE_IPV4           7U
-#define TYPE_IPV6           8U
-#define TYPE_SERVICE        13U
-#define TYPE_TUPLE(address) ((address) << 18 | (address) << 12 | TYPE_SERVICE << 6 | TYPE_SERVICE)
 
 static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
-
-static const struct family {
-        uint8_t number;
-        const char *passed;  /* UDP flows that passed */
-        const char *served;  /* UDP flows that others began */
-        const char *claimed; /* UDP flows that a proxy took */
-        const char *onward;  /* answers from servers that are visited by way of us */
-        uint32_t key_type;
-        uint32_t key_size;
-} families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "onward4", TYPE_TUPLE(TYPE_IPV4),
-          PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "onward6", TYPE_TUPLE(TYPE_IPV6),
-          PASSED_KEY_IPV6 },
-};
-
-static void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)
-{
-        if (config->cgroup_level > 0)
-                match_cgroup(rule, config->cgroup_level, config->cgroup_id);
-}
-
-static void queue(struct nftnl_rule *rule, const struct ruleset_config *config, uint16_t number)
-{
-        if (config->mechanism == QUEUE_NATIVE)
-                queue_native(rule, number);
-        else
-                queue_xtables(rule, number);
-}
-
-static const struct ruleset_config *config_of(const struct transaction *t)
-{
-        return t->userdata;
-}
-
-static uint32_t tag_of(const struct ruleset_config *config)
-{
-        return TAG_BASE + config->hold_queue;
-}
-
-static uint32_t bits(const struct transaction *t, enum mark mark)
-{
-        return mark_bits(mark, config_of(t)->mark_mask);
-}
 
 /* code and target: as of verdict(). */
 static void decide_mark(struct transaction *t, const char *chain, enum mark mark, int code,
@@ -435,15 +363,6 @@ static void put_decide(struct transaction *t)
         ask(t, "decide");
 }
 
-static void apply_fail_policy(struct transaction *t, struct nftnl_rule *rule, bool is_closed)
-{
-        count(rule);
-        if (is_closed)
-                verdict(rule, NFT_GOTO, "refuse");
-        else
-                set_packet_mark(rule, config_of(t)->mark_mask, 0);
-}
-
 /* The first rule is for each packet of a connection that rules allowed. */
 static void put_guard(struct transaction *t)
 {
@@ -498,106 +417,6 @@ static void put_refuse(struct transaction *t)
 
         rule = rule_begin(t, "refuse");
         reject_with_unreachable(rule, NFT_REJECT_ICMPX_PORT_UNREACH);
-        rule_end(t, rule);
-}
-
-/* Else it would be given to who has the port on this host. */
-static void refuse_unheard(struct transaction *t)
-{
-        struct nftnl_rule *rule = rule_begin(t, "arrive");
-
-        match_loopback_interface(rule);
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
-        match_packet_tag(rule, tag_of(config_of(t)));
-        verdict(rule, NFT_GOTO, "refuse");
-        rule_end(t, rule);
-}
-
-static void put_arrive(struct transaction *t)
-{
-        struct nftnl_rule *rule;
-
-        rule = rule_begin(t, "arrive");
-        match_other_protocol(rule, IPPROTO_UDP);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        if (config_of(t)->delivery.is_on)
-                refuse_unheard(t);
-
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_udp_source_port(rule, DNS_PORT);
-                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
-                match_instance(rule, config_of(t));
-                queue(rule, config_of(t), config_of(t)->answers_queue);
-                rule_end(t, rule);
-
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
-                verdict(rule, NF_ACCEPT, NULL);
-                rule_end(t, rule);
-
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_instance(rule, config_of(t));
-                remember_tuple(rule, families[i].number, TUPLE_TURNED, families[i].served);
-                rule_end(t, rule);
-        }
-}
-
-static void accept_not_held(struct transaction *t)
-{
-        struct nftnl_rule *rule = rule_begin(t, "hold_in");
-
-        match_other_protocol(rule, IPPROTO_TCP);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "hold_in");
-        match_loopback_interface(rule);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "hold_in");
-        match_first_segment(rule, false);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-}
-
-static void put_hold_in(struct transaction *t)
-{
-        const struct ruleset_config *config = config_of(t);
-        struct nftnl_rule *rule;
-
-        accept_not_held(t);
-        rule = rule_begin(t, "hold_in");
-        match_instance(rule, config);
-        set_packet_tag(rule, tag_of(config));
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "hold_in");
-        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
-        match_socket_mark(rule, 0, 0); /* any */
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "hold_in");
-        set_packet_tag(rule, tag_of(config));
-        verdict(rule, NFT_JUMP, "decide");
-        rule_end(t, rule);
-}
-
-static void put_guard_in(struct transaction *t)
-{
-        const struct ruleset_config *config = config_of(t);
-        struct nftnl_rule *rule = rule_begin(t, "guard_in");
-
-        match_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
-        match_packet_tag(rule, tag_of(config));
-        apply_fail_policy(t, rule, config->inbound == INBOUND_CLOSED);
         rule_end(t, rule);
 }
 
@@ -769,11 +588,7 @@ static void put_objects(struct transaction *t)
         put_chain(t, "decide");
         put_base_chain(t, "hold", "filter", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
         put_base_chain(t, "guard", "filter", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
-        put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
-        if (config_of(t)->inbound != INBOUND_OFF) {
-                put_base_chain(t, "hold_in", "filter", NF_INET_LOCAL_IN, HOLD_IN_PRIORITY);
-                put_base_chain(t, "guard_in", "filter", NF_INET_LOCAL_IN, GUARD_IN_PRIORITY);
-        }
+        inbound_put_chains(t);
         if (config_of(t)->delivery.is_on) {
                 put_chain(t, "datagrams");
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
@@ -789,11 +604,7 @@ static void put_rules(struct transaction *t)
         put_decide(t);
         put_hold(t);
         put_guard(t);
-        put_arrive(t);
-        if (config_of(t)->inbound != INBOUND_OFF) {
-                put_hold_in(t);
-                put_guard_in(t);
-        }
+        inbound_put_rules(t);
         if (config_of(t)->delivery.is_on) {
                 put_turn(t);
                 put_datagrams(t);

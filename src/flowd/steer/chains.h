@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files that write the ruleset's chains have in common: ruleset.c and inbound.c. */
+
+#include <libnftnl/rule.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter_ipv4.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "steer/expression.h"
+#include "steer/mark.h"
+#include "steer/passed.h"
+#include "steer/ruleset.h"
+#include "steer/transaction.h"
+
+#define HOLD_PRIORITY (NF_IP_PRI_MANGLE + 5)
+#define TAG_BASE      0x4e580000U /* "NX" */
+
+/* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
+#define TYPE_IPV4           7U
+#define TYPE_IPV6           8U
+#define TYPE_SERVICE        13U
+#define TYPE_TUPLE(address) ((address) << 18 | (address) << 12 | TYPE_SERVICE << 6 | TYPE_SERVICE)
+
+struct family {
+        uint8_t number;
+        const char *passed;  /* UDP flows that passed */
+        const char *served;  /* UDP flows that others began */
+        const char *claimed; /* UDP flows that a proxy took */
+        const char *onward;  /* answers from servers that are visited by way of us */
+        uint32_t key_type;
+        uint32_t key_size;
+};
+
+static const struct family families[] = {
+        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "onward4", TYPE_TUPLE(TYPE_IPV4),
+          PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "onward6", TYPE_TUPLE(TYPE_IPV6),
+          PASSED_KEY_IPV6 },
+};
+
+static inline void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)
+{
+        if (config->cgroup_level > 0)
+                match_cgroup(rule, config->cgroup_level, config->cgroup_id);
+}
+
+/* number: of the queue, one of ours. */
+static inline void queue(struct nftnl_rule *rule, const struct ruleset_config *config,
+                         uint16_t number)
+{
+        if (config->mechanism == QUEUE_NATIVE)
+                queue_native(rule, number);
+        else
+                queue_xtables(rule, number);
+}
+
+static inline const struct ruleset_config *config_of(const struct transaction *t)
+{
+        return t->userdata;
+}
+
+/* Of a packet that waits for this instance, see ruleset.c. */
+static inline uint32_t tag_of(const struct ruleset_config *config)
+{
+        return TAG_BASE + config->hold_queue;
+}
+
+/* mark, in the instance's place. */
+static inline uint32_t bits(const struct transaction *t, enum mark mark)
+{
+        return mark_bits(mark, config_of(t)->mark_mask);
+}
+
+/* Ends the rule for what nobody listened for. */
+static inline void apply_fail_policy(struct transaction *t, struct nftnl_rule *rule, bool is_closed)
+{
+        count(rule);
+        if (is_closed)
+                verdict(rule, NFT_GOTO, "refuse");
+        else
+                set_packet_mark(rule, config_of(t)->mark_mask, 0);
+}

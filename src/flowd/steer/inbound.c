@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The chains for what comes in, as those of steer/ruleset.c:
+ *
+ *   arrive: input.
+ *      not udp                                    accept
+ *      from lo, mark & M == ASKED, tagged by us   goto refuse     nobody listened to the queue
+ *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
+ *                                                 name servers' answers pass flowd, which
+ *                                                 remembers names for addresses
+ *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp [, socket in our cgroup]               turned, into served4 or served6
+ *
+ *   hold_in: input, behind everybody else's rules: what they drop is not asked about. Only while
+ *      a session speaks of inbound flows.
+ *      not tcp, from lo, or not a first segment   accept
+ *      [socket in our cgroup]                     tag
+ *      no tag of ours, has a socket               accept     somebody else's
+ *                                                 tag        nobody listens; or an earlier
+ *                                                 jump decide   connection hides who does
+ *
+ *   guard_in: input, next after that. As guard.
+ *      mark & M == ASKED, our tag                 count, then the fail policy
+ */
+
+/* First: linux/in.h steps aside for it. */
+#include <netinet/in.h>
+
+#include <libnftnl/rule.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter_ipv4.h>
+
+#include "base/cleanup.h"
+#include "steer/chains.h"
+#include "steer/expression.h"
+#include "steer/inbound.h"
+#include "steer/mark.h"
+#include "steer/ruleset.h"
+#include "steer/transaction.h"
+
+/* Behind filter, security and NAT. */
+#define HOLD_IN_PRIORITY  (NF_IP_PRI_NAT_SRC + 5)
+#define GUARD_IN_PRIORITY (HOLD_IN_PRIORITY + 1)
+#define DNS_PORT          53
+
+/* Else it would be given to who has the port on this host. */
+static void refuse_unheard(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+        match_loopback_interface(rule);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        match_packet_tag(rule, tag_of(config_of(t)));
+        verdict(rule, NFT_GOTO, "refuse");
+        rule_end(t, rule);
+}
+
+static void put_arrive(struct transaction *t)
+{
+        struct nftnl_rule *rule;
+
+        rule = rule_begin(t, "arrive");
+        match_other_protocol(rule, IPPROTO_UDP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        if (config_of(t)->delivery.is_on)
+                refuse_unheard(t);
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_udp_source_port(rule, DNS_PORT);
+                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
+                match_instance(rule, config_of(t));
+                queue(rule, config_of(t), config_of(t)->answers_queue);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "arrive");
+                match_protocol(rule, IPPROTO_UDP);
+                match_instance(rule, config_of(t));
+                remember_tuple(rule, families[i].number, TUPLE_TURNED, families[i].served);
+                rule_end(t, rule);
+        }
+}
+
+static void accept_not_held(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "hold_in");
+
+        match_other_protocol(rule, IPPROTO_TCP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_loopback_interface(rule);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_first_segment(rule, false);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void put_hold_in(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule;
+
+        accept_not_held(t);
+        rule = rule_begin(t, "hold_in");
+        match_instance(rule, config);
+        set_packet_tag(rule, tag_of(config));
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
+        match_socket_mark(rule, 0, 0); /* any */
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        set_packet_tag(rule, tag_of(config));
+        verdict(rule, NFT_JUMP, "decide");
+        rule_end(t, rule);
+}
+
+static void put_guard_in(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule = rule_begin(t, "guard_in");
+
+        match_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
+        match_packet_tag(rule, tag_of(config));
+        apply_fail_policy(t, rule, config->inbound == INBOUND_CLOSED);
+        rule_end(t, rule);
+}
+
+void inbound_put_chains(struct transaction *t)
+{
+        put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
+        if (config_of(t)->inbound == INBOUND_OFF)
+                return;
+        put_base_chain(t, "hold_in", "filter", NF_INET_LOCAL_IN, HOLD_IN_PRIORITY);
+        put_base_chain(t, "guard_in", "filter", NF_INET_LOCAL_IN, GUARD_IN_PRIORITY);
+}
+
+void inbound_put_rules(struct transaction *t)
+{
+        put_arrive(t);
+        if (config_of(t)->inbound == INBOUND_OFF)
+                return;
+        put_hold_in(t);
+        put_guard_in(t);
+}
