@@ -42,9 +42,10 @@ static void instance_exit(struct instance *instance)
         (void)sd_event_exit(instance->event, 0);
 }
 
-static void instance_quit_engine_after_sessions(struct instance *instance)
+static void instance_quit_engine_at_last(struct instance *instance)
 {
-        if (instance->ending && list_is_empty(&instance->sessions.sessions))
+        if (instance->ending && list_is_empty(&instance->sessions.sessions) &&
+            list_is_empty(&instance->extensions.extensions))
                 engine_quit(&instance->engine);
 }
 
@@ -70,7 +71,8 @@ static void instance_end(struct instance *instance, const char *why)
                 instance_exit(instance);
         (void)sd_notify(0, "STOPPING=1");
         session_table_stop_all(&instance->sessions);
-        instance_quit_engine_after_sessions(instance);
+        extension_table_remove_all(&instance->extensions);
+        instance_quit_engine_at_last(instance);
 }
 
 static void engine_is_changed(void *userdata)
@@ -173,13 +175,31 @@ static void session_is_gone(struct session *session, void *userdata)
         struct instance *instance = userdata;
 
         control_session_gone(&instance->control, session);
-        instance_quit_engine_after_sessions(instance);
+        instance_quit_engine_at_last(instance);
 }
 
 static const struct session_listener session_listener = {
         .changed = session_is_changed,
         .settled = session_is_settled,
         .gone = session_is_gone,
+};
+
+static void extension_is_changed(struct extension *extension, void *userdata)
+{
+        state_save(userdata);
+}
+
+static void extension_is_gone(struct extension *extension, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        state_save(instance);
+        instance_quit_engine_at_last(instance);
+}
+
+static const struct extension_listener extension_listener = {
+        .changed = extension_is_changed,
+        .gone = extension_is_gone,
 };
 
 static void sets_are_changed(void *userdata)
@@ -240,7 +260,8 @@ int instance_new(struct instance **ret, const struct options *options)
         instance->options = *options;
         instance->lock_fd = -1;
         engine_init(&instance->engine, NULL, NULL, NULL, NULL, NULL, NULL);
-        session_table_init(&instance->sessions, NULL, NULL, NULL, -1, NULL, NULL, NULL);
+        extension_table_init(&instance->extensions, NULL, NULL, NULL, -1);
+        session_table_init(&instance->sessions, NULL, NULL, NULL, NULL, NULL);
         set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
         control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
@@ -286,9 +307,12 @@ static int instance_open_folders(struct instance *instance)
                           cgroup, strerror(-cgroup_fd));
                 return cgroup_fd;
         }
-        session_table_init(&instance->sessions, instance->event, instance->options.instance,
-                           &instance->paths, cgroup_fd, &instance->engine, &session_listener,
-                           instance);
+        extension_table_init(&instance->extensions, instance->event, instance->options.instance,
+                             &instance->paths, cgroup_fd);
+        extension_table_watch(&instance->extensions, &instance->watch, &extension_listener,
+                              instance);
+        session_table_init(&instance->sessions, instance->event, &instance->extensions,
+                           &instance->engine, &session_listener, instance);
         r = pins_open(instance->options.instance, instance->paths.folder, &instance->pin_folder);
         if (r < 0)
                 log_error("cannot make a folder in a bpffs for pinned BPF objects: %s",
@@ -298,7 +322,6 @@ static int instance_open_folders(struct instance *instance)
 
 static int instance_start_parts(struct instance *instance, const json_t *state)
 {
-        struct session *session, *following;
         int r;
 
         engine_init(&instance->engine, instance->event, &instance->options, &instance->paths,
@@ -309,8 +332,8 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
                 state_restore_sets(instance);
         if (state)
                 state_restore_sessions(instance, state);
-        session_table_sweep(&instance->sessions);
-        r = session_table_listen(&instance->sessions);
+        extension_table_sweep(&instance->extensions);
+        r = extension_table_listen(&instance->extensions);
         if (r < 0) {
                 log_error("cannot listen on %s: %s", instance->paths.extension_socket,
                           strerror(-r));
@@ -319,8 +342,8 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         r = state ? state_restore_engine(instance, state) : engine_start(&instance->engine);
         if (r < 0)
                 return r;
-        list_for_each_safe (session, following, &instance->sessions.sessions, link)
-                session_resume(session);
+        session_table_resume(&instance->sessions);
+        extension_table_resume(&instance->extensions);
         return 0;
 }
 
@@ -352,8 +375,8 @@ int instance_run(struct instance *instance)
 /* Beyond an orderly end only what did not want to end is killed here. */
 static void instance_take_away(struct instance *instance)
 {
-        if (instance->sessions.cgroup_fd >= 0)
-                session_table_sweep(&instance->sessions);
+        if (instance->extensions.cgroup_fd >= 0)
+                extension_table_sweep(&instance->extensions);
         process_signal(&instance->engine.process, SIGKILL);
         if (instance->made_extension_cgroup)
                 cgroup_remove_folder(instance->paths.extension_cgroup);
@@ -364,17 +387,15 @@ static void instance_take_away(struct instance *instance)
 
 struct instance *instance_free(struct instance *instance)
 {
-        struct session *session;
-
         if (!instance)
                 return NULL;
-        while ((session = list_first(&instance->sessions.sessions, struct session, link)))
-                session_free(session);
+        session_table_deinit(&instance->sessions);
+        extension_table_drop_all(&instance->extensions);
         if (instance->owns)
                 instance_take_away(instance);
         engine_deinit(&instance->engine);
         control_deinit(&instance->control);
-        session_table_deinit(&instance->sessions);
+        extension_table_deinit(&instance->extensions);
         set_table_deinit(&instance->sets);
         close_fd(instance->lock_fd);
         timer_stop(&instance->deadline);

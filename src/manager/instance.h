@@ -5,6 +5,7 @@
 
 #include "manager/control/control.h"
 #include "manager/engine/engine.h"
+#include "manager/extension/extension.h"
 #include "manager/options.h"
 #include "manager/paths.h"
 #include "manager/session/table.h"
@@ -24,6 +25,8 @@ struct instance {
         bool ready, ending, failed;
 
         struct engine engine;
+        struct extension_table extensions;
+        struct extension_watch watch; /* of all */
         struct session_table sessions;
         struct set_table sets;
         struct control control;

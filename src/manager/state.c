@@ -15,7 +15,7 @@
 #include <netext/netext.h>
 
 #include "base/log.h"
-#include "manager/session/extension.h"
+#include "manager/extension/parts.h"
 #include "manager/state.h"
 
 DEFINE_CLEANUP(json_t *, json, json_decref)
@@ -70,13 +70,70 @@ static json_t *pack_configuration(const struct configuration *configuration)
         return object;
 }
 
-static json_t *pack_process(const struct process *process, uid_t uid)
+static json_t *pack_process(const struct process *process)
 {
         json_t *object = json_object();
 
         put_number(object, "pid", (uint64_t)process->pid);
         put_number(object, "started", process->started);
-        put_number(object, "uid", uid);
+        return object;
+}
+
+static json_t *pack_flowd(const struct engine *engine)
+{
+        json_t *object = pack_process(&engine->process);
+
+        put_number(object, "uid", engine->uid);
+        return object;
+}
+
+static json_t *pack_spec(const struct extension_spec *spec)
+{
+        json_t *object = json_object();
+
+        put_text(object, "identifier", spec->identifier);
+        put_text(object, "team", spec->team);
+        put_text(object, "version", spec->version);
+        put_text(object, "digest", spec->digest);
+        put_text(object, "executable", spec->executable);
+        put_text(object, "bundle_folder", spec->bundle_folder);
+        put_text(object, "state_folder", spec->state_folder);
+        put_number(object, "kinds", spec->kinds);
+        put_number(object, "capabilities", spec->capabilities);
+        put_number(object, "memory_max", spec->limits.memory_max);
+        put_number(object, "pids_max", spec->limits.pids_max);
+        return object;
+}
+
+static json_t *pack_run(const struct run *run)
+{
+        json_t *object = pack_process(&run->process);
+
+        put_number(object, "number", run->number);
+        put_number(object, "role", run->role);
+        put_number(object, "since_ns", run->since_ns);
+        return object;
+}
+
+static json_t *pack_extension(const struct extension *extension)
+{
+        json_t *object = json_object(), *runs = json_array();
+        const struct run *run;
+
+        put_number(object, "number", extension->number);
+        put_text(object, "name", extension->name);
+        put_number(object, "state", extension->state);
+        put_number(object, "uid", extension->uid);
+        put_number(object, "hello_timeout_ms", extension->hello_timeout_ms);
+        put_number(object, "restarts", extension->restarts.total);
+        put_text(object, "last_exit", extension->last_exit);
+        put_text(object, "message", extension->message);
+        put_bool(object, "ran", extension->ran);
+        put_bool(object, "removing", extension->removing);
+        (void)json_object_set_new(object, "spec", pack_spec(&extension->spec));
+        list_for_each (run, &extension->runs, link)
+                (void)json_array_append_new(runs, pack_run(run));
+        (void)json_object_set_new(object, "runs", runs);
         return object;
 }
 
@@ -85,25 +142,24 @@ static json_t *pack_session(const struct session *session)
         json_t *object = json_object();
 
         put_number(object, "slot", session->slot);
+        put_number(object, "extension", session->extension->number);
         put_text(object, "name", session->name);
         put_number(object, "kind", (uint64_t)session->kind);
         put_number(object, "state", session->state);
         put_number(object, "activated_ns", session->activated_ns);
         put_number(object, "running_since_ns", session->running_since_ns);
-        put_number(object, "restarts", session->restarts.total);
-        put_text(object, "last_exit", session->last_exit);
         put_text(object, "message", session->message);
         put_bool(object, "ran", session->ran);
         put_bool(object, "announced", session->announced);
         (void)json_object_set_new(object, "configuration",
                                   pack_configuration(&session->configuration));
-        (void)json_object_set_new(object, "process", pack_process(&session->process, session->uid));
         return object;
 }
 
 static json_t *pack_instance(const struct instance *instance)
 {
-        json_t *object = json_object(), *sessions = json_array();
+        json_t *object = json_object(), *extensions = json_array(), *sessions = json_array();
+        const struct extension *extension;
         const struct session *session;
 
         put_text(object, "cgroup", instance->paths.cgroup);
@@ -112,8 +168,10 @@ static json_t *pack_instance(const struct instance *instance)
         put_number(object, "mark_mask", instance->options.mark_mask);
         put_number(object, "network", instance->network);
         put_number(object, "flowd_restarts", instance->engine.restarts.total);
-        (void)json_object_set_new(object, "flowd",
-                                  pack_process(&instance->engine.process, instance->engine.uid));
+        (void)json_object_set_new(object, "flowd", pack_flowd(&instance->engine));
+        list_for_each (extension, &instance->extensions.extensions, link)
+                (void)json_array_append_new(extensions, pack_extension(extension));
+        (void)json_object_set_new(object, "extensions", extensions);
         list_for_each (session, &instance->sessions.sessions, link)
                 (void)json_array_append_new(sessions, pack_session(session));
         (void)json_object_set_new(object, "sessions", sessions);
@@ -265,17 +323,84 @@ static int set_text(char **text, const char *value)
         return value && !*text ? -ENOMEM : 0;
 }
 
-/* What became of the process is for session_resume() to find out. */
-static int restore_process(struct session *session, const json_t *state)
+static int restore_run(struct extension *extension, const json_t *state)
 {
+        enum run_role role = (enum run_role)get_number(state, "role");
+        uint32_t number = (uint32_t)get_number(state, "number");
         pid_t pid = (pid_t)get_number(state, "pid");
+        struct run *run;
         int r;
 
-        session->uid = (uid_t)get_number(state, "uid");
-        r = extension_open_cgroup(session);
-        if (r >= 0 && pid > 0)
-                r = extension_adopt(session, pid, get_number(state, "started"));
-        return r == -ESRCH ? 0 : r;
+        if (number > extension->last_run)
+                extension->last_run = number;
+        if (role >= _RUN_ROLE_MAX)
+                return -EBADMSG;
+        if (pid <= 0)
+                return 0;
+        r = run_adopt(extension, role, number, pid, get_number(state, "started"), &run);
+        if (r == -ESRCH)
+                return 0; /* what that means is for extension_resume() to find out */
+        if (r >= 0)
+                run->since_ns = get_number(state, "since_ns");
+        return r;
+}
+
+static int fill_extension(struct extension *extension, const json_t *state)
+{
+        json_t *run;
+        size_t i;
+        int r;
+
+        extension->number = (unsigned int)get_number(state, "number");
+        extension->state = (enum extension_state)get_number(state, "state");
+        extension->uid = (uid_t)get_number(state, "uid");
+        extension->hello_timeout_ms = (uint32_t)get_number(state, "hello_timeout_ms");
+        extension->restarts.total = get_number(state, "restarts");
+        extension->ran = get_bool(state, "ran");
+        extension->removing = get_bool(state, "removing");
+        if (extension->number >= EXTENSIONS_MAX || extension->state >= _EXTENSION_STATE_MAX)
+                return -EBADMSG;
+        r = set_text(&extension->last_exit, get_text(state, "last_exit"));
+        if (r >= 0)
+                r = set_text(&extension->message, get_text(state, "message"));
+        if (r >= 0)
+                r = extension_open_cgroup(extension);
+        json_array_foreach(json_object_get(state, "runs"), i, run)
+        {
+                if (r >= 0)
+                        r = restore_run(extension, run);
+        }
+        return r;
+}
+
+static int restore_extension(struct instance *instance, const json_t *state)
+{
+        const json_t *object = json_object_get(state, "spec");
+        const struct extension_spec spec = {
+                .identifier = get_text(object, "identifier"),
+                .team = get_text(object, "team"),
+                .version = get_text(object, "version"),
+                .digest = get_text(object, "digest"),
+                .executable = get_text(object, "executable"),
+                .bundle_folder = get_text(object, "bundle_folder"),
+                .state_folder = get_text(object, "state_folder"),
+                .kinds = (uint32_t)get_number(object, "kinds"),
+                .capabilities = (uint32_t)get_number(object, "capabilities"),
+                .limits = { .memory_max = get_number(object, "memory_max"),
+                            .pids_max = (uint32_t)get_number(object, "pids_max") },
+        };
+        struct extension *extension;
+        int r;
+
+        if (!spec.executable || *spec.executable != '/' || (spec.team && !spec.identifier))
+                return -EBADMSG;
+        r = extension_new(&instance->extensions, get_text(state, "name") ?: "", &spec, &extension);
+        if (r < 0)
+                return r;
+        r = fill_extension(extension, state);
+        if (r < 0)
+                extension_free(extension);
+        return r;
 }
 
 /* Before there were others, every session was a filter, and its kind was not written down. */
@@ -287,43 +412,48 @@ static int restore_kind(const json_t *state)
 
 static int fill_session(struct session *session, const json_t *state)
 {
-        int r;
-
-        session->slot = (unsigned int)get_number(state, "slot");
-        if (session->slot >= SESSIONS_MAX)
-                return -EBADMSG;
         session->kind = restore_kind(state);
         session->state = (enum wire_session_state)get_number(state, "state");
         session->stopping = session->state == WIRE_SESSION_STOPPED;
         session->activated_ns = get_number(state, "activated_ns");
         session->running_since_ns = get_number(state, "running_since_ns");
-        session->restarts.total = get_number(state, "restarts");
         session->ran = get_bool(state, "ran");
         session->announced = get_bool(state, "announced");
-        r = set_text(&session->name, get_text(state, "name") ?: "");
-        if (r >= 0)
-                r = set_text(&session->last_exit, get_text(state, "last_exit"));
-        if (r >= 0)
-                r = set_text(&session->message, get_text(state, "message"));
-        return r < 0 ? r : restore_process(session, json_object_get(state, "process"));
+        return set_text(&session->message, get_text(state, "message"));
 }
 
 static int restore_session(struct instance *instance, const json_t *state)
 {
+        unsigned int slot = (unsigned int)get_number(state, "slot");
         _cleanup_configuration_ struct configuration configuration = {};
-        _cleanup_free_ char *problem = NULL;
         struct session *session;
+        struct extension *extension;
         int r;
 
+        extension = extension_table_find_number(&instance->extensions,
+                                                (unsigned int)get_number(state, "extension"));
+        if (!extension || slot >= SESSIONS_MAX)
+                return -EBADMSG;
         r = restore_configuration(&configuration, json_object_get(state, "configuration"));
         if (r >= 0)
-                r = session_table_add(&instance->sessions, &configuration, &session, &problem);
+                r = session_table_restore(&instance->sessions, &configuration, extension,
+                                          get_text(state, "name") ?: "", slot, &session);
         if (r < 0)
                 return r;
         r = fill_session(session, state);
         if (r < 0)
                 session_free(session);
         return r;
+}
+
+/* An anonymous extension is there for its session. */
+static void drop_useless(struct extension_table *table)
+{
+        struct extension *extension, *following;
+
+        list_for_each_safe (extension, following, &table->extensions, link)
+                if (extension_is_anonymous(extension) && list_is_empty(&extension->clients))
+                        extension->removing = true;
 }
 
 void state_restore_sessions(struct instance *instance, const json_t *state)
@@ -333,6 +463,13 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
         int r;
 
         instance->made_extension_cgroup |= get_bool(state, "made_extension_cgroup");
+        json_array_foreach(json_object_get(state, "extensions"), i, one)
+        {
+                r = restore_extension(instance, one);
+                if (r < 0)
+                        log_error("%s: extension %zu cannot be taken over: %s",
+                                  instance->paths.state, i, strerror(-r));
+        }
         json_array_foreach(json_object_get(state, "sessions"), i, one)
         {
                 r = restore_session(instance, one);
@@ -340,6 +477,7 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
                         log_error("%s: session %zu cannot be taken over: %s", instance->paths.state,
                                   i, strerror(-r));
         }
+        drop_useless(&instance->extensions);
 }
 
 /* The entries are lines as PutSet takes them. */

@@ -32,7 +32,7 @@ static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
         r = call_add(control, message, session, CALL_START);
         if (r < 0) {
-                session_free(session);
+                session_stop(session);
                 return control_refuse(message, r, "too many calls wait for sessions already");
         }
         session_start(session);
@@ -88,21 +88,28 @@ static int append_configuration(sd_bus_message *reply, const struct configuratio
         return r;
 }
 
-static int append_history(sd_bus_message *reply, const struct session *session)
+static int append_process(sd_bus_message *reply, const struct extension *extension)
 {
+        pid_t pid = extension_get_pid(extension);
         int r = 0;
 
-        if (process_is_alive(&session->process)) {
-                r = record_put_uint64(reply, "uid", session->uid);
-                if (r >= 0)
-                        r = record_put_uint64(reply, "pid", (uint64_t)session->process.pid);
-        }
+        if (pid)
+                r = record_put_uint64(reply, "uid", extension_get_uid(extension));
+        if (pid && r >= 0)
+                r = record_put_uint64(reply, "pid", (uint64_t)pid);
+        if (r >= 0)
+                r = record_put_uint64(reply, "restarts", extension_get_restarts(extension));
+        return r < 0 ? r
+                     : record_put_string(reply, "last_exit", extension_get_last_exit(extension));
+}
+
+static int append_history(sd_bus_message *reply, const struct session *session)
+{
+        int r;
+
+        r = append_process(reply, session->extension);
         if (r >= 0 && session->running_since_ns)
                 r = record_put_uint64(reply, "running_since_ns", session->running_since_ns);
-        if (r >= 0)
-                r = record_put_uint64(reply, "restarts", session->restarts.total);
-        if (r >= 0)
-                r = record_put_string(reply, "last_exit", session->last_exit);
         return r < 0 ? r : record_put_string(reply, "message", session->message);
 }
 

@@ -23,7 +23,7 @@ enum extension_state {
         EXTENSION_STARTING,   /* its process has not said hello yet */
         EXTENSION_READY,      /* its process serves */
         EXTENSION_RESTARTING, /* its process died, and another is about to be made */
-        EXTENSION_FAILED,     /* it died too often; an installed one is tried again every few seconds */
+        EXTENSION_FAILED, /* it died too often; an installed one is tried again every few seconds */
         EXTENSION_STOPPING,
         _EXTENSION_STATE_MAX,
         _EXTENSION_STATE_INVALID = -EINVAL,

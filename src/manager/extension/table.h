@@ -21,3 +21,23 @@ struct extension_table {
         struct list extensions; /* extension.link */
         struct list watches;    /* extension_watch.link */
 };
+
+/* Borrows everything; takes cgroup_fd over. */
+void extension_table_init(struct extension_table *table, sd_event *event, const char *instance,
+                          const struct paths *paths, int cgroup_fd);
+/* Leaves running extensions alone. */
+void extension_table_deinit(struct extension_table *table);
+/* Forgets them all, so that a sweep takes what is left of them. */
+void extension_table_drop_all(struct extension_table *table);
+/* Lets extensions come back. 0 or negative errno. */
+int extension_table_listen(struct extension_table *table);
+/* After an earlier netextd: all are there, as the state file has them. */
+void extension_table_resume(struct extension_table *table);
+/* Kills and removes what is left in cgroups that no extension has. */
+void extension_table_sweep(struct extension_table *table);
+void extension_table_remove_all(struct extension_table *table);
+
+/* NULL: none has that number. */
+struct extension *extension_table_find_number(struct extension_table *table, unsigned int number);
+/* 0, or -EBUSY while killed processes are still leaving. */
+int extension_table_remove_cgroup(struct extension_table *table, unsigned int number);

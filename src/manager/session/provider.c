@@ -14,12 +14,108 @@
 #include <netext/netext.h>
 
 #include "base/log.h"
+#include "manager/loop/text.h"
 #include "manager/loop/timer.h"
-#include "manager/session/extension.h"
+#include "manager/session/kind.h"
 #include "manager/session/table.h"
 
+/* --- what the extension says of itself ---------------------------------------------------- */
+
+/* A session that is not named after its extension has its name already. */
+static bool accept_name(struct session *session, struct run *run)
+{
+        bool is_fixed = session->configuration.identifier || session->announced;
+
+        if (session->configuration.name)
+                return true;
+        if (is_fixed && strcmp(session->name, run->name) != 0)
+                session_fault(session, run, -EINVAL,
+                              "the extension calls itself \"%s\", not \"%s\"", run->name,
+                              session->name);
+        else if (session_table_rename(session->table, session, run->name) < 0)
+                session_fault(session, run, -EEXIST,
+                              "the extension calls itself \"%s\", and a session of that name is "
+                              "there already; stop that first, or give this one a --name",
+                              run->name);
+        else
+                return true;
+        return false;
+}
+
+/* The kind stays once it is decided, also when another build of the extension takes over. */
+static bool accept_kind(struct session *session, struct run *run)
+{
+        _cleanup_free_ char *problem = NULL;
+        int kind, r;
+
+        r = kind_choose(session_get_kind(session), run->kinds, &kind, &problem);
+        if (r >= 0)
+                r = configuration_check_grade(&session->configuration, kind, &problem);
+        if (r < 0) {
+                session_fault(session, run, r, "%s", problem ?: strerror(-r));
+                return false;
+        }
+        session->kind = kind;
+        return true;
+}
+
+/* --- files -------------------------------------------------------------------------------- */
+
+static void send_file(struct session *session, struct run *run, const struct watched_file *file)
+{
+        _cleanup_fd_ int fd = watched_file_get_fd(file);
+        struct wire_writer *writer;
+        int r;
+
+        if (fd < 0)
+                return;
+        writer = run_begin(run, NX_MSG_EXTENSION_FILE);
+        if (!writer)
+                return;
+        wire_put_string(writer, WIRE_ATTR_NAME, file->configured->name);
+        wire_put_string(writer, WIRE_ATTR_TEXT, file->configured->path);
+        r = run_send(run, fd);
+        if (r < 0)
+                session_fault(session, run, r, "cannot send a file to the extension: %s",
+                              strerror(-r));
+}
+
+static void send_files(struct session *session, struct run *run)
+{
+        for (size_t i = 0; i < session->n_files; i++)
+                send_file(session, run, &session->files[i]);
+}
+
+void session_file_changed(struct watched_file *file, const char *problem, void *userdata)
+{
+        struct session *session = userdata;
+        struct run *run = extension_incumbent(session->extension);
+
+        if (problem) {
+                text_set(&session->message, "cannot read %s: %s; the extension keeps what it had",
+                         file->configured->path, problem);
+                log_warning("%s: %s", session->name, session->message);
+                return;
+        }
+        log_info("%s: %s changed", session->name, file->configured->path);
+        if (run)
+                send_file(session, run, file);
+}
+
+/* --- the flow channel --------------------------------------------------------------------- */
+
+static int send_channel(struct session *session, struct run *run, int fd)
+{
+        struct wire_writer *writer = run_begin(run, NX_MSG_EXTENSION_CHANNEL);
+
+        if (!writer)
+                return -ENOBUFS; /* it has ended for that */
+        wire_put_string(writer, WIRE_ATTR_NAME, session->name);
+        return run_send(run, fd);
+}
+
 /* A session that waited for flowd, or for its extension, now has both. */
-static void session_connect(struct session *session)
+static void session_connect(struct session *session, struct run *run)
 {
         _cleanup_fd_ int engine_fd = -1, provider_fd = -1;
         int pair[2], r;
@@ -31,11 +127,12 @@ static void session_connect(struct session *session)
                 r = engine_give_channel(session->table->engine, session->slot, engine_fd);
         }
         if (r >= 0)
-                r = extension_send_channel(session, provider_fd);
+                r = send_channel(session, run, provider_fd);
         if (r == -ENOTCONN)
                 return; /* the next flowd asks for it */
         if (r < 0) {
-                session_fault(session, r, "cannot connect it to netext-flowd: %s", strerror(-r));
+                session_fault(session, run, r, "cannot connect it to netext-flowd: %s",
+                              strerror(-r));
                 return;
         }
         session->has_channel = true;
@@ -43,7 +140,8 @@ static void session_connect(struct session *session)
         session_changed(session);
 }
 
-static void session_announce(struct session *session)
+/* 0 or negative errno; -ENOTCONN: the next flowd will hear of it. */
+static int session_announce(struct session *session)
 {
         const struct configuration *configuration = &session->configuration;
         int r;
@@ -59,38 +157,37 @@ static void session_announce(struct session *session)
                         .fail_policy = (uint8_t)configuration->fail_policy,
                         .verdict_timeout_ms = configuration->verdict_timeout_ms,
                         .ready_timeout_ms = configuration->ready_timeout_ms,
-                        .cgroup_id = session->cgroup_id,
+                        .cgroup_id = session->extension->cgroup_id,
                 });
         if (r >= 0)
                 session->announced = true;
-        else if (r != -ENOTCONN)
-                session_fault(session, r, "cannot tell netext-flowd about it: %s", strerror(-r));
+        return r;
 }
 
-void session_greeted(struct session *session)
+void session_greeted(struct session *session, struct run *run)
 {
-        session->greeted = true;
-        if (session->stopping)
+        int r;
+
+        if (session->stopping || !accept_name(session, run) || !accept_kind(session, run))
                 return;
-        timer_stop(&session->deadline);
-        extension_send_files(session);
-        if (!session->announced)
-                session_announce(session);
-        if (session->announced && session->greeted && !session->has_channel)
-                session_connect(session);
+        send_files(session, run);
+        if (!session->announced) {
+                r = session_announce(session);
+                if (r < 0 && r != -ENOTCONN)
+                        session_fault(session, run, r, "cannot tell netext-flowd about it: %s",
+                                      strerror(-r));
+        }
+        if (session->announced && !session->has_channel)
+                session_connect(session, run);
 }
 
-void session_control_lost(struct session *session, const char *why)
-{
-        session->greeted = false;
-        if (session->ending || session->stopping)
-                return;
-        log_debug("%s: control channel of the extension lost: %s", session->name, why);
-        session_wait_for_hello(session);
-}
+/* --- what flowd says ---------------------------------------------------------------------- */
 
 void session_engine_ready(struct session *session, bool adopted)
 {
+        struct run *run = extension_incumbent(session->extension);
+        bool is_greeted = run && run->greeted;
+
         if (session->stopping) {
                 if (adopted && session->announced)
                         (void)engine_remove_session(session->table->engine, session->slot);
@@ -99,10 +196,10 @@ void session_engine_ready(struct session *session, bool adopted)
         /* A channel that was on its way when the link broke may not have arrived. */
         if (session->state != WIRE_SESSION_RUNNING)
                 session->has_channel = false;
-        if (!adopted && (session->announced || session->greeted))
-                session_announce(session);
-        if (session->greeted && !session->has_channel)
-                session_connect(session);
+        if (!adopted && (session->announced || (is_greeted && session->kind)))
+                (void)session_announce(session);
+        if (is_greeted && session->announced && !session->has_channel)
+                session_connect(session, run);
 }
 
 void session_engine_died(struct session *session)
@@ -110,30 +207,31 @@ void session_engine_died(struct session *session)
         session->has_channel = false;
         if (session->state == WIRE_SESSION_RUNNING)
                 session->state = WIRE_SESSION_STARTING;
-        if (session->stopping && process_is_alive(&session->process) && !session->ending)
-                session_end_extension(session);
 }
 
-static void session_is_running(struct session *session)
+static void session_is_running(struct session *session, const struct run *run)
 {
         if (session->state == WIRE_SESSION_RUNNING)
                 return;
         session->state = WIRE_SESSION_RUNNING;
-        session->ran = true;
+        session->ran = session->extension->ran = true;
         if (!session->running_since_ns)
                 session->running_since_ns = clock_realtime_ns();
-        log_info("%s runs (pid %d, uid %u)", session->name, session->process.pid, session->uid);
+        log_info("%s runs (pid %d, uid %u)", session->name, run->process.pid,
+                 session->extension->uid);
         session_settled(session, 0);
 }
 
 void session_engine_state(struct session *session, enum wire_session_state state, int result,
                           const char *text)
 {
-        if (session->stopping || session->ending || !session->has_channel)
+        struct run *run = extension_incumbent(session->extension);
+
+        if (session->stopping || !session->has_channel || !run || run->ending)
                 return;
         if (state == WIRE_SESSION_RUNNING)
-                session_is_running(session);
+                session_is_running(session, run);
         else if (state == WIRE_SESSION_FAILED)
-                session_fault(session, result < 0 ? result : -EIO, "%s",
+                session_fault(session, run, result < 0 ? result : -EIO, "%s",
                               text && *text ? text : session->message ?: "its provider did not start");
 }

@@ -2,17 +2,15 @@
 #pragma once
 
 /*
- * A session: one extension that filters or proxies flows, kept running as configured. session.c is
- * its state machine, provider.c its place between flowd and the extension, extension.c
- * the process and its control channel, place.c where it stands in the chain, files.c the files of
- * its configuration, table.c all sessions of the instance.
+ * A session: one provider of an extension, which filters or proxies flows, kept running as
+ * configured. session.c is its state machine, provider.c its place between flowd and the
+ * extension, place.c where it stands in the chain, files.c the files of its configuration,
+ * table.c all sessions of the instance. The process is the extension's (../extension).
  */
 
 #include "base/list.h"
 #include "manager/engine/engine.h"
-#include "manager/loop/peer.h"
-#include "manager/loop/restarts.h"
-#include "manager/priv/process.h"
+#include "manager/extension/parts.h"
 #include "manager/session/configuration.h"
 #include "manager/session/files.h"
 
@@ -30,37 +28,25 @@ struct session {
         enum wire_session_state state;
         uint64_t activated_ns;     /* CLOCK_REALTIME: breaks ties in the chain */
         uint64_t running_since_ns; /* CLOCK_REALTIME; 0: does not run */
-        char *last_exit;
-        char *message; /* what the administrator should know */
-        struct restarts restarts;
-        sd_event_source *deadline; /* for whatever is waited for in this state */
+        char *message;             /* what the administrator should know */
 
         /* What has been reached. */
-        bool ran;         /* its provider ran once: deaths from now on mean restart */
+        bool ran;         /* its provider ran once */
         bool announced;   /* flowd knows it, the next flowd will be told */
-        bool has_channel; /* extension and flowd are connected */
-        bool ending;      /* the extension was told to end */
-        bool stopping;    /* the session was: it is freed when all is gone */
-        int failure;      /* negative errno for who waits for the start */
-        unsigned int n_removals;
+        bool has_channel; /* the extension's incumbent and flowd are connected */
+        bool stopping;    /* it was stopped: it is freed when all is gone */
 
         /* The extension. */
-        struct process process;
-        struct peer control;
-        bool greeted; /* it said hello on this control channel */
-        uid_t uid;
-        int cgroup_fd;
-        uint64_t cgroup_id;
+        struct extension *extension;
+        struct extension_client client; /* of it */
         struct watched_file files[CONFIGURATION_FILES_MAX];
         size_t n_files;
-        uint64_t reports_at_ms; /* start of the second in which n_reports came */
-        unsigned int n_reports;
 };
 
 /* Takes the configuration over; name is copied. NULL: no memory. */
 struct session *session_new(struct session_table *table, unsigned int slot, const char *name,
-                            struct configuration *configuration);
-/* NULL in, NULL out. Leaves a running extension alone. */
+                            struct configuration *configuration, struct extension *extension);
+/* NULL in, NULL out. Leaves the extension alone. */
 struct session *session_free(struct session *session);
 
 /* In place.c. As decided, else as configured; 0: not known yet. */
@@ -71,7 +57,7 @@ int session_get_grade(const struct session *session);
 void session_start(struct session *session);
 /* Ends it; may free it before it returns. Repeating is harmless. */
 void session_stop(struct session *session);
-/* After an earlier netextd: process and cgroup are set, or the process is gone. */
+/* After an earlier netextd, before its extension is. */
 void session_resume(struct session *session);
 
 /* What the engine says. */
@@ -85,14 +71,14 @@ void session_engine_state(struct session *session, enum wire_session_state state
 void session_changed(struct session *session);
 /* A start has ended: 0, or negative errno. */
 void session_settled(struct session *session, int result);
-/* Ends the extension unless it says hello in time. */
-void session_wait_for_hello(struct session *session);
-/* SIGTERM, then SIGKILL. */
-void session_end_extension(struct session *session);
+/* The fail policy stands in flowd until the session is stopped or started again. */
+void session_fail(struct session *session, int error);
+/* Something is wrong with the provider in that process. The process ends, where it is all that the
+ * extension is for, or the session fails; text is the session's message. */
+void session_fault(struct session *session, struct run *run, int error, const char *format, ...)
+        _printf_(4, 5);
 
-/* What the extension does; called by extension.c. */
-void session_greeted(struct session *session);
-void session_control_lost(struct session *session, const char *why);
-void session_extension_ended(struct session *session, const char *how);
-/* Ends the extension for a fault of its own; error and text are the session's failure. */
-void session_fault(struct session *session, int error, const char *format, ...) _printf_(3, 4);
+/* In provider.c. */
+void session_greeted(struct session *session, struct run *run);
+/* Sends a file to the extension. */
+void session_file_changed(struct watched_file *file, const char *problem, void *userdata);

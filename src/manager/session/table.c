@@ -1,39 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * Sessions by name and slot, their total order, and the lobby: the socket where
- * extensions come back when their control channel ended, usually because netextd was
- * replaced. Everybody can reach the lobby; whoever is not a process that netextd started
- * is shown out before a byte is read.
- */
+/* Sessions by name and slot, and their total order. */
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "manager/loop/text.h"
-#include "manager/priv/cgroup.h"
-#include "manager/priv/folder.h"
-#include "manager/session/extension.h"
 #include "manager/session/place.h"
 #include "manager/session/table.h"
 
-void session_table_init(struct session_table *table, sd_event *event, const char *instance,
-                        const struct paths *paths, int cgroup_fd, struct engine *engine,
+void session_table_init(struct session_table *table, sd_event *event,
+                        struct extension_table *extensions, struct engine *engine,
                         const struct session_listener *listener, void *userdata)
 {
         *table = (struct session_table){
                 .event = event,
-                .instance = instance,
-                .paths = paths,
+                .extensions = extensions,
                 .engine = engine,
                 .listener = listener,
                 .userdata = userdata,
-                .cgroup_fd = cgroup_fd,
-                .lobby_fd = -1,
         };
         list_init(&table->sessions);
 }
@@ -44,69 +31,6 @@ void session_table_deinit(struct session_table *table)
 
         while ((session = list_first(&table->sessions, struct session, link)))
                 session_free(session);
-        table->lobby = sd_event_source_disable_unref(table->lobby);
-        table->lobby_fd = close_fd(table->lobby_fd);
-        table->cgroup_fd = close_fd(table->cgroup_fd);
-}
-
-static struct session *find_process(struct session_table *table, pid_t pid)
-{
-        struct session *session;
-
-        list_for_each (session, &table->sessions, link)
-                if (session->process.pid == pid)
-                        return session;
-        return NULL;
-}
-
-static int lobby_dispatch(sd_event_source *source, int lobby_fd, uint32_t events, void *userdata)
-{
-        struct session_table *table = userdata;
-        struct ucred peer = {};
-        socklen_t size = sizeof(peer);
-        struct session *session;
-        _cleanup_fd_ int fd = -1;
-        int r;
-
-        fd = accept4(lobby_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0)
-                return 0;
-        session = find_process(table, peer.pid);
-        if (!session || session->uid != peer.uid || session->ending || session->stopping) {
-                log_debug("pid %d is not an extension of this instance: connection closed",
-                          peer.pid);
-                return 0;
-        }
-        r = extension_attach(session, take_fd(&fd));
-        if (r < 0)
-                log_error("%s: cannot take the extension back: %s", session->name, strerror(-r));
-        return 0;
-}
-
-int session_table_listen(struct session_table *table)
-{
-        int r;
-
-        table->lobby_fd = folder_listen(table->paths->extension_socket, SOCK_SEQPACKET, 0666);
-        if (table->lobby_fd < 0)
-                return table->lobby_fd;
-        r = sd_event_add_io(table->event, &table->lobby, table->lobby_fd, EPOLLIN, lobby_dispatch,
-                            table);
-        if (r < 0)
-                return r;
-        /* Strangers can knock as often as they like: everything else is served first. */
-        return sd_event_source_set_priority(table->lobby, SD_EVENT_PRIORITY_IDLE);
-}
-
-void session_table_sweep(struct session_table *table)
-{
-        for (unsigned int slot = 0; slot < SESSIONS_MAX; slot++) {
-                char name[16];
-
-                snprintf(name, sizeof(name), "session-%u", slot);
-                if (!session_table_find_slot(table, slot))
-                        (void)cgroup_remove(table->cgroup_fd, name);
-        }
 }
 
 /* A session on its way out does not stand in the way of one on its way in. */
@@ -179,11 +103,47 @@ static const char *choose_name(struct session_table *table,
         return other && !other->stopping ? path : guess;
 }
 
+/* The installed extension that is meant, or one made for the session alone. */
+static int get_extension(struct session_table *table, const struct configuration *configuration,
+                         const char *name, struct extension **ret)
+{
+        const struct extension_spec spec = {
+                .executable = configuration->extension,
+                .capabilities = ~0U,
+        };
+        int r;
+
+        if (configuration->identifier) {
+                *ret = extension_table_find(table->extensions, configuration->identifier);
+                if (*ret)
+                        return 0;
+        }
+        r = extension_new(table->extensions, name, &spec, ret);
+        if (r >= 0)
+                (*ret)->hello_timeout_ms = configuration->ready_timeout_ms;
+        return r;
+}
+
+int session_table_restore(struct session_table *table, struct configuration *configuration,
+                          struct extension *extension, const char *name, unsigned int slot,
+                          struct session **ret_session)
+{
+        struct session *session;
+
+        session = session_new(table, slot, name, configuration, extension);
+        if (!session)
+                return -ENOMEM;
+        list_append(&table->sessions, &session->link);
+        *ret_session = session;
+        return 0;
+}
+
 int session_table_add(struct session_table *table, struct configuration *configuration,
                       struct session **ret_session, char **ret_problem)
 {
-        struct session *session;
+        struct extension *extension;
         unsigned int slot = 0;
+        const char *name;
         int r;
 
         r = replace_failed(table, configuration, ret_problem);
@@ -194,12 +154,22 @@ int session_table_add(struct session_table *table, struct configuration *configu
         if (slot == SESSIONS_MAX)
                 return text_problem(ret_problem, -ENOSPC,
                                     "%d sessions are there already; stop one first", SESSIONS_MAX);
-        session = session_new(table, slot, choose_name(table, configuration), configuration);
-        if (!session)
-                return -ENOMEM;
-        list_append(&table->sessions, &session->link);
-        *ret_session = session;
-        return 0;
+        name = choose_name(table, configuration);
+        r = get_extension(table, configuration, name, &extension);
+        if (r < 0)
+                return r;
+        r = session_table_restore(table, configuration, extension, name, slot, ret_session);
+        if (r < 0 && extension_is_anonymous(extension))
+                extension_free(extension);
+        return r;
+}
+
+void session_table_resume(struct session_table *table)
+{
+        struct session *session;
+
+        list_for_each (session, &table->sessions, link)
+                session_resume(session);
 }
 
 void session_table_stop_all(struct session_table *table)
@@ -280,5 +250,7 @@ int session_table_rename(struct session_table *table, struct session *session, c
                 return -ENOMEM;
         free(session->name);
         session->name = copy;
-        return 0;
+        return extension_is_anonymous(session->extension)
+                       ? extension_set_name(session->extension, name)
+                       : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* All sessions of the instance, and the socket where their extensions come back. */
+/* All sessions of the instance. */
 
 #include "manager/session/session.h"
 
@@ -15,35 +15,33 @@ struct session_listener {
 };
 
 struct session_table {
-        sd_event *event;
-        const char *instance; /* borrowed, like the next four */
-        const struct paths *paths;
+        sd_event *event; /* borrowed, like the next four */
+        struct extension_table *extensions;
         struct engine *engine;
         const struct session_listener *listener;
         void *userdata;
-        int cgroup_fd; /* the folder above the extensions' cgroups */
-        int lobby_fd;  /* the `extension` socket */
-        sd_event_source *lobby;
         struct list sessions; /* session.link */
 };
 
-/* Borrows everything; takes cgroup_fd over. */
-void session_table_init(struct session_table *table, sd_event *event, const char *instance,
-                        const struct paths *paths, int cgroup_fd, struct engine *engine,
+/* Borrows everything. */
+void session_table_init(struct session_table *table, sd_event *event,
+                        struct extension_table *extensions, struct engine *engine,
                         const struct session_listener *listener, void *userdata);
-/* Leaves running extensions alone. */
+/* Leaves extensions alone. */
 void session_table_deinit(struct session_table *table);
-/* Lets extensions come back. 0 or negative errno. */
-int session_table_listen(struct session_table *table);
-/* Kills and removes what is left in cgroups of slots that no session has. */
-void session_table_sweep(struct session_table *table);
 
 /*
- * Makes a session for session_start(), which tells by listener->settled what became of it. Takes
+ * Makes a session for session_start(), which tells by listener->settled what became of it: of the
+ * installed extension that the configuration means, or of an anonymous one made for it. Takes
  * the configuration over on success. -EEXIST: it is there already; -ENOSPC: SESSIONS_MAX are.
  */
 int session_table_add(struct session_table *table, struct configuration *configuration,
                       struct session **ret_session, char **ret_problem);
+/* The same for one that was, with the extension that it had; slot is its, name is copied. */
+int session_table_restore(struct session_table *table, struct configuration *configuration,
+                          struct extension *extension, const char *name, unsigned int slot,
+                          struct session **ret_session);
+void session_table_resume(struct session_table *table);
 void session_table_stop_all(struct session_table *table);
 
 /* What the engine says; see struct engine_listener. */

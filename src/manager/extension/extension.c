@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The state machine of an extension. Deaths of an anonymous one that never ran are an answer to
+ * who started it: FAILED. Later ones are repaired: RESTARTING, at most BUDGET times in 10 s.
+ * Who installed one wants it to run, so there FAILED does not last: it is tried again every
+ * few seconds, and a repaired file is all it takes.
+ *
+ *      STARTING → READY → RESTARTING → STARTING …
+ *      STARTING, RESTARTING → FAILED        (never ran, over budget) → STARTING, if installed
+ *      any → STOPPING: its processes end or are ended, its cgroup is removed, it is freed
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "manager/extension/parts.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/cgroup.h"
+#include "wire/names.h"
+
+#define BUDGET           5 /* restarts in RESTARTS_WINDOW_MS */
+#define HELLO_TIMEOUT_MS 5000
+#define RETRY_MS         3000 /* of one that failed */
+#define REMOVE_RETRY_MS  10
+#define REMOVALS_MAX     200
+
+static const char *const states[_EXTENSION_STATE_MAX] = {
+        [EXTENSION_STARTING] = "starting",     [EXTENSION_READY] = "ready",
+        [EXTENSION_RESTARTING] = "restarting", [EXTENSION_FAILED] = "failed",
+        [EXTENSION_STOPPING] = "stopping",
+};
+
+const char *extension_state_to_string(enum extension_state state)
+{
+        return state >= 0 && state < _EXTENSION_STATE_MAX ? states[state] : NULL;
+}
+
+/* Tells fn(client, …) of each; a client may end with it. */
+#define tell_clients(extension, fn, ...)                                                           \
+        do {                                                                                       \
+                struct extension_client *_client, *_following;                                     \
+                                                                                                   \
+                list_for_each_safe (_client, _following, &(extension)->clients, link)              \
+                        _client->ops->fn(_client, ##__VA_ARGS__);                                  \
+        } while (0)
+
+/* The same of fn(…, userdata), for those who watch. */
+#define tell_watches(extension, fn, ...)                                                           \
+        do {                                                                                       \
+                struct extension_watch *_watch, *_following;                                       \
+                                                                                                   \
+                list_for_each_safe (_watch, _following, &(extension)->table->watches, link)        \
+                        if (_watch->listener->fn)                                                  \
+                                _watch->listener->fn(extension, ##__VA_ARGS__, _watch->userdata);  \
+        } while (0)
+
+void extension_changed(struct extension *extension)
+{
+        tell_watches(extension, changed);
+}
+
+int extension_new(struct extension_table *table, const char *name,
+                  const struct extension_spec *spec, struct extension **ret)
+{
+        _cleanup_(cleanup_extension) struct extension *extension = NULL;
+        unsigned int number = 0;
+        int r;
+
+        while (number < EXTENSIONS_MAX && extension_table_find_number(table, number))
+                number++;
+        if (number == EXTENSIONS_MAX)
+                return -ENOSPC;
+        extension = calloc(1, sizeof(*extension));
+        if (!extension)
+                return -ENOMEM;
+        *extension = (struct extension){
+                .table = table,
+                .number = number,
+                .hello_timeout_ms = HELLO_TIMEOUT_MS,
+                .unsettled = true,
+                .cgroup_fd = -1,
+        };
+        list_init(&extension->link);
+        list_init(&extension->runs);
+        list_init(&extension->clients);
+        r = extension_set_name(extension, name);
+        if (r >= 0)
+                r = extension_spec_copy(&extension->spec, spec);
+        if (r < 0)
+                return r;
+        list_append(&table->extensions, &extension->link);
+        *ret = take_ptr(extension);
+        return 0;
+}
+
+struct extension *extension_free(struct extension *extension)
+{
+        struct run *run;
+
+        if (!extension)
+                return NULL;
+        while ((run = list_first(&extension->runs, struct run, link)))
+                run_free(run);
+        list_remove(&extension->link);
+        timer_stop(&extension->deadline);
+        close_fd(extension->cgroup_fd);
+        extension_spec_deinit(&extension->spec);
+        free(extension->name);
+        free(extension->last_exit);
+        free(extension->message);
+        free(extension);
+        return NULL;
+}
+
+int extension_set_name(struct extension *extension, const char *name)
+{
+        char *copy = strdup(name);
+
+        if (!copy)
+                return -ENOMEM;
+        free(extension->name);
+        extension->name = copy;
+        return 0;
+}
+
+struct run *extension_find_run(const struct extension *extension, enum run_role role)
+{
+        struct run *run;
+
+        list_for_each (run, &extension->runs, link)
+                if (run->role == role)
+                        return run;
+        return NULL;
+}
+
+struct run *extension_find_number(const struct extension *extension, uint32_t number)
+{
+        struct run *run;
+
+        list_for_each (run, &extension->runs, link)
+                if (run->number == number)
+                        return run;
+        return NULL;
+}
+
+struct run *extension_incumbent(const struct extension *extension)
+{
+        return extension_find_run(extension, RUN_INCUMBENT);
+}
+
+/* --- its cgroup --------------------------------------------------------------------------- */
+
+static void cgroup_name(unsigned int number, char buffer[static 24])
+{
+        snprintf(buffer, 24, "extension-%u", number);
+}
+
+int extension_open_cgroup(struct extension *extension)
+{
+        char name[24];
+
+        if (extension->cgroup_fd >= 0)
+                return 0;
+        cgroup_name(extension->number, name);
+        return cgroup_open(extension->table->cgroup_fd, name, &extension->cgroup_fd,
+                           &extension->cgroup_id);
+}
+
+int extension_table_remove_cgroup(struct extension_table *table, unsigned int number)
+{
+        char name[24];
+
+        cgroup_name(number, name);
+        return cgroup_remove(table->cgroup_fd, name);
+}
+
+/* --- starts ------------------------------------------------------------------------------- */
+
+static void extension_arm(struct extension *extension, uint64_t delay_ms,
+                          sd_event_time_handler_t fn)
+{
+        int r;
+
+        r = timer_start(extension->table->event, &extension->deadline, delay_ms, fn, extension);
+        if (r < 0)
+                log_error("%s: cannot set a timer, it is not started again: %s", extension->name,
+                          strerror(-r));
+}
+
+static int start_now(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        extension_start(userdata);
+        return 0;
+}
+
+static void extension_settle(struct extension *extension, int result)
+{
+        if (!extension->unsettled)
+                return;
+        extension->unsettled = false;
+        tell_watches(extension, settled, result);
+}
+
+/* The sentence is in extension->message. */
+static void extension_fail(struct extension *extension, int error)
+{
+        extension->state = EXTENSION_FAILED;
+        /* Whoever asked for a first start is told by the answer. */
+        if (!extension->struggling)
+                log_line(extension->ran ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s failed: %s",
+                         extension->name, extension->message ?: strerror(-error));
+        extension->struggling = true;
+        if (!extension_is_anonymous(extension))
+                extension_arm(extension, RETRY_MS, start_now);
+        extension_changed(extension);
+        extension_settle(extension, error);
+        tell_clients(extension, failed, error);
+}
+
+static void extension_restart(struct extension *extension)
+{
+        uint64_t now_ms = clock_now_ms();
+        unsigned int recent = restarts_recent(&extension->restarts, now_ms);
+
+        if (recent >= BUDGET) {
+                text_set(&extension->message,
+                         "the extension ended %u times in 10 s, the last time: %s", recent + 1,
+                         extension->last_exit);
+                extension_fail(extension, -ECHILD);
+                return;
+        }
+        restarts_add(&extension->restarts, now_ms);
+        extension->state = EXTENSION_RESTARTING;
+        extension_arm(extension, restarts_delay_ms(recent, 1), start_now);
+        extension_changed(extension);
+        tell_clients(extension, restarting);
+}
+
+void extension_start(struct extension *extension)
+{
+        _cleanup_free_ char *problem = NULL;
+        struct run *run;
+        int r;
+
+        timer_stop(&extension->deadline);
+        if (!extension->struggling)
+                extension->state = EXTENSION_STARTING;
+        tell_clients(extension, starting);
+        r = run_start(extension, RUN_INCUMBENT, &run, &problem);
+        if (r >= 0) {
+                extension_changed(extension);
+                return;
+        }
+        free(extension->message);
+        extension->message = take_ptr(problem);
+        if (!extension->ran || extension->struggling) {
+                extension_fail(extension, r);
+                return;
+        }
+        log_error("%s: %s", extension->name, extension->message ?: strerror(-r));
+        text_set(&extension->last_exit, "could not be started");
+        extension_restart(extension);
+}
+
+void extension_start_soon(struct extension *extension)
+{
+        extension_arm(extension, 0, start_now);
+}
+
+void extension_resume(struct extension *extension)
+{
+        struct run *run = extension_incumbent(extension);
+
+        if (extension->removing) {
+                extension->removing = false;
+                extension_remove(extension);
+        } else if (run) {
+                run_wait_for_hello(run);
+        } else if (extension->state != EXTENSION_FAILED) {
+                text_set(&extension->last_exit, "ended (started by an earlier netextd)");
+                extension_restart(extension);
+        } else if (!extension_is_anonymous(extension)) {
+                extension_arm(extension, RETRY_MS, start_now);
+        }
+}
+
+/* --- its end ------------------------------------------------------------------------------ */
+
+static void extension_try_to_go(struct extension *extension);
+
+static int try_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        extension_try_to_go(userdata);
+        return 0;
+}
+
+/* The last step: killed processes take a moment to leave their cgroup. */
+static void extension_try_to_go(struct extension *extension)
+{
+        int r;
+
+        if (!list_is_empty(&extension->runs))
+                return;
+        r = extension_table_remove_cgroup(extension->table, extension->number);
+        if (r == -EBUSY && extension->n_removals++ < REMOVALS_MAX) {
+                extension_arm(extension, REMOVE_RETRY_MS, try_again);
+                return;
+        }
+        if (r < 0)
+                log_warning("%s: its cgroup stays: %s", extension->name, strerror(-r));
+        tell_clients(extension, gone);
+        list_remove(&extension->link);
+        tell_watches(extension, gone);
+        extension_free(extension);
+}
+
+void extension_remove(struct extension *extension)
+{
+        struct run *run;
+
+        if (extension->removing)
+                return;
+        extension->removing = true;
+        extension->state = EXTENSION_STOPPING;
+        timer_stop(&extension->deadline);
+        list_for_each (run, &extension->runs, link)
+                if (run->greeted)
+                        run_let_end(run);
+                else
+                        run_end(run);
+        extension_changed(extension);
+        extension_try_to_go(extension);
+}
+
+/* --- what its processes do ---------------------------------------------------------------- */
+
+void extension_run_greeted(struct run *run)
+{
+        struct extension *extension = run->extension;
+
+        if (extension->removing)
+                return;
+        extension->state = EXTENSION_READY;
+        if (!extension_is_anonymous(extension))
+                extension->ran = true;
+        tell_clients(extension, greeted, run);
+        extension_changed(extension);
+        if (run->ending)
+                return; /* a session found fault with it */
+        tell_watches(extension, ready);
+        extension_settle(extension, 0);
+}
+
+void extension_run_lost(struct run *run)
+{
+        if (!run->extension->removing)
+                run_wait_for_hello(run);
+}
+
+void extension_run_reported(struct run *run, const char *session, const char *text)
+{
+        struct extension *extension = run->extension;
+
+        text_set(&extension->message, "%s", text);
+        tell_clients(extension, reported, session, text);
+}
+
+int extension_run_message(struct run *run, const struct wire_message *message, int *fd)
+{
+        struct extension_watch *watch;
+
+        list_for_each (watch, &run->extension->table->watches, link)
+                if (watch->listener->message)
+                        return watch->listener->message(run->extension, message, fd,
+                                                        watch->userdata);
+        return -EPROTO;
+}
+
+/* It failed before, but then it ran for long enough to be worth a quick restart. */
+static bool has_recovered(const struct run *run)
+{
+        return run->since_ns &&
+               clock_realtime_ns() - run->since_ns > RESTARTS_WINDOW_MS * 1000000ULL;
+}
+
+static void note_problem(struct extension *extension, const struct run *run, const char *how)
+{
+        if (run->problem)
+                text_set(&extension->message, "%s", run->problem);
+        else if (!extension->ran)
+                text_set(&extension->message,
+                         "the extension was gone before its provider ran: %s%s%s", how,
+                         extension->message ? "; it said: " : "", extension->message ?: "");
+}
+
+/* A start that came to nothing, or the death of one that ran. */
+static void extension_down(struct extension *extension, int failure, const char *how)
+{
+        tell_watches(extension, down, how);
+        if (!extension->ran || extension->struggling) {
+                extension_fail(extension, failure ?: -ECHILD);
+                return;
+        }
+        log_warning("%s: the extension is gone: %s", extension->name, how);
+        extension_restart(extension);
+}
+
+void extension_run_ended(struct run *run, const char *how)
+{
+        struct extension *extension = run->extension;
+        int failure = run->failure;
+
+        text_set(&extension->last_exit, "%s", how);
+        if (extension->cgroup_fd >= 0)
+                (void)cgroup_kill(extension->cgroup_fd);
+        tell_clients(extension, ended, run);
+        note_problem(extension, run, how);
+        if (has_recovered(run))
+                extension->struggling = false;
+        run_free(run);
+        if (extension->removing)
+                extension_try_to_go(extension);
+        else
+                extension_down(extension, failure, how);
+}
+
+/* --- what is said of it ------------------------------------------------------------------- */
+
+const struct extension_spec *extension_get_spec(const struct extension *extension)
+{
+        return &extension->spec;
+}
+
+enum extension_state extension_get_state(const struct extension *extension)
+{
+        return extension->state;
+}
+
+bool extension_is_ready(const struct extension *extension)
+{
+        const struct run *run = extension_incumbent(extension);
+
+        return extension->state == EXTENSION_READY && run && run->greeted && !run->ending;
+}
+
+pid_t extension_get_pid(const struct extension *extension)
+{
+        const struct run *run = extension_incumbent(extension);
+
+        return run ? run->process.pid : 0;
+}
+
+uid_t extension_get_uid(const struct extension *extension)
+{
+        return extension->uid;
+}
+
+uint64_t extension_get_running_since_ns(const struct extension *extension)
+{
+        const struct run *run = extension_incumbent(extension);
+
+        return run ? run->since_ns : 0;
+}
+
+uint64_t extension_get_restarts(const struct extension *extension)
+{
+        return extension->restarts.total;
+}
+
+const char *extension_get_last_exit(const struct extension *extension)
+{
+        return extension->last_exit;
+}
+
+const char *extension_get_message(const struct extension *extension)
+{
+        return extension->message;
+}
+
+const char *const *extension_get_last_lines(const struct extension *extension, size_t *ret_n_lines)
+{
+        *ret_n_lines = 0;
+        return NULL;
+}
+
+/* --- messages to it ----------------------------------------------------------------------- */
+
+struct wire_writer *extension_begin(struct extension *extension, enum wire_message_type type)
+{
+        if (!extension_is_ready(extension))
+                return NULL;
+        return run_begin(extension_incumbent(extension), type);
+}
+
+int extension_send(struct extension *extension, int fd)
+{
+        return run_send(extension_incumbent(extension), fd);
+}

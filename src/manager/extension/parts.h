@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* For the files of this folder, the sessions, and the state file. */
+
+#include "manager/extension/client.h"
+#include "manager/extension/extension.h"
+#include "manager/extension/run.h"
+#include "manager/loop/restarts.h"
+
+#define EXTENSIONS_MAX 128
+
+struct extension {
+        struct list link; /* extension_table.extensions */
+        struct extension_table *table;
+        unsigned int number;        /* free for others when it is gone: its cgroup's name */
+        char *name;                 /* for messages */
+        struct extension_spec spec; /* owned */
+        enum extension_state state;
+        struct list runs;    /* run.link */
+        struct list clients; /* extension_client.link */
+        uint32_t last_run;
+        uint32_t hello_timeout_ms;
+        bool ran;        /* it did its work once: deaths from now on mean restart */
+        bool struggling; /* it failed and is tried again: not often */
+        bool unsettled;  /* who started it has not been told what became of that */
+        bool removing;
+        struct restarts restarts;
+        char *last_exit;
+        char *message;             /* what the administrator should know */
+        sd_event_source *deadline; /* for the next start, or the end of its cgroup */
+        unsigned int n_removals;
+        uid_t uid;
+        int cgroup_fd;
+        uint64_t cgroup_id;
+};
+
+static inline bool extension_is_anonymous(const struct extension *extension)
+{
+        return !extension->spec.team;
+}
+
+/* In spec.c. 0 or -ENOMEM. */
+int extension_spec_copy(struct extension_spec *ret, const struct extension_spec *spec);
+void extension_spec_deinit(struct extension_spec *spec);
+
+/* For extension_start(), or to be filled from the state file. name is copied. -ENOSPC: there are
+ * EXTENSIONS_MAX. */
+int extension_new(struct extension_table *table, const char *name,
+                  const struct extension_spec *spec, struct extension **ret);
+/* NULL in, NULL out. Leaves its processes alone. */
+struct extension *extension_free(struct extension *extension);
+int extension_set_name(struct extension *extension, const char *name);
+/* Makes its process; what becomes of it is told. */
+void extension_start(struct extension *extension);
+/* The same from the loop, so that nothing is told before the caller is ready for it. */
+void extension_start_soon(struct extension *extension);
+/* After an earlier netextd: runs and cgroup are set. */
+void extension_resume(struct extension *extension);
+DEFINE_CLEANUP(struct extension *, extension, extension_free)
+
+/* Its cgroup, made where there is none. */
+int extension_open_cgroup(struct extension *extension);
+
+/* NULL: it has none. */
+struct run *extension_find_run(const struct extension *extension, enum run_role role);
+struct run *extension_find_number(const struct extension *extension, uint32_t number);
+struct run *extension_incumbent(const struct extension *extension);
+
+void extension_changed(struct extension *extension);
+
+/* What its processes do; called by run.c. */
+void extension_run_greeted(struct run *run);
+void extension_run_lost(struct run *run);
+void extension_run_reported(struct run *run, const char *session, const char *text);
+int extension_run_message(struct run *run, const struct wire_message *message, int *fd);
+/* Frees the run. */
+void extension_run_ended(struct run *run, const char *how);

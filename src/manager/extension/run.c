@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A process has its extension's uid and cgroup, no capabilities, and one control channel on
+ * descriptor 3. Whatever the fault, it takes one way: run_fault() ends the process, and what
+ * comes next is decided when it is dead (extension.c).
+ *
+ *      made → hello → … → run_let_end(): flow channels closed, control channel closed, SIGTERM,
+ *                         SIGKILL, each after the one before had its time
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <netext/netext.h>
+
+#include "base/log.h"
+#include "manager/extension/parts.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/cgroup.h"
+#include "manager/priv/spawn.h"
+#include "manager/priv/user.h"
+
+#define STOP_FLOWS_MS      20   /* for flowd to close the flow channels */
+#define STOP_TIMEOUT_MS    500  /* for stop_filter and stop_proxy */
+#define KILL_TIMEOUT_MS    2000 /* from SIGTERM to SIGKILL */
+#define REPORTS_PER_SECOND 20
+
+DEFINE_CLEANUP(struct run *, run, run_free)
+
+static void run_close(struct run *run)
+{
+        peer_close(&run->control);
+        run->greeted = false;
+}
+
+/* Without its deadline a process could be waited for for ever, so it is cut short. */
+static void run_arm(struct run *run, uint64_t delay_ms, sd_event_time_handler_t fn)
+{
+        int r;
+
+        r = timer_start(run->extension->table->event, &run->deadline, delay_ms, fn, run);
+        if (r < 0) {
+                log_error("%s: cannot set a timer: %s", run->extension->name, strerror(-r));
+                process_signal(&run->process, SIGKILL);
+        }
+}
+
+/* --- its end ------------------------------------------------------------------------------ */
+
+static int kill_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct run *run = userdata;
+
+        log_warning("%s: the extension (pid %d) does not end and is killed", run->extension->name,
+                    run->process.pid);
+        process_signal(&run->process, SIGKILL);
+        return 0;
+}
+
+void run_end(struct run *run)
+{
+        if (run->ending)
+                return;
+        run->ending = true;
+        run_close(run);
+        process_signal(&run->process, SIGTERM);
+        run_arm(run, KILL_TIMEOUT_MS, kill_late);
+}
+
+static int stop_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        run_end(userdata);
+        return 0;
+}
+
+static int let_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct run *run = userdata;
+
+        run_close(run);
+        run_arm(run, STOP_TIMEOUT_MS, stop_late);
+        return 0;
+}
+
+void run_let_end(struct run *run)
+{
+        if (!run->ending)
+                run_arm(run, STOP_FLOWS_MS, let_end);
+}
+
+void run_fault(struct run *run, int error, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list args;
+
+        if (run->ending)
+                return;
+        va_start(args, format);
+        if (vasprintf(&text, format, args) < 0)
+                text = NULL;
+        va_end(args);
+        if (run->extension->ran)
+                log_error("%s: %s", run->extension->name, text ?: strerror(-error));
+        run->failure = error;
+        free(run->problem);
+        run->problem = take_ptr(text);
+        run_end(run);
+}
+
+static void ended(const char *how, bool clean, void *userdata)
+{
+        struct run *run = userdata;
+
+        peer_drain(&run->control); /* its last words may say why */
+        run_close(run);
+        extension_run_ended(run, how);
+}
+
+/* --- its start ---------------------------------------------------------------------------- */
+
+static struct run *run_new(struct extension *extension, enum run_role role, uint32_t number)
+{
+        struct run *run = calloc(1, sizeof(*run));
+
+        if (!run)
+                return NULL;
+        *run = (struct run){
+                .extension = extension,
+                .role = role,
+                .number = number,
+                .process = PROCESS_NULL,
+                .control = PEER_NULL,
+        };
+        list_append(&extension->runs, &run->link);
+        return run;
+}
+
+struct run *run_free(struct run *run)
+{
+        if (!run)
+                return NULL;
+        list_remove(&run->link);
+        timer_stop(&run->deadline);
+        process_close(&run->process);
+        run_close(run);
+        free(run->name);
+        free(run->problem);
+        free(run);
+        return NULL;
+}
+
+static int prepare(struct extension *extension, int control_fd, struct spawned *ret,
+                   const char **ret_step)
+{
+        const char *path = extension->spec.executable;
+        const char *argv[] = { path, NULL };
+        const char *environment[] = {
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+                "NETEXT_CONTROL_FD=3", NULL, NULL
+        };
+        _cleanup_free_ char *socket = NULL;
+        _cleanup_fd_ int lock_fd = -1;
+        int r;
+
+        *ret_step = "get a user id of its own";
+        if (asprintf(&socket, "NETEXT_EXTENSION_SOCKET=%s",
+                     extension->table->paths->extension_socket) < 0)
+                return -ENOMEM;
+        environment[3] = socket;
+        lock_fd = user_lock();
+        if (lock_fd < 0)
+                return lock_fd;
+        r = user_choose(extension->table->instance, extension->name, &extension->uid);
+        if (r < 0)
+                return r;
+        return spawn_prepare(
+                &(struct spawn){
+                        .program = path,
+                        .argv = argv,
+                        .environ = environment,
+                        .uid = extension->uid,
+                        .cgroup_fd = extension->cgroup_fd,
+                        .fds = &control_fd,
+                        .n_fds = 1,
+                },
+                ret, ret_step);
+}
+
+/* The process is written down before it runs; see priv/spawn.h. */
+static int run_spawn(struct run *run, int control_fd, const char **ret_step)
+{
+        _cleanup_(spawn_cancel) struct spawned spawned = SPAWNED_NULL;
+        struct extension *extension = run->extension;
+        int r;
+
+        *ret_step = "get a cgroup";
+        r = extension_open_cgroup(extension);
+        if (r < 0)
+                return r;
+        (void)cgroup_kill(extension->cgroup_fd); /* children that its predecessor left */
+        r = prepare(extension, control_fd, &spawned, ret_step);
+        if (r < 0)
+                return r;
+        *ret_step = "be watched";
+        r = process_open(&run->process, extension->table->event, spawned.pid, 0, ended, run);
+        if (r < 0)
+                return r;
+        extension_changed(extension);
+        *ret_step =
+                "be executed by its own user (are its folders and libraries open to everybody?)";
+        return spawn_release(&spawned);
+}
+
+int run_start(struct extension *extension, enum run_role role, struct run **ret_run,
+              char **ret_problem)
+{
+        _cleanup_(cleanup_run) struct run *run = NULL;
+        _cleanup_fd_ int our_fd = -1, their_fd = -1;
+        const char *step = "get its control channel";
+        int pair[2], r;
+
+        run = run_new(extension, role, ++extension->last_run);
+        r = run ? channel_pair(pair) : -ENOMEM;
+        if (r >= 0) {
+                our_fd = pair[0];
+                their_fd = pair[1];
+                r = run_attach(run, take_fd(&our_fd));
+        }
+        if (r >= 0)
+                r = run_spawn(run, their_fd, &step);
+        if (r < 0)
+                return text_problem(ret_problem, r, "%s does not start: it could not %s: %s",
+                                    extension->spec.executable, step, strerror(-r));
+        run_wait_for_hello(run);
+        *ret_run = take_ptr(run);
+        return 0;
+}
+
+int run_adopt(struct extension *extension, enum run_role role, uint32_t number, pid_t pid,
+              uint64_t started, struct run **ret_run)
+{
+        _cleanup_(cleanup_run) struct run *run = NULL;
+        int r;
+
+        run = run_new(extension, role, number);
+        if (!run)
+                return -ENOMEM;
+        r = process_open(&run->process, extension->table->event, pid, started, ended, run);
+        if (r < 0)
+                return r;
+        *ret_run = take_ptr(run);
+        return 0;
+}
+
+/* --- what it says ------------------------------------------------------------------------- */
+
+static int hello_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct run *run = userdata;
+
+        run_fault(run, -ETIMEDOUT,
+                  "the extension did not say hello on its control channel within %u ms",
+                  run->extension->hello_timeout_ms);
+        return 0;
+}
+
+void run_wait_for_hello(struct run *run)
+{
+        run_arm(run, run->extension->hello_timeout_ms, hello_late);
+}
+
+void run_stop_waiting(struct run *run)
+{
+        timer_stop(&run->deadline);
+}
+
+static bool accept_version(struct run *run, const struct wire_message *hello)
+{
+        uint64_t version = wire_get(hello, WIRE_ATTR_VERSION);
+
+        if (version == WIRE_VERSION)
+                return true;
+        run_fault(run, -EPROTO,
+                  "the extension speaks protocol version %llu, this netextd %d: build it "
+                  "against this release",
+                  (unsigned long long)version, WIRE_VERSION);
+        return false;
+}
+
+static bool accept_name(struct run *run, const struct wire_message *hello)
+{
+        const char *name = wire_get_string(hello, WIRE_ATTR_NAME);
+        const char *wanted = run->extension->spec.identifier;
+        _cleanup_free_ char *clean = text_clean(name);
+
+        if (!clean || !*name || strcmp(clean, name) != 0 || strlen(name) > 63) {
+                run_fault(run, -EINVAL, "the extension's identifier is not a usable name");
+                return false;
+        }
+        if (wanted && strcmp(wanted, name) != 0) {
+                run_fault(run, -EINVAL, "the extension calls itself \"%s\", not \"%s\"", name,
+                          wanted);
+                return false;
+        }
+        free(run->name);
+        run->name = take_ptr(clean);
+        return true;
+}
+
+static int receive_hello(struct run *run, const struct wire_message *hello)
+{
+        if (!accept_version(run, hello) || !accept_name(run, hello))
+                return 0;
+        run->kinds = wire_get(hello, WIRE_ATTR_KINDS);
+        run->greeted = true;
+        if (!run->since_ns)
+                run->since_ns = clock_realtime_ns();
+        timer_stop(&run->deadline);
+        extension_run_greeted(run);
+        return 0;
+}
+
+/* What an extension says beyond so many reports a second is of no use to anybody. */
+static bool is_chatty(struct run *run)
+{
+        uint64_t now_ms = clock_now_ms();
+
+        if (now_ms - run->reports_at_ms >= 1000) {
+                if (run->n_reports > REPORTS_PER_SECOND)
+                        log_warning("%s: %u more reports were dropped", run->extension->name,
+                                    run->n_reports - REPORTS_PER_SECOND);
+                run->reports_at_ms = now_ms;
+                run->n_reports = 0;
+        }
+        return run->n_reports++ >= REPORTS_PER_SECOND;
+}
+
+static int receive_report(struct run *run, const struct wire_message *message)
+{
+        uint64_t level = wire_get(message, WIRE_ATTR_COUNT);
+        _cleanup_free_ char *text = NULL;
+
+        if (level != NX_LEVEL_ERROR && level != NX_LEVEL_WARNING && level != NX_LEVEL_INFO)
+                return -EPROTO;
+        if (is_chatty(run))
+                return 0;
+        text = text_clean(wire_get_string(message, WIRE_ATTR_TEXT));
+        if (!text)
+                return 0;
+        log_line((enum log_level)level, "%s: %s", run->extension->name, text);
+        extension_run_reported(run, wire_get_string(message, WIRE_ATTR_NAME), text);
+        return 0;
+}
+
+static int receive(const struct wire_message *message, int *fd, void *userdata)
+{
+        struct run *run = userdata;
+
+        if (message->type == NX_MSG_MANAGER_EXTENSION_HELLO && !run->greeted)
+                return receive_hello(run, message);
+        if (message->type == NX_MSG_MANAGER_EXTENSION_REPORT && run->greeted)
+                return receive_report(run, message);
+        return run->greeted ? extension_run_message(run, message, fd) : -EPROTO;
+}
+
+static void lost(const char *why, void *userdata)
+{
+        struct run *run = userdata;
+
+        run->greeted = false;
+        if (run->ending)
+                return;
+        log_debug("%s: control channel of the extension lost: %s", run->extension->name, why);
+        extension_run_lost(run);
+}
+
+int run_attach(struct run *run, int fd)
+{
+        run_close(run);
+        return peer_open(&run->control, run->extension->table->event, fd, receive, lost, run);
+}
+
+struct wire_writer *run_begin(struct run *run, enum wire_message_type type)
+{
+        if (!run->greeted || run->ending)
+                return NULL;
+        if (channel_wants_write(&run->control.channel)) {
+                run_fault(run, -ENOBUFS, "the extension does not read its control channel");
+                return NULL;
+        }
+        return peer_begin(&run->control, type, 0);
+}
+
+int run_send(struct run *run, int fd)
+{
+        return peer_send(&run->control, fd);
+}
