@@ -46,8 +46,10 @@ struct nx_extension {
         /** Lower-case letters, digits and dashes; the name sessions are started by. */
         const char *identifier;
         const char *version;
-        /** What it can be; a session runs one of them, in a process of its own. A table
-         *  without any function is absent; without any table it is a filter that allows. */
+        /** What it can be; a session runs one of them. An installed extension has one process
+         *  for all its sessions, also of different kinds: nx_filter_get_name() and
+         *  nx_proxy_get_name() tell them apart. A table without any function is absent;
+         *  without any table it is a filter that allows. */
         struct nx_filter_provider filter;
         struct nx_proxy_provider transparent_proxy;
         struct nx_proxy_provider app_proxy;

@@ -4,7 +4,8 @@
  * netextd hands us files of the configuration and our flow channel, and hears who we
  * are and what we report. When it dies, the flow channel lives on and so do we: a
  * restarted netextd listens on a well-known socket, where we try every 100 ms for a
- * minute. Without a flow channel, or after a stop, there is nothing left to come back for.
+ * minute. Without a flow channel, or after a stop, there is nothing left to come back for,
+ * unless we are installed: then sessions may come, and come again (NETEXT_EXTENSION_STAYS).
  */
 
 #include <errno.h>
@@ -53,13 +54,18 @@ static int control_connect(struct control *control)
         return control_open(control, take_fd(&fd));
 }
 
+static bool has_reason_to_stay(const struct control *control)
+{
+        return control->stays || provider_is_connected(control->provider);
+}
+
 static int control_on_retry(void *userdata)
 {
         struct control *control = userdata;
         struct nx_provider *provider = control->provider;
 
         control->n_retries_left--;
-        if (!session_is_connected(&provider->session))
+        if (!has_reason_to_stay(control))
                 control->n_retries_left = 0;
         else if (control_connect(control) >= 0)
                 control->n_retries_left = 0;
@@ -73,24 +79,49 @@ static void control_lost(struct control *control)
         struct nx_provider *provider = control->provider;
 
         peer_close(&control->manager);
-        if (!control->socket_path || provider->was_stopped ||
-            !session_is_connected(&provider->session))
+        if (!control->socket_path || (provider->was_stopped && !control->stays) ||
+            !has_reason_to_stay(control))
                 return;
         control->n_retries_left = RETRIES_MAX;
         loop_timer_start(&provider->loop, &control->retry, now_ns() + RETRY_INTERVAL_NS);
 }
 
+static int get_session(struct nx_provider *provider, const char *name, struct session **ret)
+{
+        *ret = session_get(provider, name);
+        return *ret ? 0 : provider_fail(provider, -ENOMEM, "No memory for session %s", name);
+}
+
+static int handle_file(struct nx_provider *provider, const struct wire_message *message, int *fd)
+{
+        struct session *session;
+        int r;
+
+        r = get_session(provider, wire_get_string(message, WIRE_ATTR_SESSION_NAME), &session);
+        if (r < 0)
+                return r;
+        return session_handle_file(session, wire_get_string(message, WIRE_ATTR_NAME),
+                                   wire_get_string(message, WIRE_ATTR_TEXT), fd);
+}
+
+static int handle_channel(struct nx_provider *provider, const struct wire_message *message, int *fd)
+{
+        struct session *session;
+        int r;
+
+        r = get_session(provider, wire_get_string(message, WIRE_ATTR_NAME), &session);
+        return r < 0 ? r : session_connect(session, take_fd(fd));
+}
+
 static int control_on_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct nx_provider *provider = userdata;
-        const char *name = wire_get_string(message, WIRE_ATTR_NAME);
 
         switch (message->type) {
         case NX_MSG_EXTENSION_FILE:
-                return session_handle_file(&provider->session, name,
-                                           wire_get_string(message, WIRE_ATTR_TEXT), fd);
+                return handle_file(provider, message, fd);
         case NX_MSG_EXTENSION_CHANNEL:
-                return session_connect(&provider->session, name, take_fd(fd));
+                return handle_channel(provider, message, fd);
         default:
                 return provider_fail_message(provider, "netextd", message->type);
         }
@@ -101,7 +132,8 @@ static int control_on_io(uint32_t events, void *userdata)
         struct control *control = userdata;
         int r;
 
-        r = provider_receive(control->provider, &control->manager, "netextd", control_on_message);
+        r = provider_receive(control->provider, &control->manager, "netextd", control_on_message,
+                             control->provider);
         if (r == PROVIDER_PEER_GONE) {
                 control_lost(control);
                 return 0;
@@ -114,7 +146,11 @@ int control_init(struct control *control, struct nx_provider *provider, int fd)
         const char *path = getenv("NETEXT_EXTENSION_SOCKET");
         size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path);
 
-        *control = (struct control){ .provider = provider, .manager = PEER_NULL };
+        *control = (struct control){
+                .provider = provider,
+                .manager = PEER_NULL,
+                .stays = getenv("NETEXT_EXTENSION_STAYS") != NULL,
+        };
         loop_timer_init(&control->retry, control_on_retry, control);
         if (path && strlen(path) < path_max) {
                 control->socket_path = strdup(path);
@@ -141,7 +177,8 @@ bool control_is_alive(const struct control *control)
         return peer_is_open(&control->manager) || control->n_retries_left > 0;
 }
 
-void control_report(struct control *control, enum nx_level level, const char *text)
+void control_report(struct control *control, enum nx_level level, const char *session,
+                    const char *text)
 {
         struct channel *channel = &control->manager.channel;
         struct wire_writer *report;
@@ -150,6 +187,7 @@ void control_report(struct control *control, enum nx_level level, const char *te
                 return;
         report = channel_begin(channel, NX_MSG_MANAGER_EXTENSION_REPORT, 0);
         wire_put(report, WIRE_ATTR_COUNT, (uint64_t)level);
+        wire_put_string(report, WIRE_ATTR_SESSION_NAME, session);
         wire_put_string(report, WIRE_ATTR_TEXT, text);
         (void)channel_end(channel);
         provider_flush_soon(control->provider);

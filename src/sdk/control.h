@@ -16,6 +16,7 @@ struct control {
         char *socket_path; /* where a restarted netextd listens, or NULL */
         struct loop_timer retry;
         unsigned int n_retries_left; /* 0 unless a restarted netextd is waited for */
+        bool stays;                  /* there is more to come back for than running sessions */
 };
 
 #define CONTROL_NULL { .manager = PEER_NULL }
@@ -26,5 +27,6 @@ void control_deinit(struct control *control);
 
 /* A netextd is there, or one may still come. */
 bool control_is_alive(const struct control *control);
-/* text is one line. Lost while netextd is away. */
-void control_report(struct control *control, enum nx_level level, const char *text);
+/* session: who it is about, or NULL. text is one line. Lost while netextd is away. */
+void control_report(struct control *control, enum nx_level level, const char *session,
+                    const char *text);

@@ -76,7 +76,7 @@ const struct session_role filter_role = {
 
 _public_ const char *nx_filter_get_name(struct nx_filter *filter)
 {
-        return session_get_name(filter->session);
+        return filter->session->name;
 }
 
 _public_ void nx_filter_report(struct nx_filter *filter, enum nx_level level, const char *format,

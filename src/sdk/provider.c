@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Life of a provider. It has two peers, netextd (control.c) and netext-flowd
- * (session.c), and ends when neither is left, or at the first thing that should not
+ * Life of a provider. Its peers are netextd (control.c) and, for each session, netext-flowd
+ * (session.c); it ends when none is left, or at the first thing that should not
  * have happened: bytes that break the protocol, a verdict that is none. An error
  * anywhere is remembered with its sentence by provider_fail() and travels up as the
  * result of the round, so that there is one place that ends things: provider_end().
@@ -57,7 +57,7 @@ int provider_fail(struct nx_provider *provider, int r, const char *format, ...)
         vsnprintf(provider->error, sizeof(provider->error), format, args);
         va_end(args);
         if (r != -EPIPE)
-                control_report(&provider->control, NX_LEVEL_ERROR, provider->error);
+                control_report(&provider->control, NX_LEVEL_ERROR, NULL, provider->error);
         return r;
 }
 
@@ -71,11 +71,11 @@ int provider_fail_message(struct nx_provider *provider, const char *peer_name,
 }
 
 int provider_receive(struct nx_provider *provider, struct peer *peer, const char *peer_name,
-                     channel_message_fn *fn)
+                     channel_message_fn *fn, void *userdata)
 {
         int r;
 
-        r = channel_receive(&peer->channel, fn, provider);
+        r = channel_receive(&peer->channel, fn, userdata);
         if (provider->result < 0)
                 return provider->result;
         if (r >= 0 || r == -EAGAIN)
@@ -90,13 +90,36 @@ int provider_receive(struct nx_provider *provider, struct peer *peer, const char
 
 static void provider_flush(struct nx_provider *provider)
 {
+        struct session *session;
         int r;
 
         /* Reports that netextd does not read are lost; verdicts must not be. */
         (void)peer_flush(&provider->control.manager);
-        r = peer_flush(&provider->session.engine);
-        if (r < 0)
-                (void)provider_fail(provider, r, "Answering netext-flowd failed: %s", strerror(-r));
+        list_for_each (session, &provider->sessions, link) {
+                r = peer_flush(&session->engine);
+                if (r < 0)
+                        (void)provider_fail(provider, r, "Answering netext-flowd failed: %s",
+                                            strerror(-r));
+        }
+}
+
+bool provider_is_connected(const struct nx_provider *provider)
+{
+        struct session *session;
+
+        list_for_each (session, &provider->sessions, link)
+                if (session_is_connected(session))
+                        return true;
+        return false;
+}
+
+static void free_stopped_sessions(struct nx_provider *provider)
+{
+        struct session *session, *following;
+
+        list_for_each_safe (session, following, &provider->sessions, link)
+                if (session->is_over && !session_is_connected(session))
+                        session_free(session, NX_PROVIDER_STOP_NONE);
 }
 
 void provider_flush_soon(struct nx_provider *provider)
@@ -112,7 +135,8 @@ static int provider_after_round(void *userdata)
         provider_flush(provider);
         if (provider->result < 0)
                 return provider->result;
-        if (control_is_alive(&provider->control) || session_is_connected(&provider->session))
+        free_stopped_sessions(provider);
+        if (control_is_alive(&provider->control) || provider_is_connected(provider))
                 return 0;
         return provider_fail(provider, -EPIPE, "netextd and netext-flowd closed their channels");
 }
@@ -120,7 +144,10 @@ static int provider_after_round(void *userdata)
 /* Also the end of one that was never begun or that ended before. */
 static void provider_end(struct nx_provider *provider, enum nx_provider_stop_reason reason)
 {
-        session_deinit(&provider->session, reason);
+        struct session *session;
+
+        while ((session = list_first(&provider->sessions, struct session, link)))
+                session_free(session, reason);
         (void)peer_flush(&provider->control.manager);
         control_deinit(&provider->control);
 }
@@ -194,7 +221,7 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         provider->extension = *extension;
         provider->userdata = userdata;
         provider->control = (struct control)CONTROL_NULL;
-        session_init(&provider->session, provider);
+        list_init(&provider->sessions);
         r = loop_init(&provider->loop);
         if (r < 0)
                 return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The provider half's one object: a loop, the channel to netextd, the session with its own. */
+/* The provider half's one object: a loop, the channel to netextd, sessions with their own. */
 
 #include <netext/extension.h>
 
@@ -16,9 +16,9 @@ struct nx_provider {
         struct nx_extension extension; /* strings and functions are the caller's */
         void *userdata;
         struct control control;
-        struct session session;
+        struct list sessions; /* session.link */
         bool is_dispatching;
-        bool was_stopped;   /* netextd asked for the end: nothing to reconnect for */
+        bool was_stopped;   /* the last session to end was: nothing to reconnect for */
         bool did_not_start; /* the start failed, and what it said is known to netextd */
         int result;         /* the error that ended us, or 0 */
         char error[512];
@@ -40,10 +40,12 @@ int provider_fail(struct nx_provider *provider, int r, const char *format, ...) 
 int provider_fail_message(struct nx_provider *provider, const char *peer_name,
                           enum wire_message_type type);
 
-/* One datagram from peer through fn, whose userdata is the provider. 0, PROVIDER_PEER_GONE,
- * or the error of provider_fail(). */
+/* One datagram from peer through fn. 0, PROVIDER_PEER_GONE, or the error of provider_fail(). */
 int provider_receive(struct nx_provider *provider, struct peer *peer, const char *peer_name,
-                     channel_message_fn *fn);
+                     channel_message_fn *fn, void *userdata);
+
+/* Has any session a flow channel? */
+bool provider_is_connected(const struct nx_provider *provider);
 
 /* Something was batched: it leaves at the end of the round, or now where none is running. */
 void provider_flush_soon(struct nx_provider *provider);

@@ -124,7 +124,7 @@ const struct session_role proxy_role = {
 
 _public_ const char *nx_proxy_get_name(struct nx_proxy *proxy)
 {
-        return session_get_name(proxy->session);
+        return proxy->session->name;
 }
 
 _public_ void nx_proxy_report(struct nx_proxy *proxy, enum nx_level level, const char *format, ...)

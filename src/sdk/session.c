@@ -97,9 +97,9 @@ static int refuse_kind(struct session *session, enum nx_provider_kind kind)
         char text[256];
 
         if (provider_kinds(session->provider) >> kind & 1)
-                snprintf(text, sizeof(text),
-                         "This process of %s runs as %s already; a %s needs one of its own",
-                         extension, wire_name_to_string(wire_kinds, session->kind), wanted);
+                snprintf(text, sizeof(text), "Session %s of %s runs as %s already, not as %s",
+                         session->name, extension, wire_name_to_string(wire_kinds, session->kind),
+                         wanted);
         else
                 snprintf(text, sizeof(text),
                          "%s is no %s: its struct nx_extension has no function for one", extension,
@@ -156,7 +156,7 @@ static int handle_stop(struct session *session, const struct wire_message *messa
 {
         struct channel *channel = &session->engine.channel;
 
-        session->provider->was_stopped = true;
+        session->provider->was_stopped = session->is_over = true;
         session_stop(session, (enum nx_provider_stop_reason)wire_get(message, WIRE_ATTR_COUNT));
         channel_begin(channel, NX_MSG_ENGINE_STOPPED, 0);
         return channel_end(channel);
@@ -237,13 +237,13 @@ static int handle_message(struct session *session, const struct wire_message *me
 /* An error that nobody spoke for is that of an answer which could not be sent. */
 static int session_on_message(const struct wire_message *message, int *fd, void *userdata)
 {
-        struct nx_provider *provider = userdata;
+        struct session *session = userdata;
         int r;
 
-        r = handle_message(&provider->session, message, fd);
+        r = handle_message(session, message, fd);
         if (r >= 0 || peer_is_gone(r))
                 return 0;
-        return provider_fail(provider, r, "Answering netext-flowd failed: %s", strerror(-r));
+        return provider_fail(session->provider, r, "Answering netext-flowd failed: %s", strerror(-r));
 }
 
 static int session_on_io(uint32_t events, void *userdata)
@@ -252,7 +252,7 @@ static int session_on_io(uint32_t events, void *userdata)
         int r;
 
         r = provider_receive(session->provider, &session->engine, "netext-flowd",
-                             session_on_message);
+                             session_on_message, session);
         if (r != PROVIDER_PEER_GONE)
                 return r;
         disconnect(session);
@@ -260,60 +260,71 @@ static int session_on_io(uint32_t events, void *userdata)
         return 0;
 }
 
-void session_init(struct session *session, struct nx_provider *provider)
+static struct session *session_new(struct nx_provider *provider, const char *name)
 {
         uint32_t kinds = provider_kinds(provider);
+        struct session *session = malloc(sizeof(*session));
 
+        if (!session)
+                return NULL;
         *session = (struct session){
                 .provider = provider,
+                .name = strdup(name),
                 .filter = { .session = session },
                 .proxy = { .session = session },
                 .engine = PEER_NULL,
         };
+        list_init(&session->link);
         list_init(&session->applies);
         list_init(&session->files);
+        if (!session->name)
+                return session_free(session, NX_PROVIDER_STOP_NONE);
         /* One of several kinds is chosen by the start. */
         if ((kinds & (kinds - 1)) == 0)
                 session_become(session, (enum nx_provider_kind)__builtin_ctz(kinds));
+        list_append(&provider->sessions, &session->link);
+        return session;
 }
 
-void session_deinit(struct session *session, enum nx_provider_stop_reason reason)
+struct session *session_get(struct nx_provider *provider, const char *name)
+{
+        struct session *session;
+
+        list_for_each (session, &provider->sessions, link)
+                if (strcmp(session->name, name) == 0)
+                        return session;
+        return session_new(provider, name);
+}
+
+struct session *session_free(struct session *session, enum nx_provider_stop_reason reason)
 {
         session_stop(session, reason);
         (void)peer_flush(&session->engine);
         disconnect(session);
+        list_remove(&session->link);
         session_apply_cancel(session);
         session_drop_files(session);
-        session->settings = settings_free(session->settings);
-        free(take_ptr(session->spare));
-        free(take_ptr(session->name));
+        settings_free(session->settings);
+        free(session->spare);
+        free(session->name);
+        free(session);
+        return NULL;
 }
 
-int session_connect(struct session *session, const char *name, int fd)
+int session_connect(struct session *session, int fd)
 {
         struct nx_provider *provider = session->provider;
         _cleanup_fd_ int engine_fd = fd;
-        char *copy;
         int r;
 
-        copy = strdup(name);
-        if (!copy)
-                return provider_fail(provider, -ENOMEM, "No memory for a flow channel");
         disconnect(session);
         session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
-        free(session->name);
-        session->name = copy;
-        provider->was_stopped = false;
+        provider->was_stopped = session->is_over = false;
         r = peer_open(&session->engine, &provider->loop, take_fd(&engine_fd), session_on_io,
                       session);
         if (r < 0)
                 return provider_fail(provider, r, "Cannot use the flow channel: %s", strerror(-r));
         return session_apply_again(session);
-}
-
-const char *session_get_name(const struct session *session)
-{
-        return session->name ? session->name : session->provider->extension.identifier;
 }
 
 void session_report(struct session *session, enum nx_level level, const char *format, ...)
@@ -331,5 +342,5 @@ void session_vreport(struct session *session, enum nx_level level, const char *f
         for (char *c = session->last_report; *c; c++)
                 if (*c == '\n' || *c == '\r')
                         *c = ' ';
-        control_report(&session->provider->control, level, session->last_report);
+        control_report(&session->provider->control, level, session->name, session->last_report);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A session from the extension's side: its flow channel to netext-flowd, its runs, and
+ * A session from the extension's side, one of any number in a process: its flow channel to netext-flowd, its runs, and
  * the settings it applied. What is the same for every kind of provider is here; what a
  * kind adds is its role.
  *
@@ -63,12 +63,14 @@ struct session_run {
 };
 
 struct session {
-        struct nx_provider *provider;    /* the one that embeds this */
+        struct list link;                /* nx_provider.sessions */
+        struct nx_provider *provider;    /* whose it is */
         enum nx_provider_kind kind;      /* 0 where a start has yet to say which of several */
         const struct session_role *role; /* NULL as long */
         struct nx_filter filter;
         struct nx_proxy proxy;
-        char *name; /* NULL until a flow channel came */
+        char *name;
+        bool is_over; /* netextd stopped it: it is freed at the end of the round */
         struct peer engine;
         const uint8_t *memory;     /* PROVIDER_MEMORY, mapped, or NULL */
         struct session_run *run;   /* NULL while stopped */
@@ -82,9 +84,10 @@ struct session {
         char last_report[WIRE_STRING_MAX];
 };
 
-void session_init(struct session *session, struct nx_provider *provider);
-/* Ends a run with reason. Safe to repeat. */
-void session_deinit(struct session *session, enum nx_provider_stop_reason reason);
+/* The provider's session of that name, which is made where there is none. NULL: no memory. */
+struct session *session_get(struct nx_provider *provider, const char *name);
+/* Ends a run with reason. Returns NULL. */
+struct session *session_free(struct session *session, enum nx_provider_stop_reason reason);
 
 static inline bool session_is_connected(const struct session *session)
 {
@@ -92,9 +95,8 @@ static inline bool session_is_connected(const struct session *session)
 }
 
 /* A flow channel that replaces the one before. Takes fd over, also on failure. */
-int session_connect(struct session *session, const char *name, int fd);
+int session_connect(struct session *session, int fd);
 
-const char *session_get_name(const struct session *session);
 /* One line. */
 void session_report(struct session *session, enum nx_level level, const char *format, ...)
         _printf_(3, 4);

@@ -120,7 +120,8 @@ enum wire_type {
         ATTR(90, CHECK_RESULT, WIRE_ENUM, "result", wire_check_results)                            \
         ATTR(91, FILE, WIRE_STRING, "file", NULL)                                                  \
         ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
-        ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */
+        ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */                       \
+        ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -205,11 +206,13 @@ __extension__ typedef unsigned __int128 wire_attributes;
             0) /* FILTER_DATA: PASS_BYTES, PEEK_BYTES. An answer has OFFSET, an update not */      \
         MSG(57, ENGINE_DATA_SEEN, WIRE_HAS(SLOT), 0) /* the slot is free */                        \
         /* netextd -> extension */                                                                 \
-        MSG(64, EXTENSION_FILE, WIRE_HAS(NAME), 1)    /* TEXT: its path, for messages */           \
+        /* a file of that session; TEXT: its path, for messages */                                 \
+        MSG(64, EXTENSION_FILE, WIRE_HAS(NAME) | WIRE_HAS(SESSION_NAME), 1)                        \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \
         /* extension -> netextd */                                                                 \
         MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KINDS), 0)  \
-        MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0) /* COUNT: level */  \
+        /* COUNT: level; SESSION_NAME: who it is about */                                          \
+        MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0)                     \
         /* netext-bundle -> netextd */                                                             \
         MSG(96, MANAGER_BUNDLE_CHECK, WIRE_HAS(NAME) | WIRE_HAS(CHECK_RESULT) | WIRE_HAS(TEXT),    \
             0)                                            /* FILE and KEY where it has them */     \

@@ -242,6 +242,7 @@ struct daemon *daemon_new(enum nx_provider_kind kind)
         assert_non_null(daemon);
         daemon->inbox = calloc(INBOX_MAX, sizeof(*daemon->inbox));
         assert_non_null(daemon->inbox);
+        daemon->session = "session";
         daemon->kind = kind;
         daemon->verdict = NX_VERDICT_ALLOW;
         daemon->protocol = IPPROTO_TCP;
@@ -466,6 +467,7 @@ static int on_mail(const struct wire_message *message, int *fd, void *userdata)
                         mail->numbers[i] = wire_get(message, i);
         }
         copy_string(mail->name, sizeof(mail->name), message, WIRE_ATTR_NAME);
+        copy_string(mail->session, sizeof(mail->session), message, WIRE_ATTR_SESSION_NAME);
         copy_string(mail->text, sizeof(mail->text), message, WIRE_ATTR_TEXT);
         copy_string(mail->program, sizeof(mail->program), message, WIRE_ATTR_PROGRAM);
         copy_string(mail->digest, sizeof(mail->digest), message, WIRE_ATTR_PROGRAM_DIGEST);
@@ -514,7 +516,7 @@ void daemon_connect(struct daemon *daemon)
         assert_int_equal(channel_pair(fds), 0);
         assert_int_equal(channel_init(&daemon->engine, fds[0]), 0);
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_CHANNEL, 0);
-        wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        wire_put_string(writer, WIRE_ATTR_NAME, daemon->session);
         assert_int_equal(channel_end_with_fd(&daemon->control, fds[1]), 0);
         assert_int_equal(channel_flush(&daemon->control), 0);
 }
@@ -525,7 +527,7 @@ void daemon_send_start(struct daemon *daemon)
 
         writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_START, 0);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
-        wire_put_string(writer, WIRE_ATTR_NAME, "session");
+        wire_put_string(writer, WIRE_ATTR_NAME, daemon->session);
         wire_put(writer, WIRE_ATTR_KIND, daemon->kind);
         assert_int_equal(channel_end(&daemon->engine), 0);
         assert_int_equal(channel_flush(&daemon->engine), 0);
@@ -560,6 +562,7 @@ void daemon_send_file_fd(struct daemon *daemon, const char *name, int fd)
         struct wire_writer *writer;
 
         writer = channel_begin(&daemon->control, NX_MSG_EXTENSION_FILE, 0);
+        wire_put_string(writer, WIRE_ATTR_SESSION_NAME, daemon->session);
         wire_put_string(writer, WIRE_ATTR_NAME, name);
         wire_put_string(writer, WIRE_ATTR_TEXT, "/etc/rules");
         assert_int_equal(channel_end_with_copy(&daemon->control, fd), 0);

@@ -28,7 +28,7 @@ struct mail {
         wire_attributes present;
         uint64_t numbers[_WIRE_ATTR_MAX];
         struct in6_addr remote_address;
-        char name[64], text[512], program[64], digest[80], domain[64], label[64];
+        char name[64], session[64], text[512], program[64], digest[80], domain[64], label[64];
 };
 
 struct daemon {
@@ -40,6 +40,7 @@ struct daemon {
         int fd; /* the last that came with one, or -1 */
         /* What the extension does and was told. */
         char log[64];
+        const char *session;        /* whose channel, start and files are sent next */
         enum nx_provider_kind kind; /* of the next start */
         int start_result;
         enum nx_verdict verdict;

@@ -113,7 +113,7 @@ static void test_the_start_chooses_the_table(void **state)
         assert_string_equal(daemon->log, "S");
 }
 
-static void test_one_process_is_one_kind(void **state)
+static void test_one_session_is_one_kind(void **state)
 {
         struct daemon *daemon = *state;
 
@@ -380,7 +380,7 @@ int main(void)
                 TEST(test_a_start_that_fails_says_why),
                 TEST(test_a_kind_that_it_is_not_is_refused),
                 TEST_OF_EACH_KIND(test_the_start_chooses_the_table),
-                TEST_OF_EACH_KIND(test_one_process_is_one_kind),
+                TEST_OF_EACH_KIND(test_one_session_is_one_kind),
                 TEST_OF_EACH_KIND(test_files_wait_until_the_kind_is_known),
                 TEST_OF_EACH_KIND(test_files_that_never_had_a_reader_are_closed),
                 TEST(test_idle_times_are_minutes_unless_somebody_says_so),

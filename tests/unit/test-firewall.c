@@ -151,6 +151,7 @@ static void give(struct firewall *firewall, const char *name, const char *text)
         assert_int_equal(write(fd, text, strlen(text)), strlen(text));
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
         writer = channel_begin(&firewall->control, NX_MSG_EXTENSION_FILE, 0);
+        wire_put_string(writer, WIRE_ATTR_SESSION_NAME, "firewall");
         wire_put_string(writer, WIRE_ATTR_NAME, name);
         wire_put_string(writer, WIRE_ATTR_TEXT, RULE_FILE);
         assert_int_equal(channel_end_with_copy(&firewall->control, fd), 0);

@@ -160,7 +160,8 @@ static int prepare(struct extension *extension, int control_fd, struct spawned *
         const char *argv[] = { path, NULL };
         const char *environment[] = {
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-                "NETEXT_CONTROL_FD=3", NULL, NULL
+                "NETEXT_CONTROL_FD=3", NULL,
+                extension_is_anonymous(extension) ? NULL : "NETEXT_EXTENSION_STAYS=1", NULL
         };
         _cleanup_free_ char *socket = NULL;
         _cleanup_fd_ int lock_fd = -1;
@@ -352,7 +353,7 @@ static int receive_report(struct run *run, const struct wire_message *message)
         if (!text)
                 return 0;
         log_line((enum log_level)level, "%s: %s", run->extension->name, text);
-        extension_run_reported(run, wire_get_string(message, WIRE_ATTR_NAME), text);
+        extension_run_reported(run, wire_get_string(message, WIRE_ATTR_SESSION_NAME), text);
         return 0;
 }
 

@@ -72,6 +72,7 @@ static void send_file(struct session *session, struct run *run, const struct wat
         writer = run_begin(run, NX_MSG_EXTENSION_FILE);
         if (!writer)
                 return;
+        wire_put_string(writer, WIRE_ATTR_SESSION_NAME, session->name);
         wire_put_string(writer, WIRE_ATTR_NAME, file->configured->name);
         wire_put_string(writer, WIRE_ATTR_TEXT, file->configured->path);
         r = run_send(run, fd);
