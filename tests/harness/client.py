@@ -47,12 +47,12 @@ class Client:
 
     def run(self, *argv, **kwargs):
         """Any other program: the completed process."""
-        kwargs.setdefault("timeout", 20)
+        kwargs.setdefault("timeout", 60)
         return self.lab.client.run(argv, check=False, **kwargs)
 
     def python(self, code, **names):
         """Runs code in a program of the client; what it left in `answer`. names are its variables."""
-        done = self.run(*self._script(code, names), timeout=40)
+        done = self.run(*self._script(code, names))
         assert done.stdout, f"{code}\n{done.stderr}"
         return json.loads(done.stdout.splitlines()[-1])[0]
 

@@ -36,7 +36,8 @@ def test_the_content_decides_and_not_the_path(netext, firewall, client, server, 
     assert client.talk(protocol, address, 80, program=same).error is None
     assert client.talk(protocol, address, 80).error is None
     # The first time it is refused by its packet, of which a UDP socket without a peer hears nothing.
-    assert client.talk(protocol, address, 80, "-t", "100", program=other).error is not None
+    first = client.talk(protocol, address, 80, "-t", "100", program=other)
+    assert first.error is not None and netext.flow(pid=first.pid)["verdict"] == "refuse"
     assert client.talk(protocol, address, 80, program=other).error in ("EPERM", "ECONNREFUSED")
     assert netext.flow(program=str(same))["reason"] == "rule"
 
@@ -204,17 +205,16 @@ def test_a_file_beyond_measure_has_no_digest(netext, firewall, client, server, c
 def test_digests_are_known_again_after_a_restart(netext, firewall, client, server, copy):
     firewall("default deny", f"allow digest {digest_of(TALK)}")
     assert client.tcp(80).error is None
-    before = netext.flowd_pid()
-    netext.kill(before)
-    wait_until(lambda: "queue" in netext.status() and netext.flowd_pid() != before, "there is no other flowd")
+    netext.restart_flowd()
     assert netext.flow(pid=client.tcp(80).pid)["program_digest"] == digest_of(TALK)
 
 
 def test_another_netextd_opens_executables(netext, firewall, client, server, copy):
     firewall("default deny", f"allow digest {digest_of(TALK)}")
     netext.kill_netextd()
-    process = client.start("tcp", Lab.SERVER, 80)  # for a while, nobody opens its file
-    netext.restart_netextd()
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
+    wait_until(lambda: client.run("ss", "-Htn", "state", "syn-sent").stdout, "it did not try to connect")
+    netext.restart_netextd()  # for a while, nobody could open its file
     assert client.answer(process).error is None
     assert client.tcp(80, program=copy("same")).error is None
     assert client.tcp(80, program=copy("other", b"other")).error is not None

@@ -126,11 +126,13 @@ def test_flowd_dies_and_both_ends_are_told(netext, inspecting, service, visit):
     with visit.connect(80) as visitor:
         visitor.sendall(b"hello")
         assert visitor.recv(5) == b"hello"
-        netext.kill(netext.flowd_pid())
+        flowd = netext.kill_flowd()
         with pytest.raises(ConnectionResetError):
             visitor.recv(5)
     assert server.result() == "ConnectionResetError"
-    wait_until(lambda: visit(80, timeout=1) == b"hello", "nobody came through any more")
+    netext.wait_for_another_flowd(flowd)
+    netext.wait_for_session("inspecting", "running")
+    assert visit(80) == b"hello"
     wait_for_words(netext, f"seen 5 out, 5 in, sum {2 * sum(b'hello')}")
 
 

@@ -16,7 +16,8 @@ def test_traffic_goes_on_while_an_instance_comes_and_goes(instances, lab, client
 
 
 def test_an_older_udp_socket_is_asked_about(instances, lab, client, server, rules):
-    process = client.start("udp", lab.SERVER, 80, "-n", "200", "-t", "300")
+    process = client.start("udp", lab.SERVER, 80, "-n", "10000", "-t", "1000")
     netext = instances()
     netext.start_session("firewall", "--rules", rules("deny port 80"))
-    assert client.answer(process).error in ("EPERM", "ECONNREFUSED", "ETIMEDOUT")
+    assert client.answer(process, 30).error in ("EPERM", "ECONNREFUSED", "ETIMEDOUT")
+    assert netext.flows(remote_port=80, verdict="refuse"), netext.flows()

@@ -132,5 +132,5 @@ def test_who_says_a_word_and_leaves_at_once_is_heard(netext, proxy, client, peer
             connection.close()
         answer = None
     """, address=Lab.SERVER)
-    wait_until(lambda: len(server.results) == 1000, lambda: f"{len(server.results)} of 1000 arrived", 10)
+    wait_until(lambda: len(server.results) == 1000, lambda: f"{len(server.results)} of 1000 arrived", 30)
     assert set(server.results) == {100}

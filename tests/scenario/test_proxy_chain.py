@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proxies behind each other: who carries a flow on says so, and it goes on behind that proxy."""
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -124,11 +125,12 @@ def test_a_datagram_flow_can_go_direct(netext, proxy, client, server):
 
 def test_direct_goes_past_no_filter(netext, proxy, scripted, client, server):
     """One that was not there yet when the program's flow came by decides about what carries it on."""
-    proxy("80 pause 2000", "attach direct", name="first", order=1)
+    proxy("80 wait", "attach direct", name="first", order=1)
     proxy("80 refuse", name="second", order=2)
-    process = client.start("tcp", Lab.SERVER, 80)
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "10000")
     wait_until(lambda: flows_to(netext, 80), "the flow did not come to the proxy")
     scripted("80 refuse", name="late")
+    proxy.rewrite("80 splice", "attach direct", name="first")
     assert client.answer(process).error == "ECONNREFUSED"
     own, direct = flows_to(netext, 80)
     assert (own["reason"], direct["decided_by"], direct["verdict"]) == ("upstream-failed", "late", "refuse")
@@ -137,12 +139,16 @@ def test_direct_goes_past_no_filter(netext, proxy, scripted, client, server):
 
 def test_direct_is_direct_also_where_the_flow_is_judged_again(netext, proxy, scripted, client, server):
     """It waits for a filter that is about to start; then the rules are asked anew."""
-    proxy("80 pause 1500", "attach direct", name="first", order=1)
+    proxy("80 wait", "attach direct", name="first", order=1)
     proxy("80 refuse", name="second", order=2)
-    process = client.start("tcp", Lab.SERVER, 80, "-t", "10000")
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
     wait_until(lambda: flows_to(netext, 80), "the flow did not come to the proxy")
-    scripted("start late", "80 allow", name="late")
-    assert client.answer(process).error is None
+    with ThreadPoolExecutor() as pool:
+        started = pool.submit(scripted, "start late", "80 allow", name="late")
+        wait_until(lambda: "late" in [place["session"] for place in netext.ctl("chain")], "it is not about to start")
+        proxy.rewrite("80 splice", "attach direct", name="first")
+        assert client.answer(process).error is None
+        started.result()
     own, direct = flows_to(netext, 80)
     assert (direct["decided_by"], direct["verdict"]) == ("late", "allow")
     assert direct["origin_flow"] == own["flow"]

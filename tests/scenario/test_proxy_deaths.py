@@ -60,13 +60,6 @@ def second_word(client, process):
     return client.python_answer(process)
 
 
-def kill_flowd(netext):
-    pid = netext.flowd_pid()
-    netext.kill(pid)
-    wait_until(lambda: netext.flowd_pid() not in (0, pid), "flowd was not started again")
-    netext.wait_for_session(PROXY, "running")
-
-
 @pytest.mark.parametrize("policy, error", (("open", None), ("closed", "ECONNREFUSED")))
 def test_a_proxy_dies_with_claimed_flows_that_are_not_open(netext, proxy, client, server, policy, error):
     proxy("80 hold", fail_policy=policy)
@@ -92,8 +85,7 @@ def test_the_next_proxy_gets_what_a_dead_one_had_claimed(netext, proxy, client, 
 def test_spliced_flows_outlive_their_proxy(netext, proxy, client, server, begin):
     proxy("80 splice")
     process = begin(TWO_WORDS)
-    netext.kill(netext.extension_pid(PROXY))
-    wait_until(lambda: netext.session(PROXY)["restarts"] == 1, "its death was not noticed")
+    netext.restart_extension(PROXY)
     assert second_word(client, process)[0] == "two"
 
 
@@ -115,7 +107,7 @@ def test_flows_that_a_dead_proxy_carried_end_at_once(netext, proxy, client, serv
 def test_a_stopped_proxy_holds_up_its_own_flows_only(netext, proxy, client, serve, rules):
     """What it claimed waits for it, and the program can leave; what it was not asked in time goes by policy."""
     serve(80), serve(81)
-    proxy("say yes", "80 hold", "81 splice", verdict_timeout=300)
+    proxy("say yes", "80 hold", "81 splice", verdict_timeout=1000)
     waiting = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
     wait_until(lambda: netext.flows(remote_port=80, decided_by=PROXY), "the flow was not claimed")
     netext.kill(netext.extension_pid(PROXY), signal.SIGSTOP)
@@ -153,7 +145,7 @@ def test_spliced_flows_break_with_flowd_and_are_told_so(netext, proxy, client, s
     """Cut off is not ended: a program must be able to tell that from an answer that is whole."""
     proxy("80 splice")
     processes = [begin(WAITS_FOR_END) for _ in range(3)]
-    kill_flowd(netext)
+    netext.restart_flowd()
     assert [client.python_answer(process) for process in processes] == ["ECONNRESET"] * 3
 
 
@@ -179,7 +171,7 @@ def test_flows_that_were_handed_over_outlive_flowd(netext, proxy, client, server
     proxy("80 claim")
     process = begin(TWO_WORDS)
     for _ in range(2):
-        kill_flowd(netext)
+        netext.restart_flowd()
     assert second_word(client, process)[0] == "two"
     assert client.tcp(80).error is None
 
@@ -204,10 +196,8 @@ def test_nothing_is_there_twice(netext, proxy, client, server, lab):
 
     before = look()
     for _ in range(2):
-        kill_flowd(netext)
-        netext.kill(netext.extension_pid(PROXY))
-        wait_until(lambda: netext.session(PROXY)["restarts"] >= 1, "its death was not noticed")
-        netext.wait_for_session(PROXY, "running")
+        netext.restart_flowd()
+        netext.restart_extension(PROXY)
     netext.kill_netextd()
     netext.restart_netextd()
     netext.wait_for_session(PROXY, "running")
@@ -284,8 +274,7 @@ def test_a_segment_that_finds_no_socket_is_looked_at_twice(netext, proxy, client
     """, address=Lab.SERVER)
     client.wait_for_ready(process)
     lab.client.nft("table inet deaf { chain lo { type filter hook prerouting priority -500; tcp flags rst drop; }; }")
-    netext.kill(netext.extension_pid(PROXY))
-    wait_until(lambda: netext.session(PROXY)["restarts"] == 1, "its death was not noticed")
+    netext.restart_extension(PROXY)
     lab.client.nft("delete table inet deaf")
     flowd = netext.flowd_pid()
     netext.kill(flowd, signal.SIGSTOP)

@@ -6,8 +6,10 @@ from harness.lab import Lab
 from harness.wait import wait_until
 
 
-def message_of(netext, name="scripted-proxy"):
-    return next(s.get("message", "") for s in netext.ctl("session", "list") if s["name"] == name)
+def wait_for_peek(netext, size, words, name="scripted-proxy"):
+    """What it says of itself comes by another way than its verdict."""
+    wait_until(lambda: netext.message(name) == f"peeked {size}: {words}",
+               lambda: f"{name} did not see '{words}': {netext.sessions()}")
 
 
 def test_a_flow_that_is_peeked_at_and_declined_loses_nothing(netext, proxy, client, server):
@@ -16,7 +18,7 @@ def test_a_flow_that_is_peeked_at_and_declined_loses_nothing(netext, proxy, clie
         answer = client.tcp(80, address, "-n", "3", "-i", "5")
         assert (answer.error, answer.answers) == (None, 3)
         assert netext.flow(local_port=answer.local_port)["verdict"] == "allow"
-    assert message_of(netext) == "peeked 5: hello"
+    wait_for_peek(netext, 5, "hello")
     assert b"".join(data for _, _, data in server.seen) == b"hello" * 6
 
 
@@ -33,7 +35,7 @@ def test_a_program_that_says_less_is_not_waited_for_for_ever(netext, proxy, clie
     proxy("80 peek 4000 decline")
     answer = client.tcp(80, Lab.SERVER)
     assert answer.error is None and 250 < answer.ms < 2000
-    assert message_of(netext) == "peeked 5: hello"
+    wait_for_peek(netext, 5, "hello")
 
 
 def test_the_next_proxy_may_peek_at_the_same_bytes(netext, proxy, client, server):
@@ -41,7 +43,8 @@ def test_the_next_proxy_may_peek_at_the_same_bytes(netext, proxy, client, server
     proxy("80 peek 3 decline", name="second", order=2)
     answer = client.tcp(80, Lab.SERVER)
     assert answer.error is None
-    assert (message_of(netext, "first"), message_of(netext, "second")) == ("peeked 5: hello", "peeked 3: hel")
+    wait_for_peek(netext, 5, "hello", "first")
+    wait_for_peek(netext, 3, "hel", "second")
     assert netext.flow(local_port=answer.local_port)["decided_by"] == "second"
 
 
@@ -80,8 +83,7 @@ def test_the_fail_policy_answers_for_a_proxy_that_dies_before_the_first_byte(
     proxy("80 peek 5000 wait", fail_policy=policy)
     process = client.start_python(SILENT, address=Lab.SERVER)
     client.wait_for_ready(process)
-    netext.kill(netext.extension_pid("scripted-proxy"))
-    wait_until(lambda: netext.session("scripted-proxy")["restarts"] > 0, "the proxy was not started again")
+    netext.restart_extension("scripted-proxy")
     process.stdin.write("go\n")
     process.stdin.flush()
     assert client.python_answer(process, 10) == answer

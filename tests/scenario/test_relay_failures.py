@@ -77,7 +77,7 @@ def test_an_upstream_of_another_protocol(netext, relay, client, peer, kind):
 def test_too_many_handshakes_are_refused_early(netext, relay, client, silent):
     relay(f"upstream office socks5 {Lab.SERVER}:1080", "handshakes 2", "via office port 80")
     for count in (1, 2):
-        client.start("tcp", Lab.SERVER, 80)
+        client.start("tcp", Lab.SERVER, 80, "-t", "20000")
         wait_until(lambda: len(silent.came) == count, "the relay did not come to its upstream")
     answer = client.tcp(80)
     assert answer.error == "ECONNREFUSED" and answer.ms < 500
@@ -93,7 +93,7 @@ def test_a_relay_without_descriptors_recovers(netext, rules, client, silent):
         os.chmod(program.name, 0o755)
         netext.start_session(program.name, "--name", "relay", "--rules", path)
         for _ in range(24):
-            client.start("tcp", Lab.SERVER, 80)
+            client.start("tcp", Lab.SERVER, 80, "-t", "60000")
         netext.wait_for_message("relay", "flows are refused: no socket can be made: Too many open files")
     finally:
         os.unlink(program.name)

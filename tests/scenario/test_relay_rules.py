@@ -61,4 +61,4 @@ def test_a_bad_file_at_the_start_starts_nothing(netext, rules, lines, secret, sa
 
 def test_a_file_that_nobody_names_is_told(netext, relay):
     relay("default direct", secret="alice:sesame-1")
-    assert "a file 'secret' was given, and no upstream names it" in netext.messages()
+    wait_until(lambda: "a file 'secret' was given, and no upstream names it" in netext.messages(), "it was not told")
