@@ -262,6 +262,9 @@ enum steer_found {
         STEER_FOUND_OWNER,
 };
 
+/* So many are asked at once, all about one interface: a test run's packet has room for them. */
+#define STEER_LOOKUPS_MAX 16
+
 /* A question for the socket tables: whose is the socket that sends this, or that it will reach? */
 struct steer_lookup {
         __u8 ethernet[16]; /* a test run's packet begins with a link header */
@@ -273,7 +276,8 @@ struct steer_lookup {
         __u8 found;      /* answer: enum steer_found */
         __u8 is_inbound; /* a first segment that came in: who listens? */
         __u8 is_bound;   /* answer: to an interface */
-        __u8 pad[8];
+        __u32 interface; /* that the packet takes; 0: unknown */
+        __u32 pad;
         struct steer_owner owner;
 };
 

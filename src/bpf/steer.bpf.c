@@ -15,7 +15,7 @@
  * getaddrinfo(3) sorts addresses with it.
  *
  * At bind() they note who will listen there: when somebody comes, a packet is all there is, and
- * flowd asks for the record and for the rules (lookup_socket, judge_question).
+ * flowd asks for the record and for the rules (look_up_sockets, judge_question).
  *
  * Sockets of other network namespaces are out of scope and left alone.
  */
@@ -742,38 +742,56 @@ static __always_inline bool is_ours(struct bpf_sock *socket)
         return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
 }
 
-/*
- * Answers struct steer_lookup by a test run: whose is the socket behind a queued packet?
- * A socket that listens on the port did not send it, but will get what came in.
- */
-SEC("tc")
-int lookup_socket(struct __sk_buff *skb)
+/* A socket that listens on the port did not send the packet, but will get what came in. */
+static __always_inline void note_socket(struct steer_lookup *lookup, struct bpf_sock *socket)
 {
-        struct steer_lookup lookup = {};
+        bool listens = socket->state == BPF_TCP_LISTEN;
         struct steer_owner *owner;
-        struct bpf_sock *socket;
-        bool listens;
 
-        if (bpf_skb_load_bytes(skb, 0, &lookup, sizeof(lookup)) < 0)
-                return TC_ACT_OK;
+        if (lookup->is_inbound ? !listens || !is_ours(socket) : listens)
+                return;
+        if (lookup->is_inbound)
+                owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
+        else
+                owner = bpf_sk_storage_get(&owners, socket, 0, 0);
+        if (owner)
+                lookup->owner = *owner;
+        lookup->is_bound = socket->bound_dev_if != 0;
+        lookup->found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
+}
+
+struct lookups {
+        struct __sk_buff *skb;
+};
+
+static long look_up(__u32 index, struct lookups *lookups)
+{
+        __u32 offset = index * sizeof(struct steer_lookup);
+        struct __sk_buff *skb = lookups->skb;
+        struct steer_lookup lookup = {};
+        struct bpf_sock *socket;
+
+        if (bpf_skb_load_bytes(skb, offset, &lookup, sizeof(lookup)) < 0)
+                return 1;
         socket = find_socket(skb, &lookup);
         if (!socket && lookup.is_inbound)
                 socket = find_listener(skb, &lookup);
         if (!socket)
-                return TC_ACT_OK;
-        listens = socket->state == BPF_TCP_LISTEN;
-        if (lookup.is_inbound ? listens && is_ours(socket) : !listens) {
-                if (lookup.is_inbound)
-                        owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
-                else
-                        owner = bpf_sk_storage_get(&owners, socket, 0, 0);
-                if (owner)
-                        lookup.owner = *owner;
-                lookup.is_bound = socket->bound_dev_if != 0;
-                lookup.found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
-        }
+                return 0;
+        note_socket(&lookup, socket);
         bpf_sk_release(socket);
         if (lookup.found)
-                bpf_skb_store_bytes(skb, 0, &lookup, sizeof(lookup), 0);
+                bpf_skb_store_bytes(skb, offset, &lookup, sizeof(lookup), 0);
+        return 0;
+}
+
+/* Answers an array of struct steer_lookup by a test run: whose are the sockets behind queued
+ * packets? */
+SEC("tc")
+int look_up_sockets(struct __sk_buff *skb)
+{
+        struct lookups lookups = { .skb = skb };
+
+        bpf_loop(STEER_LOOKUPS_MAX, look_up, &lookups, 0);
         return TC_ACT_OK;
 }

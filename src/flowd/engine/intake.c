@@ -84,7 +84,7 @@ struct arrival {
         uint32_t interface; /* … which came in through it; 0: and has to stay there */
         bool is_stray;      /* of a delivered flow whose socket was not there */
         enum steer_found found;
-        struct steer_owner owner; /* where found is STEER_FOUND_OWNER */
+        const struct steer_owner *owner; /* without a cookie unless found is STEER_FOUND_OWNER */
 };
 
 /* A connection that came in has no socket yet: a repeated first segment is known by its number. */
@@ -119,7 +119,7 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow,
 {
         if (arrival->direction == NX_DIRECTION_INBOUND)
                 return is_same_inbound(intake, flow, arrival->sequence);
-        return is_same_outbound(intake, flow, arrival->owner.cookie, arrival->owner.time_ns);
+        return is_same_outbound(intake, flow, arrival->owner->cookie, arrival->owner->time_ns);
 }
 
 static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
@@ -154,7 +154,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                         struct queue_held held)
 {
         const struct steer_owner *owner =
-                arrival->found == STEER_FOUND_OWNER ? &arrival->owner : NULL;
+                arrival->found == STEER_FOUND_OWNER ? arrival->owner : NULL;
         bool is_inbound = arrival->direction == NX_DIRECTION_INBOUND;
         uint32_t generation = hooks_state(intake->hooks)->generation;
         struct steer_outcome outcome;
@@ -217,37 +217,6 @@ static bool can_be_visited(const struct steer_lookup *lookup, const struct arriv
                !IN6_IS_ADDR_LINKLOCAL(&arrival->remote.address);
 }
 
-static void find_listener(struct intake *intake, uint32_t interface, struct arrival *arrival)
-{
-        const struct steer_ends ends = {
-                .local = to_steer(&arrival->local.address),
-                .remote = to_steer(&arrival->remote.address),
-                .local_port = arrival->local.port,
-                .remote_port = arrival->remote.port,
-        };
-        struct steer_lookup lookup;
-
-        hooks_find_listener(intake->hooks, &ends, interface, &lookup);
-        arrival->found = lookup.found;
-        arrival->owner = lookup.owner;
-        if (can_be_visited(&lookup, arrival))
-                arrival->interface = interface;
-}
-
-static void find_owner(struct intake *intake, uint32_t interface, struct arrival *arrival)
-{
-        struct steer_address local = to_steer(&arrival->local.address);
-        struct steer_tuple tuple;
-
-        memset(&tuple, 0, sizeof(tuple));
-        tuple.remote = to_steer(&arrival->remote.address);
-        tuple.remote_port = arrival->remote.port;
-        tuple.local_port = arrival->local.port;
-        tuple.protocol = arrival->protocol;
-        if (hooks_find_owner(intake->hooks, &tuple, &local, interface, &arrival->owner))
-                arrival->found = STEER_FOUND_OWNER;
-}
-
 static struct arrival arrival_of(const struct packet *packet, bool is_inbound)
 {
         return (struct arrival){
@@ -259,12 +228,33 @@ static struct arrival arrival_of(const struct packet *packet, bool is_inbound)
         };
 }
 
-static void on_undecided(struct intake *intake, const struct queue_packet *bytes)
+static struct steer_lookup lookup_of(const struct arrival *arrival, uint32_t interface)
+{
+        return (struct steer_lookup){
+                .local = to_steer(&arrival->local.address),
+                .remote = to_steer(&arrival->remote.address),
+                .local_port = arrival->local.port,
+                .remote_port = arrival->remote.port,
+                .protocol = arrival->protocol,
+                .is_inbound = arrival->direction == NX_DIRECTION_INBOUND,
+                .interface = interface,
+        };
+}
+
+/* Of the packets that are read at once those that are asked about; the kernel is asked for all. */
+struct batch {
+        size_t n;
+        struct queue_held held[QUEUE_BATCH];
+        struct arrival arrivals[QUEUE_BATCH];
+        struct steer_lookup lookups[QUEUE_BATCH];
+};
+
+static void take_undecided(struct intake *intake, const struct queue_packet *bytes,
+                           struct batch *batch)
 {
         struct queue_held held = { .id = bytes->id, .mark = bytes->mark };
         struct arrival arrival;
         struct packet packet;
-        struct flow *flow;
 
         hooks_state(intake->hooks)->last_packet = bytes->id;
         if (packet_parse(bytes->bytes, bytes->size, &packet) < 0) {
@@ -278,17 +268,29 @@ static void on_undecided(struct intake *intake, const struct queue_packet *bytes
         }
         arrival = arrival_of(&packet, bytes->is_inbound);
         arrival.is_stray = bytes->is_stray;
-        if (bytes->is_inbound)
-                find_listener(intake, bytes->interface, &arrival);
-        else
-                find_owner(intake, bytes->interface, &arrival);
-        flow = find_flow(intake, &arrival);
+        batch->held[batch->n] = held;
+        batch->arrivals[batch->n] = arrival;
+        batch->lookups[batch->n] = lookup_of(&arrival, bytes->interface);
+        batch->n++;
+}
+
+static void on_arrival(struct intake *intake, struct arrival *arrival,
+                       const struct steer_lookup *lookup, struct queue_held held)
+{
+        bool is_inbound = arrival->direction == NX_DIRECTION_INBOUND;
+        struct flow *flow;
+
+        arrival->found = lookup->found;
+        arrival->owner = &lookup->owner;
+        if (is_inbound && can_be_visited(lookup, arrival))
+                arrival->interface = lookup->interface;
+        flow = find_flow(intake, arrival);
         if (flow)
-                hold_or_release(intake, flow, arrival.is_stray, held);
-        else if (bytes->is_inbound && arrival.found == STEER_FOUND_NOTHING)
+                hold_or_release(intake, flow, arrival->is_stray, held);
+        else if (is_inbound && arrival->found == STEER_FOUND_NOTHING)
                 queue_decide(intake->queue, held, MARK_PASS); /* none of ours: the kernel answers */
         else
-                on_new_flow(intake, &arrival, held);
+                on_new_flow(intake, arrival, held);
 }
 
 static void on_address(const char *name, const struct in6_addr *address, uint32_t ttl_s,
@@ -310,21 +312,27 @@ static void on_answer(struct intake *intake, const struct queue_packet *bytes)
         queue_release_answer(intake->queue, (struct queue_held){ bytes->id, bytes->mark });
 }
 
-static void on_packet(const struct queue_packet *packet, void *userdata)
+static void on_packets(const struct queue_packet *packets, size_t n, void *userdata)
 {
         struct intake *intake = userdata;
+        struct batch batch;
 
-        if (packet->is_answer)
-                on_answer(intake, packet);
-        else
-                on_undecided(intake, packet);
+        batch.n = 0;
+        for (size_t i = 0; i < n; i++)
+                if (packets[i].is_answer)
+                        on_answer(intake, &packets[i]);
+                else
+                        take_undecided(intake, &packets[i], &batch);
+        hooks_look_up(intake->hooks, batch.lookups, batch.n);
+        for (size_t i = 0; i < batch.n; i++)
+                on_arrival(intake, &batch.arrivals[i], &batch.lookups[i], batch.held[i]);
 }
 
 static int on_queue(uint32_t events, void *userdata)
 {
         struct intake *intake = userdata;
 
-        return queue_receive(intake->queue, on_packet, intake);
+        return queue_receive(intake->queue, on_packets, intake);
 }
 
 static void on_decided_by_rules(struct intake *intake, const struct steer_event_decided *event)

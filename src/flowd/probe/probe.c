@@ -282,30 +282,36 @@ struct held_flow {
 static bool find_held(struct held_flow *held, const struct queue_packet *bytes,
                       struct steer_owner *ret_owner)
 {
-        struct steer_tuple tuple = { .protocol = IPPROTO_TCP };
-        struct steer_address local;
+        struct steer_lookup lookup = { .protocol = IPPROTO_TCP, .interface = bytes->interface };
         struct packet packet;
 
         held->was_held = true;
         if (packet_parse(bytes->bytes, bytes->size, &packet) < 0)
                 return false;
-        memcpy(&local, &packet.source.address, sizeof(local));
-        memcpy(&tuple.remote, &packet.destination.address, sizeof(tuple.remote));
-        tuple.remote_port = packet.destination.port;
-        tuple.local_port = packet.source.port;
-        return hooks_find_owner(held->scene->hooks, &tuple, &local, bytes->interface, ret_owner) &&
+        memcpy(&lookup.local, &packet.source.address, sizeof(lookup.local));
+        memcpy(&lookup.remote, &packet.destination.address, sizeof(lookup.remote));
+        lookup.local_port = packet.source.port;
+        lookup.remote_port = packet.destination.port;
+        hooks_look_up(held->scene->hooks, &lookup, 1);
+        *ret_owner = lookup.owner;
+        return lookup.found == STEER_FOUND_OWNER &&
                hooks_find_process(held->scene->hooks, &ret_owner->process, &held->process);
 }
 
-static void on_held(const struct queue_packet *bytes, void *userdata)
+static void answer_held(struct held_flow *held, const struct queue_packet *bytes, enum mark mark)
+{
+        queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark }, mark);
+        queue_flush(held->scene->queue);
+}
+
+/* One connect() is under way: there is one packet. */
+static void on_held(const struct queue_packet *packets, size_t n, void *userdata)
 {
         struct held_flow *held = userdata;
         struct steer_owner owner;
 
-        held->has_owner = find_held(held, bytes, &owner);
-        queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
-                     MARK_REFUSE);
-        queue_flush(held->scene->queue);
+        held->has_owner = find_held(held, packets, &owner);
+        answer_held(held, packets, MARK_REFUSE);
 }
 
 static void judge_held(struct probe_result *result, const struct held_flow *held, int status)
@@ -346,16 +352,14 @@ static void probe_main_job(struct probe_scene *scene, struct probe_result *resul
         judge_held(result, &held, status);
 }
 
-static void on_held_to_deliver(const struct queue_packet *bytes, void *userdata)
+static void on_held_to_deliver(const struct queue_packet *packets, size_t n, void *userdata)
 {
         struct held_flow *held = userdata;
         struct steer_owner owner;
 
-        held->has_owner = find_held(held, bytes, &owner) &&
+        held->has_owner = find_held(held, packets, &owner) &&
                           hooks_deliver(held->scene->hooks, owner.cookie) >= 0;
-        queue_decide(held->scene->queue, (struct queue_held){ bytes->id, bytes->mark },
-                     MARK_CLAIMED);
-        queue_flush(held->scene->queue);
+        answer_held(held, packets, MARK_CLAIMED);
 }
 
 /* A transparent listener and the way there, beside the ruleset that stands already. */

@@ -412,62 +412,48 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata)
 }
 
 /* In the tables, a socket that is bound to an interface is found by that only. */
-static void ask_tables(struct hooks *hooks, struct steer_lookup *lookup, uint32_t interface)
+static void ask_tables(struct hooks *hooks, struct steer_lookup *lookups, size_t n)
 {
-        struct __sk_buff context = { .ifindex = interface };
-        struct steer_lookup answer = {};
-        LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = lookup, .data_size_in = sizeof(*lookup),
-                    .data_out = &answer, .data_size_out = sizeof(answer), .ctx_in = &context,
+        int fd = bpf_program__fd(hooks->skeleton->progs.look_up_sockets);
+        struct __sk_buff context = { .ifindex = lookups->interface };
+        uint32_t size = (uint32_t)(n * sizeof(*lookups));
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = lookups, .data_size_in = size,
+                    .data_out = lookups, .data_size_out = size, .ctx_in = &context,
                     .ctx_size_in = sizeof(context), .repeat = 1);
 
-        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.lookup_socket), &opts) <
+        (void)bpf_prog_test_run_opts(fd, &opts);
+}
+
+static size_t count_of_same_interface(const struct steer_lookup *lookups, size_t n)
+{
+        size_t n_same = 1;
+
+        while (n_same < n && n_same < STEER_LOOKUPS_MAX &&
+               lookups[n_same].interface == lookups->interface)
+                n_same++;
+        return n_same;
+}
+
+static bool is_about_its_peer(const struct steer_lookup *lookup)
+{
+        const struct steer_owner *owner = &lookup->owner;
+
+        return memcmp(&owner->remote, &lookup->remote, sizeof(owner->remote)) == 0 &&
+               owner->remote_port == lookup->remote_port;
+}
+
+static void find_by_tuple(struct hooks *hooks, struct steer_lookup *lookup)
+{
+        const struct steer_tuple tuple = {
+                .remote = lookup->remote,
+                .remote_port = lookup->remote_port,
+                .local_port = lookup->local_port,
+                .protocol = lookup->protocol,
+        };
+
+        if (bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), &tuple, &lookup->owner) ==
             0)
-                answer.found = STEER_FOUND_NOTHING;
-        *lookup = answer;
-}
-
-static enum steer_found find_by_socket(struct hooks *hooks, const struct steer_tuple *tuple,
-                                       const struct steer_address *local, uint32_t interface,
-                                       struct steer_owner *ret_owner)
-{
-        struct steer_lookup lookup = {
-                .local = *local,
-                .remote = tuple->remote,
-                .local_port = tuple->local_port,
-                .remote_port = tuple->remote_port,
-                .protocol = (uint8_t)tuple->protocol,
-        };
-
-        ask_tables(hooks, &lookup, interface);
-        if (lookup.found == STEER_FOUND_OWNER)
-                *ret_owner = lookup.owner;
-        return lookup.found;
-}
-
-void hooks_find_listener(struct hooks *hooks, const struct steer_ends *ends, uint32_t interface,
-                         struct steer_lookup *ret_lookup)
-{
-        *ret_lookup = (struct steer_lookup){
-                .local = ends->local,
-                .remote = ends->remote,
-                .local_port = ends->local_port,
-                .remote_port = ends->remote_port,
-                .protocol = IPPROTO_TCP,
-                .is_inbound = true,
-        };
-        ask_tables(hooks, ret_lookup, interface);
-}
-
-static bool is_owner_of(const struct steer_owner *owner, const struct steer_tuple *tuple)
-{
-        return memcmp(&owner->remote, &tuple->remote, sizeof(owner->remote)) == 0 &&
-               owner->remote_port == tuple->remote_port;
-}
-
-static bool find_by_tuple(struct hooks *hooks, const struct steer_tuple *tuple,
-                          struct steer_owner *ret_owner)
-{
-        return bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), tuple, ret_owner) == 0;
+                lookup->found = STEER_FOUND_OWNER;
 }
 
 /*
@@ -476,20 +462,27 @@ static bool find_by_tuple(struct hooks *hooks, const struct steer_tuple *tuple,
  * socket that is there now comes first: an earlier one may have had the same endpoints. For
  * TCP it is the only one then, while a UDP socket that is not connected has many peers.
  */
-bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
-                      const struct steer_address *local, uint32_t interface,
-                      struct steer_owner *ret_owner)
+static void find_sender(struct hooks *hooks, struct steer_lookup *lookup)
 {
-        struct steer_owner owner;
-        enum steer_found found = find_by_socket(hooks, tuple, local, interface, &owner);
+        bool is_there = lookup->found != STEER_FOUND_NOTHING;
 
-        if (found == STEER_FOUND_OWNER && is_owner_of(&owner, tuple)) {
-                *ret_owner = owner;
-                return true;
+        if (lookup->found == STEER_FOUND_OWNER && is_about_its_peer(lookup))
+                return;
+        lookup->found = STEER_FOUND_NOTHING;
+        lookup->owner = (struct steer_owner){};
+        if (!is_there || lookup->protocol != IPPROTO_TCP)
+                find_by_tuple(hooks, lookup);
+}
+
+void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n)
+{
+        for (size_t i = 0, n_asked; i < n; i += n_asked) {
+                n_asked = count_of_same_interface(lookups + i, n - i);
+                ask_tables(hooks, lookups + i, n_asked);
         }
-        if (found != STEER_FOUND_NOTHING && tuple->protocol == IPPROTO_TCP)
-                return false;
-        return find_by_tuple(hooks, tuple, ret_owner);
+        for (size_t i = 0; i < n; i++)
+                if (!lookups[i].is_inbound)
+                        find_sender(hooks, &lookups[i]);
 }
 
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,

@@ -51,16 +51,12 @@ struct steer_state *hooks_state(struct hooks *hooks);
 int hooks_events_fd(struct hooks *hooks);
 int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 
-/* The record that the program left for the flow of a packet that leaves through an interface
- * (0: unknown); false where there is none. */
-bool hooks_find_owner(struct hooks *hooks, const struct steer_tuple *tuple,
-                      const struct steer_address *local, uint32_t interface,
-                      struct steer_owner *ret_owner);
-/* Who listens for the first segment that came in through interface, if it is one of the instance's
- * programs. ret_lookup->found: OWNER: ->owner is the program that bound the socket; SOCKET: it did
- * so unseen. */
-void hooks_find_listener(struct hooks *hooks, const struct steer_ends *ends, uint32_t interface,
-                         struct steer_lookup *ret_lookup);
+/*
+ * Answers lookups about packets, in their place. Outbound: found is OWNER where a program left a
+ * record of the flow, else NOTHING. Inbound, of a first segment: OWNER where one of the instance's
+ * programs listens, and owner is who bound the socket; SOCKET where that was not seen.
+ */
+void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);

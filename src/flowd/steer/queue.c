@@ -24,7 +24,6 @@
 #include "base/cleanup.h"
 #include "steer/queue.h"
 
-#define BATCH          32
 #define HEADERS_MAX    128  /* of an undecided packet: network and transport header */
 #define ANSWER_MAX     4096 /* of a name server's answer */
 #define MESSAGE_MAX    (ANSWER_MAX + 512)
@@ -40,8 +39,10 @@ struct queue {
         uint16_t first; /* undecided packets; first + 1: answers */
         uint32_t mark_mask;
         size_t verdicts_size;
-        uint8_t verdicts[BATCH * VERDICT_MAX];
-        uint8_t messages[BATCH][MESSAGE_MAX];
+        uint8_t verdicts[QUEUE_BATCH * VERDICT_MAX];
+        uint8_t messages[QUEUE_BATCH][MESSAGE_MAX];
+        struct iovec iovs[QUEUE_BATCH]; /* of messages */
+        struct mmsghdr headers[QUEUE_BATCH];
 };
 
 static int send_bytes(int fd, const void *bytes, size_t size)
@@ -158,6 +159,11 @@ static int queue_new(struct queue **ret_queue, int fd, uint32_t mark_mask)
         }
         queue->fd = fd;
         queue->mark_mask = mark_mask;
+        for (int i = 0; i < QUEUE_BATCH; i++) {
+                queue->iovs[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
+                queue->headers[i].msg_hdr.msg_iov = &queue->iovs[i];
+                queue->headers[i].msg_hdr.msg_iovlen = 1;
+        }
         *ret_queue = take_ptr(queue);
         return 0;
 }
@@ -271,34 +277,25 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
         return true;
 }
 
-static void deliver(struct queue *queue, uint8_t *bytes, size_t size, queue_packet_fn *fn,
-                    void *userdata)
+/* The kernel sends each packet as a message of its own. */
+int queue_receive(struct queue *queue, queue_batch_fn *fn, void *userdata)
 {
-        const struct nlmsghdr *message = (struct nlmsghdr *)bytes;
-        struct queue_packet packet;
-        int left = (int)size;
-
-        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
-                if (parse_packet(queue, message, &packet))
-                        fn(&packet, userdata);
-}
-
-int queue_receive(struct queue *queue, queue_packet_fn *fn, void *userdata)
-{
-        struct mmsghdr headers[BATCH] = {};
-        struct iovec iovs[BATCH];
+        struct queue_packet packets[QUEUE_BATCH];
+        size_t n_packets = 0;
         int n;
 
-        for (int i = 0; i < BATCH; i++) {
-                iovs[i] = (struct iovec){ queue->messages[i], MESSAGE_MAX };
-                headers[i].msg_hdr.msg_iov = &iovs[i];
-                headers[i].msg_hdr.msg_iovlen = 1;
-        }
-        n = recvmmsg(queue->fd, headers, BATCH, MSG_DONTWAIT, NULL);
+        n = recvmmsg(queue->fd, queue->headers, QUEUE_BATCH, MSG_DONTWAIT, NULL);
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
-        for (int i = 0; i < n; i++)
-                deliver(queue, queue->messages[i], headers[i].msg_len, fn, userdata);
+        for (int i = 0; i < n; i++) {
+                const struct nlmsghdr *message = (struct nlmsghdr *)queue->messages[i];
+
+                if (mnl_nlmsg_ok(message, (int)queue->headers[i].msg_len) &&
+                    parse_packet(queue, message, &packets[n_packets]))
+                        n_packets++;
+        }
+        if (n_packets > 0)
+                fn(packets, n_packets, userdata);
         return 0;
 }
 

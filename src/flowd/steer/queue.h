@@ -28,7 +28,10 @@ struct queue_packet {
         size_t size;          /* of bytes: at most what the queue copies */
 };
 
-typedef void queue_packet_fn(const struct queue_packet *packet, void *userdata);
+#define QUEUE_BATCH 32
+
+/* n: QUEUE_BATCH at most. */
+typedef void queue_batch_fn(const struct queue_packet *packets, size_t n, void *userdata);
 
 /* A packet that waits, and what its verdict needs. */
 struct queue_held {
@@ -51,8 +54,8 @@ int queue_fd(struct queue *queue);
 uint16_t queue_hold_number(struct queue *queue);
 uint16_t queue_answers_number(struct queue *queue);
 
-/* Calls fn for what is there, a batch at most. 0 or a negative errno. */
-int queue_receive(struct queue *queue, queue_packet_fn *fn, void *userdata);
+/* Calls fn with what is there, a batch at most. 0 or a negative errno. */
+int queue_receive(struct queue *queue, queue_batch_fn *fn, void *userdata);
 /* The packet runs through our chains again with this mark. Sent by queue_flush(). */
 void queue_decide(struct queue *queue, struct queue_held held, enum mark mark);
 /* Lets a name server's answer go on. */
