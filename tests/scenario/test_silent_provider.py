@@ -54,6 +54,20 @@ def test_a_killed_extension_is_started_again(netext, scripted, client, server):
     assert netext.flow(local_port=answer.local_port)["reason"] == "provider"
 
 
+def test_who_is_not_asked_does_not_wait(netext, scripted, client, server, serve, lab):
+    """Name servers' answers pass flowd, also while a provider sleeps."""
+    serve(53)
+    scripted("53 allow", "80 sleep 2500 allow", verdict_timeout=5000)
+    resolving = client.start("udp", lab.SERVER, 53, "-n", "5", "-i", "300")
+    wait_until(lambda: netext.flows(remote_port=53, verdict="allow"), "the first query did not pass")
+    asked = client.start("tcp", lab.SERVER, 80)
+    wait_until(lambda: netext.flows(remote_port=80, state="held"), "the flow was not held")
+    answer = client.answer(resolving)
+    assert answer.answers == 5 and answer.ms < 2200
+    assert netext.flows(remote_port=80, state="held")
+    assert client.answer(asked).error is None
+
+
 def test_allowed_flows_go_on_without_their_provider(netext, scripted, client, server, lab):
     scripted("80 allow", fail_policy="closed")
     process = client.start("tcp", lab.SERVER, 80, "-n", "40")

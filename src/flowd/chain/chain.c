@@ -124,6 +124,14 @@ enum ruleset_inbound chain_inbound(const struct chain *chain)
         return inbound;
 }
 
+bool chain_is_thinking(const struct chain *chain, uint64_t age_ns)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                if (session_is_thinking(chain->order[i], age_ns))
+                        return true;
+        return false;
+}
+
 int chain_add(struct chain *chain, const struct wire_message *message)
 {
         uint64_t slot = wire_get(message, WIRE_ATTR_SESSION);

@@ -4,7 +4,7 @@
 /*
  * The sessions in their order, and a flow's way through them. What the kernel's rules
  * could not decide is asked of each session that wants to be asked, one after the other;
- * no flow waits for another's answer.
+ * no flow waits for another's answer, but for the moment that a quick one takes (engine/intake.c).
  */
 
 #include <stddef.h>
@@ -134,5 +134,7 @@ void chain_release(struct chain *chain, const struct flow *flow, struct queue_he
 /* Who and why, from what the rules said. */
 void chain_note_outcome(struct chain *chain, struct flow *flow,
                         const struct steer_outcome *outcome);
+/* Is there a session that is thinking, see session_is_thinking()? */
+bool chain_is_thinking(const struct chain *chain, uint64_t age_ns);
 /* Sends what collected for the providers in this round. */
 void chain_flush(struct chain *chain);

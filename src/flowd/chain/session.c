@@ -158,6 +158,13 @@ void session_show(struct session *session, struct flow *flow, const void *bytes,
         wait_for_answer(session, flow);
 }
 
+bool session_is_thinking(const struct session *session, uint64_t age_ns)
+{
+        const struct flow *oldest = list_first(&session->asked, struct flow, waiting);
+
+        return oldest && now_ns() < oldest->deadline_ns - session->verdict_timeout_ns + age_ns;
+}
+
 void session_ask(struct session *session, struct flow *flow)
 {
         list_remove(&flow->waiting);

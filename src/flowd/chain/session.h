@@ -99,6 +99,8 @@ int session_hand_over(struct session *session, const struct flow *flow, int fd);
 /* Tells the provider that a flow which it claimed is over. */
 void session_tell_closed(struct session *session, const struct flow *flow,
                          const struct session_flow_end *end);
+/* Does it owe answers, all of them to questions that are younger than age_ns? */
+bool session_is_thinking(const struct session *session, uint64_t age_ns);
 /* Sends what collected in this round. */
 void session_flush(struct session *session);
 /* Tells the provider that it is over and lets go of everything; flows must be gone by then. */

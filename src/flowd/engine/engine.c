@@ -325,6 +325,7 @@ static int on_round_over(void *userdata)
                 on_policy_changed(engine);
         chain_flush(&engine->chain);
         link_flush(&engine->link);
+        intake_go_on(&engine->intake);
         return 0;
 }
 

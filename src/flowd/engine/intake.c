@@ -9,6 +9,10 @@
  * Two packets are of the same flow if their endpoints and their socket are; so a port that
  * is used again by another program is another flow.
  *
+ * Packets are read in step with the providers: a batch, the answers about it, the next batch. What
+ * comes meanwhile gathers, and shares one wake-up of ours, one of the provider's, and one message
+ * each way. Who owes an answer for longer than PATIENCE_NS is not waited for.
+ *
  * Events are read in batches: after the first one, the ring is looked at every 20 ms until
  * it stays empty. That costs a record some milliseconds and a busy machine nothing.
  *
@@ -27,6 +31,7 @@
 #include "steer/passed.h"
 #include "steer/sockets.h"
 
+#define PATIENCE_NS         (4 * 1000000ULL)
 #define EVENTS_PAUSE_NS     (20 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
 
@@ -332,7 +337,29 @@ static int on_queue(uint32_t events, void *userdata)
 {
         struct intake *intake = userdata;
 
+        intake->has_read = true;
         return queue_receive(intake->queue, on_packets, intake);
+}
+
+/* The end of this round goes on. */
+static int on_patience_over(void *userdata)
+{
+        return 0;
+}
+
+void intake_go_on(struct intake *intake)
+{
+        if (!intake->has_read)
+                return;
+        if (chain_is_thinking(intake->chain, PATIENCE_NS)) {
+                if (list_is_empty(&intake->patience_timer.link))
+                        loop_timer_start(intake->loop, &intake->patience_timer,
+                                         now_ns() + PATIENCE_NS);
+                return;
+        }
+        loop_timer_stop(&intake->patience_timer);
+        intake->has_read = false;
+        (void)loop_modify(intake->loop, &intake->queue_io, EPOLLIN | EPOLLONESHOT);
 }
 
 static void on_decided_by_rules(struct intake *intake, const struct steer_event_decided *event)
@@ -535,6 +562,7 @@ void intake_init(struct intake *intake)
         intake->events_io = (struct loop_io)LOOP_IO_NULL;
         list_init(&intake->unplaced);
         list_init(&intake->unshown);
+        loop_timer_init(&intake->patience_timer, on_patience_over, intake);
         loop_timer_init(&intake->events_timer, on_events_pause_over, intake);
 }
 
@@ -545,13 +573,14 @@ int intake_start(struct intake *intake)
         r = watch_ring(intake);
         if (r < 0)
                 return r;
-        return loop_add(intake->loop, &intake->queue_io, queue_fd(intake->queue), EPOLLIN, on_queue,
-                        intake);
+        return loop_add(intake->loop, &intake->queue_io, queue_fd(intake->queue),
+                        EPOLLIN | EPOLLONESHOT, on_queue, intake);
 }
 
 void intake_stop(struct intake *intake)
 {
         loop_remove(intake->loop, &intake->queue_io);
         loop_remove(intake->loop, &intake->events_io);
+        loop_timer_stop(&intake->patience_timer);
         loop_timer_stop(&intake->events_timer);
 }

@@ -48,6 +48,8 @@ struct intake {
         void *userdata;
 
         struct loop_io queue_io;
+        bool has_read; /* a batch, and the queue is not watched */
+        struct loop_timer patience_timer;
         struct loop_io events_io;
         struct loop_timer events_timer;
         struct intake_counters counters;
@@ -64,6 +66,8 @@ void intake_init(struct intake *intake);
 /* Begins to read. The sessions must be in force, else flows would pass unasked. */
 int intake_start(struct intake *intake);
 void intake_stop(struct intake *intake);
+/* The round is over: if there is nothing to wait for, the next packets are read. */
+void intake_go_on(struct intake *intake);
 /* Reads the events that are there now: who looks at the flows shall see the latest. */
 void intake_catch_up(struct intake *intake);
 /* Asks the kernel for the local ends that are not known yet, if there are any. */
