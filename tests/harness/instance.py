@@ -70,7 +70,7 @@ class Instance:
         after = self._snapshot()
         changed = [key for key in before if before[key] != after[key]]
         assert not changed, "left behind:\n" + "\n".join(
-            f"{key}\n  before: {before[key]}\n  after:  {after[key]}" for key in changed)
+            f"{key}\n  before: {before[key]}\n  after:  {after[key]}" for key in changed) + self.messages()
 
     def kill_netextd(self):
         """kill -9, and the owner's end stays open, as when the daemon crashes."""
