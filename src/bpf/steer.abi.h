@@ -212,7 +212,7 @@ enum steer_event_type {
 struct steer_event {
         __u32 type;
         __u16 local_port; /* of CLOSED and HUNG_UP, and of DENIED where it is known */
-        __u16 pad;
+        __u16 protocol;   /* of CLOSED */
         __u64 cookie;
 };
 

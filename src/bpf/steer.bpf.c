@@ -434,6 +434,7 @@ static __always_inline void tell_closed(struct bpf_sock *ctx)
         if (!closed)
                 return;
         closed->event.local_port = read_socket(ctx, skc_num);
+        closed->event.protocol = ctx->protocol;
         closed->local = local_address(ctx);
         closed->time_ns = bpf_ktime_get_boot_ns();
         bpf_ringbuf_submit(closed, 0);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claimed datagram flows: each has its own end, its own answers, and leaves nothing behind."""
 import json
+import os
 import pathlib
+import signal
 
 import pytest
 
@@ -198,3 +200,61 @@ def test_datagrams_of_inspected_flows_go_nowhere_without_any_daemon(netext, insp
     assert resume(client, process) == ["ECONNREFUSED", 0]
     assert bystander.seen == []
     netext.restart_netextd()
+
+
+@pytest.fixture
+def claimed_before(netext, client, server):
+    """Starts a program that stays, whose flow from port 5555 is claimed."""
+
+    def start(protocol, address):
+        process = client.start(protocol, address, 80, "-s", "-p", "5555")
+        assert client.answer(process).error is None
+        assert len(claimed(netext)) == 1
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("protocol, address", (("udp-connected", Lab.SERVER), ("udp", Lab.SERVER6)))
+def test_a_port_that_is_used_again_after_flowd_died_is_a_new_flow(netext, proxy, client, server, claimed_before,
+                                                                  protocol, address):
+    """The flow of the earlier program went on, and ended with its socket; nothing of it meets the next one."""
+    proxy("80 claim")
+    process = claimed_before(protocol, address)
+    netext.restart_flowd()
+    assert len(claimed(netext)) == 1
+    process.stdin.close()
+    wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+    answer = client.talk(protocol, address, 80, "-p", "5555")
+    assert answer.error is None
+    flow = netext.flow(local_port=5555)
+    assert (flow["pid"], flow["verdict"], flow["decided_by"]) == (answer.pid, "claim", PROXY)
+    assert len({port for _, port, _ in server.seen}) == 2  # each had its own way to the server
+
+
+def test_a_flow_that_ended_while_flowd_was_gone_is_forgotten(netext, proxy, client, claimed_before):
+    proxy("80 claim")
+    process = claimed_before("udp-connected", Lab.SERVER)
+    netext.remember_processes()
+    flowd = netext.flowd_pid()
+    os.kill(netext.process.pid, signal.SIGSTOP)
+    os.kill(flowd, signal.SIGKILL)
+    process.stdin.close()
+    process.wait(5)
+    os.kill(netext.process.pid, signal.SIGCONT)
+    netext.wait_for_another_flowd(flowd)
+    netext.wait_for_session(PROXY, "running")
+    wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+
+
+def test_flows_that_outlive_flowd_end_with_no_other_socket(netext, proxy, client, claimed_before):
+    proxy("80 claim")
+    process = claimed_before("udp-connected", Lab.SERVER)
+    netext.restart_flowd()
+    for protocol, address, port in (("tcp", Lab.SERVER, 5555), ("udp-connected", Lab.SERVER6, 5555),
+                                    ("udp-connected", Lab.SERVER, 5556)):
+        assert client.talk(protocol, address, 80, "-p", port).error is None
+    wait_until(lambda: len(netext.flows(remote_port=80, state="closed")) == 3, "the others did not end")
+    assert len(claimed(netext)) == 1
+    process.stdin.close()
+    wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")

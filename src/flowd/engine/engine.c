@@ -221,6 +221,13 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
                 *ret_problem = "netlink cannot be opened";
                 return r;
         }
+        r = leftovers_open(&engine->leftovers, &engine->passed);
+        if (r < 0) {
+                *ret_problem = "what the kernel remembers of UDP flows cannot be read";
+                return r;
+        }
+        if (hooks_are_fresh(engine->hooks))
+                leftovers_forget_all(&engine->leftovers);
         r = open_queue(engine);
         if (r < 0) {
                 *ret_problem = "no packet queue (NFQUEUE) can be bound";
@@ -304,6 +311,7 @@ static void wire_parts(struct engine *engine)
                 .flows = &engine->flows,
                 .chain = &engine->chain,
                 .passed = &engine->passed,
+                .leftovers = &engine->leftovers,
                 .mark_mask = engine->config.mark_mask,
                 .is_watched = is_watched,
                 .flow_closed = on_flow_closed,
@@ -366,6 +374,7 @@ void engine_deinit(struct engine *engine)
         engine->queue = queue_close(engine->queue);
         addresses_close(&engine->addresses);
         engine->hooks = hooks_close(engine->hooks);
+        leftovers_close(&engine->leftovers);
         passed_close(&engine->passed);
         loop_deinit(&engine->loop);
 }

@@ -15,6 +15,7 @@
 #include "owner/owner.h"
 #include "steer/addresses.h"
 #include "steer/hooks.h"
+#include "steer/leftovers.h"
 #include "steer/passed.h"
 #include "steer/queue.h"
 #include "steer/route.h"
@@ -54,6 +55,7 @@ struct engine {
         struct ruleset_config ruleset;
         char table[64];
         struct passed passed;
+        struct leftovers leftovers;
         bool in_force;       /* hooks attached, ruleset applied, queue read */
         bool is_running_out; /* nobody can claim any more, but claimed flows are open */
         struct engine_counters counters;

@@ -28,6 +28,7 @@
 #include "flow/packet.h"
 #include "engine/intake.h"
 #include "names/answer.h"
+#include "steer/leftovers.h"
 #include "steer/passed.h"
 #include "steer/sockets.h"
 
@@ -481,14 +482,13 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 static void on_closed(struct intake *intake, const struct steer_event_closed *event)
 {
         uint64_t cookie = event->event.cookie;
-        struct closing closing = {
-                .intake = intake,
-                .local = { from_steer(&event->local), event->event.local_port },
-                .at_ns = event->time_ns,
-        };
+        const struct endpoint local = { from_steer(&event->local), event->event.local_port };
+        struct closing closing = { .intake = intake, .local = local, .at_ns = event->time_ns };
 
         intake->closed_early[cookie % INTAKE_CLOSED_EARLY] = cookie;
         flow_table_for_socket(intake->flows, cookie, on_socket_closed, &closing);
+        if (event->event.protocol == IPPROTO_UDP)
+                leftovers_forget(intake->leftovers, &local);
 }
 
 static void on_hung_up(struct intake *intake, const struct steer_event_hung_up *event)

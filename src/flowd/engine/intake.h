@@ -20,6 +20,7 @@
 
 #define INTAKE_CLOSED_EARLY 4096 /* a power of two */
 
+struct leftovers;
 struct passed;
 
 struct intake_counters {
@@ -38,6 +39,7 @@ struct intake {
         struct flow_table *flows;
         struct chain *chain;
         const struct passed *passed;
+        struct leftovers *leftovers;
         uint32_t mark_mask;
         bool (*is_watched)(void *userdata);
         void (*flow_closed)(struct flow *flow, void *userdata);

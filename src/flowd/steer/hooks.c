@@ -40,6 +40,7 @@ struct hooks {
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
         struct bpf_link *receive_link; /* NULL while nothing that came in can be inspected */
         char *pin_dir;
+        bool are_fresh; /* nothing was pinned */
         int netns_fd;
         int cgroup_fd;
         int extension_cgroup_fd;
@@ -169,6 +170,7 @@ static int load(struct hooks *hooks, const struct hooks_config *config, const ch
                 return r;
         }
         state = hooks_state(hooks);
+        hooks->are_fresh = !state->path_key[0];
         while (!state->path_key[0])
                 (void)!getrandom(state->path_key, sizeof(state->path_key), 0);
         return 0;
@@ -392,6 +394,11 @@ struct hooks *hooks_close(struct hooks *hooks)
         close_fd(hooks->extension_cgroup_fd);
         free(hooks);
         return NULL;
+}
+
+bool hooks_are_fresh(const struct hooks *hooks)
+{
+        return hooks->are_fresh;
 }
 
 struct steer_state *hooks_state(struct hooks *hooks)

@@ -44,6 +44,8 @@ int hooks_set_receiving(struct hooks *hooks, bool receiving);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
 struct hooks *hooks_close(struct hooks *hooks);
 
+/* No earlier flowd left programs: what was pinned did not fit, or there was nothing. */
+bool hooks_are_fresh(const struct hooks *hooks);
 /* The state shared with the programs, live. */
 struct steer_state *hooks_state(struct hooks *hooks);
 

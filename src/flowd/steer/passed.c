@@ -26,6 +26,7 @@
 
 /* NFT_MSG_DESTROYSETELEM; newer than the headers of some who build us. */
 #define DESTROY_ELEMENT 30
+#define LISTING_MAX     32768
 
 static uint32_t make_key(uint8_t *key, const struct endpoint *local, const struct endpoint *remote)
 {
@@ -190,6 +191,104 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
         static const char *const names6[] = { "passed6", "served6", "claimed6", "onward6" };
 
         (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
+}
+
+struct listing {
+        passed_fn *fn;
+        void *userdata;
+};
+
+static struct endpoint read_address(const uint8_t *bytes, bool is_ipv4, const uint8_t *port)
+{
+        struct endpoint endpoint = { .port = (uint16_t)(port[0] << 8 | port[1]) };
+        struct in_addr ipv4;
+
+        memcpy(&ipv4, bytes, sizeof(ipv4));
+        if (is_ipv4)
+                endpoint.address = address_from_ipv4(ipv4);
+        else
+                memcpy(&endpoint.address, bytes, sizeof(endpoint.address));
+        return endpoint;
+}
+
+/* What make_key() made. */
+static void tell_key(const struct listing *listing, const uint8_t *key, uint32_t key_size)
+{
+        bool is_ipv4 = key_size == PASSED_KEY_IPV4;
+        uint32_t size = is_ipv4 ? 4 : 16;
+        const uint8_t *ports = key + 2 * size;
+        struct endpoint local, remote;
+
+        if (key_size != PASSED_KEY_IPV4 && key_size != PASSED_KEY_IPV6)
+                return;
+        local = read_address(key, is_ipv4, ports);
+        remote = read_address(key + size, is_ipv4, ports + 4);
+        listing->fn(&local, &remote, listing->userdata);
+}
+
+static int on_elements(const struct nlmsghdr *message, void *userdata)
+{
+        _cleanup_(cleanup_set) struct nftnl_set *set = nftnl_set_alloc();
+        struct nftnl_set_elems_iter *elements;
+        struct nftnl_set_elem *element;
+        const uint8_t *key;
+        uint32_t size;
+
+        if (!set || nftnl_set_elems_nlmsg_parse(message, set) < 0)
+                return MNL_CB_ERROR;
+        elements = nftnl_set_elems_iter_create(set);
+        if (!elements)
+                return MNL_CB_ERROR;
+        while ((element = nftnl_set_elems_iter_next(elements))) {
+                key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+                if (key)
+                        tell_key(userdata, key, size);
+        }
+        nftnl_set_elems_iter_destroy(elements);
+        return MNL_CB_OK;
+}
+
+static int list_set(const struct passed *passed, const char *name, struct listing *listing)
+{
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+        _cleanup_(cleanup_set) struct nftnl_set *set = nftnl_set_alloc();
+        _Alignas(struct nlmsghdr) char buffer[LISTING_MAX];
+        struct nlmsghdr *message;
+        ssize_t n;
+        int r;
+
+        if (!set)
+                return -ENOMEM;
+        nftnl_set_set_str(set, NFTNL_SET_TABLE, passed->table);
+        nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+        message =
+                nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
+        nftnl_set_elems_nlmsg_build_payload(message, set);
+        if (sendto(passed->fd, message, message->nlmsg_len, 0, (struct sockaddr *)&kernel,
+                   sizeof(kernel)) < 0)
+                return -errno;
+        do {
+                n = recv(passed->fd, buffer, sizeof(buffer), 0);
+                if (n < 0)
+                        return -errno;
+                r = mnl_cb_run(buffer, (size_t)n, 0, 0, on_elements, listing);
+        } while (r > MNL_CB_STOP);
+        return r < 0 ? -errno : 0;
+}
+
+int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
+{
+        static const char *const names[] = { "passed4", "passed6",  "served4",
+                                             "served6", "claimed4", "claimed6" };
+        struct listing listing = { .fn = fn, .userdata = userdata };
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++) {
+                r = list_set(passed, names[i], &listing);
+                if (r == -ENOENT)
+                        r = 0;
+        }
+        return r;
 }
 
 /* A kernel that does not know the message says so before it looks for the table. */

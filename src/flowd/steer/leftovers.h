@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * UDP flows that an earlier flowd left to the kernel (steer/passed.h). They go on as they were
+ * decided, and we have no record of them: what ends one is that its program closes its socket, of
+ * which the hooks tell, also of what happened while there was no flowd. (Whoever got its port in
+ * that time met its way: only a flowd can change the sets.)
+ */
+
+#include "base/endpoint.h"
+#include "base/htable.h"
+#include "base/list.h"
+
+struct passed;
+
+struct leftovers {
+        const struct passed *passed; /* borrowed; NULL while it is closed */
+        struct list all;
+        struct htable by_port;
+};
+
+/* Reads what is there. 0 or a negative errno. */
+int leftovers_open(struct leftovers *leftovers, const struct passed *passed);
+/* Fine on one that is zero. */
+void leftovers_close(struct leftovers *leftovers);
+/* The program's socket is closed: the kernel forgets its flows. */
+void leftovers_forget(struct leftovers *leftovers, const struct endpoint *local);
+/* Nobody will tell when they end: the kernel forgets all of them now. */
+void leftovers_forget_all(struct leftovers *leftovers);
