@@ -78,6 +78,7 @@ enum nx_provider_stop_reason {
         NX_PROVIDER_STOP_USER_INITIATED = 1,
         NX_PROVIDER_STOP_PROVIDER_FAILED = 2,
         NX_PROVIDER_STOP_CONFIGURATION_DISABLED = 9,
+        NX_PROVIDER_STOP_APP_UPDATE = 16, /* another process has taken over */
         NX_PROVIDER_STOP_INTERNAL_ERROR = 17,
 };
 

@@ -90,6 +90,7 @@ int verb_doctor(struct cli *cli);
 int verb_session_list(struct cli *cli);
 int verb_session_start(struct cli *cli);
 int verb_session_stop(struct cli *cli);
+int verb_session_restart(struct cli *cli);
 int verb_set_put(struct cli *cli);
 int verb_set_list(struct cli *cli);
 int verb_set_show(struct cli *cli);

@@ -134,7 +134,7 @@ static void offer_arguments(const struct cli_verb *verb, const char *instance, i
 {
         if (verb->fn == verb_session_start)
                 offer_extensions("", typed);
-        else if (verb->fn == verb_session_stop)
+        else if (verb->fn == verb_session_stop || verb->fn == verb_session_restart)
                 offer_names(instance, nx_manager_list_sessions, typed);
         else if (verb->fn == verb_set_show || verb->fn == verb_set_remove ||
                  (verb->fn == verb_set_put && n_before == 0))

@@ -36,6 +36,8 @@ const struct cli_verb cli_verbs[] = {
         { "session list", "", "the sessions and how they are", NULL, 0, 0, verb_session_list },
         { "session start", "EXTENSION", "start an extension, by identifier or path",
           session_start_options, 1, 1, verb_session_start },
+        { "session restart", "NAME", "let another process take over from a session's", NULL, 1, 1,
+          verb_session_restart },
         { "session stop", "NAME", "stop a session", NULL, 1, 1, verb_session_stop },
         { "set put", "NAME FILE",
           "replace what is in a set of destinations; - for FILE is standard input", NULL, 2, 2,

@@ -94,6 +94,8 @@ static void engine_is_ready(bool adopted, void *userdata)
         struct instance *instance = userdata;
 
         set_table_engine_ready(&instance->sets); /* before the rules that name them */
+        if (adopted)
+                extension_table_engine_ready(&instance->extensions);
         session_table_engine_ready(&instance->sessions, adopted);
         state_save(instance);
 }
@@ -197,8 +199,16 @@ static void extension_is_gone(struct extension *extension, void *userdata)
         instance_quit_engine_at_last(instance);
 }
 
+static void extension_is_settled(struct extension *extension, int result, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        control_extension_settled(&instance->control, extension, result);
+}
+
 static const struct extension_listener extension_listener = {
         .changed = extension_is_changed,
+        .settled = extension_is_settled,
         .gone = extension_is_gone,
 };
 
@@ -260,7 +270,7 @@ int instance_new(struct instance **ret, const struct options *options)
         instance->options = *options;
         instance->lock_fd = -1;
         engine_init(&instance->engine, NULL, NULL, NULL, NULL, NULL, NULL);
-        extension_table_init(&instance->extensions, NULL, NULL, NULL, -1);
+        extension_table_init(&instance->extensions, NULL, NULL, NULL, NULL, -1);
         session_table_init(&instance->sessions, NULL, NULL, NULL, NULL, NULL);
         set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
         control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->engine);
@@ -308,7 +318,7 @@ static int instance_open_folders(struct instance *instance)
                 return cgroup_fd;
         }
         extension_table_init(&instance->extensions, instance->event, instance->options.instance,
-                             &instance->paths, cgroup_fd);
+                             &instance->paths, &instance->engine, cgroup_fd);
         extension_table_watch(&instance->extensions, &instance->watch, &extension_listener,
                               instance);
         session_table_init(&instance->sessions, instance->event, &instance->extensions,

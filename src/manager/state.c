@@ -112,6 +112,7 @@ static json_t *pack_run(const struct run *run)
         put_number(object, "number", run->number);
         put_number(object, "role", run->role);
         put_number(object, "since_ns", run->since_ns);
+        put_number(object, "leaving_slots", run->leaving_slots);
         return object;
 }
 
@@ -340,9 +341,11 @@ static int restore_run(struct extension *extension, const json_t *state)
         r = run_adopt(extension, role, number, pid, get_number(state, "started"), &run);
         if (r == -ESRCH)
                 return 0; /* what that means is for extension_resume() to find out */
-        if (r >= 0)
-                run->since_ns = get_number(state, "since_ns");
-        return r;
+        if (r < 0)
+                return r;
+        run->since_ns = get_number(state, "since_ns");
+        run->leaving_slots = get_number(state, "leaving_slots");
+        return 0;
 }
 
 static int fill_extension(struct extension *extension, const json_t *state)

@@ -85,8 +85,10 @@ int claim_handle_socket(struct session *session, const struct wire_message *mess
         if (flow->way != FLOW_WAY_OPEN || flow->has_socket)
                 return provider_fail_message(session->provider, "netext-flowd", message->type);
         flow->has_socket = true;
-        if (flow->protocol == IPPROTO_TCP)
+        if (flow->protocol == IPPROTO_TCP) {
+                handed_note(&session->handed, *fd);
                 kept_end(flow, FLOW_OVER);
+        }
         session->role->handle_open(session, flow, take_fd(fd));
         return 0;
 }

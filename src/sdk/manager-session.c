@@ -104,3 +104,8 @@ _public_ int nx_manager_stop_session(struct nx_manager *manager, const char *nam
 {
         return manager_ask(manager, "StopSession", NULL, NULL, "s", name);
 }
+
+_public_ int nx_manager_restart_session(struct nx_manager *manager, const char *name)
+{
+        return manager_ask(manager, "RestartSession", NULL, NULL, "s", name);
+}

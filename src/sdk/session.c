@@ -17,7 +17,8 @@
 #include "sdk/provider.h"
 #include "sdk/verdict.h"
 
-#define KEPT_BUCKETS 64
+#define KEPT_BUCKETS   64
+#define DRAIN_PAUSE_NS 20000000ULL
 
 static struct session_run *session_run_new(struct session *session)
 {
@@ -162,6 +163,24 @@ static int handle_stop(struct session *session, const struct wire_message *messa
         return channel_end(channel);
 }
 
+/* Another process decides about new flows. flowd has none of ours any more, but it does not know
+ * of those whose sockets the extension has. */
+static int on_drain_pause_over(void *userdata)
+{
+        struct session *session = userdata;
+        struct channel *channel = &session->engine.channel;
+
+        if (!session_is_connected(session))
+                return 0;
+        if (handed_is_any_open(&session->handed)) {
+                loop_timer_start(&session->provider->loop, &session->drain_timer,
+                                 now_ns() + DRAIN_PAUSE_NS);
+                return 0;
+        }
+        channel_begin(channel, NX_MSG_ENGINE_DRAINED, 0);
+        return channel_end(channel);
+}
+
 static int unexpected(struct session *session, const struct wire_message *message)
 {
         return provider_fail_message(session->provider, "netext-flowd", message->type);
@@ -215,6 +234,8 @@ static int handle_message(struct session *session, const struct wire_message *me
                 return handle_start(session, message);
         case NX_MSG_PROVIDER_STOP:
                 return handle_stop(session, message);
+        case NX_MSG_PROVIDER_DRAIN:
+                return on_drain_pause_over(session);
         case NX_MSG_PROVIDER_FLOW_NEW:
                 return verdict_ask(session, message);
         case NX_MSG_PROVIDER_FLOW_SOCKET:
@@ -243,7 +264,8 @@ static int session_on_message(const struct wire_message *message, int *fd, void 
         r = handle_message(session, message, fd);
         if (r >= 0 || peer_is_gone(r))
                 return 0;
-        return provider_fail(session->provider, r, "Answering netext-flowd failed: %s", strerror(-r));
+        return provider_fail(session->provider, r, "Answering netext-flowd failed: %s",
+                             strerror(-r));
 }
 
 static int session_on_io(uint32_t events, void *userdata)
@@ -277,6 +299,7 @@ static struct session *session_new(struct nx_provider *provider, const char *nam
         list_init(&session->link);
         list_init(&session->applies);
         list_init(&session->files);
+        loop_timer_init(&session->drain_timer, on_drain_pause_over, session);
         if (!session->name)
                 return session_free(session, NX_PROVIDER_STOP_NONE);
         /* One of several kinds is chosen by the start. */
@@ -304,6 +327,8 @@ struct session *session_free(struct session *session, enum nx_provider_stop_reas
         list_remove(&session->link);
         session_apply_cancel(session);
         session_drop_files(session);
+        loop_timer_stop(&session->drain_timer);
+        handed_deinit(&session->handed);
         settings_free(session->settings);
         free(session->spare);
         free(session->name);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A session from the extension's side, one of any number in a process: its flow channel to netext-flowd, its runs, and
- * the settings it applied. What is the same for every kind of provider is here; what a
- * kind adds is its role.
+ * A session from the extension's side, one of any number in a process: its flow channel to
+ * netext-flowd, its runs, and the settings it applied. What is the same for every kind of provider
+ * is here; what a kind adds is its role.
  *
  * A run lasts from the provider's start to its stop. Flows belong to one and outlive it
  * where the extension keeps them; run->session tells whether they can be answered.
@@ -16,6 +16,7 @@
 
 #include "base/htable.h"
 #include "base/list.h"
+#include "sdk/handed.h"
 #include "sdk/peer.h"
 #include "sdk/settings.h"
 
@@ -72,12 +73,14 @@ struct session {
         char *name;
         bool is_over; /* netextd stopped it: it is freed at the end of the round */
         struct peer engine;
-        const uint8_t *memory;     /* PROVIDER_MEMORY, mapped, or NULL */
-        struct session_run *run;   /* NULL while stopped */
-        struct nx_flow *spare;     /* the last flow that went, for the next one */
-        struct settings *settings; /* in force, or NULL */
-        bool has_begun;            /* the settings that a role begins with were made */
-        struct list applies;       /* apply.link, oldest first */
+        const uint8_t *memory;   /* PROVIDER_MEMORY, mapped, or NULL */
+        struct session_run *run; /* NULL while stopped */
+        struct handed handed;
+        struct loop_timer drain_timer; /* while flowd waits for those to be closed */
+        struct nx_flow *spare;         /* the last flow that went, for the next one */
+        struct settings *settings;     /* in force, or NULL */
+        bool has_begun;                /* the settings that a role begins with were made */
+        struct list applies;           /* apply.link, oldest first */
         unsigned int n_applies;
         uint64_t last_apply_id;
         struct list files; /* kept_file.link: those that came before the kind was known */

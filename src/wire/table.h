@@ -149,7 +149,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
                     WIRE_HAS(FAIL_POLICY) | WIRE_HAS(VERDICT_TIMEOUT_MS) |                         \
                     WIRE_HAS(READY_TIMEOUT_MS) | WIRE_HAS(CGROUP_ID) | WIRE_HAS(KIND),             \
             0)                                                                                     \
-        MSG(2, FLOWD_SESSION_CHANNEL, WIRE_HAS(SESSION), 1) /* a provider's flow channel */        \
+        /* a provider's flow channel */                                                            \
+        MSG(2, FLOWD_SESSION_CHANNEL, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 1)                        \
         MSG(3, FLOWD_SESSION_REMOVE, WIRE_HAS(SESSION), 0)                                         \
         MSG(4, FLOWD_FLOW_LIST, 0, 0) /* FLOW: only that one; COUNT: newest n */                   \
         MSG(5, FLOWD_FLOW_WATCH, WIRE_HAS(ENABLE), 0)                                              \
@@ -171,7 +172,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(17, MANAGER_KEEP, 0, 1) /* the queue's socket, to hand to the next flowd */            \
         MSG(18, MANAGER_FLOW, WIRE_HAS(FLOW), 0)                                                   \
         MSG(19, MANAGER_DONE, WIRE_HAS(RESULT), 0)                                                 \
-        MSG(20, MANAGER_SESSION_STATE, WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE), 0)             \
+        MSG(20, MANAGER_SESSION_STATE,                                                             \
+            WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE) | WIRE_HAS(RUN), 0)                        \
         MSG(21, MANAGER_STATUS, WIRE_HAS(KEY), 0) /* KEY and COUNT or TEXT, one fact each */       \
         MSG(22, MANAGER_EXECUTABLE_OPEN, WIRE_HAS(PID), 0) /* answered by FLOWD_EXECUTABLE… */   \
         /* flowd -> provider */                                                                    \
@@ -219,7 +221,16 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(97, MANAGER_BUNDLE_FACT, WIRE_HAS(KEY), 0)    /* and TEXT or COUNT */                  \
         MSG(98, MANAGER_BUNDLE_DONE, WIRE_HAS(RESULT), 0) /* TEXT: what kept it from looking */    \
         /* netextd -> extension: a connection to endpoint NAME, and who is at its other end */     \
-        MSG(104, EXTENSION_ENDPOINT, WIRE_HAS(NAME), 1)
+        MSG(104, EXTENSION_ENDPOINT, WIRE_HAS(NAME), 1)                                            \
+        /* netextd -> flowd: the flow channel of a successor, whose provider starts beside the     \
+         * one in place; the successors of these sessions take their places */                     \
+        MSG(105, FLOWD_SESSION_SUCCESSOR, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 1)                    \
+        MSG(106, FLOWD_SESSIONS_TURN, WIRE_HAS(SLOTS) | WIRE_HAS(RUN), 0)                          \
+        /* flowd -> netextd: that provider of the session has no flows any more */                 \
+        MSG(107, MANAGER_SESSION_DRAINED, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 0)                    \
+        /* flowd -> provider, and its answer: when the sockets that it was given are closed */     \
+        MSG(108, PROVIDER_DRAIN, 0, 0)                                                             \
+        MSG(109, ENGINE_DRAINED, 0, 0)
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,

@@ -16,6 +16,7 @@
 #include "chain/chain.h"
 #include "chain/identify.h"
 #include "chain/settings.h"
+#include "chain/successor.h"
 #include "flow/table.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
@@ -24,8 +25,7 @@
 
 void chain_init(struct chain *chain)
 {
-        for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
-                chain->sessions[slot].slot = slot;
+        list_init(&chain->beside);
         list_init(&chain->unidentified);
         loop_timer_init(&chain->identify_timer, identify_timeout, chain);
 }
@@ -34,14 +34,13 @@ void chain_deinit(struct chain *chain)
 {
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
                 chain_remove(chain, slot);
+        successor_tidy(chain);
         identify_let_go(chain);
 }
 
 struct session *chain_session(struct chain *chain, uint64_t slot)
 {
-        if (slot >= STEER_SESSIONS_MAX || !chain->sessions[slot].in_use)
-                return NULL;
-        return &chain->sessions[slot];
+        return slot < STEER_SESSIONS_MAX ? chain->sessions[slot] : NULL;
 }
 
 static int compare_sessions(const void *a, const void *b)
@@ -63,8 +62,8 @@ static void sort_sessions(struct chain *chain)
 {
         chain->n_sessions = 0;
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
-                if (chain->sessions[slot].in_use)
-                        chain->order[chain->n_sessions++] = &chain->sessions[slot];
+                if (chain->sessions[slot])
+                        chain->order[chain->n_sessions++] = chain->sessions[slot];
         qsort(chain->order, chain->n_sessions, sizeof(chain->order[0]), compare_sessions);
 }
 
@@ -84,7 +83,7 @@ void chain_put_in_force(struct chain *chain)
 {
         chain->in_force = true;
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
-                if (!chain->sessions[slot].in_use) {
+                if (!chain->sessions[slot]) {
                         hooks_set_inspecting(chain->hooks, slot, false);
                         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
                 }
@@ -132,6 +131,12 @@ bool chain_is_thinking(const struct chain *chain, uint64_t age_ns)
         return false;
 }
 
+void chain_put(struct chain *chain, struct session *session)
+{
+        chain->sessions[session->slot] = session;
+        sort_sessions(chain);
+}
+
 int chain_add(struct chain *chain, const struct wire_message *message)
 {
         uint64_t slot = wire_get(message, WIRE_ATTR_SESSION);
@@ -139,9 +144,11 @@ int chain_add(struct chain *chain, const struct wire_message *message)
 
         if (slot >= STEER_SESSIONS_MAX)
                 return -EBADMSG;
-        session = &chain->sessions[slot];
-        if (session->in_use)
+        if (chain->sessions[slot])
                 return -EEXIST;
+        session = malloc(sizeof(*session));
+        if (!session)
+                return -ENOMEM;
         *session = (struct session){
                 .chain = chain,
                 .in_use = true,
@@ -162,7 +169,7 @@ int chain_add(struct chain *chain, const struct wire_message *message)
         session_init(session);
         hooks_set_extension(chain->hooks, session->slot, session->cgroup_id);
         hooks_set_proxy(chain->hooks, session->slot, session->kind != NX_PROVIDER_KIND_FILTER);
-        sort_sessions(chain);
+        chain_put(chain, session);
         write_order(chain);
         return 0;
 }
@@ -174,12 +181,19 @@ void chain_let_go(struct chain *chain, struct session *session, struct flow *flo
         chain_advance(chain, flow);
 }
 
-static void let_all_go(struct chain *chain, struct session *session, struct list *flows)
+static void let_list_go(struct chain *chain, struct session *session, struct list *flows)
 {
         struct flow *flow;
 
         while ((flow = list_first(flows, struct flow, waiting)))
                 chain_let_go(chain, session, flow);
+}
+
+void chain_let_all_go(struct chain *chain, struct session *session)
+{
+        let_list_go(chain, session, &session->starting);
+        let_list_go(chain, session, &session->asked);
+        let_list_go(chain, session, &session->paused);
 }
 
 void chain_remove(struct chain *chain, unsigned int slot)
@@ -189,14 +203,15 @@ void chain_remove(struct chain *chain, unsigned int slot)
         if (!session)
                 return;
         session->in_use = false;
+        chain->sessions[slot] = NULL;
         hooks_set_inspecting(chain->hooks, slot, false);
         sort_sessions(chain);
         write_order(chain);
-        let_all_go(chain, session, &session->starting);
-        let_all_go(chain, session, &session->asked);
-        let_all_go(chain, session, &session->paused);
-        session_stop(session);
+        successor_remove_all(session);
+        chain_let_all_go(chain, session);
+        session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
         hooks_set_extension(chain->hooks, slot, 0);
         hooks_set_proxy(chain->hooks, slot, false);
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
+        list_append(&chain->beside, &session->beside); /* to be freed; see successor_tidy() */
 }

@@ -33,6 +33,8 @@ struct chain_listener {
         /* error: 0, or why the session failed, with the sentence text. */
         void (*session_changed)(struct session *session, int error, const char *text,
                                 void *userdata);
+        /* It leaves, and has no flows any more. */
+        void (*session_drained)(struct session *session, void *userdata);
         /* The fail policies changed, or what kinds of sessions there are: the ruleset must know. */
         void (*policy_changed)(void *userdata);
         void *userdata;
@@ -74,8 +76,10 @@ struct chain {
         struct deliveries *deliveries;
         const struct chain_deliverer *deliverer;
         struct chain_listener listener;
-        struct session sessions[STEER_SESSIONS_MAX]; /* by slot */
+        struct session *sessions[STEER_SESSIONS_MAX]; /* in place, by slot; owned */
         struct session *order[STEER_SESSIONS_MAX];
+        struct list beside; /* session.beside: those coming and leaving; owned */
+        unsigned int last_run;
         size_t n_sessions;
         uint64_t last_activation;
         bool in_force;            /* the kernel knows the order */
@@ -91,6 +95,8 @@ int chain_add(struct chain *chain, const struct wire_message *message);
 void chain_remove(struct chain *chain, unsigned int slot);
 /* NULL for a slot that is free or none. */
 struct session *chain_session(struct chain *chain, uint64_t slot);
+/* The session takes the place of the one in its slot, which is the caller's then. */
+void chain_put(struct chain *chain, struct session *session);
 /* Writes the order to the kernel, now and at each change from now on. */
 void chain_put_in_force(struct chain *chain);
 /* Can flows have to be delivered: are there proxies, or filters that have asked for bytes? */
@@ -129,6 +135,8 @@ void chain_fall_back(struct chain *chain, struct session *session, struct flow *
                      enum wire_reason reason);
 /* Without the session in its way, the flow goes on. */
 void chain_let_go(struct chain *chain, struct session *session, struct flow *flow);
+/* The same for all that wait for its answer. */
+void chain_let_all_go(struct chain *chain, struct session *session);
 /* Lets a waiting packet go the way its flow was decided. */
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held);
 /* Who and why, from what the rules said. */

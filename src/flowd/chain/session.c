@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "chain/chain.h"
 #include "chain/settings.h"
+#include "chain/successor.h"
 #include "flow/record.h"
 #include "flow/table.h"
 #include "steer/hooks.h"
@@ -33,6 +34,7 @@ static int on_news_pause_over(void *userdata);
 
 void session_init(struct session *session)
 {
+        list_init(&session->beside);
         list_init(&session->starting);
         list_init(&session->asked);
         list_init(&session->paused);
@@ -177,7 +179,7 @@ void session_ask(struct session *session, struct flow *flow)
 }
 
 /* Flows that came before the provider's rules did; most need not be asked about now. */
-static void judge_again(struct session *session)
+void session_judge_again(struct session *session)
 {
         struct steer_outcome outcome;
         struct flow *flow;
@@ -205,7 +207,7 @@ static int on_started(struct session *session, const struct wire_message *messag
         loop_timer_stop(&session->ready_timer);
         session->provider = PROVIDER_RUNNING;
         report(session, 0, NULL);
-        judge_again(session);
+        session_judge_again(session);
         return 0;
 }
 
@@ -365,21 +367,40 @@ static int on_settings_rule(struct session *session, const struct wire_message *
         return settings_add(session->coming, message);
 }
 
+static int put_in_force(struct session *session, struct settings *rules)
+{
+        struct chain *chain = session->chain;
+        int r;
+
+        r = hooks_set_settings(chain->hooks, session->slot, rules ? rules->entries : NULL,
+                               rules ? rules->n_rules + 1 : 0);
+        if (r < 0)
+                return r;
+        if (rules)
+                rules->generation = hooks_state(chain->hooks)->generation;
+        chain->listener.policy_changed(chain->listener.userdata);
+        return 0;
+}
+
+int session_put_rules(struct session *session)
+{
+        return put_in_force(session, session->rules);
+}
+
+/* Those of a provider that is not in place wait for it to be, or are for its own flows only. */
 static int on_settings_commit(struct session *session, const struct wire_message *message)
 {
         struct settings *coming = session->coming;
-        struct chain *chain = session->chain;
         struct wire_writer *writer;
-        int r;
+        int r = 0;
 
         if (!coming || coming->id != message->id)
                 return -EBADMSG;
-        r = hooks_set_settings(chain->hooks, session->slot, coming->entries, coming->n_rules + 1);
+        if (session->place == SESSION_IN_PLACE)
+                r = put_in_force(session, coming);
         if (r >= 0) {
-                coming->generation = hooks_state(chain->hooks)->generation;
                 session->coming = session->rules;
                 session->rules = coming;
-                chain->listener.policy_changed(chain->listener.userdata);
         }
         session->coming = settings_free(session->coming);
         writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
@@ -410,6 +431,8 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return on_flow_open(session, message);
         case NX_MSG_ENGINE_FLOW_SPLICE:
                 return on_flow_splice(session, message, fd);
+        case NX_MSG_ENGINE_DRAINED:
+                return successor_drained(session);
         case NX_MSG_ENGINE_STOPPED:
                 return 0;
         default:
@@ -449,7 +472,7 @@ static int on_io(uint32_t events, void *userdata)
         return 0;
 }
 
-void session_set_channel(struct session *session, int fd)
+void session_set_channel(struct session *session, int fd, uint32_t process)
 {
         struct chain *chain = session->chain;
         struct wire_writer *writer;
@@ -457,6 +480,8 @@ void session_set_channel(struct session *session, int fd)
 
         if (session->channel.fd >= 0)
                 end_conversation(session, PROVIDER_ABSENT, 0, NULL);
+        session->process = process;
+        session->n_inspected = 0;
         r = channel_init(&session->channel, fd);
         if (r >= 0)
                 r = loop_add(chain->loop, &session->io, fd, EPOLLIN, on_io, session);
@@ -467,7 +492,7 @@ void session_set_channel(struct session *session, int fd)
         }
         session->channel.may_lack_fds = true;
         session->provider = PROVIDER_STARTING;
-        session->run++;
+        session->run = ++chain->last_run;
         loop_timer_start(chain->loop, &session->ready_timer, now_ns() + session->ready_timeout_ns);
         writer = begin(session, NX_MSG_PROVIDER_START, session->slot);
         wire_put(writer, WIRE_ATTR_VERSION, WIRE_VERSION);
@@ -607,13 +632,20 @@ void session_flush(struct session *session)
                 session->chain->deliverer->retry_session(session->chain->deliveries, session);
 }
 
-void session_stop(struct session *session)
+void session_ask_to_drain(struct session *session)
+{
+        session->asked_to_drain = true;
+        begin(session, NX_MSG_PROVIDER_DRAIN, 0);
+        (void)channel_end(&session->channel);
+}
+
+void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
         struct wire_writer *writer;
 
         if (session->channel.fd >= 0) {
                 writer = begin(session, NX_MSG_PROVIDER_STOP, session->slot);
-                wire_put(writer, WIRE_ATTR_COUNT, NX_PROVIDER_STOP_USER_INITIATED);
+                wire_put(writer, WIRE_ATTR_COUNT, reason);
                 if (channel_end(&session->channel) >= 0)
                         (void)channel_flush(&session->channel);
         }

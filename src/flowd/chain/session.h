@@ -3,7 +3,8 @@
 
 /*
  * One running configuration: a provider at the other end of a channel, its rules in the
- * kernel, and the flows that wait for its answer.
+ * kernel, and the flows that wait for its answer. While the provider is replaced there are
+ * several of these for one slot, see chain/successor.h.
  */
 
 #include <stdbool.h>
@@ -24,6 +25,12 @@ enum session_provider {
         PROVIDER_STARTING, /* start_filter has not answered */
         PROVIDER_RUNNING,
         PROVIDER_FAILED, /* would not start, or broke the protocol */
+};
+
+enum session_place {
+        SESSION_IN_PLACE, /* in the chain: it is asked about new flows, by its rules */
+        SESSION_COMING,   /* its provider starts, to take that place */
+        SESSION_LEAVING,  /* it had the place, and keeps the flows that it has */
 };
 
 /* How a claimed flow ended. */
@@ -56,8 +63,14 @@ struct session {
         uint64_t cgroup_id;  /* of the extension */
         uint64_t activation; /* the place in time, for the order */
 
+        enum session_place place;
+        struct list beside; /* chain.beside, unless it is in place */
+        bool asked_to_drain;
+
         enum session_provider provider;
-        unsigned int run; /* which of its providers that is */
+        unsigned int run;         /* which of the slot's providers that is */
+        uint32_t process;         /* netextd's number for the process that it is in */
+        unsigned int n_inspected; /* flows whose bytes it asked for, and which are not over */
         struct channel channel;
         struct loop_io io;
         bool wants_write;
@@ -78,8 +91,14 @@ struct session {
 };
 
 void session_init(struct session *session);
-/* Starts a conversation over fd, which it takes; an earlier one ends. */
-void session_set_channel(struct session *session, int fd);
+/* Starts a conversation over fd, which it takes; an earlier one ends. process: netextd's number. */
+void session_set_channel(struct session *session, int fd, uint32_t process);
+/* Puts the rules that the provider applied in force. 0 or negative errno. */
+int session_put_rules(struct session *session);
+/* Flows that waited for the provider to start go through the chain again. */
+void session_judge_again(struct session *session);
+/* Asks the provider to say when it is done with the sockets that it was given. */
+void session_ask_to_drain(struct session *session);
 /* Hands flow to the provider; the answer comes through chain_answer(). */
 void session_ask(struct session *session, struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */
@@ -104,4 +123,4 @@ bool session_is_thinking(const struct session *session, uint64_t age_ns);
 /* Sends what collected in this round. */
 void session_flush(struct session *session);
 /* Tells the provider that it is over and lets go of everything; flows must be gone by then. */
-void session_stop(struct session *session);
+void session_stop(struct session *session, enum nx_provider_stop_reason reason);

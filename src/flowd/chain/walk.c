@@ -25,6 +25,7 @@
 #include "chain/identify.h"
 #include "chain/loops.h"
 #include "chain/settings.h"
+#include "chain/successor.h"
 #include "flow/table.h"
 #include "owner/owner.h"
 #include <netext/proxy.h>
@@ -76,9 +77,10 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         chain_release_held(chain, flow);
         if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 chain->deliverer->deny(flow);
-        if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
+        if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM) {
+                successor_inspectors_over(chain, flow);
                 flow_table_close(chain->flows, flow, flow->decided_ns);
-        else if (flow->closed_ns) /* the program did not wait for it */
+        } else if (flow->closed_ns) /* the program did not wait for it */
                 flow_table_close(chain->flows, flow, flow->closed_ns);
         chain->listener.flow_decided(flow, chain->listener.userdata);
 }
@@ -190,7 +192,7 @@ static uint64_t passed_slots(const struct chain *chain, const struct session *se
 
         for (size_t i = 0; i < chain->n_sessions; i++) {
                 slots |= 1ULL << chain->order[i]->slot;
-                if (chain->order[i] == session)
+                if (chain->order[i]->slot == session->slot)
                         break;
         }
         return slots;
@@ -292,7 +294,8 @@ void chain_peek(struct chain *chain, struct session *session, struct flow *flow,
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 
-static bool add_inspector(struct flow *flow, const struct flow_inspector *inspector)
+static bool add_inspector(struct session *session, struct flow *flow,
+                          const struct flow_inspector *inspector)
 {
         struct flow_inspector *inspectors;
 
@@ -301,6 +304,7 @@ static bool add_inspector(struct flow *flow, const struct flow_inspector *inspec
                 return false;
         inspectors[flow->n_inspectors++] = *inspector;
         flow->inspectors = inspectors;
+        session->n_inspected++;
         return true;
 }
 
@@ -328,7 +332,7 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
                 hooks_set_inspecting(chain->hooks, session->slot, true);
                 chain->listener.policy_changed(chain->listener.userdata);
         }
-        if (!wants_none && !add_inspector(flow, inspector)) {
+        if (!wants_none && !add_inspector(session, flow, inspector)) {
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
                 return;
         }
@@ -366,6 +370,11 @@ void chain_fall_back(struct chain *chain, struct session *session, struct flow *
 
 void chain_flush(struct chain *chain)
 {
+        struct session *session;
+
+        successor_tidy(chain);
         for (size_t i = 0; i < chain->n_sessions; i++)
                 session_flush(chain->order[i]);
+        list_for_each (session, &chain->beside, beside)
+                session_flush(session);
 }

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/socket.h"
 #include "chain/chain.h"
+#include "chain/successor.h"
 #include "deliver/claim.h"
 #include "deliver/idle.h"
 #include "deliver/inspected.h"
@@ -70,6 +71,7 @@ void delivery_forget(struct delivery *delivery)
         struct deliveries *all = delivery->all;
         struct flow *flow = delivery->flow;
 
+        successor_inspectors_over(all->chain, flow);
         if (is_visit(delivery))
                 visit_end(delivery);
         loop_remove(all->loop, &delivery->app_io);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "chain/chain.h"
+#include "chain/successor.h"
 #include "deliver/inspected.h"
 #include "deliver/way.h"
 #include "flow/flow.h"
@@ -21,8 +22,11 @@
 static struct session *session_of(const struct delivery *delivery, unsigned int inspector)
 {
         const struct flow_inspector *who = &delivery->flow->inspectors[inspector];
-        struct session *session = chain_session(delivery->all->chain, who->slot);
+        struct chain *chain = delivery->all->chain;
+        struct session *session = successor_find_inspector(chain, who);
 
+        if (!session)
+                session = chain_session(chain, who->slot);
         return session && session->activation == who->activation ? session : NULL;
 }
 
@@ -104,6 +108,7 @@ static bool on_complete(struct inspection *inspection, unsigned int inspector,
 
 static void leave(struct delivery *delivery)
 {
+        successor_inspectors_over(delivery->all->chain, delivery->flow);
         list_remove(&delivery->inspected);
         delivery->inspection = NULL;
         delivery->datagrams = NULL;
@@ -204,8 +209,10 @@ int inspected_begin(struct delivery *delivery)
         r = gather_peeks(delivery, peeks);
         if (r < 0)
                 return r;
-        if (!is_udp && !any_wants_to_see(peeks, r))
+        if (!is_udp && !any_wants_to_see(peeks, r)) {
+                successor_inspectors_over(delivery->all->chain, delivery->flow);
                 return 0;
+        }
         setup.n_inspectors = (unsigned int)r;
         setup.app_fd = take_fd(&delivery->app_fd);
         setup.upstream_fd = take_fd(&delivery->upstream_fd);

@@ -66,6 +66,13 @@ static void on_session_changed(struct session *session, int error, const char *t
         link_tell_session(&engine->link, session, error, text);
 }
 
+static void on_session_drained(struct session *session, void *userdata)
+{
+        struct engine *engine = userdata;
+
+        link_tell_drained(&engine->link, session);
+}
+
 static void on_flow_abandoned(struct flow *flow, void *userdata)
 {
         delivery_abandon(flow);
@@ -297,6 +304,7 @@ static void wire_parts(struct engine *engine)
                         .flow_decided = on_flow_decided,
                         .flow_closed = on_flow_closed,
                         .session_changed = on_session_changed,
+                        .session_drained = on_session_drained,
                         .policy_changed = on_policy_changed,
                         .userdata = engine,
                 },

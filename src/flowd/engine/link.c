@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "chain/successor.h"
 #include "engine/engine.h"
 #include "flow/record.h"
 #include "engine/link.h"
@@ -63,9 +64,22 @@ void link_tell_session(struct link *link, const struct session *session, int err
                 return;
         writer = channel_begin(&link->channel, NX_MSG_MANAGER_SESSION_STATE, 0);
         wire_put(writer, WIRE_ATTR_SESSION, session->slot);
+        wire_put(writer, WIRE_ATTR_RUN, session->process);
         wire_put(writer, WIRE_ATTR_SESSION_STATE, state);
         wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)error);
         wire_put_string(writer, WIRE_ATTR_TEXT, text);
+        (void)channel_end(&link->channel);
+}
+
+void link_tell_drained(struct link *link, const struct session *session)
+{
+        struct wire_writer *writer;
+
+        if (link->channel.fd < 0)
+                return; /* netextd ends it when its time is over */
+        writer = channel_begin(&link->channel, NX_MSG_MANAGER_SESSION_DRAINED, 0);
+        wire_put(writer, WIRE_ATTR_SESSION, session->slot);
+        wire_put(writer, WIRE_ATTR_RUN, session->process);
         (void)channel_end(&link->channel);
 }
 
@@ -144,25 +158,31 @@ static void put_text_fact(struct link *link, uint64_t request, const char *key, 
         (void)channel_end(&link->channel);
 }
 
-static uint64_t count_held(const struct chain *chain)
+static uint64_t count_waiting(const struct list *flows)
 {
-        uint64_t n_held = 0;
+        uint64_t n_waiting = 0;
         struct flow *flow;
 
-        list_for_each (flow, &chain->unidentified, waiting)
-                n_held++;
-        for (size_t i = 0; i < chain->n_sessions; i++) {
-                struct session *session = chain->order[i];
+        list_for_each (flow, flows, waiting)
+                n_waiting++;
+        return n_waiting;
+}
 
-                list_for_each (flow, &session->starting, waiting)
-                        n_held++;
-                list_for_each (flow, &session->asked, waiting)
-                        n_held++;
-                list_for_each (flow, &session->paused, waiting)
-                        n_held++;
-                list_for_each (flow, &session->opening, waiting)
-                        n_held++;
-        }
+static uint64_t count_held_by(const struct session *session)
+{
+        return count_waiting(&session->starting) + count_waiting(&session->asked) +
+               count_waiting(&session->paused) + count_waiting(&session->opening);
+}
+
+static uint64_t count_held(const struct chain *chain)
+{
+        uint64_t n_held = count_waiting(&chain->unidentified);
+        struct session *session;
+
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                n_held += count_held_by(chain->order[i]);
+        list_for_each (session, &chain->beside, beside)
+                n_held += count_held_by(session);
         return n_held;
 }
 
@@ -231,8 +251,22 @@ static int on_channel(struct link *link, const struct wire_message *message, int
         session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
         if (!session)
                 return -EBADMSG;
-        session_set_channel(session, take_fd(fd));
+        session_set_channel(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN));
         return 0;
+}
+
+static int on_successor(struct link *link, const struct wire_message *message, int *fd)
+{
+        struct session *session;
+        int r;
+
+        session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
+        if (!session)
+                return -EBADMSG;
+        r = successor_add(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN));
+        if (r < 0)
+                log_error("session %s: no successor can be made: %s", session->name, strerror(-r));
+        return 0; /* its provider sees that the channel is closed */
 }
 
 static int on_set_entry(struct link *link, const struct wire_message *message)
@@ -297,6 +331,12 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return chain_add(chain, message);
         case NX_MSG_FLOWD_SESSION_CHANNEL:
                 return on_channel(link, message, fd);
+        case NX_MSG_FLOWD_SESSION_SUCCESSOR:
+                return on_successor(link, message, fd);
+        case NX_MSG_FLOWD_SESSIONS_TURN:
+                successor_turn(chain, wire_get(message, WIRE_ATTR_SLOTS),
+                               (uint32_t)wire_get(message, WIRE_ATTR_RUN));
+                return 0;
         case NX_MSG_FLOWD_SESSION_REMOVE:
                 chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION));
                 return 0;
@@ -379,18 +419,25 @@ static int on_listen(uint32_t events, void *userdata)
         return 0;
 }
 
+static void tell_state(struct link *link, const struct session *session)
+{
+        if (session->provider == PROVIDER_RUNNING)
+                link_tell_session(link, session, 0, NULL);
+        else if (session->provider == PROVIDER_FAILED)
+                link_tell_session(link, session, -ECANCELED,
+                                  "the filter failed while netextd was away");
+}
+
 /* What a netextd that was away may have missed. */
 static void tell_sessions(struct link *link)
 {
         struct chain *chain = &link->engine->chain;
+        struct session *session;
 
-        for (size_t i = 0; i < chain->n_sessions; i++) {
-                if (chain->order[i]->provider == PROVIDER_RUNNING)
-                        link_tell_session(link, chain->order[i], 0, NULL);
-                else if (chain->order[i]->provider == PROVIDER_FAILED)
-                        link_tell_session(link, chain->order[i], -ECANCELED,
-                                          "the filter failed while netextd was away");
-        }
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                tell_state(link, chain->order[i]);
+        list_for_each (session, &chain->beside, beside)
+                tell_state(link, session);
 }
 
 static int tell_ready(struct link *link)

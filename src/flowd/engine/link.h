@@ -51,3 +51,5 @@ void link_ask_executable(struct link *link, uint64_t request, uint32_t pid);
 /* error: 0, or why it failed. */
 void link_tell_session(struct link *link, const struct session *session, int error,
                        const char *text);
+/* It leaves, and has no flows any more. */
+void link_tell_drained(struct link *link, const struct session *session);

@@ -31,6 +31,7 @@ struct flow_inspector {
         uint64_t pass_outbound; /* bytes to let go before those */
         uint64_t pass_inbound;
         bool drops;           /* said so before there were bytes */
+        bool is_over;         /* it sees no more of them, whoever it was */
         uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
 };
 

@@ -88,3 +88,20 @@ void control_session_gone(struct control *control, struct session *session)
                 call_free(call);
         }
 }
+
+void control_extension_settled(struct control *control, struct extension *extension, int result)
+{
+        struct call *call, *following;
+
+        list_for_each_safe (call, following, &control->calls, link) {
+                if (call->kind != CALL_RESTART || call->session->extension != extension)
+                        continue;
+                if (result >= 0)
+                        (void)sd_bus_reply_method_return(call->message, "");
+                else
+                        (void)control_refuse(call->message, result, "session %s: %s",
+                                             call->session->name,
+                                             extension_get_message(extension) ?: strerror(-result));
+                call_free(call);
+        }
+}

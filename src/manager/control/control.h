@@ -54,6 +54,7 @@ void control_deinit(struct control *control);
 /* What became of sessions: answers who waits for it. */
 void control_session_settled(struct control *control, struct session *session, int result);
 void control_session_gone(struct control *control, struct session *session);
+void control_extension_settled(struct control *control, struct extension *extension, int result);
 /* An event of a flow, for the clients that watch. */
 void control_flow_event(struct control *control, const struct wire_message *message);
 

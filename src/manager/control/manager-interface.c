@@ -59,6 +59,31 @@ static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *r
         return 1;
 }
 
+/* Who does not run, and so has nothing to lose, is simply started. */
+static int restart_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        struct session *session;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        session = session_table_find(client->control->sessions, name);
+        if (!session)
+                return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+        r = extension_replace(session->extension, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        r = call_add(client->control, message, session,
+                     extension_is_being_replaced(session->extension) ? CALL_RESTART : CALL_START);
+        if (r < 0)
+                return control_refuse(message, r, "too many calls wait for sessions already");
+        return 1;
+}
+
 /* What is not known yet, and the grade of what has none, is left out. */
 static int append_kind(sd_bus_message *reply, const struct session *session)
 {
@@ -210,6 +235,8 @@ const sd_bus_vtable manager_interface[] = {
                                 SD_BUS_NO_RESULT, start_session, 0),
         SD_BUS_METHOD_WITH_ARGS("StopSession", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
                                 stop_session, 0),
+        SD_BUS_METHOD_WITH_ARGS("RestartSession", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                restart_session, 0),
         SD_BUS_METHOD_WITH_ARGS("ListSessions", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", sessions),
                                 list_sessions, 0),
         SD_BUS_METHOD_WITH_ARGS("GetChain", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", chain),

@@ -36,7 +36,7 @@ struct engine_listener {
         void (*died)(void *userdata);
         /* Something that a later netextd needs to know has changed. */
         void (*changed)(void *userdata);
-        /* MANAGER_SESSION_STATE, and MANAGER_FLOW of the watch. */
+        /* MANAGER_SESSION_STATE and MANAGER_SESSION_DRAINED, and MANAGER_FLOW of the watch. */
         void (*session_state)(const struct wire_message *message, void *userdata);
         void (*flow_event)(const struct wire_message *message, void *userdata);
         /* It ended for good: after engine_quit(), or the first one put nothing in force. */
@@ -103,7 +103,12 @@ void engine_quit(struct engine *engine);
 /* Each 0 or negative errno; -ENOTCONN while no flowd is ready, which is no loss: sessions
  * are told to the next one when it is. */
 int engine_add_session(struct engine *engine, const struct engine_session *session);
-int engine_give_channel(struct engine *engine, unsigned int slot, int fd);
+/* run: which process of the extension has the channel's other end. */
+int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, int fd);
+/* The same for a successor, whose provider starts beside the one in place. */
+int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, int fd);
+/* The successors in that process take their places in these sessions, a bit each. No harm twice. */
+int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run);
 int engine_remove_session(struct engine *engine, unsigned int slot);
 /* A set's content: begin, its entries, commit; all or nothing. Remembered by its owner, as above.
  */

@@ -91,6 +91,7 @@ int engine_message(const struct wire_message *message, int *fd, void *userdata)
                 engine_request_done(engine, message->id, wire_get_i32(message, WIRE_ATTR_RESULT));
                 return 0;
         case NX_MSG_MANAGER_SESSION_STATE:
+        case NX_MSG_MANAGER_SESSION_DRAINED:
                 engine->listener->session_state(message, engine->userdata);
                 return 0;
         case NX_MSG_MANAGER_EXECUTABLE_OPEN:
@@ -124,15 +125,39 @@ int engine_add_session(struct engine *engine, const struct engine_session *sessi
         return peer_send(&engine->peer, -1);
 }
 
-int engine_give_channel(struct engine *engine, unsigned int slot, int fd)
+static int give_channel(struct engine *engine, enum wire_message_type type, unsigned int slot,
+                        uint32_t run, int fd)
 {
         struct wire_writer *writer;
 
         if (!is_ready(engine))
                 return -ENOTCONN;
-        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSION_CHANNEL, 0);
+        writer = peer_begin(&engine->peer, type, 0);
         wire_put(writer, WIRE_ATTR_SESSION, slot);
+        wire_put(writer, WIRE_ATTR_RUN, run);
         return peer_send(&engine->peer, fd);
+}
+
+int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, int fd)
+{
+        return give_channel(engine, NX_MSG_FLOWD_SESSION_CHANNEL, slot, run, fd);
+}
+
+int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, int fd)
+{
+        return give_channel(engine, NX_MSG_FLOWD_SESSION_SUCCESSOR, slot, run, fd);
+}
+
+int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSIONS_TURN, 0);
+        wire_put(writer, WIRE_ATTR_SLOTS, slots);
+        wire_put(writer, WIRE_ATTR_RUN, run);
+        return peer_send(&engine->peer, -1);
 }
 
 int engine_remove_session(struct engine *engine, unsigned int slot)

@@ -3,6 +3,9 @@
 
 /* Who an extension runs for: its sessions. Each is told what its processes do. */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/list.h"
 
 struct extension;
@@ -22,6 +25,10 @@ struct extension_client_ops {
         void (*restarting)(struct extension_client *client);
         /* None comes, or not soon: see the extension's message. */
         void (*failed)(struct extension_client *client, int error);
+        /* Does its provider run in the successor, or need it not? */
+        bool (*is_ready)(struct extension_client *client);
+        /* The successor is the incumbent now. */
+        void (*turned)(struct extension_client *client, struct run *run);
         /* The extension is freed. */
         void (*gone)(struct extension_client *client);
 };
@@ -29,4 +36,5 @@ struct extension_client_ops {
 struct extension_client {
         struct list link; /* extension.clients */
         const struct extension_client_ops *ops;
+        uint64_t slot; /* its bit in messages to flowd */
 };

@@ -109,6 +109,7 @@ struct extension *extension_free(struct extension *extension)
         timer_stop(&extension->deadline);
         close_fd(extension->cgroup_fd);
         extension_spec_deinit(&extension->spec);
+        extension_spec_deinit(&extension->coming);
         free(extension->name);
         free(extension->last_exit);
         free(extension->message);
@@ -197,7 +198,7 @@ static int start_now(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static void extension_settle(struct extension *extension, int result)
+void extension_settle(struct extension *extension, int result)
 {
         if (!extension->unsettled)
                 return;
@@ -221,7 +222,7 @@ static void extension_fail(struct extension *extension, int error)
         tell_clients(extension, failed, error);
 }
 
-static void extension_restart(struct extension *extension)
+void extension_restart(struct extension *extension)
 {
         uint64_t now_ms = clock_now_ms();
         unsigned int recent = restarts_recent(&extension->restarts, now_ms);
@@ -271,10 +272,23 @@ void extension_start_soon(struct extension *extension)
         extension_arm(extension, 0, start_now);
 }
 
+/* A successor of an earlier netextd had not taken its turn: nobody waits for it any more. */
+static void resume_others(struct extension *extension)
+{
+        struct run *run;
+
+        list_for_each (run, &extension->runs, link)
+                if (run->role == RUN_COMING)
+                        run_end(run);
+                else if (run->role == RUN_LEAVING)
+                        run_wait_for_flows(run);
+}
+
 void extension_resume(struct extension *extension)
 {
         struct run *run = extension_incumbent(extension);
 
+        resume_others(extension);
         if (extension->removing) {
                 extension->removing = false;
                 extension_remove(extension);
@@ -344,20 +358,36 @@ void extension_run_greeted(struct run *run)
 
         if (extension->removing)
                 return;
-        extension->state = EXTENSION_READY;
+        if (run->role == RUN_LEAVING) {
+                run_wait_for_flows(run); /* to a netextd that is new */
+                return;
+        }
+        if (run->role == RUN_COMING)
+                run_wait_for_sessions(run);
+        else
+                extension->state = EXTENSION_READY;
         if (!extension_is_anonymous(extension))
                 extension->ran = true;
         tell_clients(extension, greeted, run);
         extension_changed(extension);
         if (run->ending)
                 return; /* a session found fault with it */
+        if (run->role == RUN_COMING)
+                extension_try_turn(extension);
+        else
+                extension_tell_ready(extension);
+}
+
+void extension_tell_ready(struct extension *extension)
+{
         tell_watches(extension, ready);
-        extension_settle(extension, 0);
+        if (!extension_find_run(extension, RUN_COMING))
+                extension_settle(extension, 0);
 }
 
 void extension_run_lost(struct run *run)
 {
-        if (!run->extension->removing)
+        if (!run->extension->removing && run->role != RUN_LEAVING)
                 run_wait_for_hello(run);
 }
 
@@ -397,10 +427,31 @@ static void note_problem(struct extension *extension, const struct run *run, con
                          extension->message ? "; it said: " : "", extension->message ?: "");
 }
 
+/* Helpers that it started, and which do not know that it is gone. */
+static void kill_children(const struct run *run)
+{
+        const struct extension *extension = run->extension;
+
+        if (extension->cgroup_fd < 0)
+                return;
+        if (run->link.next == run->link.prev)
+                (void)cgroup_kill(extension->cgroup_fd);
+        else
+                cgroup_kill_session(extension->cgroup_fd, run->pid);
+}
+
 /* A start that came to nothing, or the death of one that ran. */
 static void extension_down(struct extension *extension, int failure, const char *how)
 {
         tell_watches(extension, down, how);
+        if (extension_find_run(extension, RUN_COMING)) {
+                log_warning("%s: the extension is gone: %s", extension->name, how);
+                extension->state = EXTENSION_RESTARTING; /* by its successor */
+                extension_changed(extension);
+                tell_clients(extension, restarting);
+                extension_try_turn(extension);
+                return;
+        }
         if (!extension->ran || extension->struggling) {
                 extension_fail(extension, failure ?: -ECHILD);
                 return;
@@ -412,20 +463,28 @@ static void extension_down(struct extension *extension, int failure, const char 
 void extension_run_ended(struct run *run, const char *how)
 {
         struct extension *extension = run->extension;
+        _cleanup_free_ char *problem = NULL;
+        enum run_role role = run->role;
         int failure = run->failure;
 
-        text_set(&extension->last_exit, "%s", how);
-        if (extension->cgroup_fd >= 0)
-                (void)cgroup_kill(extension->cgroup_fd);
+        kill_children(run);
         tell_clients(extension, ended, run);
-        note_problem(extension, run, how);
-        if (has_recovered(run))
-                extension->struggling = false;
+        if (role == RUN_INCUMBENT) {
+                text_set(&extension->last_exit, "%s", how);
+                note_problem(extension, run, how);
+                if (has_recovered(run))
+                        extension->struggling = false;
+        }
+        problem = take_ptr(run->problem);
         run_free(run);
         if (extension->removing)
                 extension_try_to_go(extension);
-        else
+        else if (role == RUN_COMING)
+                extension_roll_back(extension, failure, problem, how);
+        else if (role == RUN_INCUMBENT)
                 extension_down(extension, failure, how);
+        else
+                extension_changed(extension);
 }
 
 /* --- what is said of it ------------------------------------------------------------------- */
@@ -445,6 +504,11 @@ bool extension_is_ready(const struct extension *extension)
         const struct run *run = extension_incumbent(extension);
 
         return extension->state == EXTENSION_READY && run && run->greeted && !run->ending;
+}
+
+bool extension_is_being_replaced(const struct extension *extension)
+{
+        return extension_find_run(extension, RUN_COMING) != NULL;
 }
 
 pid_t extension_get_pid(const struct extension *extension)

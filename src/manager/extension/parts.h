@@ -13,9 +13,10 @@
 struct extension {
         struct list link; /* extension_table.extensions */
         struct extension_table *table;
-        unsigned int number;        /* free for others when it is gone: its cgroup's name */
-        char *name;                 /* for messages */
-        struct extension_spec spec; /* owned */
+        unsigned int number;          /* free for others when it is gone: its cgroup's name */
+        char *name;                   /* for messages */
+        struct extension_spec spec;   /* owned */
+        struct extension_spec coming; /* owned: the successor's; empty: there is none */
         enum extension_state state;
         struct list runs;    /* run.link */
         struct list clients; /* extension_client.link */
@@ -62,12 +63,36 @@ DEFINE_CLEANUP(struct extension *, extension, extension_free)
 /* Its cgroup, made where there is none. */
 int extension_open_cgroup(struct extension *extension);
 
+static inline const struct extension_spec *extension_spec_of(const struct run *run)
+{
+        return run->role == RUN_COMING ? &run->extension->coming : &run->extension->spec;
+}
+
 /* NULL: it has none. */
 struct run *extension_find_run(const struct extension *extension, enum run_role role);
 struct run *extension_find_number(const struct extension *extension, uint32_t number);
 struct run *extension_incumbent(const struct extension *extension);
 
 void extension_changed(struct extension *extension);
+/* Starts the next incumbent after a pause, or fails where there were too many. */
+void extension_restart(struct extension *extension);
+/* Who asked for a start or a replacement is told. */
+void extension_settle(struct extension *extension, int result);
+void extension_tell_ready(struct extension *extension);
+
+/* In replace.c. */
+
+/* The successor said hello, or one of its sessions runs, or is gone: it takes its turn when all
+ * are ready. */
+void extension_try_turn(struct extension *extension);
+/* Tells flowd, perhaps again, whose turn it is. */
+void extension_tell_turn(struct extension *extension);
+/* The successor is gone: nothing has changed, and the reason is kept. failure: 0 or a negative
+ * errno with a problem, which may be NULL. */
+void extension_roll_back(struct extension *extension, int failure, const char *problem,
+                         const char *how);
+/* A process that leaves has no more flows of the sessions of slots. */
+void extension_drained(struct run *run, uint64_t slots);
 
 /* What its processes do; called by run.c. */
 void extension_run_greeted(struct run *run);

@@ -24,10 +24,12 @@
 #include "manager/priv/spawn.h"
 #include "manager/priv/user.h"
 
-#define STOP_FLOWS_MS      20   /* for flowd to close the flow channels */
-#define STOP_TIMEOUT_MS    500  /* for stop_filter and stop_proxy */
-#define KILL_TIMEOUT_MS    2000 /* from SIGTERM to SIGKILL */
-#define REPORTS_PER_SECOND 20
+#define STOP_FLOWS_MS       20    /* for flowd to close the flow channels */
+#define STOP_TIMEOUT_MS     500   /* for stop_filter and stop_proxy */
+#define KILL_TIMEOUT_MS     2000  /* from SIGTERM to SIGKILL */
+#define SESSIONS_TIMEOUT_MS 20000 /* beyond what flowd gives each to start */
+#define GRACE_MS            30000 /* for flows of one that was replaced */
+#define REPORTS_PER_SECOND  20
 
 DEFINE_CLEANUP(struct run *, run, run_free)
 
@@ -122,6 +124,11 @@ static void ended(const char *how, bool clean, void *userdata)
 
 /* --- its start ---------------------------------------------------------------------------- */
 
+static bool run_is_alone(const struct run *run)
+{
+        return run->link.next == run->link.prev;
+}
+
 static struct run *run_new(struct extension *extension, enum run_role role, uint32_t number)
 {
         struct run *run = calloc(1, sizeof(*run));
@@ -153,15 +160,28 @@ struct run *run_free(struct run *run)
         return NULL;
 }
 
-static int prepare(struct extension *extension, int control_fd, struct spawned *ret,
-                   const char **ret_step)
+/* All processes of an extension have one uid: it is chosen anew only where none runs. */
+static int choose_user(struct run *run)
 {
-        const char *path = extension->spec.executable;
+        struct extension *extension = run->extension;
+
+        if (!run_is_alone(run))
+                return 0;
+        return user_choose(extension->table->instance, extension->name, &extension->uid);
+}
+
+static int prepare(struct run *run, int control_fd, struct spawned *ret, const char **ret_step)
+{
+        struct extension *extension = run->extension;
+        const char *path = extension_spec_of(run)->executable;
         const char *argv[] = { path, NULL };
         const char *environment[] = {
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-                "NETEXT_CONTROL_FD=3", NULL,
-                extension_is_anonymous(extension) ? NULL : "NETEXT_EXTENSION_STAYS=1", NULL
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "LANG=C.UTF-8",
+                "NETEXT_CONTROL_FD=3",
+                NULL,
+                extension_is_anonymous(extension) ? NULL : "NETEXT_EXTENSION_STAYS=1",
+                NULL
         };
         _cleanup_free_ char *socket = NULL;
         _cleanup_fd_ int lock_fd = -1;
@@ -175,7 +195,7 @@ static int prepare(struct extension *extension, int control_fd, struct spawned *
         lock_fd = user_lock();
         if (lock_fd < 0)
                 return lock_fd;
-        r = user_choose(extension->table->instance, extension->name, &extension->uid);
+        r = choose_user(run);
         if (r < 0)
                 return r;
         return spawn_prepare(
@@ -202,14 +222,16 @@ static int run_spawn(struct run *run, int control_fd, const char **ret_step)
         r = extension_open_cgroup(extension);
         if (r < 0)
                 return r;
-        (void)cgroup_kill(extension->cgroup_fd); /* children that its predecessor left */
-        r = prepare(extension, control_fd, &spawned, ret_step);
+        if (run_is_alone(run))
+                (void)cgroup_kill(extension->cgroup_fd); /* children that its predecessor left */
+        r = prepare(run, control_fd, &spawned, ret_step);
         if (r < 0)
                 return r;
         *ret_step = "be watched";
         r = process_open(&run->process, extension->table->event, spawned.pid, 0, ended, run);
         if (r < 0)
                 return r;
+        run->pid = spawned.pid;
         extension_changed(extension);
         *ret_step =
                 "be executed by its own user (are its folders and libraries open to everybody?)";
@@ -235,7 +257,7 @@ int run_start(struct extension *extension, enum run_role role, struct run **ret_
                 r = run_spawn(run, their_fd, &step);
         if (r < 0)
                 return text_problem(ret_problem, r, "%s does not start: it could not %s: %s",
-                                    extension->spec.executable, step, strerror(-r));
+                                    extension_spec_of(run)->executable, step, strerror(-r));
         run_wait_for_hello(run);
         *ret_run = take_ptr(run);
         return 0;
@@ -253,6 +275,7 @@ int run_adopt(struct extension *extension, enum run_role role, uint32_t number, 
         r = process_open(&run->process, extension->table->event, pid, started, ended, run);
         if (r < 0)
                 return r;
+        run->pid = pid;
         *ret_run = take_ptr(run);
         return 0;
 }
@@ -272,6 +295,32 @@ static int hello_late(sd_event_source *source, uint64_t usec, void *userdata)
 void run_wait_for_hello(struct run *run)
 {
         run_arm(run, run->extension->hello_timeout_ms, hello_late);
+}
+
+static int sessions_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        run_fault(userdata, -ETIMEDOUT, "its sessions did not all start in time");
+        return 0;
+}
+
+void run_wait_for_sessions(struct run *run)
+{
+        run_arm(run, SESSIONS_TIMEOUT_MS, sessions_late);
+}
+
+static int flows_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct run *run = userdata;
+
+        log_info("%s: the extension that was replaced (pid %d) still has flows, and ends now",
+                 run->extension->name, run->process.pid);
+        run_let_end(run);
+        return 0;
+}
+
+void run_wait_for_flows(struct run *run)
+{
+        run_arm(run, GRACE_MS, flows_late);
 }
 
 void run_stop_waiting(struct run *run)

@@ -13,6 +13,8 @@
 
 enum run_role {
         RUN_INCUMBENT, /* the process that counts */
+        RUN_COMING,    /* its successor, which starts beside it */
+        RUN_LEAVING,   /* it was the incumbent, and has flows that are not over */
         _RUN_ROLE_MAX,
         _RUN_ROLE_INVALID = -EINVAL,
 };
@@ -23,14 +25,16 @@ struct run {
         enum run_role role;
         uint32_t number; /* the extension's first process is 1 */
         struct process process;
+        pid_t pid; /* also after its end */
         struct peer control;
-        bool greeted;      /* it said hello on this control channel */
-        bool ending;       /* it was told to end */
-        char *name;        /* what it calls itself; NULL before its first hello */
-        uint64_t kinds;    /* what it provides: 1 << enum nx_provider_kind */
-        uint64_t since_ns; /* CLOCK_REALTIME of its first hello */
-        int failure;       /* negative errno: why we ended it */
-        char *problem;     /* the sentence to it */
+        bool greeted;           /* it said hello on this control channel */
+        bool ending;            /* it was told to end */
+        char *name;             /* what it calls itself; NULL before its first hello */
+        uint64_t kinds;         /* what it provides: 1 << enum nx_provider_kind */
+        uint64_t since_ns;      /* CLOCK_REALTIME of its first hello */
+        int failure;            /* negative errno: why we ended it */
+        char *problem;          /* the sentence to it */
+        uint64_t leaving_slots; /* sessions that it has flows of, a bit each */
         sd_event_source *deadline;
         uint64_t reports_at_ms; /* start of the second in which n_reports came */
         unsigned int n_reports;
@@ -49,6 +53,10 @@ struct run *run_free(struct run *run);
 int run_attach(struct run *run, int fd);
 /* Ends it unless it says hello in time. */
 void run_wait_for_hello(struct run *run);
+/* A successor: unless its providers run in time. */
+void run_wait_for_sessions(struct run *run);
+/* One that leaves: when its flows have had time enough. */
+void run_wait_for_flows(struct run *run);
 void run_stop_waiting(struct run *run);
 
 /* Its flow channels are closed soon: then nothing keeps it from ending by itself. */

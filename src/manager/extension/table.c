@@ -16,12 +16,13 @@
 #include "manager/priv/folder.h"
 
 void extension_table_init(struct extension_table *table, sd_event *event, const char *instance,
-                          const struct paths *paths, int cgroup_fd)
+                          const struct paths *paths, struct engine *engine, int cgroup_fd)
 {
         *table = (struct extension_table){
                 .event = event,
                 .instance = instance,
                 .paths = paths,
+                .engine = engine,
                 .cgroup_fd = cgroup_fd,
                 .lobby_fd = -1,
         };
@@ -140,6 +141,14 @@ void extension_table_sweep(struct extension_table *table)
         for (unsigned int number = 0; number < EXTENSIONS_MAX; number++)
                 if (!extension_table_find_number(table, number))
                         (void)extension_table_remove_cgroup(table, number);
+}
+
+void extension_table_engine_ready(struct extension_table *table)
+{
+        struct extension *extension;
+
+        list_for_each (extension, &table->extensions, link)
+                extension_tell_turn(extension);
 }
 
 void extension_table_resume(struct extension_table *table)

@@ -9,12 +9,14 @@
 #include "base/list.h"
 #include "manager/paths.h"
 
+struct engine;
 struct extension;
 
 struct extension_table {
         sd_event *event;
-        const char *instance; /* borrowed, like the next */
+        const char *instance; /* borrowed, like the next two */
         const struct paths *paths;
+        struct engine *engine;
         int cgroup_fd; /* the folder above the extensions' cgroups */
         int lobby_fd;  /* the `extension` socket */
         sd_event_source *lobby;
@@ -24,7 +26,9 @@ struct extension_table {
 
 /* Borrows everything; takes cgroup_fd over. */
 void extension_table_init(struct extension_table *table, sd_event *event, const char *instance,
-                          const struct paths *paths, int cgroup_fd);
+                          const struct paths *paths, struct engine *engine, int cgroup_fd);
+/* A flowd answers that was there before: what it may have missed. */
+void extension_table_engine_ready(struct extension_table *table);
 /* Leaves running extensions alone. */
 void extension_table_deinit(struct extension_table *table);
 /* Forgets them all, so that a sweep takes what is left of them. */

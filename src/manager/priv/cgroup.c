@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/pidfd.h>
+#include <signal.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,6 +163,25 @@ int cgroup_kill(int cgroup_fd)
         _cleanup_fd_ int fd = openat(cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 
         return fd < 0 || write(fd, "1", 1) < 0 ? -errno : 0;
+}
+
+/* Whoever is in the cgroup now is there still when it has been looked at by its pidfd. */
+static void kill_member(pid_t pid, pid_t sid)
+{
+        _cleanup_fd_ int fd = pidfd_open(pid, 0);
+
+        if (fd >= 0 && getsid(pid) == sid)
+                (void)pidfd_send_signal(fd, SIGKILL, NULL, 0);
+}
+
+void cgroup_kill_session(int cgroup_fd, pid_t sid)
+{
+        int fd = openat(cgroup_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+        _cleanup_file_ FILE *members = fd < 0 ? NULL : fdopen(fd, "r");
+        int pid;
+
+        while (members && fscanf(members, "%d", &pid) == 1)
+                kill_member(pid, sid);
 }
 
 int cgroup_open(int folder_fd, const char *name, int *ret_fd, uint64_t *ret_id)

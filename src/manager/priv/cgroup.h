@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Where cgroup v2 is mounted. Caller owns. -ENOENT: nowhere that this process can see. */
 int cgroup_find_root(char **ret_path);
@@ -22,5 +23,7 @@ void cgroup_remove_folder(const char *path);
 int cgroup_open(int folder_fd, const char *name, int *ret_fd, uint64_t *ret_id);
 /* Kills every process in the cgroup. */
 int cgroup_kill(int cgroup_fd);
+/* The same for those of the session that sid leads, or led. */
+void cgroup_kill_session(int cgroup_fd, pid_t sid);
 /* 0, also if there is none; -EBUSY while killed processes are still leaving. */
 int cgroup_remove(int folder_fd, const char *name);

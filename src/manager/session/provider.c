@@ -115,6 +115,15 @@ static int send_channel(struct session *session, struct run *run, int fd)
         return run_send(run, fd);
 }
 
+static int give_channel(struct session *session, struct run *run, int fd)
+{
+        struct engine *engine = session->table->engine;
+
+        return run->role == RUN_COMING
+                       ? engine_give_successor(engine, session->slot, run->number, fd)
+                       : engine_give_channel(engine, session->slot, run->number, fd);
+}
+
 /* A session that waited for flowd, or for its extension, now has both. */
 static void session_connect(struct session *session, struct run *run)
 {
@@ -125,7 +134,7 @@ static void session_connect(struct session *session, struct run *run)
         if (r >= 0) {
                 engine_fd = pair[0];
                 provider_fd = pair[1];
-                r = engine_give_channel(session->table->engine, session->slot, engine_fd);
+                r = give_channel(session, run, engine_fd);
         }
         if (r >= 0)
                 r = send_channel(session, run, provider_fd);
@@ -136,9 +145,18 @@ static void session_connect(struct session *session, struct run *run)
                               strerror(-r));
                 return;
         }
+        if (run->role == RUN_COMING) {
+                session->has_successor = true;
+                return;
+        }
         session->has_channel = true;
         session->state = WIRE_SESSION_STARTING;
         session_changed(session);
+}
+
+static bool is_connected(const struct session *session, const struct run *run)
+{
+        return run->role == RUN_COMING ? session->has_successor : session->has_channel;
 }
 
 /* 0 or negative errno; -ENOTCONN: the next flowd will hear of it. */
@@ -178,7 +196,7 @@ void session_greeted(struct session *session, struct run *run)
                         session_fault(session, run, r, "cannot tell netext-flowd about it: %s",
                                       strerror(-r));
         }
-        if (session->announced && !session->has_channel)
+        if (session->announced && !is_connected(session, run))
                 session_connect(session, run);
 }
 
@@ -197,15 +215,20 @@ void session_engine_ready(struct session *session, bool adopted)
         /* A channel that was on its way when the link broke may not have arrived. */
         if (session->state != WIRE_SESSION_RUNNING)
                 session->has_channel = false;
+        if (!session->successor_runs)
+                session->has_successor = false;
         if (!adopted && (session->announced || (is_greeted && session->kind)))
                 (void)session_announce(session);
         if (is_greeted && session->announced && !session->has_channel)
+                session_connect(session, run);
+        run = extension_find_run(session->extension, RUN_COMING);
+        if (run && run->greeted && session->announced && !session->has_successor)
                 session_connect(session, run);
 }
 
 void session_engine_died(struct session *session)
 {
-        session->has_channel = false;
+        session->has_channel = session->has_successor = session->successor_runs = false;
         if (session->state == WIRE_SESSION_RUNNING)
                 session->state = WIRE_SESSION_STARTING;
 }
@@ -223,16 +246,66 @@ static void session_is_running(struct session *session, const struct run *run)
         session_settled(session, 0);
 }
 
-void session_engine_state(struct session *session, enum wire_session_state state, int result,
-                          const char *text)
+void session_turned(struct session *session, struct run *run)
 {
-        struct run *run = extension_incumbent(session->extension);
+        bool runs = session->successor_runs;
 
-        if (session->stopping || !session->has_channel || !run || run->ending)
+        session->has_channel = session->has_successor;
+        session->has_successor = session->successor_runs = false;
+        if (session->state == WIRE_SESSION_RUNNING && !runs)
+                session->state = WIRE_SESSION_STARTING;
+        if (runs)
+                session_is_running(session, run);
+}
+
+static const char *problem_of(const struct session *session, const char *text)
+{
+        return text && *text ? text : session->message ?: "its provider did not start";
+}
+
+static void incumbent_state(struct session *session, struct run *run, enum wire_session_state state,
+                            int result, const char *text)
+{
+        if (!session->has_channel)
                 return;
         if (state == WIRE_SESSION_RUNNING)
                 session_is_running(session, run);
         else if (state == WIRE_SESSION_FAILED)
                 session_fault(session, run, result < 0 ? result : -EIO, "%s",
-                              text && *text ? text : session->message ?: "its provider did not start");
+                              problem_of(session, text));
+}
+
+static void successor_state(struct session *session, struct run *run, enum wire_session_state state,
+                            int result, const char *text)
+{
+        if (!session->has_successor)
+                return;
+        session->successor_runs = state == WIRE_SESSION_RUNNING;
+        if (state == WIRE_SESSION_FAILED)
+                session_fault(session, run, result < 0 ? result : -EIO, "%s",
+                              problem_of(session, text));
+        extension_try_turn(session->extension);
+}
+
+void session_engine_state(struct session *session, uint32_t number, enum wire_session_state state,
+                          int result, const char *text)
+{
+        struct run *run = extension_find_number(session->extension, number);
+
+        if (session->stopping || !run || run->ending)
+                return;
+        if (run->role == RUN_INCUMBENT)
+                incumbent_state(session, run, state, result, text);
+        else if (run->role == RUN_COMING)
+                successor_state(session, run, state, result, text);
+        else if (state == WIRE_SESSION_FAILED)
+                run_fault(run, result, "%s", problem_of(session, text));
+}
+
+void session_engine_drained(struct session *session, uint32_t number)
+{
+        struct run *run = extension_find_number(session->extension, number);
+
+        if (run)
+                extension_drained(run, session->client.slot);
 }

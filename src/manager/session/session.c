@@ -52,7 +52,7 @@ struct session *session_new(struct session_table *table, unsigned int slot, cons
                 .state = WIRE_SESSION_STARTING,
                 .activated_ns = clock_realtime_ns(),
                 .extension = extension,
-                .client = { .ops = &client_ops },
+                .client = { .ops = &client_ops, .slot = 1ULL << slot },
         };
         list_init(&session->link);
         list_init(&session->client.link);
@@ -104,6 +104,9 @@ void session_start(struct session *session)
                 extension_start(extension);
         else if (run && run->greeted)
                 session_greeted(session, run);
+        run = extension_find_run(extension, RUN_COMING);
+        if (run && run->greeted)
+                session_greeted(session, run);
 }
 
 void session_resume(struct session *session)
@@ -127,17 +130,17 @@ void session_fault(struct session *session, struct run *run, int error, const ch
         _cleanup_free_ char *text = NULL;
         va_list args;
 
-        if (run->ending)
+        if (run->ending || (run->role == RUN_COMING && session->state == WIRE_SESSION_FAILED))
                 return;
         va_start(args, format);
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
         va_end(args);
-        text_set(&session->message, "%s", text ?: strerror(-error));
-        if (extension_is_anonymous(session->extension)) {
-                run_fault(run, error, "%s", session->message);
+        if (run->role == RUN_COMING || extension_is_anonymous(session->extension)) {
+                run_fault(run, error, "%s", text ?: strerror(-error));
                 return;
         }
+        text_set(&session->message, "%s", text ?: strerror(-error));
         log_error("%s failed: %s", session->name, session->message);
         session_fail(session, error);
 }
@@ -153,6 +156,20 @@ static void session_remove(struct session *session)
         session_free(session);
 }
 
+/* Nobody waits for it any more: neither a successor, nor who leaves. */
+static void session_leave(struct session *session)
+{
+        struct extension *extension = session->extension;
+        struct run *run, *following;
+
+        list_remove(&session->client.link);
+        list_for_each_safe (run, following, &extension->runs, link)
+                if (run->role == RUN_LEAVING)
+                        extension_drained(run, session->client.slot);
+        session_remove(session);
+        extension_try_turn(extension);
+}
+
 void session_stop(struct session *session)
 {
         if (session->stopping)
@@ -165,7 +182,7 @@ void session_stop(struct session *session)
         if (extension_is_anonymous(session->extension))
                 extension_remove(session->extension);
         else
-                session_remove(session);
+                session_leave(session);
 }
 
 /* --- what its extension does -------------------------------------------------------------- */
@@ -200,6 +217,10 @@ static void on_ended(struct extension_client *client, struct run *run)
 {
         struct session *session = session_of(client);
 
+        if (run->role == RUN_COMING)
+                session->has_successor = session->successor_runs = false;
+        if (run->role != RUN_INCUMBENT)
+                return;
         session->has_channel = false;
         session->running_since_ns = 0;
 }
@@ -219,6 +240,20 @@ static void on_failed(struct extension_client *client, int error)
                 session_fail(session, error);
 }
 
+/* One that does not run with the incumbent does not keep the others from a better one. */
+static bool is_ready(struct extension_client *client)
+{
+        struct session *session = session_of(client);
+
+        return session->successor_runs || session->stopping ||
+               session->state == WIRE_SESSION_FAILED;
+}
+
+static void on_turned(struct extension_client *client, struct run *run)
+{
+        session_turned(session_of(client), run);
+}
+
 static void on_gone(struct extension_client *client)
 {
         session_remove(session_of(client));
@@ -231,5 +266,7 @@ static const struct extension_client_ops client_ops = {
         .ended = on_ended,
         .restarting = on_restarting,
         .failed = on_failed,
+        .is_ready = is_ready,
+        .turned = on_turned,
         .gone = on_gone,
 };

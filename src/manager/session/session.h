@@ -31,10 +31,12 @@ struct session {
         char *message;             /* what the administrator should know */
 
         /* What has been reached. */
-        bool ran;         /* its provider ran once */
-        bool announced;   /* flowd knows it, the next flowd will be told */
-        bool has_channel; /* the extension's incumbent and flowd are connected */
-        bool stopping;    /* it was stopped: it is freed when all is gone */
+        bool ran;            /* its provider ran once */
+        bool announced;      /* flowd knows it, the next flowd will be told */
+        bool has_channel;    /* the extension's incumbent and flowd are connected */
+        bool stopping;       /* it was stopped: it is freed when all is gone */
+        bool has_successor;  /* the extension's successor and flowd are connected */
+        bool successor_runs; /* and its provider there runs */
 
         /* The extension. */
         struct extension *extension;
@@ -63,8 +65,10 @@ void session_resume(struct session *session);
 /* What the engine says. */
 void session_engine_ready(struct session *session, bool adopted);
 void session_engine_died(struct session *session);
-void session_engine_state(struct session *session, enum wire_session_state state, int result,
-                          const char *text);
+void session_engine_state(struct session *session, uint32_t run, enum wire_session_state state,
+                          int result, const char *text);
+/* That process of its extension has none of its flows any more. */
+void session_engine_drained(struct session *session, uint32_t run);
 
 /* For the files of this folder. */
 
@@ -80,5 +84,7 @@ void session_fault(struct session *session, struct run *run, int error, const ch
 
 /* In provider.c. */
 void session_greeted(struct session *session, struct run *run);
+/* The successor is the incumbent now. */
+void session_turned(struct session *session, struct run *run);
 /* Sends a file to the extension. */
 void session_file_changed(struct watched_file *file, const char *problem, void *userdata);

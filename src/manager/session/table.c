@@ -207,11 +207,14 @@ void session_table_engine_state(struct session_table *table, const struct wire_m
 {
         unsigned int slot = (unsigned int)wire_get(message, WIRE_ATTR_SESSION);
         struct session *session = session_table_find_slot(table, slot);
+        uint32_t run = (uint32_t)wire_get(message, WIRE_ATTR_RUN);
         _cleanup_free_ char *text = text_clean(wire_get_string(message, WIRE_ATTR_TEXT));
 
-        if (session)
+        if (session && message->type == NX_MSG_MANAGER_SESSION_DRAINED)
+                session_engine_drained(session, run);
+        else if (session)
                 session_engine_state(
-                        session,
+                        session, run,
                         (enum wire_session_state)wire_get(message, WIRE_ATTR_SESSION_STATE),
                         wire_get_i32(message, WIRE_ATTR_RESULT), text);
 }

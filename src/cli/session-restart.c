@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* netextctl session restart: another process takes over from a session's; says nothing when it has.
+ */
+
+#include "cli/cleanup.h"
+#include "cli/cli.h"
+
+int verb_session_restart(struct cli *cli)
+{
+        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+
+        if (!manager)
+                return CLI_FAILED;
+        if (nx_manager_restart_session(manager, cli->arguments[0]))
+                return cli_complain("%s", nx_manager_get_error(manager));
+        return CLI_OK;
+}
