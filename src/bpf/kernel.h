@@ -171,6 +171,12 @@ struct tcp_sock {
         struct inet_connection_sock inet_conn;
 };
 
+struct cred {
+        struct {
+                __u32 val;
+        } uid; /* as the first user namespace numbers it */
+};
+
 struct task_struct {
         unsigned int flags;
         int tgid;
@@ -181,6 +187,7 @@ struct task_struct {
         struct mm_struct *mm;
         struct files_struct *files;
         struct css_set *cgroups;
+        const struct cred *cred;
         char comm[16];
 };
 

@@ -435,8 +435,8 @@ static __always_inline struct steer_process *owner_of_current(struct steer_owner
         struct steer_process_key key = {};
 
         owner->time_ns = bpf_ktime_get_boot_ns();
-        owner->uid = (__u32)bpf_get_current_uid_gid();
-        owner->cgroup_id = bpf_get_current_cgroup_id();
+        owner->uid = task->cred->uid.val;
+        owner->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
         if (task->flags & PF_KTHREAD) {
                 owner->kind = STEER_OWNER_KERNEL;
                 return NULL;
