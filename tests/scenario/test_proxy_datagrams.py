@@ -13,14 +13,19 @@ from harness.wait import wait_until
 PROXY = "scripted-proxy"
 
 
-def claimed(netext):
-    """The tuples that the kernel turns to a proxy, as nft shows them."""
+def tuples(netext, name):
+    """What the kernel has in a set of both families, as nft shows it."""
     table = netext.status()["table"]
     found = []
     for family in "46":
-        listed = json.loads(netext.lab.client.run(["nft", "-j", "list", "set", "inet", table, f"claimed{family}"]).stdout)
+        listed = json.loads(netext.lab.client.run(["nft", "-j", "list", "set", "inet", table, f"{name}{family}"]).stdout)
         found += next(one["set"] for one in listed["nftables"] if "set" in one).get("elem", [])
     return found
+
+
+def claimed(netext):
+    """The tuples that the kernel turns to a proxy."""
+    return tuples(netext, "claimed")
 
 
 def test_one_socket_talks_to_two_servers(netext, proxy, client, serve):
@@ -49,6 +54,16 @@ def test_a_flow_ends_with_the_programs_socket(netext, proxy, client, server, pro
     wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
     wait_until(lambda: netext.message(PROXY) == "closed 80: done, 0 out, 0 in", "the proxy was not told")
     assert netext.flow(local_port=answer.local_port)["state"] == "closed"
+
+
+def test_a_proxys_answer_is_not_taken_for_a_flow_that_others_began(netext, proxy, client, server):
+    proxy("80 claim")
+    for address in (Lab.SERVER, Lab.SERVER6):
+        process = client.start("udp-connected", address, 80, "-s")
+        assert client.answer(process).error is None
+        assert len(claimed(netext)) == 1 and tuples(netext, "served") == []
+        process.stdin.close()
+        wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
 
 
 def test_a_burst_of_segments_arrives_whole_and_in_order(netext, proxy, client, server):

@@ -18,6 +18,8 @@
 
 #define HOLD_PRIORITY (NF_IP_PRI_MANGLE + 5)
 #define TAG_BASE      0x4e580000U /* "NX" */
+/* An answer must not be taken for what a program says. */
+#define ANSWER_TAG_BASE 0x4e590000U
 
 /* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
 #define TYPE_IPV4           7U
@@ -67,6 +69,12 @@ static inline const struct ruleset_config *config_of(const struct transaction *t
 static inline uint32_t tag_of(const struct ruleset_config *config)
 {
         return TAG_BASE + config->hold_queue;
+}
+
+/* Of a datagram that answers one of this instance's programs in the name of its destination. */
+static inline uint32_t answer_tag_of(const struct ruleset_config *config)
+{
+        return ANSWER_TAG_BASE + config->hold_queue;
 }
 
 /* mark, in the instance's place. */

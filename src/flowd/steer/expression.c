@@ -154,7 +154,7 @@ static void load_bytes(struct nftnl_rule *rule, uint32_t base, uint32_t offset, 
         nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
 }
 
-static void match_family(struct nftnl_rule *rule, uint8_t family)
+void match_family(struct nftnl_rule *rule, uint8_t family)
 {
         load_meta(rule, NFT_META_NFPROTO);
         compare(rule, NFT_CMP_EQ, &family, sizeof(family));
@@ -305,6 +305,12 @@ void match_loopback_interface(struct nftnl_rule *rule)
 {
         load_meta(rule, NFT_META_IIF);
         compare(rule, NFT_CMP_EQ, &loopback_index, sizeof(loopback_index));
+}
+
+void match_other_interface(struct nftnl_rule *rule)
+{
+        load_meta(rule, NFT_META_IIF);
+        compare(rule, NFT_CMP_NEQ, &loopback_index, sizeof(loopback_index));
 }
 
 void match_way_out(struct nftnl_rule *rule)

@@ -41,6 +41,8 @@ void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_directio
 void refresh_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                    const char *set);
 
+/* NFPROTO_IPV4 or NFPROTO_IPV6 */
+void match_family(struct nftnl_rule *rule, uint8_t family);
 void match_protocol(struct nftnl_rule *rule, uint8_t protocol);
 void match_other_protocol(struct nftnl_rule *rule, uint8_t protocol);
 /* A TCP segment that is (or is not) the first of a connection: SYN alone. */
@@ -53,8 +55,9 @@ void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 
-/* The packet came in over lo. */
+/* The packet came in over lo; or through another interface. */
 void match_loopback_interface(struct nftnl_rule *rule);
+void match_other_interface(struct nftnl_rule *rule);
 /* It leaves by another than lo. */
 void match_way_out(struct nftnl_rule *rule);
 

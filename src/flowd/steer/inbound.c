@@ -6,6 +6,7 @@
  *   arrive: input.
  *      not udp                                    accept
  *      from lo, mark & M == ASKED, tagged by us   goto refuse     nobody listened to the queue
+ *      from lo, tagged by us, also as an answer   accept     of a flow that a proxy claimed
  *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
@@ -45,6 +46,21 @@
 #define GUARD_IN_PRIORITY (HOLD_IN_PRIORITY + 1)
 #define DNS_PORT          53
 
+/* What has our tag was looked up on its way out, whichever way it goes. */
+static void accept_delivered(struct transaction *t)
+{
+        const uint32_t tags[] = { tag_of(config_of(t)), answer_tag_of(config_of(t)) };
+
+        for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+                match_loopback_interface(rule);
+                match_packet_tag(rule, tags[i]);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+        }
+}
+
 /* Else it would be given to who has the port on this host. */
 static void refuse_unheard(struct transaction *t)
 {
@@ -66,8 +82,10 @@ static void put_arrive(struct transaction *t)
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
-        if (config_of(t)->delivery.is_on)
+        if (config_of(t)->delivery.is_on) {
                 refuse_unheard(t);
+                accept_delivered(t);
+        }
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "arrive");

@@ -3,21 +3,32 @@
 /*
  * The chains, as `nft list table inet netext` shows them (M is the instance's mark mask):
  *
- *   hold: output, just behind mangle. Decides who waits.
+ *   In each chain, what most packets of a claimed flow are comes first.
+ *
+ *   hold: output, just behind mangle. Decides who waits. Without proxies, the first rule and those
+ *      of undecided.
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
  *      tcp, a first segment, its socket's mark & M == ONWARD
  *                                                 turned, into onward4 or onward6; accept
+ *      mark & M == 0                              goto undecided
+ *      mark & M == DELIVER                        accept     a proxy claimed it
+ *      mark & M == RELAY                          goto speak
+ *      mark & M == OWN                            accept     our own sockets
  *      udp, mark & M == CLAIMED, no tag           into claimed4 or claimed6
  *      mark & M == CLAIMED, no tag                tag
  *      mark & M == CLAIMED                        accept
- *      mark & M == DELIVER                        accept     a proxy claimed it
- *      udp, mark & M == RELAY, leaves the host    drop       it can only answer a program here
- *      udp, mark & M == RELAY, turned in claimed4 or claimed6   refresh it there
- *      mark & M == RELAY or OWN                   accept     our own sockets
- *      udp, in claimed4 or claimed6               accept     a proxy claimed it before
+ *                                                 goto undecided
+ *
+ *   undecided: what no mark speaks for.
  *      tcp, not a first segment                   accept     only connection attempts are asked
+ *      udp, in claimed4 or claimed6               tag, accept: a proxy claimed it before
  *      tcp or udp [, socket in our cgroup]        jump decide
  *      tcp or udp, mark & M != 0, socket in the extensions' cgroup   jump decide
+ *
+ *   speak: from our sockets that speak for destinations. They can only answer a program here.
+ *      udp, leaves the host                       drop
+ *      udp, turned in claimed4 or claimed6        tag as an answer, and refresh it there
+ *                                                 accept
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      udp, mark & M == PASS                      into passed4 or passed6
@@ -32,10 +43,11 @@
  *   turn: output, next after hold, of the type that routes again. Only while flows are delivered.
  *      (Not in hold: a held packet comes back to a place in the kernel's list, and tproxy adds a
  *      hook before it, for fragments; then it meets hold as the next one, which does not route.)
+ *      tcp, mark & M == DELIVER                   accept     its socket's mark routed it to lo
  *      mark & M == CLAIMED, our tag               mark & M := DELIVER, which routes it to lo
  *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
  *                                                 others may have overwritten the packet's mark
- *      udp, in claimed4 or claimed6               the same, tag, and refresh it there
+ *      udp, our tag                               the same, and refresh it in claimed4 or claimed6
  *      tcp SYN and ACK, or RST, mark & M == 0, in onward4 or onward6
  *                                                 mark & M := ONWARD, which routes it to lo: the
  *                                                 kernel's own answer; no socket is marked yet
@@ -43,7 +55,7 @@
  *
  *   guard: output, next after those. Nobody listened to the queue, or it was full.
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
- *      mark & M == 0                              accept
+ *      mark & M == 0, or DELIVER                  accept
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
  *      mark & M == RELAY, CARRIED or OWN          clear ours
@@ -53,15 +65,18 @@
  *      a proxy's upstream could not reach gets the ICMP error that says so.
  *
  *   deliver: prerouting, before anybody can overwrite the mark. Only while there are proxies.
- *      tcp from lo, not a first segment, mark & M == DELIVER    tproxy to the flow's socket, accept
+ *      not from lo                                accept
+ *      udp, tagged by us                          goto datagrams
+ *      mark & M == 0                              accept
+ *      tcp, not a first segment, mark & M == DELIVER    tproxy to the flow's socket, accept
  *      the same                                   mark & M := ASKED, queue: it is sent here again
- *      tcp from lo, mark & M == CLAIMED           tproxy to the flow's socket, or to our listener,
+ *      tcp, mark & M == CLAIMED                   tproxy to the flow's socket, or to our listener,
  *                                                 which resets what it does not know
- *      tcp from lo, mark & M == DELIVER, tagged by us    tproxy to our listener
- *      udp from lo, tagged by us                  goto datagrams
+ *      tcp, mark & M == DELIVER, tagged by us     tproxy to our listener
  *
- *   datagrams: what has lost the flow's socket, with its extension or with flowd, is asked about,
- *      and never left to whoever has the port on this host. Verdicts come back here too.
+ *   datagrams: to the flow's socket. What has lost it, with its extension or with flowd, is asked
+ *      about, and never left to whoever has the port on this host. Verdicts come back here too.
+ *      mark & M == DELIVER                        tproxy to the flow's socket, accept
  *      mark & M == DROP, PASS or PASS_ONCE        drop       it cannot simply pass from here
  *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse     (IPv4: as DROP; the next one is
  *                                                 held where there is an error to send)
@@ -177,10 +192,9 @@ static void take_claimed(struct transaction *t)
 /* An extension holds the socket: it answers a program here, and is no way past the filters. */
 static void drop_leaving_answers(struct transaction *t)
 {
-        struct nftnl_rule *rule = rule_begin(t, "hold");
+        struct nftnl_rule *rule = rule_begin(t, "speak");
 
         match_protocol(rule, IPPROTO_UDP);
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_RELAY));
         match_way_out(rule);
         verdict(rule, NF_DROP, NULL);
         rule_end(t, rule);
@@ -190,14 +204,25 @@ static void drop_leaving_answers(struct transaction *t)
 static void note_answers(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                struct nftnl_rule *rule = rule_begin(t, "hold");
+                struct nftnl_rule *rule = rule_begin(t, "speak");
 
                 match_protocol(rule, IPPROTO_UDP);
-                match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_RELAY));
                 match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].claimed);
                 refresh_tuple(rule, families[i].number, TUPLE_TURNED, families[i].claimed);
+                set_packet_tag(rule, answer_tag_of(config_of(t)));
                 rule_end(t, rule);
         }
+}
+
+static void put_speak(struct transaction *t)
+{
+        struct nftnl_rule *rule;
+
+        drop_leaving_answers(t);
+        note_answers(t);
+        rule = rule_begin(t, "speak");
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 }
 
 /*
@@ -209,7 +234,7 @@ static void hold_carried(struct transaction *t)
         const struct ruleset_config *config = config_of(t);
 
         for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-                struct nftnl_rule *rule = rule_begin(t, "hold");
+                struct nftnl_rule *rule = rule_begin(t, "undecided");
 
                 match_protocol(rule, protocols[i]);
                 match_any_packet_mark(rule, config->mark_mask);
@@ -290,6 +315,47 @@ static bool receives(const struct ruleset_config *config)
         return config->delivery.is_on && config->inbound != INBOUND_OFF;
 }
 
+static void accept_later_segments(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "undecided");
+
+        match_protocol(rule, IPPROTO_TCP);
+        match_first_segment(rule, false);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+/* The tag spares turn a look into the set. */
+static void tag_claimed_datagrams(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "undecided");
+
+                match_protocol(rule, IPPROTO_UDP);
+                match_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
+                set_packet_tag(rule, tag_of(config_of(t)));
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+        }
+}
+
+static void put_undecided(struct transaction *t)
+{
+        accept_later_segments(t);
+        if (config_of(t)->delivery.is_on)
+                tag_claimed_datagrams(t);
+        for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "undecided");
+
+                match_protocol(rule, protocols[i]);
+                match_instance(rule, config_of(t));
+                verdict(rule, NFT_JUMP, "decide");
+                rule_end(t, rule);
+        }
+        if (config_of(t)->delivery.is_on)
+                hold_carried(t);
+}
+
 static void put_hold(struct transaction *t)
 {
         struct nftnl_rule *rule;
@@ -298,32 +364,15 @@ static void put_hold(struct transaction *t)
         if (receives(config_of(t)))
                 take_onward(t);
         if (config_of(t)->delivery.is_on) {
-                take_claimed(t);
+                decide_mark(t, "hold", MARK_UNDECIDED, NFT_GOTO, "undecided");
                 accept_mark(t, MARK_DELIVER);
-                drop_leaving_answers(t);
-                note_answers(t);
-                accept_mark(t, MARK_RELAY);
+                decide_mark(t, "hold", MARK_RELAY, NFT_GOTO, "speak");
                 accept_mark(t, MARK_OWN);
-                for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-                        accept_known(t, "hold", families[i].number, families[i].claimed);
+                take_claimed(t);
         }
-
         rule = rule_begin(t, "hold");
-        match_protocol(rule, IPPROTO_TCP);
-        match_first_segment(rule, false);
-        verdict(rule, NF_ACCEPT, NULL);
+        verdict(rule, NFT_GOTO, "undecided");
         rule_end(t, rule);
-
-        for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-                rule = rule_begin(t, "hold");
-                match_protocol(rule, protocols[i]);
-                match_instance(rule, config_of(t));
-                verdict(rule, NFT_JUMP, "decide");
-                rule_end(t, rule);
-        }
-
-        if (config_of(t)->delivery.is_on)
-                hold_carried(t);
 }
 
 static void put_verdicts(struct transaction *t)
@@ -376,10 +425,9 @@ static void put_guard(struct transaction *t)
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
-        rule = rule_begin(t, "guard");
-        match_packet_mark(rule, mask, 0);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
+        decide_mark(t, "guard", MARK_UNDECIDED, NF_ACCEPT, NULL);
+        if (config_of(t)->delivery.is_on)
+                decide_mark(t, "guard", MARK_DELIVER, NF_ACCEPT, NULL);
 
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, bits(t, MARK_ASKED));
@@ -438,6 +486,12 @@ static void put_turn(struct transaction *t)
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule = rule_begin(t, "turn");
 
+        match_protocol(rule, IPPROTO_TCP);
+        match_packet_mark(rule, mask, bits(t, MARK_DELIVER));
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "turn");
         match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
         match_packet_tag(rule, tag_of(config_of(t)));
         set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
@@ -452,9 +506,9 @@ static void put_turn(struct transaction *t)
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "turn");
                 match_protocol(rule, IPPROTO_UDP);
-                match_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
+                match_packet_tag(rule, tag_of(config_of(t)));
+                match_family(rule, families[i].number);
                 set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
-                set_packet_tag(rule, tag_of(config_of(t)));
                 refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
@@ -470,7 +524,6 @@ static uint16_t listener_port(const struct transaction *t, const struct family *
 static void match_turned(struct transaction *t, struct nftnl_rule *rule, enum mark mark)
 {
         match_protocol(rule, IPPROTO_TCP);
-        match_loopback_interface(rule);
         match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
 }
 
@@ -506,10 +559,22 @@ static void deliver_segments(struct transaction *t)
         }
 }
 
+/* Others may have overwritten a datagram's mark. */
 static void put_deliver(struct transaction *t)
 {
-        struct nftnl_rule *rule;
+        struct nftnl_rule *rule = rule_begin(t, "deliver");
 
+        match_other_interface(rule);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "deliver");
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_tag(rule, tag_of(config_of(t)));
+        verdict(rule, NFT_GOTO, "datagrams");
+        rule_end(t, rule);
+
+        decide_mark(t, "deliver", MARK_UNDECIDED, NF_ACCEPT, NULL);
         deliver_segments(t);
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "deliver");
@@ -518,12 +583,6 @@ static void put_deliver(struct transaction *t)
                 deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
                 rule_end(t, rule);
         }
-        rule = rule_begin(t, "deliver");
-        match_protocol(rule, IPPROTO_UDP);
-        match_loopback_interface(rule);
-        match_packet_tag(rule, tag_of(config_of(t)));
-        verdict(rule, NFT_GOTO, "datagrams");
-        rule_end(t, rule);
 }
 
 static void deliver_datagrams(struct transaction *t, const struct family *family)
@@ -543,10 +602,22 @@ static void deliver_datagrams(struct transaction *t, const struct family *family
         rule_end(t, rule);
 }
 
+static void deliver_turned_datagrams(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule = rule_begin(t, "datagrams");
+
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+        deliver_to_socket(rule, family->number);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
 static void put_datagrams(struct transaction *t)
 {
         static const enum mark drops[] = { MARK_DROP, MARK_PASS, MARK_PASS_ONCE };
 
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                deliver_turned_datagrams(t, &families[i]);
         for (size_t i = 0; i < ARRAY_SIZE(drops); i++)
                 decide_mark(t, "datagrams", drops[i], NF_DROP, NULL);
         for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
@@ -586,11 +657,13 @@ static void put_objects(struct transaction *t)
                 put_sets(t, &families[i]);
         put_chain(t, "refuse");
         put_chain(t, "decide");
+        put_chain(t, "undecided");
         put_base_chain(t, "hold", "filter", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
         put_base_chain(t, "guard", "filter", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
         inbound_put_chains(t);
         if (config_of(t)->delivery.is_on) {
                 put_chain(t, "datagrams");
+                put_chain(t, "speak");
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
                 put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
         }
@@ -602,10 +675,12 @@ static void put_rules(struct transaction *t)
 {
         put_refuse(t);
         put_decide(t);
+        put_undecided(t);
         put_hold(t);
         put_guard(t);
         inbound_put_rules(t);
         if (config_of(t)->delivery.is_on) {
+                put_speak(t);
                 put_turn(t);
                 put_datagrams(t);
                 put_deliver(t);
