@@ -54,29 +54,39 @@ int claim_open(struct flow *flow, struct session *session, int result)
         return 0;
 }
 
-/* A socket of TCP (also MPTCP) that does not listen: one that connects or is connected. */
-static bool can_be_upstream(int fd)
+/* The state of a socket of TCP (also MPTCP), or 0: it is none. */
+static uint8_t tcp_state(int fd)
 {
         struct tcp_info info;
         socklen_t size = sizeof(info.tcpi_state); /* the first of its members; no more is asked */
 
-        return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-               info.tcpi_state != TCP_LISTEN;
+        return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
+}
+
+/* Near destinations have answered by the time that we get the socket. */
+static void take_upstream(struct delivery *delivery, int fd, uint8_t state)
+{
+        if (state == TCP_SYN_SENT || state == TCP_CLOSE)
+                way_wait_for_upstream(delivery, fd);
+        else
+                way_to_upstream(delivery, fd);
 }
 
 int claim_splice(struct flow *flow, struct session *session, int fd)
 {
         struct delivery *delivery = claim_of(flow, session);
+        uint8_t state;
 
         if (delivery && fd < 0) { /* there was no room for it */
                 delivery_give_up(delivery, -EMFILE);
                 return 0;
         }
-        if (!delivery || flow->protocol != IPPROTO_TCP || !can_be_upstream(fd)) {
+        state = tcp_state(fd);
+        if (!delivery || flow->protocol != IPPROTO_TCP || state == 0 || state == TCP_LISTEN) {
                 (void)socket_set_reset_on_close(fd, true);
                 close_fd(fd);
                 return -EBADMSG;
         }
-        way_wait_for_upstream(delivery, fd);
+        take_upstream(delivery, fd, state);
         return 0;
 }

@@ -189,7 +189,7 @@ void way_open(struct delivery *delivery)
                 open_tcp(delivery);
 }
 
-/* Near destinations have answered by the time that we get the socket. */
+/* Near destinations have answered by now. */
 static bool is_connected(int fd)
 {
         struct sockaddr_storage peer;
@@ -216,16 +216,23 @@ static int on_upstream(uint32_t events, void *userdata)
         return 0;
 }
 
+void way_to_upstream(struct delivery *delivery, int fd)
+{
+        delivery->state = DELIVERY_CONNECTING;
+        delivery->upstream_fd = fd;
+        way_open(delivery);
+}
+
 void way_wait_for_upstream(struct delivery *delivery, int fd)
 {
         int r;
 
-        delivery->state = DELIVERY_CONNECTING;
-        delivery->upstream_fd = fd;
         if (is_connected(fd)) {
-                way_open(delivery);
+                way_to_upstream(delivery, fd);
                 return;
         }
+        delivery->state = DELIVERY_CONNECTING;
+        delivery->upstream_fd = fd;
         r = loop_add(delivery->all->loop, &delivery->upstream_io, fd, EPOLLOUT, on_upstream,
                      delivery);
         if (r < 0)

@@ -10,7 +10,8 @@
 
 /* No proxy took the flow, but it cannot simply pass any more: we are its way. */
 int way_go_direct(struct deliveries *deliveries, struct flow *flow);
-/* The upstream is fd, which is handed over; its connect() may have ended. */
+/* The upstream is fd, which is handed over: it is connected; or its connect() may have ended. */
+void way_to_upstream(struct delivery *delivery, int fd);
 void way_wait_for_upstream(struct delivery *delivery, int fd);
 /* There is a way for the program's bytes: its connection may be accepted. */
 void way_open(struct delivery *delivery);

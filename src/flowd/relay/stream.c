@@ -34,6 +34,8 @@ static int side_read_failed(struct side *side, int error)
 {
         if (error == EAGAIN)
                 side->readable = false;
+        else
+                side->is_broken = true;
         return try_again_or(error);
 }
 

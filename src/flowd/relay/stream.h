@@ -38,6 +38,7 @@ struct side {
         bool watches_writes; /* epoll tells when it becomes writable: from the first time it is not
                               */
         bool reads_to_end;   /* a short read does not mean that there is nothing more */
+        bool is_broken;      /* a read has said so: nobody is there to write to */
 };
 
 /* Bytes that went through the buffer and that the receiver has not taken. */

@@ -113,6 +113,8 @@ static int relay_watch_writes(struct relay *relay, struct worker *worker)
  * still to be read, and its peer gets it. Not as an orderly end, though. */
 static void stream_carry_last_words(struct stream *back, struct means *means)
 {
+        if (back->to->is_broken)
+                return;
         back->from->readable = true;
         (void)stream_carry(back, means);
 }
