@@ -123,11 +123,13 @@ static int pool_handle_check(void *userdata)
         return 0;
 }
 
+/* Half of the CPUs are left to those whose bytes these are. More workers than that have less to do
+ * each time that they wake, and wake more often. */
 static unsigned int n_workers_wanted(void)
 {
-        long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
-        return n_cpus < 1 ? 1 : n_cpus < WORKERS_MAX ? (unsigned int)n_cpus : WORKERS_MAX;
+        return n < 1 ? 1 : n < WORKERS_MAX ? (unsigned int)n : WORKERS_MAX;
 }
 
 static int pool_start_workers(struct relay_pool *pool)

@@ -32,7 +32,7 @@ struct relay_counts {
         uint64_t n_rounds; /* wake-ups of the workers, ever */
 };
 
-/* Starts the workers: one for each CPU, at most four. Before sandbox_enter(), which takes them in.
+/* Starts the workers: one for two CPUs, at most four. Before sandbox_enter(), which takes them in.
  * loop is borrowed until relay_pool_free(). */
 int relay_pool_new(struct relay_pool **ret_pool, struct loop *loop, relay_ended_fn *fn,
                    void *userdata);

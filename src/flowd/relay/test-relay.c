@@ -50,14 +50,24 @@ struct flow {
         int server;
 };
 
-static size_t count_fds(void)
+static size_t count_entries(const char *path)
 {
-        _cleanup_dir_ DIR *dir = opendir("/proc/self/fd");
+        _cleanup_dir_ DIR *dir = opendir(path);
         size_t n = 0;
 
         while (readdir(dir))
                 n++;
         return n;
+}
+
+static size_t count_fds(void)
+{
+        return count_entries("/proc/self/fd");
+}
+
+static size_t count_threads(void)
+{
+        return count_entries("/proc/self/task") - 2; /* . and .. */
 }
 
 static void handle_ended(const struct relay_end *end, void *userdata)
@@ -730,6 +740,16 @@ static void a_duplicate_of_a_finished_upstream_is_harmless(void **state)
         close_flow(&other);
 }
 
+/* Programs and relays of one machine share its CPUs. */
+static void half_of_the_cpus_are_left_to_programs(void **state)
+{
+        size_t n_workers = count_threads() - 1;
+        long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+        assert_true(n_workers >= 1);
+        assert_true(n_workers == 1 || 2 * (long)n_workers <= n_cpus);
+}
+
 /* Its holder has taken O_NONBLOCK away: a worker waits when the socket is full. */
 static struct flow open_flow_that_blocks(struct scene *scene, uint64_t id)
 {
@@ -804,6 +824,7 @@ int main(void)
                 TEST(a_freed_pool_resets_what_is_open),
                 TEST(what_is_no_tcp_socket_is_refused),
                 TEST(a_duplicate_of_a_finished_upstream_is_harmless),
+                TEST(half_of_the_cpus_are_left_to_programs),
                 TEST(who_makes_an_upstream_block_loses_the_flow),
                 TEST(a_pool_can_be_freed_while_a_worker_is_blocked),
         };
