@@ -79,6 +79,11 @@ class Site:
     def __exit__(self, *exc):
         return self.stack.__exit__(*exc)
 
+    def start_service(self, argv, **kwargs):
+        """Starts what stands between client and server. Like netext's daemons in a session of its
+        own: where the kernel knows sessions (sched_autogroup_enabled), it shares CPUs out among them."""
+        self.lab.client.start(argv, cpus=self.options.responder_cpus, start_new_session=True, **kwargs)
+
     def take_turn(self):
         before = cpu_ticks()
         turn = self.load.take_turn(self, self.load.turn_seconds(self.options.slice))

@@ -9,7 +9,7 @@ import tempfile
 
 from loads import DATAGRAM_SIZE, PORT, listens, program
 from packages import install
-from sites import all_claimed, expect, netext_instance
+from sites import QUEUE, all_claimed, expect, netext_instance, responder
 
 from harness.wait import wait_until
 
@@ -133,10 +133,26 @@ def of_ours(name, protocol="tcp"):
     """A relay of this folder."""
 
     def set_up(site):
-        site.lab.client.start([program(name), RELAY_PORT, RELAY_MARK],
-                              ready="ready", cpus=site.options.responder_cpus)
+        site.start_service([program(name), RELAY_PORT, RELAY_MARK], ready="ready")
         steer(site, OF_BARE, protocol)
         return all_answers_relayed(site) if protocol == "udp" else all_relayed(site)
+
+    return set_up
+
+
+# The first segment of the client, before it is steered. (iptables-nft's chain has the priority of
+# ours, and of two the later one is first.) The relay's own bears its mark.
+ASK_FIRST = [["-p", "tcp", "--syn", "-m", "mark", "--mark", "0",
+              "-j", "NFQUEUE", "--queue-num", QUEUE, "--queue-bypass"]]
+
+
+def behind_a_pair(name):
+    """The same, and a bare pair of processes is asked about each connection before it begins: the
+    least that it can cost to let a client wait for what another process says."""
+
+    def set_up(site):
+        checks = of_ours(name)(site), responder("pair", ASK_FIRST)(site)
+        return lambda: [check() for check in checks]
 
     return set_up
 
@@ -146,10 +162,10 @@ def of_ours(name, protocol="tcp"):
 
 def start_peer(site, argv, port, **kwargs):
     """As the peers' user, with what a transparent listener needs."""
-    site.lab.client.start(
+    site.start_service(
         ["setpriv", "--reuid", PEER_UID, "--regid", PEER_UID, "--clear-groups", "--inh-caps", "+net_admin",
          "--ambient-caps", "+net_admin", "--", *argv],
-        cpus=site.options.responder_cpus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kwargs)
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kwargs)
     wait_until(lambda: listens(site.lab.client, port), f"{argv[0]} did not listen on port {port}")
 
 

@@ -55,8 +55,7 @@ def responder(kind, rules=QUEUE_RULES):
     """A bare responder ("single" or "pair" of processes) that allows every flow."""
 
     def set_up(site):
-        site.lab.client.start([program(f"responder-{kind}"), QUEUE, MARK],
-                              ready="ready", cpus=site.options.responder_cpus)
+        site.start_service([program(f"responder-{kind}"), QUEUE, MARK], ready="ready")
         add_queue_rules(site, rules)
         return lambda: expect(count_asked(site) >= site.n_connections,
                               f"the responder was asked about {count_asked(site)} "
