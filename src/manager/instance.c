@@ -31,7 +31,7 @@
 #include "manager/priv/pins.h"
 #include "manager/state.h"
 
-#define END_TIMEOUT_MS 20000
+#define END_TIMEOUT_MS 40000 /* sessions, a flowd that is not ready in time, and one more */
 
 DEFINE_CLEANUP(struct instance *, instance, instance_free)
 DEFINE_CLEANUP(json_t *, json, json_decref)

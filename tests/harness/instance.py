@@ -18,7 +18,7 @@ from .paths import NETEXTCTL, NETEXTD
 from .wait import wait_until
 
 READY_TIMEOUT_S = 15
-STOP_TIMEOUT_S = 15
+STOP_TIMEOUT_S = 45
 
 
 class CommandFailed(AssertionError):
@@ -137,7 +137,7 @@ class Instance:
         self.kill(pid)
         return pid
 
-    def wait_for_another_flowd(self, pid, timeout=10):
+    def wait_for_another_flowd(self, pid, timeout=20):
         """Until one is in force; its sessions may yet be on their way."""
 
         def is_there():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """flowd dies: traffic goes on within a second, and no rule is there twice."""
+import os
+import pathlib
+import signal
 import time
 
 from harness import snapshot
@@ -81,3 +84,21 @@ def test_no_flow_gets_the_number_of_an_earlier_one(netext, scripted, client, ser
     after = netext.flow(remote_port=80)["flow"]
     assert after > before
     assert netext.ctl("flow", "explain", after)["flow"] == after
+
+
+def children(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def test_an_instance_ends_in_order_with_a_flowd_that_takes_its_time(netext, scripted, client, server):
+    """It was killed, and the next one is slow to start when the instance ends: what was set up goes all the same."""
+    scripted("80 allow")
+    netextd, flowd, extension = netext.process.pid, netext.flowd_pid(), netext.extension_pid("scripted")
+    netext.kill(flowd)
+    late, = wait_until(lambda: set(children(netextd)) - {flowd, extension}, "flowd was not started again")
+    os.kill(late, signal.SIGSTOP)
+    netext.owner.close()
+    time.sleep(7)
+    assert netext.process.poll() is None and children(netextd) == [late], "it was not waited for"
+    os.kill(late, signal.SIGCONT)
+    assert netext.process.wait(15) == 0

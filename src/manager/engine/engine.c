@@ -75,7 +75,7 @@ static int engine_late(sd_event_source *source, uint64_t usec, void *userdata)
         struct engine *engine = userdata;
 
         log_error("netext-flowd (pid %d) %s in time and is killed", engine->process.pid,
-                  engine->quitting ? "did not end" : "was not ready");
+                  engine->state == ENGINE_STARTING ? "was not ready" : "did not end");
         engine->killed = true;
         process_signal(&engine->process, SIGKILL);
         return 0;
@@ -107,7 +107,7 @@ int engine_start(struct engine *engine)
                 return r;
         }
         engine->state = ENGINE_STARTING;
-        engine_arm(engine, engine->quitting ? QUIT_TIMEOUT_MS : READY_TIMEOUT_MS, engine_late);
+        engine_arm(engine, READY_TIMEOUT_MS, engine_late);
         return 0;
 }
 
@@ -165,6 +165,8 @@ void engine_quit(struct engine *engine)
         if (engine->quitting || engine->state == ENGINE_GONE)
                 return;
         engine->quitting = true;
+        if (engine->state == ENGINE_STARTING)
+                return; /* it is told as soon as it can listen: only a flowd can take away what stands */
         timer_stop(&engine->deadline);
         if (process_is_alive(&engine->process))
                 engine_try_quit(engine);
