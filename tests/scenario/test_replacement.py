@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Another process takes over from an extension's, and no flow notices."""
 import contextlib
+import json
+import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -79,3 +83,102 @@ def test_nobody_notices_a_hundred_replacements(netext, proxy, inspecting, serve,
         for _ in range(50):
             replace(netext, PROXY)
             replace(netext, FILTER)
+
+
+# What does not go well
+
+
+def processes(netext):
+    """The pids of all that its extensions are."""
+    state = json.loads(pathlib.Path(f"/run/netext/{netext.name}/state.json").read_text(encoding="utf-8"))
+    return [int(pid) for members in pathlib.Path(state["extension_cgroup"]).glob("*/cgroup.procs")
+            for pid in members.read_text(encoding="utf-8").split()]
+
+
+@pytest.fixture
+def program(tmp_path):
+    """program("scripted", "/bin/false") puts that where the session's program is."""
+    path = tmp_path / "program"
+
+    def put(source):
+        shutil.copy(source, tmp_path / "new")
+        (tmp_path / "new").replace(path)
+        return path
+
+    return put
+
+
+@pytest.fixture
+def filtering(netext, rules, program):
+    """The scripted filter, whose program can be replaced; it refuses port 81."""
+    script = rules("81 refuse", name="script")
+    netext.start_session(program(PROGRAMS / "scripted"), "--file", f"script={script}", "--ready-timeout", "2000")
+
+
+@pytest.mark.parametrize("successor, problem", (
+    ("/bin/false", "the successor was gone before it was ready: exited with status 1"),
+    ("/bin/sleep", "the successor was gone before it was ready: exited with status 1"),
+    (PROGRAMS / "proxies", "the extension calls itself"),
+    (PROGRAMS / "proxy", "the extension calls itself"),
+    (__file__, "could not be executed"),
+))
+def test_a_successor_that_does_not_start_changes_nothing(netext, filtering, client, serve, program, successor,
+                                                         problem):
+    serve(81)
+    pid = netext.extension_pid("scripted")
+    program(successor)
+    done = netext.run_ctl("session", "restart", "scripted")
+    assert done.returncode == 1 and problem in done.stderr, done.stderr
+    assert client.tcp(81).error == "ECONNREFUSED"
+    session = netext.session("scripted")
+    assert (session["pid"], session["state"], session["restarts"]) == (pid, "running", 0)
+    wait_until(lambda: processes(netext) == [pid], lambda: f"there are {processes(netext)}, not {pid}")
+
+
+def test_a_program_that_is_repaired_takes_over(netext, filtering, program):
+    program("/bin/false")
+    assert netext.run_ctl("session", "restart", "scripted").returncode == 1
+    program(PROGRAMS / "scripted")
+    replace(netext, "scripted")
+
+
+def restart_in_background(netext, name):
+    return netext.lab.client.start(netext.ctl_command("session", "restart", name), cgroup=netext.lab.cgroup.path.parent)
+
+
+def wait_for_one_process(netext, name, timeout=35):
+    def one():
+        found = netext.session(name)
+        return found["state"] == "running" and processes(netext) == [found["pid"]]
+
+    wait_until(one, lambda: f"there are {processes(netext)}: {netext.sessions()}\n{netext.messages()}", timeout)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("who", ("incumbent", "successor", "netextd", "flowd"))
+def test_who_dies_in_the_middle_takes_nothing_along(netext, filtering, client, serve, traffic, who, seed):
+    """The filter's policy is open: what nobody answers for goes on."""
+    serve(80), serve(81)
+    pick = random.Random(f"{who} {seed}")
+    with traffic("connect:80", "stream:80", "datagram:80"):
+        for _ in range(3):
+            before = processes(netext)
+            command = restart_in_background(netext, "scripted")
+            time.sleep(pick.uniform(0, 0.1))
+            fall(netext, who, before)
+            command.wait(20)
+        wait_for_one_process(netext, "scripted")
+    assert client.tcp(81).error == "ECONNREFUSED"
+
+
+def fall(netext, who, before):
+    if who == "netextd":
+        netext.kill_netextd()
+        netext.restart_netextd()
+    elif who == "flowd":
+        netext.kill_flowd()
+    else:
+        those = [pid for pid in processes(netext) if (pid in before) == (who == "incumbent")]
+        for pid in those:
+            with contextlib.suppress(ProcessLookupError):  # it went by itself
+                os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,9 @@
 /* Any number of sessions in one process: each has its name, kind and flow channel. */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "daemon.h"
 
@@ -173,6 +176,56 @@ static void test_a_report_names_its_session(void **state)
         assert_string_equal(daemon->inbox[0].session, "office");
 }
 
+static void drain(struct daemon *daemon)
+{
+        channel_begin(&daemon->engine, NX_MSG_PROVIDER_DRAIN, 0);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+}
+
+static void test_who_is_replaced_is_drained_when_nothing_is_left(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon, TRANSPARENT);
+        drain(daemon);
+        assert_int_equal(daemon_receive_all(daemon, &daemon->engine), 1);
+        assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_DRAINED);
+}
+
+/* flowd has forgotten a TCP flow whose socket it handed over: only the extension knows. */
+static void test_who_is_replaced_keeps_the_sockets_that_it_was_given(void **state)
+{
+        struct daemon *daemon = *state;
+        int pair[2];
+
+        start(daemon, TRANSPARENT);
+        daemon->verdict = NX_VERDICT_CLAIM;
+        daemon->keeps = true;
+        assert_int_equal(daemon_ask(daemon, 7), 0);
+        assert_int_equal(nx_flow_open(daemon->kept), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        daemon_send_socket(daemon, 7, pair[1]);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon->opened_flow, 7);
+        daemon_receive_all(daemon, &daemon->engine);
+
+        drain(daemon);
+        assert_int_equal(daemon_receive_all(daemon, &daemon->engine), 0);
+        close(daemon->opened_fd);
+        daemon->opened_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* another of that number */
+        for (int i = 0; i < 500 && daemon->n_mails == 0; i++) {
+                usleep(10000);
+                assert_int_equal(daemon_let_work(daemon), 0);
+                daemon_receive_all(daemon, &daemon->engine);
+        }
+        assert_int_equal(daemon->n_mails, 1);
+        assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_DRAINED);
+        close(pair[0]);
+        engines[TRANSPARENT] = daemon->engine;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -184,6 +237,8 @@ int main(void)
                 TEST(test_a_file_is_for_the_session_that_has_it),
                 TEST(test_a_session_keeps_its_kind),
                 TEST(test_a_report_names_its_session),
+                TEST(test_who_is_replaced_is_drained_when_nothing_is_left),
+                TEST(test_who_is_replaced_keeps_the_sockets_that_it_was_given),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
