@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <netext/activation.h>
 #include <netext/netext.h>
 
 #include "wire/names.h"
@@ -112,6 +113,23 @@ const struct wire_name wire_check_results[] = {
         { WIRE_CHECK_WARNED, "warned" },
         { WIRE_CHECK_FAILED, "failed" },
         { WIRE_CHECK_SKIPPED, "skipped" },
+        {},
+};
+
+const struct wire_name wire_request_errors[] = {
+        { NX_REQUEST_ERROR_UNKNOWN, "unknown" },
+        { NX_REQUEST_ERROR_MISSING_CAPABILITY, "missing-capability" },
+        { NX_REQUEST_ERROR_UNSUPPORTED_LOCATION, "unsupported-location" },
+        { NX_REQUEST_ERROR_NOT_FOUND, "not-found" },
+        { NX_REQUEST_ERROR_MISSING_IDENTIFIER, "missing-identifier" },
+        { NX_REQUEST_ERROR_DUPLICATE_IDENTIFIER, "duplicate-identifier" },
+        { NX_REQUEST_ERROR_UNKNOWN_CATEGORY, "unknown-category" },
+        { NX_REQUEST_ERROR_SIGNATURE_INVALID, "signature-invalid" },
+        { NX_REQUEST_ERROR_VALIDATION_FAILED, "validation-failed" },
+        { NX_REQUEST_ERROR_FORBIDDEN_BY_POLICY, "forbidden-by-policy" },
+        { NX_REQUEST_ERROR_CANCELED, "canceled" },
+        { NX_REQUEST_ERROR_SUPERSEDED, "superseded" },
+        { NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED, "authorization-required" },
         {},
 };
 

@@ -28,6 +28,7 @@ extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];
 extern const struct wire_name wire_flow_ends[];
 extern const struct wire_name wire_check_results[];
+extern const struct wire_name wire_request_errors[];
 
 /* The word for value, or "unknown". */
 const char *wire_name_to_string(const struct wire_name *names, int value);
