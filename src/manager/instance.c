@@ -217,6 +217,65 @@ static void sets_are_changed(void *userdata)
         state_save_sets(userdata);
 }
 
+/* --- installed extensions --- */
+
+static int put_extension(const struct copy *copy, const char *folder, char **ret_problem,
+                         void *userdata)
+{
+        return -EALREADY;
+}
+
+static int remove_extension(const char *identifier, void *userdata)
+{
+        return -ENOENT;
+}
+
+static const struct store_runner store_runner = {
+        .put = put_extension,
+        .remove = remove_extension,
+};
+
+static void request_is_changed(struct request *request, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        control_request_changed(&instance->control, request);
+}
+
+static bool request_has_audience(uint64_t request, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        return control_has_audience(&instance->control, request);
+}
+
+static const struct store_listener store_listener = {
+        .request = request_is_changed,
+        .has_audience = request_has_audience,
+};
+
+static void policies_are_changed(void *userdata)
+{
+        struct instance *instance = userdata;
+
+        store_policy_changed(&instance->store);
+}
+
+static int open_store(struct instance *instance)
+{
+        policy_folder_open(&instance->policies, instance->event, instance->options.policy_directory,
+                           policies_are_changed, instance);
+        return store_open(&instance->store,
+                          &(struct store_place){
+                                  .event = instance->event,
+                                  .program = instance->paths.bundle_program,
+                                  .instance = instance->options.instance,
+                                  .trust_directory = instance->options.trust_directory,
+                          },
+                          instance->paths.state_directory, &instance->policies.policy,
+                          &store_runner, &store_listener, instance);
+}
+
 static int handle_signal(sd_event_source *source, const struct signalfd_siginfo *info,
                          void *userdata)
 {
@@ -273,7 +332,10 @@ int instance_new(struct instance **ret, const struct options *options)
         extension_table_init(&instance->extensions, NULL, NULL, NULL, NULL, -1);
         session_table_init(&instance->sessions, NULL, NULL, NULL, NULL, NULL);
         set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
-        control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->engine);
+        policy_folder_init(&instance->policies);
+        store_init(&instance->store);
+        control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->store,
+                     &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
                 log_error("/proc is not mounted: %s", strerror(errno));
                 return -errno;
@@ -337,7 +399,7 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         engine_init(&instance->engine, instance->event, &instance->options, &instance->paths,
                     instance->pin_folder, &engine_listener, instance);
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
-                     &instance->sessions, &instance->sets, &instance->engine);
+                     &instance->sessions, &instance->sets, &instance->store, &instance->engine);
         if (state)
                 state_restore_sets(instance);
         if (state)
@@ -354,7 +416,7 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
                 return r;
         session_table_resume(&instance->sessions);
         extension_table_resume(&instance->extensions);
-        return 0;
+        return open_store(instance);
 }
 
 int instance_start(struct instance *instance)
@@ -405,6 +467,8 @@ struct instance *instance_free(struct instance *instance)
                 instance_take_away(instance);
         engine_deinit(&instance->engine);
         control_deinit(&instance->control);
+        store_deinit(&instance->store);
+        policy_folder_deinit(&instance->policies);
         extension_table_deinit(&instance->extensions);
         set_table_deinit(&instance->sets);
         close_fd(instance->lock_fd);

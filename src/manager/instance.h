@@ -8,8 +8,10 @@
 #include "manager/extension/extension.h"
 #include "manager/options.h"
 #include "manager/paths.h"
+#include "manager/policy/folder.h"
 #include "manager/session/table.h"
 #include "manager/set/table.h"
+#include "manager/store/store.h"
 
 struct instance {
         struct options options;
@@ -29,6 +31,8 @@ struct instance {
         struct extension_watch watch; /* of all */
         struct session_table sessions;
         struct set_table sets;
+        struct policy_folder policies;
+        struct store store;
         struct control control;
 };
 

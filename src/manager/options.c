@@ -19,6 +19,9 @@
 #define MARK_MASK_DEFAULT 0x0f000000U
 #define MARK_BITS         4
 
+#define POLICY_DIRECTORY "/etc/netext/policy.d"
+#define TRUST_DIRECTORY  "/etc/netext/trust.d"
+
 static int set_instance(struct options *options, const char *value)
 {
         size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -70,6 +73,24 @@ static int set_owner_fd(struct options *options, const char *value)
         return 0;
 }
 
+static int set_state_directory(struct options *options, const char *value)
+{
+        options->state_directory = value;
+        return *value == '/' && value[1] && value[strlen(value) - 1] != '/' ? 0 : -EINVAL;
+}
+
+static int set_policy_directory(struct options *options, const char *value)
+{
+        options->policy_directory = value;
+        return *value == '/' ? 0 : -EINVAL;
+}
+
+static int set_trust_directory(struct options *options, const char *value)
+{
+        options->trust_directory = value;
+        return *value == '/' ? 0 : -EINVAL;
+}
+
 static int set_debug(struct options *options, const char *value)
 {
         options->debug = true;
@@ -99,6 +120,21 @@ static const struct {
           "an absolute path in a cgroup v2 hierarchy",
           "PATH\n                         extensions run in cgroups below it "
           "(CGROUP2/netext/NAME)" },
+        { { "state-directory", required_argument },
+          set_state_directory,
+          "the absolute path of a folder, without a slash at its end",
+          "PATH\n                         installed extensions are kept in it "
+          "(/var/lib/netext/NAME)" },
+        { { "policy-directory", required_argument },
+          set_policy_directory,
+          "an absolute path",
+          "PATH\n                         *.json in it say which extensions are allowed "
+          "(" POLICY_DIRECTORY ")" },
+        { { "trust-directory", required_argument },
+          set_trust_directory,
+          "an absolute path",
+          "PATH\n                         *.pem and *.crl in it say whose signatures count "
+          "(" TRUST_DIRECTORY ")" },
         { { "owner-fd", required_argument },
           set_owner_fd,
           "the number of an open descriptor above 2",
@@ -149,6 +185,8 @@ int options_parse(struct options *ret, int argc, char *argv[])
 {
         struct options options = {
                 .instance = NX_INSTANCE_DEFAULT,
+                .policy_directory = POLICY_DIRECTORY,
+                .trust_directory = TRUST_DIRECTORY,
                 .mark_mask = MARK_MASK_DEFAULT,
                 .owner_fd = -1,
         };

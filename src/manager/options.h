@@ -10,6 +10,9 @@ struct options {
         const char *instance;
         const char *cgroup;           /* NULL: the root of the hierarchy */
         const char *extension_cgroup; /* NULL: CGROUP2/netext/INSTANCE */
+        const char *state_directory;  /* NULL: /var/lib/netext/INSTANCE */
+        const char *policy_directory;
+        const char *trust_directory;
         uint32_t mark_mask;
         int owner_fd; /* -1: none */
         bool debug;

@@ -32,16 +32,20 @@ _printf_(3, 4) static void put(int *r, char **path, const char *format, ...)
         va_end(args);
 }
 
-static int put_runtime(struct paths *paths, const char *instance)
+static int put_runtime(struct paths *paths, const struct options *options)
 {
         int r = 0;
 
-        put(&r, &paths->folder, "/run/netext/%s", instance);
+        put(&r, &paths->folder, "/run/netext/%s", options->instance);
         put(&r, &paths->control_socket, "%s/control", paths->folder);
         put(&r, &paths->extension_socket, "%s/extension", paths->folder);
         put(&r, &paths->flowd_socket, "%s/flowd", paths->folder);
         put(&r, &paths->state, "%s/state.json", paths->folder);
         put(&r, &paths->sets, "%s/sets.json", paths->folder);
+        if (options->state_directory)
+                put(&r, &paths->state_directory, "%s", options->state_directory);
+        else
+                put(&r, &paths->state_directory, "/var/lib/netext/%s", options->instance);
         return r;
 }
 
@@ -60,6 +64,7 @@ static int put_programs(struct paths *paths)
                 if (strrchr(prefix, '/'))
                         *strrchr(prefix, '/') = '\0';
         put(&r, &paths->flowd_program, "%s/libexec/netext/netext-flowd", prefix);
+        put(&r, &paths->bundle_program, "%s/libexec/netext/netext-bundle", prefix);
         put(&r, &paths->extensions_folder, "%s/libexec/netext/extensions", prefix);
         return r;
 }
@@ -105,7 +110,7 @@ int paths_init(struct paths *paths, const struct options *options)
         int r;
 
         *paths = (struct paths){};
-        r = put_runtime(paths, options->instance);
+        r = put_runtime(paths, options);
         if (r >= 0)
                 r = put_programs(paths);
         if (r >= 0)
@@ -126,6 +131,8 @@ void paths_deinit(struct paths *paths)
         free(paths->cgroup);
         free(paths->extension_cgroup);
         free(paths->flowd_program);
+        free(paths->bundle_program);
+        free(paths->state_directory);
         free(paths->extensions_folder);
         *paths = (struct paths){};
 }

@@ -15,7 +15,9 @@ struct paths {
         char *cgroup;           /* programs in it are seen */
         char *extension_cgroup; /* parent of the extensions' cgroups */
         char *flowd_program;
-        char *extensions_folder; /* installed extensions */
+        char *bundle_program;  /* reads bundles, with no privileges */
+        char *state_directory; /* installed extensions */
+        char *extensions_folder; /* those that came with netext */
 };
 
 /* 0, or negative errno after a log line. */

@@ -19,6 +19,7 @@
 #include "manager/control/call.h"
 #include "manager/control/control.h"
 #include "manager/control/record.h"
+#include "manager/control/requests.h"
 #include "manager/priv/folder.h"
 
 #define CLIENTS_MAX       64
@@ -62,6 +63,7 @@ static struct client *client_free(struct client *client)
         if (client->watching)
                 control_watch_for_clients(client->control);
         answers_orphan(client);
+        requests_unfollow(client);
         (void)sd_event_source_set_enabled(client->control->source, SD_EVENT_ON);
         sd_bus_close_unref(client->bus);
         free(client);
@@ -122,6 +124,7 @@ static int client_new(struct control *control, int fd)
         }
         client->control = control;
         list_init(&client->answers);
+        list_init(&client->follows);
         list_append(&control->clients, &client->link);
         if (++control->n_clients >= CLIENTS_MAX)
                 (void)sd_event_source_set_enabled(control->source, SD_EVENT_OFF);
@@ -156,7 +159,7 @@ static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t eve
 
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
-                  struct engine *engine)
+                  struct store *store, struct engine *engine)
 {
         *control = (struct control){
                 .event = event,
@@ -164,6 +167,7 @@ void control_init(struct control *control, sd_event *event, const struct options
                 .paths = paths,
                 .sessions = sessions,
                 .sets = sets,
+                .store = store,
                 .engine = engine,
                 .listen_fd = -1,
         };

@@ -13,16 +13,18 @@
 
 #include "manager/session/table.h"
 #include "manager/set/table.h"
+#include "manager/store/store.h"
 
 #define CONTROL_PATH      "/org/netext1"
 #define CONTROL_INTERFACE "org.netext1.Manager"
 
 struct control {
         sd_event *event;
-        const struct options *options; /* borrowed, like the next four */
+        const struct options *options; /* borrowed, like the next five */
         const struct paths *paths;
         struct session_table *sessions;
         struct set_table *sets;
+        struct store *store;
         struct engine *engine;
         int listen_fd;
         sd_event_source *source;
@@ -39,6 +41,8 @@ struct client {
         sd_bus *bus;
         struct list answers; /* answer.link */
         unsigned int n_answers;
+        struct list follows; /* follow.link: requests whose outcome it has still to hear */
+        unsigned int n_follows;
         bool watching;
         uint64_t n_missed; /* events that were dropped since it fell behind */
 };
@@ -46,7 +50,7 @@ struct client {
 /* Borrows everything. */
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
-                  struct engine *engine);
+                  struct store *store, struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
 void control_deinit(struct control *control);
@@ -57,6 +61,11 @@ void control_session_gone(struct control *control, struct session *session);
 void control_extension_settled(struct control *control, struct extension *extension, int result);
 /* An event of a flow, for the clients that watch. */
 void control_flow_event(struct control *control, const struct wire_message *message);
+
+/* A request has come further, for the clients that follow it. */
+void control_request_changed(struct control *control, const struct request *request);
+/* Does any client? */
+bool control_has_audience(struct control *control, uint64_t request);
 
 /* For the files of this folder. */
 

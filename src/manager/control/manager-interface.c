@@ -9,7 +9,9 @@
 #include "manager/control/call.h"
 #include "manager/control/configuration-reader.h"
 #include "manager/control/control.h"
+#include "manager/control/extensions.h"
 #include "manager/control/record.h"
+#include "manager/control/requests.h"
 #include "manager/control/sets.h"
 
 static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -249,6 +251,40 @@ const sd_bus_vtable manager_interface[] = {
                                 sets_list, 0),
         SD_BUS_METHOD_WITH_ARGS("GetSet", SD_BUS_ARGS("s", name), SD_BUS_RESULT("aa{sv}", entries),
                                 sets_get, 0),
+        SD_BUS_METHOD_WITH_ARGS("ActivateExtension",
+                                SD_BUS_ARGS("h", bundle, "s", source, "s", replace),
+                                SD_BUS_RESULT("t", request), extensions_activate, 0),
+        SD_BUS_METHOD_WITH_ARGS("DeactivateExtension", SD_BUS_ARGS("s", extension),
+                                SD_BUS_RESULT("t", request), extensions_deactivate, 0),
+        SD_BUS_METHOD_WITH_ARGS("ApproveExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
+                                extensions_approve, 0),
+        SD_BUS_METHOD_WITH_ARGS("RefuseExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
+                                extensions_refuse, 0),
+        SD_BUS_METHOD_WITH_ARGS("SwitchExtension", SD_BUS_ARGS("s", extension, "b", on),
+                                SD_BUS_NO_RESULT, extensions_switch, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListExtensions", SD_BUS_ARGS("s", extension),
+                                SD_BUS_RESULT("aa{sv}", extensions), extensions_list, 0),
+        SD_BUS_METHOD_WITH_ARGS("ExplainExtension", SD_BUS_ARGS("s", extension),
+                                SD_BUS_RESULT("aa{sv}", checks), extensions_explain, 0),
+        SD_BUS_METHOD_WITH_ARGS("ResetExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
+                                extensions_reset, 0),
+        SD_BUS_METHOD_WITH_ARGS("CollectExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
+                                extensions_collect, 0),
+        SD_BUS_METHOD_WITH_ARGS("SetDeveloperMode", SD_BUS_ARGS("b", on), SD_BUS_NO_RESULT,
+                                extensions_set_developer, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetDeveloperMode", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", on),
+                                extensions_get_developer, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", files),
+                                extensions_list_policies, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetRequest", SD_BUS_ARGS("t", request),
+                                SD_BUS_RESULT("a{sv}", request), requests_get, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListRequests", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", requests),
+                                requests_list, 0),
+        SD_BUS_METHOD_WITH_ARGS("FollowRequest", SD_BUS_ARGS("t", request),
+                                SD_BUS_RESULT("a{sv}", request), requests_follow, 0),
+        SD_BUS_METHOD_WITH_ARGS("ReplyToRequest", SD_BUS_ARGS("t", request, "b", replace),
+                                SD_BUS_NO_RESULT, requests_reply, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("RequestEvent", SD_BUS_ARGS("a{sv}", request), 0),
         SD_BUS_METHOD_WITH_ARGS("ListFlows", SD_BUS_ARGS("t", limit),
                                 SD_BUS_RESULT("aa{sv}", flows), answer_list_flows, 0),
         SD_BUS_METHOD_WITH_ARGS("GetFlow", SD_BUS_ARGS("t", identifier),

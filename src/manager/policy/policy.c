@@ -227,3 +227,13 @@ int policy_permit(const struct policy *policy, const struct policy_subject *subj
             verbs[action]);
         return -EACCES;
 }
+
+bool policy_mentions(const struct policy *policy, const char *team, const char *identifier)
+{
+        const struct policy_subject subject = { .team = team, .identifier = identifier };
+
+        for (enum policy_list list = 0; list < _POLICY_LIST_MAX; list++)
+                if (list != POLICY_ALLOWED_TYPES && find_listing(policy, list, &subject))
+                        return true;
+        return find_team(policy, team) != NULL;
+}

@@ -59,6 +59,9 @@ enum policy_answer policy_judge(const struct policy *policy, const struct policy
 int policy_permit(const struct policy *policy, const struct policy_subject *subject,
                   enum policy_action action, enum policy_caller caller, char **ret_why);
 
+/* Does any file say anything of it? */
+bool policy_mentions(const struct policy *policy, const char *team, const char *identifier);
+
 void policy_init(struct policy *policy);
 void policy_deinit(struct policy *policy);
 

@@ -28,6 +28,7 @@ static const struct {
         [PRIV_SIGNAL] = { "signal", CAP(KILL) },
         [PRIV_OPEN] = { "open", CAP(DAC_READ_SEARCH) },
         [PRIV_EXECUTABLE] = { "executable", CAP(SYS_PTRACE) | CAP(DAC_READ_SEARCH) },
+        [PRIV_STORE] = { "store", CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) },
 };
 
 void priv_trace(enum priv_job job, const char *object)

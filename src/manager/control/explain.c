@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * First what the bundle itself was asked, in the order of bundle/check.h, then what this machine
+ * has to say to it. A bundle that was not let in ends at the first of the two.
+ */
+
+#include <errno.h>
+
+#include "manager/control/explain.h"
+#include "manager/control/record.h"
+#include "manager/loop/text.h"
+#include "manager/store/life.h"
+
+struct check {
+        const char *name;
+        const char *result; /* passed, warned, failed, skipped */
+        const char *file;
+        const char *key;
+        const char *text;
+};
+
+static int append_check(sd_bus_message *reply, const struct check *check)
+{
+        int r;
+
+        r = record_begin(reply);
+        if (r >= 0)
+                r = record_put_string(reply, "check", check->name);
+        if (r >= 0)
+                r = record_put_string(reply, "result", check->result);
+        if (r >= 0)
+                r = record_put_string(reply, "file", check->file);
+        if (r >= 0)
+                r = record_put_string(reply, "key", check->key);
+        if (r >= 0)
+                r = record_put_string(reply, "text", check->text);
+        return r < 0 ? r : record_end(reply);
+}
+
+static int append_report(sd_bus_message *reply, const struct bundle_report *report)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < report->n_findings; i++) {
+                const struct bundle_finding *finding = &report->findings[i];
+
+                r = append_check(reply, &(struct check){
+                                                .name = bundle_check_name(finding->check),
+                                                .result = wire_name_to_string(wire_check_results,
+                                                                              (int)finding->result),
+                                                .file = finding->file,
+                                                .key = finding->key,
+                                                .text = finding->text,
+                                        });
+        }
+        return r;
+}
+
+static int append_developer(sd_bus_message *reply, const struct store *store,
+                            const struct copy *copy)
+{
+        struct check check = {
+                .name = "store.developer",
+                .result = "passed",
+                .text = "a trusted root vouches for its signer",
+        };
+
+        if (copy->developer && store->developer) {
+                check.result = "warned";
+                check.text = "no trusted root vouches for its signer; developer mode lets it in";
+        } else if (copy->developer) {
+                check.result = "failed";
+                check.text = "no trusted root vouches for its signer, and developer mode is off";
+        }
+        return append_check(reply, &check);
+}
+
+static int append_policy(sd_bus_message *reply, enum policy_answer answer, const char *why)
+{
+        return append_check(reply,
+                            &(struct check){
+                                    .name = "store.policy",
+                                    .result = answer == POLICY_FORBIDDEN ? "failed" : "passed",
+                                    .text = why ?: "no policy says anything of it",
+                            });
+}
+
+static int append_approval(sd_bus_message *reply, const struct store *store,
+                           const struct copy *copy, enum policy_answer answer)
+{
+        const char *why = approval_explain(&store->approvals, copy);
+        struct check check = { .name = "store.approval", .result = "failed" };
+
+        if (answer == POLICY_FORBIDDEN)
+                return append_check(reply, &(struct check){ "store.approval", "skipped", NULL, NULL,
+                                                            "a policy forbids it" });
+        if (answer == POLICY_ALLOWED || approval_find(&store->approvals, copy))
+                check.result = "passed";
+        if (answer == POLICY_ALLOWED)
+                check.text = "a policy allows it, so nobody has to approve it";
+        else if (approval_find(&store->approvals, copy))
+                check.text = "an administrator approved it";
+        else
+                check.text = why ?: "no administrator approved it yet: netextctl extension approve";
+        return append_check(reply, &check);
+}
+
+static int append_switch(sd_bus_message *reply, const struct copy *copy)
+{
+        return append_check(
+                reply,
+                &(struct check){
+                        .name = "store.switch",
+                        .result = copy->switched_off ? "failed" : "passed",
+                        .text = copy->switched_off
+                                        ? "an administrator disabled it: netextctl extension enable"
+                                        : "nobody disabled it",
+                });
+}
+
+/* What is so now, which may be better or worse than what was decided. */
+static int append_state(sd_bus_message *reply, const struct copy *copy)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        text_set(&text, "%s%s%s", copy_state_to_string(copy->state), copy->problem ? ": " : "",
+                 copy->problem ?: "");
+        r = append_check(reply,
+                         &(struct check){
+                                 .name = "store.state",
+                                 .result = copy->problem || copy->state != COPY_ENABLED ? "failed"
+                                                                                        : "passed",
+                                 .text = text,
+                         });
+        if (r >= 0 && copy->last_failure)
+                r = append_check(reply, &(struct check){
+                                                .name = "store.replacement",
+                                                .result = "warned",
+                                                .text = copy->last_failure,
+                                        });
+        return r;
+}
+
+static int append_copy(sd_bus_message *reply, const struct store *store, const struct life *life,
+                       const struct copy *copy)
+{
+        _cleanup_free_ char *why = NULL;
+        enum policy_answer answer = life_ask_policy(life, copy, &why);
+        int r;
+
+        r = append_report(reply, &copy->bundle.report);
+        if (r >= 0)
+                r = append_developer(reply, store, copy);
+        if (r >= 0)
+                r = append_policy(reply, answer, why);
+        if (r >= 0)
+                r = append_approval(reply, store, copy, answer);
+        if (r >= 0)
+                r = append_switch(reply, copy);
+        return r < 0 ? r : append_state(reply, copy);
+}
+
+int explain_append(sd_bus_message *reply, const struct store *store, const char *word)
+{
+        const struct refusal *refusal = store_find_refusal(store, word);
+        const struct life *life = store_find(store, word);
+        const struct copy *copy = life ? life_get_copy(life) : NULL;
+
+        /* What was refused after the present copy came is what people ask about. */
+        if (refusal && (!copy || refusal->request > copy->request))
+                return append_report(reply, &refusal->report);
+        return copy ? append_copy(reply, store, life, copy) : -ENOENT;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is asked of the store. Activating and deactivating is answered at once, with the number of
+ * a request; see requests.c.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "manager/control/explain.h"
+#include "manager/control/extensions.h"
+#include "manager/control/record.h"
+#include "manager/control/requests.h"
+#include "manager/policy/folder.h"
+#include "manager/store/life.h"
+
+static int read_replace(const char *word, enum request_replace *ret)
+{
+        static const char *const words[_REPLACE_MAX] = {
+                [REPLACE_ASK] = "ask",
+                [REPLACE_YES] = "yes",
+                [REPLACE_NO] = "no",
+                [REPLACE_NEWER] = "newer",
+        };
+
+        for (enum request_replace replace = 0; replace < _REPLACE_MAX; replace++)
+                if (strcmp(words[replace], word) == 0) {
+                        *ret = replace;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int answer_number(sd_bus_message *message, uint64_t number)
+{
+        return sd_bus_reply_method_return(message, "t", number);
+}
+
+/* The caller hears of its request, unless it follows too many. */
+static int answer_request(struct client *client, sd_bus_message *message, uint64_t number)
+{
+        const struct request *request = request_log_find(&client->control->store->requests, number);
+
+        if (request && !request_is_ended(request))
+                (void)request_follow(client, number);
+        return answer_number(message, number);
+}
+
+int extensions_activate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        struct control *control = client->control;
+        _cleanup_free_ char *problem = NULL;
+        _cleanup_fd_ int fd = -1;
+        enum request_replace replace;
+        const char *source, *word;
+        uint64_t number;
+        int borrowed_fd, r;
+
+        r = sd_bus_message_read(message, "hss", &borrowed_fd, &source, &word);
+        if (r < 0)
+                return r;
+        if (control->ending)
+                return control_refuse(message, -ESHUTDOWN, "this instance is ending");
+        if (read_replace(word, &replace) < 0)
+                return control_refuse(message, -EINVAL, "\"%s\": expected ask, yes, no or newer",
+                                      word);
+        fd = fcntl(borrowed_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return control_refuse(message, -errno, "the bundle's descriptor cannot be kept: %s",
+                                      strerror(errno));
+        r = store_activate(control->store, fd, source, replace, &number, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        (void)take_fd(&fd);
+        return answer_request(client, message, number);
+}
+
+int extensions_deactivate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        const char *word;
+        uint64_t number;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &word);
+        if (r < 0)
+                return r;
+        r = store_deactivate(client->control->store, word, POLICY_ADMINISTRATOR, &number, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        return answer_request(client, message, number);
+}
+
+/* Methods of one word that end with nothing to tell. */
+static int change(sd_bus_message *message, void *userdata,
+                  int (*fn)(struct store *store, const char *word, char **ret_problem))
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        const char *word;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &word);
+        if (r < 0)
+                return r;
+        r = fn(client->control->store, word, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        return sd_bus_reply_method_return(message, "");
+}
+
+int extensions_approve(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        return change(message, userdata, store_approve);
+}
+
+int extensions_refuse(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        return change(message, userdata, store_refuse);
+}
+
+int extensions_switch(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        const char *word;
+        int on, r;
+
+        r = sd_bus_message_read(message, "sb", &word, &on);
+        if (r < 0)
+                return r;
+        r = store_switch(client->control->store, word, on, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        return sd_bus_reply_method_return(message, "");
+}
+
+/* --- listing ------------------------------------------------------------------------------ */
+
+static int append_manifest(sd_bus_message *reply, const struct copy *copy)
+{
+        const struct manifest *manifest = &copy->bundle.manifest;
+        int r;
+
+        r = record_put_string(reply, "category", manifest_category_name(manifest->category));
+        if (r >= 0)
+                r = record_put_string(reply, "team", manifest->team);
+        if (r >= 0)
+                r = record_put_string(reply, "identifier", manifest->identifier);
+        if (r >= 0)
+                r = record_put_string(reply, "version", manifest->version);
+        if (r >= 0)
+                r = record_put_string(reply, "short_version", manifest->short_version);
+        if (r >= 0)
+                r = record_put_string(reply, "name", manifest->name);
+        if (r >= 0)
+                r = record_put_string(reply, "vendor", manifest->vendor);
+        if (r >= 0)
+                r = record_put_string(reply, "usage_description", manifest->usage_description);
+        return r;
+}
+
+static int append_signer(sd_bus_message *reply, const struct copy *copy)
+{
+        int r;
+
+        r = record_put_string(reply, "digest", copy->bundle.digest);
+        if (r >= 0)
+                r = record_put_string(reply, "signer", copy->bundle.signer.name);
+        if (r >= 0)
+                r = record_put_string(reply, "root", copy->bundle.signer.root);
+        if (r >= 0)
+                r = record_put_bool(reply, "developer", copy->developer);
+        if (r >= 0)
+                r = record_put_uint64(reply, "request", copy->request);
+        return r < 0 ? r : record_put_uint64(reply, "staged_ns", copy->staged_ns);
+}
+
+static int append_state(sd_bus_message *reply, const struct life *life, const struct copy *copy)
+{
+        bool enabled = copy->state == COPY_ENABLED;
+        int r;
+
+        r = record_put_bool(reply, "enabled", enabled);
+        if (r >= 0)
+                r = record_put_bool(reply, "active", enabled && !copy->problem);
+        if (r >= 0)
+                r = record_put_string(reply, "state", copy_state_to_string(copy->state));
+        if (r >= 0)
+                r = record_put_bool(reply, "managed",
+                                    policy_mentions(life->store->policy, copy->bundle.manifest.team,
+                                                    copy->bundle.manifest.identifier));
+        if (r >= 0)
+                r = record_put_bool(reply, "is_awaiting_user_approval",
+                                    copy->state == COPY_WAITING_FOR_USER);
+        if (r >= 0)
+                r = record_put_bool(reply, "is_uninstalling",
+                                    copy->state == COPY_UNINSTALLING ||
+                                            copy->state == COPY_TERMINATING_FOR_UNINSTALL);
+        return r < 0 ? r : record_put_string(reply, "message", copy->problem ?: copy->last_failure);
+}
+
+static int append_copy(sd_bus_message *reply, const struct life *life, const struct copy *copy)
+{
+        _cleanup_free_ char *folder = NULL, *path = NULL;
+        int r;
+
+        if (!copy)
+                return 0;
+        folder = copy_get_folder(copy);
+        text_set(&path, "%s/%s", life->store->folder, folder);
+        r = record_begin(reply);
+        if (r >= 0)
+                r = append_state(reply, life, copy);
+        if (r >= 0)
+                r = append_manifest(reply, copy);
+        if (r >= 0)
+                r = append_signer(reply, copy);
+        if (r >= 0)
+                r = record_put_string(reply, "path", path);
+        return r < 0 ? r : record_end(reply);
+}
+
+static int append_life(sd_bus_message *reply, const struct life *life)
+{
+        const struct copy *copy;
+        int r;
+
+        r = append_copy(reply, life, life->active);
+        if (r >= 0)
+                r = append_copy(reply, life, life->coming);
+        if (r >= 0)
+                r = append_copy(reply, life, life->next);
+        list_for_each (copy, &life->leaving, link)
+                if (r >= 0)
+                        r = append_copy(reply, life, copy);
+        return r;
+}
+
+int extensions_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        struct store *store = client->control->store;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const struct life *life;
+        const char *word;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &word);
+        if (r >= 0)
+                r = record_list_new(message, &reply);
+        if (r < 0)
+                return r;
+        list_for_each (life, &store->lives, link) {
+                if (*word && store_find(store, word) != life)
+                        continue;
+                r = append_life(reply, life);
+                if (r < 0)
+                        return r;
+        }
+        return record_list_send(reply);
+}
+
+int extensions_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *word;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &word);
+        if (r >= 0)
+                r = record_list_new(message, &reply);
+        if (r < 0)
+                return r;
+        r = explain_append(reply, client->control->store, word);
+        if (r == -ENOENT)
+                return control_refuse(
+                        message, r,
+                        "nothing is known of \"%s\"; see netextctl extension list and "
+                        "netextctl extension request",
+                        word);
+        return r < 0 ? r : record_list_send(reply);
+}
+
+/* --- all of them -------------------------------------------------------------------------- */
+
+static int change_all(sd_bus_message *message, void *userdata,
+                      int (*fn)(struct store *store, unsigned int *ret_n, char **ret_problem))
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        unsigned int n;
+        int r;
+
+        r = fn(client->control->store, &n, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        return answer_number(message, n);
+}
+
+int extensions_reset(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        return change_all(message, userdata, store_reset);
+}
+
+int extensions_collect(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        return change_all(message, userdata, store_collect);
+}
+
+int extensions_set_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
+        int on, r;
+
+        r = sd_bus_message_read(message, "b", &on);
+        if (r < 0)
+                return r;
+        r = store_set_developer(client->control->store, on, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
+        return sd_bus_reply_method_return(message, "");
+}
+
+int extensions_get_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+
+        return answer_number(message, client->control->store->developer);
+}
+
+static int append_policy(sd_bus_message *reply, const struct policy *policy,
+                         const struct policy_file *file, const char *warning)
+{
+        int r;
+
+        r = record_begin(reply);
+        if (r >= 0)
+                r = record_put_string(reply, "file", file->name);
+        if (r >= 0)
+                r = record_put_bool(reply, "in_force", file->since_ns != 0);
+        if (r >= 0 && file->since_ns)
+                r = record_put_uint64(reply, "since_ns", file->since_ns);
+        if (r >= 0)
+                r = record_put_string(reply, "problem", file->problem);
+        if (r >= 0)
+                r = record_put_string(reply, "warning", warning);
+        return r < 0 ? r : record_end(reply);
+}
+
+/* A record for each file, or for each warning of it. */
+static int append_file(sd_bus_message *reply, const struct policy *policy,
+                       const struct policy_file *file)
+{
+        _cleanup_free_ char *conflict = policy_file_contradicts(policy, file);
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < file->document.n_warnings; i++)
+                r = append_policy(reply, policy, file, file->document.warnings[i]);
+        if (r >= 0 && (conflict || file->document.n_warnings == 0))
+                r = append_policy(reply, policy, file, conflict);
+        return r;
+}
+
+int extensions_list_policies(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+        const struct policy *policy = client->control->store->policy;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const struct policy_file *file;
+        int r;
+
+        r = record_list_new(message, &reply);
+        if (r < 0)
+                return r;
+        list_for_each (file, &policy->files, link) {
+                r = append_file(reply, policy, file);
+                if (r < 0)
+                        return r;
+        }
+        return record_list_send(reply);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Folders below the state directory, in which bundles are staged and kept. Whoever was in them
+ * before, nothing is followed out of them: each step goes by descriptor.
+ */
+
+#include <sys/types.h>
+
+/* Makes the folder at path (root, 0711), with its parent, and locks it. Returns a descriptor that
+ * holds the lock; -EWOULDBLOCK: another netextd has it; or negative errno. */
+int staged_open_store(const char *path);
+
+/* Opens a folder below the store, "a/b/c", as it is. Negative errno. */
+int staged_open(int store_fd, const char *path);
+/* Makes path and the folders that lead to it (root, 0711); one that is there is fine. path itself
+ * belongs to owner, with mode. Returns a descriptor of it, or negative errno. */
+int staged_make(int store_fd, const char *path, uid_t owner, mode_t mode);
+
+/*
+ * Takes a folder away from the user who filled it, and who has no process any more: everything in
+ * it belongs to root from here on, folders and programs 0755, other files 0644. 0; -EBADMSG: there
+ * is something else in it than folders and files with one link; or negative errno.
+ */
+int staged_take(int folder_fd);
+
+/* Moves it to where there must be nothing yet. 0, or negative errno. */
+int staged_move(int store_fd, const char *from, const char *to);
+/* Removes path and all in it. 0, also where nothing is there; or negative errno. */
+int staged_remove(int store_fd, const char *path);
+
+/* Calls fn for each name in the folder path; there may be none. Stops where fn returns other than
+ * 0, which is returned. */
+int staged_for_each(int store_fd, const char *path, int (*fn)(const char *name, void *userdata),
+                    void *userdata);
+
+/* Replaces the file name of the store by text, as one, on disk when this returns. */
+int staged_replace_file(int store_fd, const char *name, const char *text, size_t size);
+/* Opens it to be appended to, made where it is not there (root, 0600). Negative errno. */
+int staged_append_file(int store_fd, const char *name);
+/* For reading; -ENOENT. */
+int staged_read_file(int store_fd, const char *name);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * From a copy that may run to one that runs. It is looked at right before, unless it was staged a
+ * moment ago: root can change what is on disk, and shall be told which file it was. What is damaged
+ * is looked at again and again, so that who repairs it need do no more.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/staged.h"
+#include "manager/store/life.h"
+
+#define RETRY_MIN_MS 500
+#define RETRY_MAX_MS 4000
+
+static void put(struct life *life, struct copy *copy)
+{
+        _cleanup_free_ char *folder = copy_get_folder(copy), *path = NULL, *problem = NULL;
+        int r = -EALREADY; /* nothing runs of the other categories */
+
+        if (copy->bundle.manifest.category == MANIFEST_CATEGORY_NETWORK) {
+                text_set(&path, "%s/%s", life->store->folder, folder);
+                r = path ? life->store->runner->put(copy, path, &problem, life->store->userdata)
+                         : -ENOMEM;
+        }
+        if (r == -EALREADY)
+                life_settled(life, 0, NULL);
+        else if (r < 0)
+                life_settled(life, r, problem ?: strerror(-r));
+}
+
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* A damaged copy of an active extension is looked at again: who repairs it need do no more. */
+static void damaged(struct life *life, struct copy *copy, const char *problem)
+{
+        uint64_t delay_ms = RETRY_MIN_MS << (life->n_retries < 3 ? life->n_retries : 3);
+
+        if (!copy->problem || strcmp(copy->problem, problem) != 0)
+                log_error("%s does not run: %s", life->identifier, problem);
+        copy_set_problem(copy, problem);
+        if (copy == life->coming) {
+                life_settled(life, -EBADMSG, problem);
+                return;
+        }
+        copy->state = COPY_ENABLED;
+        life->n_retries++;
+        if (timer_start(life->store->place.event, &life->retry,
+                        delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS, look_again, life) < 0)
+                log_error("%s: cannot set a timer; activate it again", life->identifier);
+}
+
+/* Is it what was staged? */
+static const char *find_difference(const struct copy *copy, const struct bundle *found)
+{
+        if (strcmp(copy->bundle.digest, found->digest) != 0 ||
+            strcmp(copy->bundle.manifest.identifier, found->manifest.identifier) != 0)
+                return "it was exchanged for another bundle";
+        if (strcmp(copy->bundle.signer.identity ?: "", found->signer.identity ?: "") != 0)
+                return "its signer is another than when it was staged";
+        return NULL;
+}
+
+static void checked(struct worker *worker, const char *problem, void *userdata)
+{
+        struct life *life = userdata;
+        struct copy *copy = life->checked;
+        bool is_good = !problem && bundle_answer_is_good(&worker->answer);
+        _cleanup_free_ char *text = NULL;
+        enum nx_request_error code;
+
+        if (is_good && find_difference(copy, &worker->answer.bundle))
+                text = strdup(find_difference(copy, &worker->answer.bundle));
+        else if (is_good)
+                copy_set_bundle(copy, &worker->answer.bundle);
+        else
+                text = verify_explain(&worker->answer, problem, &code);
+        if (!is_good)
+                copy_set_report(copy, &worker->answer.bundle.report);
+        life_stop_checking(life);
+        if (text || !is_good) {
+                damaged(life, copy, text ?: "it cannot be verified");
+                return;
+        }
+        life->n_retries = 0;
+        copy_set_problem(copy, NULL);
+        put(life, copy);
+}
+
+static void check(struct life *life, struct copy *copy)
+{
+        _cleanup_free_ char *folder = copy_get_folder(copy), *problem = NULL;
+        int r;
+
+        life_stop_checking(life);
+        life->checked = copy;
+        life->folder_fd = folder ? staged_open(life->store->place.store_fd, folder) : -ENOMEM;
+        r = life->folder_fd;
+        if (r < 0)
+                text_set(&problem, "its copy cannot be opened: %s", strerror(-r));
+        else
+                r = verify_start(&life->worker, &life->store->place, life->folder_fd,
+                                 life->store->developer, checked, life, &problem);
+        if (r >= 0)
+                return;
+        life_stop_checking(life);
+        damaged(life, copy, problem ?: strerror(-r));
+}
+
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct life *life = userdata;
+
+        timer_stop(&life->retry);
+        if (life->active && life->active->state == COPY_ENABLED && !life->coming)
+                check(life, life->active);
+        return 0;
+}
+
+void life_enable(struct life *life, struct copy *copy)
+{
+        bool fresh = copy->fresh;
+
+        timer_stop(&life->retry);
+        copy->fresh = false;
+        copy->state = COPY_ENABLING;
+        store_save(life->store);
+        life_set_status(life, copy, REQUEST_ENABLING);
+        if (fresh)
+                put(life, copy);
+        else
+                check(life, copy);
+}
+
+static void coming_is_enabled(struct life *life)
+{
+        struct copy *copy = take_ptr(life->coming), *former = take_ptr(life->active);
+        struct request *request = life_request_of(life, copy);
+
+        life->active = copy;
+        copy->state = COPY_ENABLED;
+        copy_set_problem(copy, NULL);
+        if (former)
+                life_leave(life, former, COPY_TERMINATING_FOR_UPGRADE);
+        store_save(life->store);
+        if (request)
+                request_finish(&life->store->requests, request, NULL);
+}
+
+/* What was active before still is. */
+static void coming_has_failed(struct life *life, const char *message)
+{
+        struct copy *copy = take_ptr(life->coming);
+
+        if (life->active) {
+                text_set(&life->active->last_failure, "version %s (%s) did not take over: %s",
+                         copy->bundle.manifest.short_version, copy->bundle.manifest.version,
+                         message ?: "for a reason that is not known");
+                life_drop(life, copy);
+        } else if (life->store->runner->remove(life->identifier, life->store->userdata) >= 0) {
+                life_leave(life, copy, COPY_UNINSTALLING);
+        } else {
+                life_drop(life, copy);
+        }
+        store_save(life->store);
+}
+
+void life_settled(struct life *life, int result, const char *message)
+{
+        if (life->coming && life->coming->state == COPY_ENABLING) {
+                uint64_t number = life->coming->request;
+                struct request *request = request_log_find(&life->store->requests, number);
+
+                if (result >= 0)
+                        coming_is_enabled(life);
+                else
+                        coming_has_failed(life, message);
+                if (result < 0 && request)
+                        request_fail(&life->store->requests, request, NX_REQUEST_ERROR_UNKNOWN,
+                                     strdup(message ?: strerror(-result)));
+                life_next(life);
+                return;
+        }
+        if (!life->active || life->active->state != COPY_ENABLING)
+                return;
+        life->active->state = COPY_ENABLED;
+        copy_set_problem(life->active, result < 0 ? message ?: strerror(-result) : NULL);
+        store_save(life->store);
+        life_next(life);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The life of one identifier. At most one copy of it is active, and at most one is coming.
+ * arrival.c lets copies in, enabling.c has them run, removal.c takes them away; here is what they
+ * share, and the one question that is asked anew whenever policy, approvals or developer mode
+ * change: what is the active copy to do? The answer does not depend on what came first.
+ *
+ * Each step is written down before the next is taken, and each can be taken again after netextd
+ * was killed in between.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/staged.h"
+#include "manager/store/life.h"
+
+struct life *life_new(struct store *store, const char *identifier)
+{
+        struct life *life = calloc(1, sizeof(*life));
+
+        if (!life)
+                return NULL;
+        *life = (struct life){
+                .store = store,
+                .identifier = strdup(identifier),
+                .worker = WORKER_NULL,
+                .folder_fd = -1,
+        };
+        list_init(&life->leaving);
+        list_append(&store->lives, &life->link);
+        return life->identifier ? life : life_free(life);
+}
+
+void life_stop_checking(struct life *life)
+{
+        worker_end(&life->worker);
+        life->folder_fd = close_fd(life->folder_fd);
+        life->checked = NULL;
+}
+
+struct life *life_free(struct life *life)
+{
+        struct copy *copy;
+
+        if (!life)
+                return NULL;
+        list_remove(&life->link);
+        life_stop_checking(life);
+        timer_stop(&life->retry);
+        timer_stop(&life->reply);
+        timer_stop(&life->drain);
+        while ((copy = list_first(&life->leaving, struct copy, link)))
+                copy_free(copy);
+        copy_free(life->active);
+        copy_free(life->coming);
+        copy_free(life->next);
+        free(life->identifier);
+        free(life);
+        return NULL;
+}
+
+struct request *life_request_of(const struct life *life, const struct copy *copy)
+{
+        return request_log_find(&life->store->requests, copy->request);
+}
+
+void life_set_status(struct life *life, const struct copy *copy, enum request_status status)
+{
+        struct request *request = life_request_of(life, copy);
+
+        if (request)
+                request_set_status(&life->store->requests, request, status);
+}
+
+void life_fail(struct life *life, const struct copy *copy, enum nx_request_error code,
+               const char *message)
+{
+        struct request *request = life_request_of(life, copy);
+
+        if (request)
+                request_fail(&life->store->requests, request, code,
+                             message ? strdup(message) : NULL);
+}
+
+void life_drop(struct life *life, struct copy *copy)
+{
+        _cleanup_free_ char *folder = copy_get_folder(copy);
+        int r = folder ? staged_remove(life->store->place.store_fd, folder) : -ENOMEM;
+
+        if (r < 0)
+                log_warning("%s stays in the state directory until `netextctl extension gc`: %s",
+                            folder, strerror(-r));
+        if (life->checked == copy)
+                life_stop_checking(life);
+        copy_free(copy);
+}
+
+struct copy *life_get_waiting(const struct life *life)
+{
+        if (life->coming && life->coming->state == COPY_WAITING_FOR_USER)
+                return life->coming;
+        return life->active && life->active->state == COPY_WAITING_FOR_USER ? life->active : NULL;
+}
+
+struct copy *life_get_copy(const struct life *life)
+{
+        return life->coming ?: life->active ?: life->next ?:
+               list_first(&life->leaving, struct copy, link);
+}
+
+/* Something is under way that has to end first. */
+bool life_is_busy(const struct life *life)
+{
+        if (life->coming && life->coming->state == COPY_ENABLING)
+                return true;
+        if (!life->active)
+                return false;
+        switch (life->active->state) {
+        case COPY_ENABLING:
+        case COPY_DISABLING:
+        case COPY_TERMINATING_FOR_UNINSTALL:
+        case COPY_UNINSTALLING:
+                return true;
+        default:
+                return false;
+        }
+}
+
+void life_next(struct life *life)
+{
+        if (life_is_busy(life))
+                return;
+        if (life->removal) {
+                life_remove(life, take_ptr(life->removal));
+                return;
+        }
+        if (life->next && !life->coming) {
+                life->coming = take_ptr(life->next);
+                life->replaces = false;
+                life_judge(life);
+                return;
+        }
+        life_reconcile(life);
+}
+
+/* --- what the active copy is to do -------------------------------------------------------- */
+
+enum wish {
+        WISH_RUN,
+        WISH_WAIT, /* for approval */
+        WISH_REST,
+};
+
+static enum wish wish_for(const struct life *life, const struct copy *copy, char **ret_why)
+{
+        enum policy_answer answer = life_ask_policy(life, copy, ret_why);
+
+        if (answer == POLICY_FORBIDDEN)
+                return WISH_REST;
+        if (copy->switched_off) {
+                text_set(ret_why, "an administrator disabled it");
+                return WISH_REST;
+        }
+        if (copy->developer && !life->store->developer) {
+                text_set(ret_why,
+                         "no trusted root vouches for its signer, and developer mode is off");
+                return WISH_REST;
+        }
+        if (answer == POLICY_ALLOWED || approval_find(&life->store->approvals, copy))
+                return WISH_RUN;
+        text_set(ret_why, "%s",
+                 approval_explain(&life->store->approvals, copy)
+                         ?: "no policy allows it any more, and nobody approved it");
+        return WISH_WAIT;
+}
+
+static void rest(struct life *life, enum copy_state state, const char *why)
+{
+        struct copy *active = life->active;
+        bool runs = active->state == COPY_ENABLED || active->state == COPY_ENABLING;
+
+        copy_set_problem(active, why);
+        if (active->state == state)
+                return;
+        timer_stop(&life->retry);
+        active->state = state;
+        log_info("%s is %s: %s", life->identifier, copy_state_to_string(state), why);
+        if (runs && life->store->runner->remove(life->identifier, life->store->userdata) >= 0)
+                active->state = COPY_DISABLING;
+        store_save(life->store);
+}
+
+static void reconcile_active(struct life *life)
+{
+        struct copy *active = life->active;
+        _cleanup_free_ char *why = NULL;
+
+        switch (wish_for(life, active, &why)) {
+        case WISH_RUN:
+                if (active->state != COPY_ENABLED)
+                        life_enable(life, active);
+                return;
+        case WISH_WAIT:
+                rest(life, COPY_WAITING_FOR_USER, why);
+                return;
+        case WISH_REST:
+                rest(life, COPY_DISABLED, why);
+                return;
+        }
+}
+
+void life_reconcile(struct life *life)
+{
+        if (life_is_busy(life))
+                return; /* life_next() comes back to it */
+        if (life->coming && life->coming->state == COPY_WAITING_FOR_USER)
+                life_judge(life);
+        if (life->active && !life_is_busy(life))
+                reconcile_active(life);
+}
+
+/* --- after a restart ------------------------------------------------------------------------ */
+
+/* Whether it was active, or the coming one, is told by whether its request has an outcome. */
+static bool was_coming(const struct life *life, const struct copy *copy)
+{
+        const struct request *request = life_request_of(life, copy);
+
+        return request && !request_is_ended(request);
+}
+
+void life_take_up(struct life *life, struct copy *copy)
+{
+        switch (copy->state) {
+        case COPY_TERMINATING_FOR_UPGRADE:
+        case COPY_VALIDATING:
+        case COPY_WAITING_TO_UPGRADE:
+                life_drop(life, copy);
+                return;
+        case COPY_UNINSTALLING:
+        case COPY_TERMINATING_FOR_UNINSTALL:
+                copy->state = COPY_TERMINATING_FOR_UNINSTALL;
+                break;
+        default:
+                break;
+        }
+        if (copy->state != COPY_ENABLED && was_coming(life, copy) && !life->coming)
+                life->coming = copy;
+        else if (!life->active)
+                life->active = copy;
+        else
+                life_drop(life, copy);
+}
+
+/* Nothing was started yet; what an earlier netextd started may run. */
+static void resume_active(struct life *life, struct copy *active)
+{
+        _cleanup_free_ char *why = NULL;
+
+        if (active->state == COPY_DISABLED || active->state == COPY_WAITING_FOR_USER)
+                return;
+        if (was_coming(life, active) && active->state == COPY_ENABLED)
+                request_finish(&life->store->requests, life_request_of(life, active), NULL);
+        active->state = wish_for(life, active, &why) == WISH_RUN ? COPY_DISABLED : COPY_ENABLED;
+}
+
+void life_resume(struct life *life)
+{
+        if (life->active && life->active->state == COPY_TERMINATING_FOR_UNINSTALL) {
+                life_gone(life);
+                return;
+        }
+        if (life->active)
+                resume_active(life, life->active);
+        if (life->coming && life->coming->state == COPY_ENABLING)
+                life_enable(life, life->coming);
+        else
+                life_reconcile(life);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* All that there is of one identifier: the copy that is active, and those before and behind it. */
+
+#include "manager/store/store.h"
+
+struct life {
+        struct list link; /* store.lives */
+        struct store *store;
+        char *identifier;
+        struct copy *active;     /* enabled, disabled, or on the way there or away; may be NULL */
+        struct copy *coming;     /* of a request: to be answered, to be approved, being enabled */
+        struct copy *next;       /* of a later request, while the one before is carried out */
+        struct list leaving;     /* copy.link: of earlier versions, as long as they are used */
+        struct request *removal; /* being carried out, or waiting for its turn */
+        bool replaces;           /* it was said that coming takes the place of active */
+        uint64_t newest;         /* request that came this far */
+
+        /* A look at the copy that is about to be enabled. */
+        struct worker worker;
+        struct copy *checked; /* coming or active; NULL: none is looked at */
+        int folder_fd;
+        unsigned int n_retries; /* of looks at an active copy that is damaged */
+        sd_event_source *retry; /* for the next one */
+        sd_event_source *reply; /* for who was asked whether to replace, and does not say */
+        sd_event_source *drain; /* until former copies are not used any more */
+};
+
+/* NULL: no memory. */
+struct life *life_new(struct store *store, const char *identifier);
+/* NULL in, NULL out. */
+struct life *life_free(struct life *life);
+
+/* A bundle that was verified has come, with its request. It lies in the staging's folder, from
+ * where it is taken where it is let in. */
+void life_arrive(struct life *life, struct copy *copy, struct staging *staging);
+/* The answer for coming, which waits for it. */
+void life_reply(struct life *life, bool replace);
+/* Nobody is there to give it. */
+void life_abandon(struct life *life);
+/* Deactivates. */
+void life_remove(struct life *life, struct request *request);
+/* Policy, approvals or developer mode have changed: what follows for it. */
+void life_reconcile(struct life *life);
+/* An administrator says no to coming, which waits for approval. */
+void life_refuse(struct life *life);
+/* After a restart of netextd: what it left, copy by copy, and then what follows from that. */
+void life_take_up(struct life *life, struct copy *copy);
+void life_resume(struct life *life);
+void life_settled(struct life *life, int result, const char *message);
+void life_gone(struct life *life);
+
+/* The copy that waits for approval, or NULL. */
+struct copy *life_get_waiting(const struct life *life);
+/* The newest: what to show where one is asked for. NULL: there is none, and the life is an empty
+ * one. */
+struct copy *life_get_copy(const struct life *life);
+
+/* For the files of this folder. */
+
+bool life_is_busy(const struct life *life);
+struct request *life_request_of(const struct life *life, const struct copy *copy);
+void life_set_status(struct life *life, const struct copy *copy, enum request_status status);
+void life_fail(struct life *life, const struct copy *copy, enum nx_request_error code,
+               const char *message);
+/* From disk and from memory. */
+void life_drop(struct life *life, struct copy *copy);
+/* Fails the request of *copy, which may be NULL, for one that came after it, and drops it. */
+void life_supersede(struct life *life, struct copy **copy, uint64_t by);
+/* Takes what came while life was busy, or looks whether the active copy does what it should. */
+void life_next(struct life *life);
+void life_stop_checking(struct life *life);
+enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy,
+                                   char **ret_why);
+/* Is coming let in? */
+void life_judge(struct life *life);
+void life_enable(struct life *life, struct copy *copy);
+/* Keeps copy until nothing uses it any more. */
+void life_leave(struct life *life, struct copy *copy, enum copy_state state);

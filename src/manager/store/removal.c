@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * How extensions go: first what runs of them, then what is on disk, then what is known of them.
+ * Nothing stays behind, no approval either.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/staged.h"
+#include "manager/store/life.h"
+
+#define DRAIN_MS 35000 /* an earlier version's last flows: the grace time and a little */
+
+static int drained(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct life *life = userdata;
+        struct copy *copy;
+
+        timer_stop(&life->drain);
+        while ((copy = list_first(&life->leaving, struct copy, link)))
+                life_drop(life, copy);
+        store_save(life->store);
+        return 0;
+}
+
+void life_leave(struct life *life, struct copy *copy, enum copy_state state)
+{
+        copy->state = state;
+        list_append(&life->leaving, &copy->link);
+        if (timer_start(life->store->place.event, &life->drain, DRAIN_MS, drained, life) < 0)
+                log_error(
+                        "%s: cannot set a timer; `netextctl extension gc` removes its former copy",
+                        life->identifier);
+}
+
+static void remove_folders(struct life *life)
+{
+        _cleanup_free_ char *copies = NULL, *data = NULL;
+        int fd = life->store->place.store_fd, r;
+
+        text_set(&copies, "extensions/%s", life->identifier);
+        text_set(&data, "data/%s", life->identifier);
+        r = copies ? staged_remove(fd, copies) : -ENOMEM;
+        if (r >= 0)
+                r = data ? staged_remove(fd, data) : -ENOMEM;
+        if (r < 0)
+                log_warning("%s: something stays in %s until `netextctl extension gc`: %s",
+                            life->identifier, life->store->folder, strerror(-r));
+}
+
+static void remove_copies(struct life *life)
+{
+        if (life->active)
+                life_drop(life, take_ptr(life->active));
+        drained(NULL, 0, life);
+        approvals_forget(&life->store->approvals, life->identifier);
+}
+
+/* What came for it meanwhile begins anew. */
+static void uninstall(struct life *life)
+{
+        struct store *store = life->store;
+        struct request *request = take_ptr(life->removal);
+
+        if (life->active) {
+                life->active->state = COPY_UNINSTALLING;
+                store_save(store);
+        }
+        remove_copies(life);
+        if (!life->next)
+                remove_folders(life);
+        store_save(store);
+        if (request)
+                request_finish(&store->requests, request, NULL);
+        life_next(life);
+}
+
+void life_remove(struct life *life, struct request *request)
+{
+        struct store *store = life->store;
+        int r;
+
+        if (life->removal && life->removal != request)
+                request_fail(&store->requests, life->removal, NX_REQUEST_ERROR_SUPERSEDED, NULL);
+        life->removal = request;
+        life_supersede(life, &life->next, request->number);
+        if (life_is_busy(life)) {
+                request_set_status(&store->requests, request, REQUEST_WAITING);
+                return;
+        }
+        life_supersede(life, &life->coming, request->number);
+        timer_stop(&life->retry);
+        life_stop_checking(life);
+        if (life->active)
+                life->active->state = COPY_TERMINATING_FOR_UNINSTALL;
+        store_save(store);
+        request_set_status(&store->requests, request, REQUEST_REMOVING);
+        r = life->active ? store->runner->remove(life->identifier, store->userdata) : -ENOENT;
+        if (r < 0)
+                uninstall(life);
+}
+
+void life_gone(struct life *life)
+{
+        struct copy *active = life->active;
+
+        if (active && active->state == COPY_TERMINATING_FOR_UNINSTALL) {
+                uninstall(life);
+                return;
+        }
+        if (active && active->state == COPY_DISABLING) {
+                active->state = COPY_DISABLED;
+                store_save(life->store);
+        }
+        if (!active)
+                drained(NULL, 0, life);
+        life_next(life);
+}

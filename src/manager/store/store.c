@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The store's door: what may be asked of it, and what it does when it opens. Whoever asks gets the
+ * number of a request at once; what becomes of that is for the request to say.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "manager/loop/text.h"
+#include "manager/priv/staged.h"
+#include "manager/store/activation.h"
+#include "manager/store/database.h"
+#include "manager/store/life.h"
+
+#define REFUSALS_KEPT 16
+
+static void request_changed(struct request *request, void *userdata)
+{
+        struct store *store = userdata;
+
+        store->listener->request(request, store->userdata);
+}
+
+void store_init(struct store *store)
+{
+        *store = (struct store){ .place = { .store_fd = -1 } };
+        list_init(&store->lives);
+        list_init(&store->approvals);
+        list_init(&store->activations);
+        list_init(&store->refusals);
+        request_log_init(&store->requests);
+}
+
+static void refusal_free(struct refusal *refusal)
+{
+        list_remove(&refusal->link);
+        bundle_report_deinit(&refusal->report);
+        free(refusal->identifier);
+        free(refusal);
+}
+
+void store_deinit(struct store *store)
+{
+        struct refusal *refusal;
+        struct life *life;
+
+        activations_free(store);
+        while ((life = list_first(&store->lives, struct life, link)))
+                life_free(life);
+        while ((refusal = list_first(&store->refusals, struct refusal, link)))
+                refusal_free(refusal);
+        approvals_forget(&store->approvals, NULL);
+        request_log_deinit(&store->requests);
+        store->place.store_fd = close_fd(store->place.store_fd);
+}
+
+/* --- opening ------------------------------------------------------------------------------ */
+
+static bool has_copy(const struct life *life, const struct request *request)
+{
+        const struct copy *copies[] = { life->active, life->coming, life->next };
+
+        for (size_t i = 0; i < ARRAY_SIZE(copies); i++)
+                if (copies[i] && copies[i]->request == request->number)
+                        return true;
+        return false;
+}
+
+static bool goes_on(const struct store *store, const struct request *request)
+{
+        const struct life *life;
+
+        list_for_each (life, &store->lives, link) {
+                if (request->kind == REQUEST_ACTIVATE && has_copy(life, request))
+                        return true;
+                if (request->kind == REQUEST_DEACTIVATE && life->active && request->identifier &&
+                    strcmp(life->identifier, request->identifier) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Every request that an earlier netextd left without an outcome goes on, or gets one here. */
+static void end_interrupted(struct store *store)
+{
+        struct request *request;
+
+        list_for_each (request, &store->requests.requests, link) {
+                if (request_is_ended(request) || goes_on(store, request))
+                        continue;
+                if (request->kind == REQUEST_DEACTIVATE)
+                        request_finish(&store->requests, request, NULL);
+                else
+                        request_fail(
+                                &store->requests, request, NX_REQUEST_ERROR_UNKNOWN,
+                                strdup("netextd ended before the bundle was staged; ask again"));
+        }
+}
+
+/* Deactivations that were under way; those that had not begun are begun. */
+static void resume_removals(struct store *store)
+{
+        struct request *request;
+
+        list_for_each (request, &store->requests.requests, link) {
+                struct life *life =
+                        request->identifier ? store_find(store, request->identifier) : NULL;
+
+                if (request_is_ended(request) || request->kind != REQUEST_DEACTIVATE || !life)
+                        continue;
+                if (life->active && life->active->state == COPY_TERMINATING_FOR_UNINSTALL)
+                        life->removal = request;
+                else
+                        life_remove(life, request);
+        }
+}
+
+static int take_up(struct store *store)
+{
+        struct life *life, *following;
+        int r;
+
+        r = request_log_open(&store->requests, store->place.store_fd, request_changed, store);
+        if (r < 0) {
+                log_error("%s: cannot read the requests' journal: %s", store->folder, strerror(-r));
+                return r;
+        }
+        r = database_load(store);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        database_collect(store);
+        end_interrupted(store);
+        resume_removals(store);
+        list_for_each_safe (life, following, &store->lives, link)
+                life_resume(life);
+        return 0;
+}
+
+static int open_folder(struct store *store)
+{
+        int fd = staged_open_store(store->folder);
+
+        if (fd < 0)
+                return fd;
+        store->place.store_fd = fd;
+        return 0;
+}
+
+int store_open(struct store *store, const struct store_place *place, const char *folder,
+               const struct policy *policy, const struct store_runner *runner,
+               const struct store_listener *listener, void *userdata)
+{
+        int r;
+
+        store->place = *place;
+        store->place.store_fd = -1;
+        store->folder = folder;
+        store->policy = policy;
+        store->runner = runner;
+        store->listener = listener;
+        store->userdata = userdata;
+        store->requests.changed_fn = request_changed;
+        store->requests.userdata = store;
+        if (access(folder, F_OK) < 0 && errno == ENOENT)
+                return 0;
+        r = open_folder(store);
+        if (r < 0) {
+                log_error("cannot open the state directory %s: %s", folder,
+                          r == -EWOULDBLOCK ? "another netextd uses it" : strerror(-r));
+                return r;
+        }
+        return take_up(store);
+}
+
+int store_make(struct store *store, char **ret_problem)
+{
+        int r;
+
+        if (store->place.store_fd >= 0)
+                return 0;
+        r = open_folder(store);
+        if (r < 0)
+                return text_problem(ret_problem, r, "cannot make the state directory %s: %s",
+                                    store->folder, strerror(-r));
+        return request_log_open(&store->requests, store->place.store_fd, request_changed, store);
+}
+
+void store_save(struct store *store)
+{
+        int r = database_save(store);
+
+        if (r < 0)
+                log_error("cannot write down which extensions are installed in %s: %s; a later "
+                          "netextd will not know what changed",
+                          store->folder, strerror(-r));
+}
+
+/* --- finding ------------------------------------------------------------------------------- */
+
+static bool is_called(const struct life *life, const char *word)
+{
+        const struct copy *copy = life_get_copy(life);
+        const char *team = copy ? copy->bundle.manifest.team : NULL;
+        size_t length = team ? strlen(team) : 0;
+
+        if (strcmp(life->identifier, word) == 0)
+                return true;
+        return team && strncmp(word, team, length) == 0 && word[length] == '.' &&
+               strcmp(word + length + 1, life->identifier) == 0;
+}
+
+struct life *store_find(const struct store *store, const char *word)
+{
+        struct life *life;
+
+        list_for_each (life, &store->lives, link)
+                if (is_called(life, word))
+                        return life;
+        return NULL;
+}
+
+static uint64_t to_number(const char *word)
+{
+        return *word && strspn(word, "0123456789") == strlen(word) ? strtoull(word, NULL, 10) : 0;
+}
+
+/* With a copy; word may be the number of a request that is about it. */
+static int find_installed(const struct store *store, const char *word, struct life **ret_life,
+                          char **ret_problem)
+{
+        struct request *request =
+                request_log_find((struct request_log *)&store->requests, to_number(word));
+        struct life *life;
+
+        life = store_find(store, request && request->identifier ? request->identifier : word);
+        if (!life || !life_get_copy(life))
+                return text_problem(ret_problem, -ENOENT,
+                                    "there is no extension \"%s\"; see netextctl extension list",
+                                    word);
+        *ret_life = life;
+        return 0;
+}
+
+const struct refusal *store_find_refusal(const struct store *store, const char *word)
+{
+        const struct refusal *refusal, *found = NULL;
+        uint64_t number = to_number(word);
+
+        list_for_each (refusal, &store->refusals, link)
+                if (refusal->request == number ||
+                    (refusal->identifier && strcmp(refusal->identifier, word) == 0))
+                        found = refusal;
+        return found;
+}
+
+void store_keep_refusal(struct store *store, const struct request *request, struct bundle *bundle)
+{
+        struct refusal *refusal = calloc(1, sizeof(*refusal)), *oldest;
+        unsigned int n = 0;
+
+        if (!refusal)
+                return;
+        refusal->request = request->number;
+        refusal->identifier = request->identifier ? strdup(request->identifier) : NULL;
+        refusal->report = bundle->report;
+        bundle->report = (struct bundle_report){};
+        list_append(&store->refusals, &refusal->link);
+        list_for_each (oldest, &store->refusals, link)
+                n++;
+        if (n > REFUSALS_KEPT)
+                refusal_free(list_first(&store->refusals, struct refusal, link));
+}
+
+/* --- asking -------------------------------------------------------------------------------- */
+
+int store_activate(struct store *store, int source_fd, const char *source,
+                   enum request_replace replace, uint64_t *ret_request, char **ret_problem)
+{
+        struct request *request;
+        int r;
+
+        r = staging_check_source(source_fd, ret_problem);
+        if (r >= 0)
+                r = store_make(store, ret_problem);
+        if (r < 0)
+                return r;
+        r = request_log_add(&store->requests, REQUEST_ACTIVATE, &request);
+        if (r == -EBUSY)
+                return text_problem(ret_problem, r,
+                                    "%d requests have no outcome yet; wait for some",
+                                    REQUESTS_PENDING);
+        if (r < 0)
+                return r;
+        *ret_request = request->number;
+        request->replace = replace;
+        request->source = strdup(source);
+        r = activation_add(store, request, source_fd);
+        if (r < 0)
+                request_fail(&store->requests, request, NX_REQUEST_ERROR_UNKNOWN,
+                             strdup(strerror(-r)));
+        return r;
+}
+
+static int permit(const struct store *store, const struct life *life, enum policy_action action,
+                  enum policy_caller caller, char **ret_why)
+{
+        const struct manifest *manifest = &life_get_copy(life)->bundle.manifest;
+
+        return policy_permit(store->policy,
+                             &(struct policy_subject){
+                                     .team = manifest->team,
+                                     .identifier = manifest->identifier,
+                                     .category = manifest_category_name(manifest->category),
+                             },
+                             action, caller, ret_why);
+}
+
+static int deactivate(struct store *store, struct life *life, uint64_t *ret_request,
+                      char **ret_problem)
+{
+        const struct manifest *manifest = &life_get_copy(life)->bundle.manifest;
+        struct request *request;
+        int r;
+
+        r = request_log_add(&store->requests, REQUEST_DEACTIVATE, &request);
+        if (r < 0)
+                return text_problem(ret_problem, r, "%s",
+                                    r == -EBUSY
+                                            ? "too many requests have no outcome yet; wait for some"
+                                            : strerror(-r));
+        *ret_request = request->number;
+        request->identifier = strdup(life->identifier);
+        request->team = strdup(manifest->team);
+        life_remove(life, request);
+        return 0;
+}
+
+int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
+                     uint64_t *ret_request, char **ret_problem)
+{
+        struct life *life;
+        int r;
+
+        r = find_installed(store, word, &life, ret_problem);
+        if (r >= 0)
+                r = permit(store, life, POLICY_REMOVE, caller, ret_problem);
+        return r < 0 ? r : deactivate(store, life, ret_request, ret_problem);
+}
+
+static struct life *find_asking(const struct store *store, uint64_t number)
+{
+        struct life *life;
+
+        list_for_each (life, &store->lives, link)
+                if (life->coming && life->coming->request == number &&
+                    life->coming->state == COPY_WAITING_TO_UPGRADE)
+                        return life;
+        return NULL;
+}
+
+int store_reply(struct store *store, uint64_t request, bool replace, char **ret_problem)
+{
+        struct life *life = find_asking(store, request);
+
+        if (!request_log_find(&store->requests, request))
+                return text_problem(ret_problem, -ENOENT, "there is no request %llu",
+                                    (unsigned long long)request);
+        if (!life)
+                return text_problem(ret_problem, -EALREADY, "request %llu waits for no reply",
+                                    (unsigned long long)request);
+        life_reply(life, replace);
+        return 0;
+}
+
+void store_audience_left(struct store *store, uint64_t request)
+{
+        struct life *life = find_asking(store, request);
+
+        if (life)
+                life_abandon(life);
+}
+
+static int find_waiting(struct store *store, const char *word, struct life **ret_life,
+                        char **ret_problem)
+{
+        int r;
+
+        r = find_installed(store, word, ret_life, ret_problem);
+        if (r < 0)
+                return r;
+        if (!life_get_waiting(*ret_life))
+                return text_problem(ret_problem, -ENOENT, "%s does not wait for approval: it is %s",
+                                    word, copy_state_to_string(life_get_copy(*ret_life)->state));
+        return 0;
+}
+
+int store_approve(struct store *store, const char *word, char **ret_problem)
+{
+        struct life *life;
+        int r;
+
+        r = find_waiting(store, word, &life, ret_problem);
+        if (r >= 0 &&
+            life_ask_policy(life, life_get_waiting(life), ret_problem) == POLICY_FORBIDDEN)
+                r = -EPERM;
+        if (r >= 0)
+                r = approval_add(&store->approvals, life_get_waiting(life));
+        if (r < 0)
+                return r;
+        log_info("%s is approved", life->identifier);
+        store_save(store);
+        life_reconcile(life);
+        return 0;
+}
+
+int store_refuse(struct store *store, const char *word, char **ret_problem)
+{
+        struct life *life;
+        int r;
+
+        r = find_waiting(store, word, &life, ret_problem);
+        if (r < 0)
+                return r;
+        if (life_get_waiting(life) == life->active)
+                return text_problem(ret_problem, -EALREADY,
+                                    "%s is installed and not approved, so it does not run; to take "
+                                    "it away: netextctl extension deactivate %s",
+                                    life->identifier, life->identifier);
+        life_refuse(life);
+        return 0;
+}
+
+int store_switch(struct store *store, const char *word, bool on, char **ret_problem)
+{
+        struct life *life;
+        int r;
+
+        r = find_installed(store, word, &life, ret_problem);
+        if (r >= 0 && !on)
+                r = permit(store, life, POLICY_DISABLE, POLICY_ADMINISTRATOR, ret_problem);
+        if (r < 0)
+                return r;
+        if (!life->active)
+                return text_problem(ret_problem, -EALREADY, "%s is not enabled yet",
+                                    life->identifier);
+        life->active->switched_off = !on;
+        store_save(store);
+        life_reconcile(life);
+        return 0;
+}
+
+static void reconcile(struct store *store)
+{
+        struct life *life, *following;
+
+        list_for_each_safe (life, following, &store->lives, link)
+                life_reconcile(life);
+}
+
+int store_set_developer(struct store *store, bool developer, char **ret_problem)
+{
+        int r = store_make(store, ret_problem);
+
+        if (r < 0)
+                return r;
+        if (store->developer != developer)
+                log_warning("developer mode is %s",
+                            developer ? "on: anybody may sign extensions" : "off");
+        store->developer = developer;
+        store_save(store);
+        reconcile(store);
+        return 0;
+}
+
+int store_reset(struct store *store, unsigned int *ret_n, char **ret_problem)
+{
+        struct life *life, *following;
+        uint64_t request;
+        int r;
+
+        list_for_each (life, &store->lives, link) {
+                r = life_get_copy(life)
+                            ? permit(store, life, POLICY_REMOVE, POLICY_ADMINISTRATOR, ret_problem)
+                            : 0;
+                if (r < 0)
+                        return r;
+        }
+        *ret_n = 0;
+        list_for_each_safe (life, following, &store->lives, link) {
+                if (!life_get_copy(life))
+                        continue;
+                r = deactivate(store, life, &request, ret_problem);
+                if (r < 0)
+                        return r;
+                ++*ret_n;
+        }
+        return 0;
+}
+
+int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem)
+{
+        *ret_n = store->place.store_fd < 0 ? 0 : database_collect(store);
+        return 0;
+}
+
+/* --- being told ----------------------------------------------------------------------------- */
+
+void store_policy_changed(struct store *store)
+{
+        reconcile(store);
+}
+
+void store_settled(struct store *store, const char *identifier, int result, const char *message)
+{
+        struct life *life = store_find(store, identifier);
+
+        if (life)
+                life_settled(life, result, message);
+}
+
+void store_gone(struct store *store, const char *identifier)
+{
+        struct life *life = store_find(store, identifier);
+
+        if (life)
+                life_gone(life);
+}
+
+int store_permit_stop(const struct store *store, const char *identifier, char **ret_why)
+{
+        const struct life *life = store_find(store, identifier);
+
+        if (!life || !life->active)
+                return 0;
+        return permit(store, life, POLICY_STOP_SESSION, POLICY_ADMINISTRATOR, ret_why);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The extensions that are installed: their staged copies, what was asked for and what was
+ * approved. store.c answers those who ask, life.c is the life of one identifier, activation.c the
+ * way of a bundle into the store, database.c what is on disk.
+ */
+
+#include "manager/policy/policy.h"
+#include "manager/store/approval.h"
+#include "manager/store/copy.h"
+#include "manager/store/request.h"
+#include "manager/store/staging.h"
+
+struct life;
+struct store;
+
+/* Who runs extensions. */
+struct store_runner {
+        /* Has the copy's program run, in place of another of its identifier: store_settled()
+         * follows. -EALREADY: it runs like that, and nothing follows. */
+        int (*put)(const struct copy *copy, const char *folder, char **ret_problem, void *userdata);
+        /* Ends it: store_gone() follows. -ENOENT: there is none, and nothing follows. */
+        int (*remove)(const char *identifier, void *userdata);
+};
+
+struct store_listener {
+        /* A request has come further. */
+        void (*request)(struct request *request, void *userdata);
+        /* Is anybody there who can say replace or cancel? */
+        bool (*has_audience)(uint64_t request, void *userdata);
+};
+
+struct store {
+        struct store_place place;
+        const char *folder; /* the state directory; borrowed, like the next three */
+        const struct policy *policy;
+        const struct store_runner *runner;
+        const struct store_listener *listener;
+        void *userdata;          /* of both */
+        bool developer;          /* signers whom no root vouches for are let in */
+        struct list lives;       /* life.link */
+        struct list approvals;   /* approval.link */
+        struct list activations; /* activation.link: on their way into the store */
+        struct list refusals;    /* refusal.link: what was not let in lately */
+        struct request_log requests;
+};
+
+/* Nothing is read or made yet. */
+void store_init(struct store *store);
+/*
+ * Borrows all it is given; place.store_fd is opened here. Takes up what an earlier netextd left:
+ * what was enabled is started again, and requests that were under way go on or have failed. 0, or
+ * negative errno after a log line. A state directory that is not there is made when it is needed.
+ */
+int store_open(struct store *store, const struct store_place *place, const char *folder,
+               const struct policy *policy, const struct store_runner *runner,
+               const struct store_listener *listener, void *userdata);
+void store_deinit(struct store *store);
+
+/* Takes source_fd over on success. source: what the client calls it. 0, or negative errno with a
+ * sentence. */
+int store_activate(struct store *store, int source_fd, const char *source,
+                   enum request_replace replace, uint64_t *ret_request, char **ret_problem);
+/* word: IDENTIFIER or TEAM.IDENTIFIER, as in the following. -ENOENT: there is none. */
+int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
+                     uint64_t *ret_request, char **ret_problem);
+/* The answer to a request that needs a reply. -ENOENT; -EALREADY: it does not, or not any more. */
+int store_reply(struct store *store, uint64_t request, bool replace, char **ret_problem);
+/* Who could have replied is gone. */
+void store_audience_left(struct store *store, uint64_t request);
+
+/* word may also be the number of a request. -ENOENT: nothing waits; -EPERM: by policy. */
+int store_approve(struct store *store, const char *word, char **ret_problem);
+int store_refuse(struct store *store, const char *word, char **ret_problem);
+/* Off and on again, by an administrator. */
+int store_switch(struct store *store, const char *word, bool on, char **ret_problem);
+int store_set_developer(struct store *store, bool developer, char **ret_problem);
+/* Deactivates every extension. -EPERM: a policy keeps one. */
+int store_reset(struct store *store, unsigned int *ret_n, char **ret_problem);
+/* Removes what lies in the state directory and belongs to nothing. */
+int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem);
+
+/* The policy's files say something else. */
+void store_policy_changed(struct store *store);
+/* What became of runner->put(): 0, or negative errno with a sentence. */
+void store_settled(struct store *store, const char *identifier, int result, const char *message);
+/* What runner->remove() ended is no more. */
+void store_gone(struct store *store, const char *identifier);
+
+/* NULL: there is none. */
+struct life *store_find(const struct store *store, const char *word);
+/* The session's extension may not be stopped: -EPERM with a sentence; 0. */
+int store_permit_stop(const struct store *store, const char *identifier, char **ret_why);
+
+/* A bundle that was not let in, and why. */
+struct refusal {
+        struct list link; /* store.refusals, newest last */
+        uint64_t request;
+        char *identifier; /* NULL: that was not found out */
+        struct bundle_report report;
+};
+const struct refusal *store_find_refusal(const struct store *store, const char *word);
+
+/* For the files of this folder. */
+
+/* Makes the state directory, if it is not there yet. 0, or negative errno with a sentence. */
+int store_make(struct store *store, char **ret_problem);
+void store_save(struct store *store);
+/* Keeps the report, whose bundle is left without it. */
+void store_keep_refusal(struct store *store, const struct request *request, struct bundle *bundle);
