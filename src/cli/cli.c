@@ -13,21 +13,34 @@
 #include "cli/cli.h"
 #include "cli/output/escape.h"
 
-int cli_complain(const char *format, ...)
+static void say(const char *format, va_list args)
 {
         _cleanup_free_ char *text = NULL;
-        va_list args;
-        int r;
 
-        va_start(args, format);
-        r = vasprintf(&text, format, args);
-        va_end(args);
-        if (r < 0)
+        if (vasprintf(&text, format, args) < 0)
                 cli_no_memory();
         fputs("netextctl: ", stderr);
         escape_text(stderr, text);
         fputc('\n', stderr);
+}
+
+int cli_complain(const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        say(format, args);
+        va_end(args);
         return CLI_FAILED;
+}
+
+void cli_say(const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        say(format, args);
+        va_end(args);
 }
 
 _Noreturn void cli_no_memory(void)

@@ -47,6 +47,9 @@ extern const struct cli_option cli_global_options[];
 /* "netextctl: …" on stderr, made safe for a terminal. Returns CLI_FAILED. */
 int cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* "netextctl: …" on stderr, for what is no complaint. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Says that there is no memory and ends the program. */
 _Noreturn void cli_no_memory(void);
 
@@ -95,6 +98,20 @@ int verb_set_put(struct cli *cli);
 int verb_set_list(struct cli *cli);
 int verb_set_show(struct cli *cli);
 int verb_set_remove(struct cli *cli);
+int verb_extension_activate(struct cli *cli);
+int verb_extension_deactivate(struct cli *cli);
+int verb_extension_list(struct cli *cli);
+int verb_extension_why(struct cli *cli);
+int verb_extension_properties(struct cli *cli);
+int verb_extension_request(struct cli *cli);
+int verb_extension_approve(struct cli *cli);
+int verb_extension_refuse(struct cli *cli);
+int verb_extension_enable(struct cli *cli);
+int verb_extension_disable(struct cli *cli);
+int verb_extension_reset(struct cli *cli);
+int verb_extension_gc(struct cli *cli);
+int verb_extension_developer(struct cli *cli);
+int verb_extension_policy(struct cli *cli);
 int verb_flow_list(struct cli *cli);
 int verb_flow_watch(struct cli *cli);
 int verb_flow_explain(struct cli *cli);
@@ -105,3 +122,6 @@ int verb_complete(struct cli *cli);
 extern const struct cli_option run_options[];
 extern const struct cli_option session_start_options[];
 extern const struct cli_option flow_list_options[];
+extern const struct cli_option extension_activate_options[];
+extern const struct cli_option extension_deactivate_options[];
+extern const struct cli_option extension_request_options[];

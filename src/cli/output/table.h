@@ -30,7 +30,7 @@ struct table {
         struct table_cell *cells;
 };
 
-#define TABLE_COLUMNS_MAX 12
+#define TABLE_COLUMNS_MAX 16
 
 #define TABLE_INIT(columns)                                                                        \
         {                                                                                          \
