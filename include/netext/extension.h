@@ -43,7 +43,8 @@ extern "C" {
 /** An extension, in one static table. Start it with NX_EXTENSION_INIT. */
 struct nx_extension {
         size_t size;
-        /** Lower-case letters, digits and dashes; the name sessions are started by. */
+        /** Letters, digits, dashes and dots; the name sessions are started by, and, of one that
+         *  is installed, the identifier of its manifest. */
         const char *identifier;
         const char *version;
         /** What it can be; a session runs one of them. An installed extension has one process

@@ -19,6 +19,16 @@ bool name_is_valid(const char *name)
         return length > 0 && length <= NAME_LENGTH_MAX && name[length] == '\0';
 }
 
+bool identifier_is_valid(const char *identifier)
+{
+        size_t length;
+
+        if (!identifier || !*identifier || *identifier == '.')
+                return false;
+        length = strspn(identifier, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.");
+        return length <= IDENTIFIER_LENGTH_MAX && identifier[length] == '\0';
+}
+
 bool options_are_known(const void *options, size_t known)
 {
         const char *bytes = options;

@@ -8,8 +8,13 @@
 
 #define NAME_LENGTH_MAX 40
 
-/* Instances, extensions and sets: lower-case letters, digits and dashes, 1 to NAME_LENGTH_MAX. */
+/* Instances and sets: lower-case letters, digits and dashes, 1 to NAME_LENGTH_MAX. */
 bool name_is_valid(const char *name);
+
+#define IDENTIFIER_LENGTH_MAX 128
+
+/* Extensions: "hello-filter", or "com.example.filter" of one with a manifest. */
+bool identifier_is_valid(const char *identifier);
 
 /*
  * An option struct starts with its size as the caller's headers had it. True if all that

@@ -213,7 +213,7 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         int fd, r;
 
         if (!options_are_known(extension, sizeof(*extension)) ||
-            !name_is_valid(extension->identifier))
+            !identifier_is_valid(extension->identifier))
                 return -EINVAL;
         provider = calloc(1, sizeof(*provider));
         if (!provider)
