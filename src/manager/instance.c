@@ -23,6 +23,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "manager/installed.h"
 #include "manager/instance.h"
 #include "manager/loop/timer.h"
 #include "manager/neighbours.h"
@@ -217,24 +218,6 @@ static void sets_are_changed(void *userdata)
         state_save_sets(userdata);
 }
 
-/* --- installed extensions --- */
-
-static int put_extension(const struct copy *copy, const char *folder, char **ret_problem,
-                         void *userdata)
-{
-        return -EALREADY;
-}
-
-static int remove_extension(const char *identifier, void *userdata)
-{
-        return -ENOENT;
-}
-
-static const struct store_runner store_runner = {
-        .put = put_extension,
-        .remove = remove_extension,
-};
-
 static void request_is_changed(struct request *request, void *userdata)
 {
         struct instance *instance = userdata;
@@ -263,6 +246,7 @@ static void policies_are_changed(void *userdata)
 
 static int open_store(struct instance *instance)
 {
+        installed_init(instance);
         policy_folder_open(&instance->policies, instance->event, instance->options.policy_directory,
                            policies_are_changed, instance);
         return store_open(&instance->store,
@@ -273,7 +257,7 @@ static int open_store(struct instance *instance)
                                   .trust_directory = instance->options.trust_directory,
                           },
                           instance->paths.state_directory, &instance->policies.policy,
-                          &store_runner, &store_listener, instance);
+                          &installed_runner, &store_listener, instance);
 }
 
 static int handle_signal(sd_event_source *source, const struct signalfd_siginfo *info,

@@ -33,6 +33,7 @@ struct instance {
         struct set_table sets;
         struct policy_folder policies;
         struct store store;
+        struct extension_watch installed_watch;
         struct control control;
 };
 

@@ -10,12 +10,26 @@
 
 #include "manager/control/configuration-reader.h"
 #include "manager/loop/text.h"
+#include "manager/store/life.h"
 
 struct target {
         struct configuration *configuration;
         const char *extensions_folder;
+        const struct store *store;
         char **ret_problem;
 };
+
+static int read_installed(struct target *target, const char *word)
+{
+        const struct life *life = store_find(target->store, word);
+        _cleanup_free_ char *executable = NULL;
+        int r;
+
+        r = store_find_executable(target->store, word, &executable, target->ret_problem);
+        return r < 0 ? r
+                     : configuration_set_installed(target->configuration, life->identifier,
+                                                   executable);
+}
 
 static int read_extension(struct target *target, sd_bus_message *message)
 {
@@ -23,9 +37,13 @@ static int read_extension(struct target *target, sd_bus_message *message)
         int r;
 
         r = sd_bus_message_read(message, "s", &text);
-        return r < 0 ? r
-                     : configuration_set_extension(target->configuration, target->extensions_folder,
-                                                   text, target->ret_problem);
+        if (r < 0)
+                return r;
+        /* Identifiers of those that are activated have dots. */
+        if (*text != '/' && strchr(text, '.'))
+                return read_installed(target, text);
+        return configuration_set_extension(target->configuration, target->extensions_folder, text,
+                                           target->ret_problem);
 }
 
 static int read_name(struct target *target, sd_bus_message *message)
@@ -155,9 +173,9 @@ static int read_entry(struct target *target, sd_bus_message *message)
 }
 
 int configuration_read(struct configuration *configuration, sd_bus_message *message,
-                       const char *extensions_folder, char **ret_problem)
+                       const char *extensions_folder, const struct store *store, char **ret_problem)
 {
-        struct target target = { configuration, extensions_folder, ret_problem };
+        struct target target = { configuration, extensions_folder, store, ret_problem };
         int r;
 
         r = sd_bus_message_enter_container(message, 'a', "{sv}");

@@ -9,10 +9,11 @@
 
 #include "manager/control/explain.h"
 #include "manager/control/record.h"
+#include "manager/extension/extension.h"
 #include "manager/loop/text.h"
 #include "manager/store/life.h"
 
-struct check {
+struct step {
         const char *name;
         const char *result; /* passed, warned, failed, skipped */
         const char *file;
@@ -20,21 +21,21 @@ struct check {
         const char *text;
 };
 
-static int append_check(sd_bus_message *reply, const struct check *check)
+static int append_step(sd_bus_message *reply, const struct step *step)
 {
         int r;
 
         r = record_begin(reply);
         if (r >= 0)
-                r = record_put_string(reply, "check", check->name);
+                r = record_put_string(reply, "check", step->name);
         if (r >= 0)
-                r = record_put_string(reply, "result", check->result);
+                r = record_put_string(reply, "result", step->result);
         if (r >= 0)
-                r = record_put_string(reply, "file", check->file);
+                r = record_put_string(reply, "file", step->file);
         if (r >= 0)
-                r = record_put_string(reply, "key", check->key);
+                r = record_put_string(reply, "key", step->key);
         if (r >= 0)
-                r = record_put_string(reply, "text", check->text);
+                r = record_put_string(reply, "text", step->text);
         return r < 0 ? r : record_end(reply);
 }
 
@@ -45,14 +46,14 @@ static int append_report(sd_bus_message *reply, const struct bundle_report *repo
         for (size_t i = 0; r >= 0 && i < report->n_findings; i++) {
                 const struct bundle_finding *finding = &report->findings[i];
 
-                r = append_check(reply, &(struct check){
-                                                .name = bundle_check_name(finding->check),
-                                                .result = wire_name_to_string(wire_check_results,
-                                                                              (int)finding->result),
-                                                .file = finding->file,
-                                                .key = finding->key,
-                                                .text = finding->text,
-                                        });
+                r = append_step(reply, &(struct step){
+                                               .name = bundle_check_name(finding->check),
+                                               .result = wire_name_to_string(wire_check_results,
+                                                                             (int)finding->result),
+                                               .file = finding->file,
+                                               .key = finding->key,
+                                               .text = finding->text,
+                                       });
         }
         return r;
 }
@@ -60,57 +61,57 @@ static int append_report(sd_bus_message *reply, const struct bundle_report *repo
 static int append_developer(sd_bus_message *reply, const struct store *store,
                             const struct copy *copy)
 {
-        struct check check = {
+        struct step step = {
                 .name = "store.developer",
                 .result = "passed",
                 .text = "a trusted root vouches for its signer",
         };
 
         if (copy->developer && store->developer) {
-                check.result = "warned";
-                check.text = "no trusted root vouches for its signer; developer mode lets it in";
+                step.result = "warned";
+                step.text = "no trusted root vouches for its signer; developer mode lets it in";
         } else if (copy->developer) {
-                check.result = "failed";
-                check.text = "no trusted root vouches for its signer, and developer mode is off";
+                step.result = "failed";
+                step.text = "no trusted root vouches for its signer, and developer mode is off";
         }
-        return append_check(reply, &check);
+        return append_step(reply, &step);
 }
 
 static int append_policy(sd_bus_message *reply, enum policy_answer answer, const char *why)
 {
-        return append_check(reply,
-                            &(struct check){
-                                    .name = "store.policy",
-                                    .result = answer == POLICY_FORBIDDEN ? "failed" : "passed",
-                                    .text = why ?: "no policy says anything of it",
-                            });
+        return append_step(reply,
+                           &(struct step){
+                                   .name = "store.policy",
+                                   .result = answer == POLICY_FORBIDDEN ? "failed" : "passed",
+                                   .text = why ?: "no policy says anything of it",
+                           });
 }
 
 static int append_approval(sd_bus_message *reply, const struct store *store,
                            const struct copy *copy, enum policy_answer answer)
 {
         const char *why = approval_explain(&store->approvals, copy);
-        struct check check = { .name = "store.approval", .result = "failed" };
+        struct step step = { .name = "store.approval", .result = "failed" };
 
         if (answer == POLICY_FORBIDDEN)
-                return append_check(reply, &(struct check){ "store.approval", "skipped", NULL, NULL,
-                                                            "a policy forbids it" });
+                return append_step(reply, &(struct step){ "store.approval", "skipped", NULL, NULL,
+                                                          "a policy forbids it" });
         if (answer == POLICY_ALLOWED || approval_find(&store->approvals, copy))
-                check.result = "passed";
+                step.result = "passed";
         if (answer == POLICY_ALLOWED)
-                check.text = "a policy allows it, so nobody has to approve it";
+                step.text = "a policy allows it, so nobody has to approve it";
         else if (approval_find(&store->approvals, copy))
-                check.text = "an administrator approved it";
+                step.text = "an administrator approved it";
         else
-                check.text = why ?: "no administrator approved it yet: netextctl extension approve";
-        return append_check(reply, &check);
+                step.text = why ?: "no administrator approved it yet: netextctl extension approve";
+        return append_step(reply, &step);
 }
 
 static int append_switch(sd_bus_message *reply, const struct copy *copy)
 {
-        return append_check(
+        return append_step(
                 reply,
-                &(struct check){
+                &(struct step){
                         .name = "store.switch",
                         .result = copy->switched_off ? "failed" : "passed",
                         .text = copy->switched_off
@@ -127,20 +128,41 @@ static int append_state(sd_bus_message *reply, const struct copy *copy)
 
         text_set(&text, "%s%s%s", copy_state_to_string(copy->state), copy->problem ? ": " : "",
                  copy->problem ?: "");
-        r = append_check(reply,
-                         &(struct check){
-                                 .name = "store.state",
-                                 .result = copy->problem || copy->state != COPY_ENABLED ? "failed"
-                                                                                        : "passed",
-                                 .text = text,
-                         });
+        r = append_step(reply,
+                        &(struct step){
+                                .name = "store.state",
+                                .result = copy->problem || copy->state != COPY_ENABLED ? "failed"
+                                                                                       : "passed",
+                                .text = text,
+                        });
         if (r >= 0 && copy->last_failure)
-                r = append_check(reply, &(struct check){
-                                                .name = "store.replacement",
-                                                .result = "warned",
-                                                .text = copy->last_failure,
-                                        });
+                r = append_step(reply, &(struct step){
+                                               .name = "store.replacement",
+                                               .result = "warned",
+                                               .text = copy->last_failure,
+                                       });
         return r;
+}
+
+static int append_process(sd_bus_message *reply, const struct extension *extension)
+{
+        bool is_ready = extension_is_ready(extension);
+        const char *message = extension_get_message(extension);
+        const char *last_exit = extension_get_last_exit(extension);
+        _cleanup_free_ char *text = NULL;
+
+        if (is_ready)
+                text_set(&text, "it runs, pid %d", extension_get_pid(extension));
+        else
+                text_set(&text, "%s%s%s%s%s",
+                         extension_state_to_string(extension_get_state(extension)),
+                         message ? ": " : "", message ?: "", last_exit ? "; the last time it " : "",
+                         last_exit ?: "");
+        return append_step(reply, &(struct step){
+                                          .name = "process",
+                                          .result = is_ready ? "passed" : "failed",
+                                          .text = text,
+                                  });
 }
 
 static int append_copy(sd_bus_message *reply, const struct store *store, const struct life *life,
@@ -162,14 +184,21 @@ static int append_copy(sd_bus_message *reply, const struct store *store, const s
         return r < 0 ? r : append_state(reply, copy);
 }
 
-int explain_append(sd_bus_message *reply, const struct store *store, const char *word)
+int explain_append(sd_bus_message *reply, struct control *control, const char *word)
 {
+        const struct store *store = control->store;
         const struct refusal *refusal = store_find_refusal(store, word);
         const struct life *life = store_find(store, word);
         const struct copy *copy = life ? life_get_copy(life) : NULL;
+        const struct extension *extension;
+        int r;
 
         /* What was refused after the present copy came is what people ask about. */
         if (refusal && (!copy || refusal->request > copy->request))
                 return append_report(reply, &refusal->report);
-        return copy ? append_copy(reply, store, life, copy) : -ENOENT;
+        if (!copy)
+                return -ENOENT;
+        r = append_copy(reply, store, life, copy);
+        extension = extension_table_find(control->sessions->extensions, life->identifier);
+        return r < 0 || !extension ? r : append_process(reply, extension);
 }

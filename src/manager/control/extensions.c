@@ -13,6 +13,8 @@
 #include "manager/control/extensions.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
+#include "manager/extension/extension.h"
+#include "manager/loop/text.h"
 #include "manager/policy/folder.h"
 #include "manager/store/life.h"
 
@@ -182,62 +184,130 @@ static int append_signer(sd_bus_message *reply, const struct copy *copy)
 
 static int append_state(sd_bus_message *reply, const struct life *life, const struct copy *copy)
 {
+        const struct manifest *manifest = &copy->bundle.manifest;
+        int r;
+
+        r = record_put_string(reply, "state", copy_state_to_string(copy->state));
+        if (r >= 0)
+                r = record_put_bool(
+                        reply, "managed",
+                        policy_mentions(life->store->policy, manifest->team, manifest->identifier));
+        if (r >= 0)
+                r = record_put_bool(reply, "awaiting_approval",
+                                    copy->state == COPY_WAITING_FOR_USER);
+        if (r >= 0)
+                r = record_put_bool(reply, "uninstalling",
+                                    copy->state == COPY_UNINSTALLING ||
+                                            copy->state == COPY_TERMINATING_FOR_UNINSTALL);
+        return r;
+}
+
+/* "Enabled" is what was decided; what its process does is another thing. */
+static int append_process(sd_bus_message *reply, const struct copy *copy,
+                          const struct extension *extension)
+{
+        uint64_t since = extension ? extension_get_running_since_ns(extension) : 0;
+        pid_t pid = extension ? extension_get_pid(extension) : 0;
         bool enabled = copy->state == COPY_ENABLED;
         int r;
 
         r = record_put_bool(reply, "enabled", enabled);
         if (r >= 0)
-                r = record_put_bool(reply, "active", enabled && !copy->problem);
-        if (r >= 0)
-                r = record_put_string(reply, "state", copy_state_to_string(copy->state));
-        if (r >= 0)
-                r = record_put_bool(reply, "managed",
-                                    policy_mentions(life->store->policy, copy->bundle.manifest.team,
-                                                    copy->bundle.manifest.identifier));
-        if (r >= 0)
-                r = record_put_bool(reply, "is_awaiting_user_approval",
-                                    copy->state == COPY_WAITING_FOR_USER);
-        if (r >= 0)
-                r = record_put_bool(reply, "is_uninstalling",
-                                    copy->state == COPY_UNINSTALLING ||
-                                            copy->state == COPY_TERMINATING_FOR_UNINSTALL);
-        return r < 0 ? r : record_put_string(reply, "message", copy->problem ?: copy->last_failure);
+                r = record_put_bool(reply, "active",
+                                    enabled && extension && extension_is_ready(extension));
+        if (r >= 0 && extension)
+                r = record_put_string(reply, "process",
+                                      extension_state_to_string(extension_get_state(extension)));
+        if (r >= 0 && pid)
+                r = record_put_uint64(reply, "pid", (uint64_t)pid);
+        if (r >= 0 && since)
+                r = record_put_uint64(reply, "running_since_ns", since);
+        if (r >= 0 && extension)
+                r = record_put_uint64(reply, "restarts", extension_get_restarts(extension));
+        if (r >= 0 && extension)
+                r = record_put_string(reply, "last_exit", extension_get_last_exit(extension));
+        return r;
 }
 
-static int append_copy(sd_bus_message *reply, const struct life *life, const struct copy *copy)
+static int append_message(sd_bus_message *reply, const struct copy *copy,
+                          const struct extension *extension)
+{
+        const char *message = copy->problem;
+
+        if (!message && extension && !extension_is_ready(extension))
+                message = extension_get_message(extension);
+        return record_put_string(reply, "message", message ?: copy->last_failure);
+}
+
+static int append_endpoints(sd_bus_message *reply, const struct copy *copy)
+{
+        const struct manifest *manifest = &copy->bundle.manifest;
+        _cleanup_free_ char *names = NULL;
+
+        for (size_t i = 0; i < manifest->n_endpoints; i++) {
+                _cleanup_free_ char *before = names;
+
+                names = NULL;
+                text_set(&names, "%s%s%s", before ?: "", before ? " " : "",
+                         manifest->endpoints[i].name);
+        }
+        return record_put_string(reply, "endpoints", names);
+}
+
+/* The process that is made of that copy. */
+static const struct extension *find_process(struct control *control, const struct copy *copy)
+{
+        const struct extension *extension = extension_table_find(control->sessions->extensions,
+                                                                 copy->bundle.manifest.identifier);
+
+        if (!extension || strcmp(extension_get_spec(extension)->digest, copy->bundle.digest) != 0)
+                return NULL;
+        return extension;
+}
+
+static int append_copy(sd_bus_message *reply, struct control *control, const struct life *life,
+                       const struct copy *copy)
 {
         _cleanup_free_ char *folder = NULL, *path = NULL;
+        const struct extension *extension;
         int r;
 
         if (!copy)
                 return 0;
+        extension = find_process(control, copy);
         folder = copy_get_folder(copy);
         text_set(&path, "%s/%s", life->store->folder, folder);
         r = record_begin(reply);
+        if (r >= 0)
+                r = append_process(reply, copy, extension);
         if (r >= 0)
                 r = append_state(reply, life, copy);
         if (r >= 0)
                 r = append_manifest(reply, copy);
         if (r >= 0)
+                r = append_endpoints(reply, copy);
+        if (r >= 0)
                 r = append_signer(reply, copy);
         if (r >= 0)
                 r = record_put_string(reply, "path", path);
+        if (r >= 0)
+                r = append_message(reply, copy, extension);
         return r < 0 ? r : record_end(reply);
 }
 
-static int append_life(sd_bus_message *reply, const struct life *life)
+static int append_life(sd_bus_message *reply, struct control *control, const struct life *life)
 {
         const struct copy *copy;
         int r;
 
-        r = append_copy(reply, life, life->active);
+        r = append_copy(reply, control, life, life->active);
         if (r >= 0)
-                r = append_copy(reply, life, life->coming);
+                r = append_copy(reply, control, life, life->coming);
         if (r >= 0)
-                r = append_copy(reply, life, life->next);
+                r = append_copy(reply, control, life, life->next);
         list_for_each (copy, &life->leaving, link)
                 if (r >= 0)
-                        r = append_copy(reply, life, copy);
+                        r = append_copy(reply, control, life, copy);
         return r;
 }
 
@@ -258,7 +328,7 @@ int extensions_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
         list_for_each (life, &store->lives, link) {
                 if (*word && store_find(store, word) != life)
                         continue;
-                r = append_life(reply, life);
+                r = append_life(reply, client->control, life);
                 if (r < 0)
                         return r;
         }
@@ -277,7 +347,7 @@ int extensions_explain(sd_bus_message *message, void *userdata, sd_bus_error *re
                 r = record_list_new(message, &reply);
         if (r < 0)
                 return r;
-        r = explain_append(reply, client->control->store, word);
+        r = explain_append(reply, client->control, word);
         if (r == -ENOENT)
                 return control_refuse(
                         message, r,

@@ -27,7 +27,7 @@ static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *
         if (control->ending)
                 return control_refuse(message, -ESHUTDOWN, "this instance is ending");
         r = configuration_read(&configuration, message, control->paths->extensions_folder,
-                               &problem);
+                               control->store, &problem);
         if (r >= 0)
                 r = session_table_add(control->sessions, &configuration, &session, &problem);
         if (r < 0)
@@ -41,9 +41,19 @@ static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *
         return 1;
 }
 
+/* A policy may keep an extension from being disabled in this way. */
+static int permit_stop(const struct control *control, const struct session *session,
+                       char **ret_problem)
+{
+        const char *identifier = session->configuration.identifier;
+
+        return identifier ? store_permit_stop(control->store, identifier, ret_problem) : 0;
+}
+
 static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
+        _cleanup_free_ char *problem = NULL;
         struct session *session;
         const char *name;
         int r;
@@ -54,6 +64,9 @@ static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *r
         session = session_table_find(client->control->sessions, name);
         if (!session)
                 return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+        r = permit_stop(client->control, session, &problem);
+        if (r < 0)
+                return control_refuse(message, r, "%s", problem ?: strerror(-r));
         r = call_add(client->control, message, session, CALL_STOP);
         if (r < 0)
                 return control_refuse(message, r, "too many calls wait for sessions already");

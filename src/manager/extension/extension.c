@@ -241,6 +241,25 @@ void extension_restart(struct extension *extension)
         tell_clients(extension, restarting);
 }
 
+static bool needs_vouching(const struct extension *extension)
+{
+        return extension->table->vouch_fn && !extension->vouched &&
+               !extension_is_anonymous(extension);
+}
+
+void extension_vouched(struct extension *extension, const char *problem)
+{
+        if (extension->removing || extension_incumbent(extension))
+                return;
+        extension->vouched = !problem;
+        if (!problem) {
+                extension_start(extension);
+                return;
+        }
+        text_set(&extension->message, "%s", problem);
+        extension_fail(extension, -EBADMSG);
+}
+
 void extension_start(struct extension *extension)
 {
         _cleanup_free_ char *problem = NULL;
@@ -248,6 +267,11 @@ void extension_start(struct extension *extension)
         int r;
 
         timer_stop(&extension->deadline);
+        if (needs_vouching(extension)) {
+                extension->table->vouch_fn(extension, extension->table->vouch_userdata);
+                return;
+        }
+        extension->vouched = false;
         if (!extension->struggling)
                 extension->state = EXTENSION_STARTING;
         tell_clients(extension, starting);
@@ -347,7 +371,9 @@ void extension_remove(struct extension *extension)
                 else
                         run_end(run);
         extension_changed(extension);
-        extension_try_to_go(extension);
+        /* Not from here: the caller may be one who was just told something of it. */
+        if (list_is_empty(&extension->runs))
+                extension_arm(extension, 0, try_again);
 }
 
 /* --- what its processes do ---------------------------------------------------------------- */

@@ -19,6 +19,8 @@
 
 struct run;
 
+#define EXTENSION_IDENTIFIER_MAX 128
+
 enum extension_state {
         EXTENSION_STARTING,   /* its process has not said hello yet */
         EXTENSION_READY,      /* its process serves */
@@ -75,6 +77,13 @@ void extension_remove(struct extension *extension);
 
 /* NULL: none of that identifier. Anonymous ones are not found. */
 struct extension *extension_table_find(struct extension_table *table, const char *identifier);
+
+/* From here on vouch_fn is asked before a process is made in place of one that is gone; what was
+ * just put is what its caller vouches for. */
+void extension_table_guard(struct extension_table *table, extension_vouch_fn *vouch_fn,
+                           void *userdata);
+/* The answer. problem: why it must not be started now; NULL: it may be. */
+void extension_vouched(struct extension *extension, const char *problem);
 
 /* --- what is said of it, e.g. by `extension list` --------------------------------------- */
 

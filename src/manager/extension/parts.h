@@ -25,6 +25,7 @@ struct extension {
         bool ran;        /* it did its work once: deaths from now on mean restart */
         bool struggling; /* it failed and is tried again: not often */
         bool unsettled;  /* who started it has not been told what became of that */
+        bool vouched;    /* the next process may be made without asking */
         bool removing;
         struct restarts restarts;
         char *last_exit;

@@ -113,9 +113,11 @@ static int start_new(struct extension_table *table, const struct extension_spec 
         if (r == -ENOSPC)
                 return text_problem(ret_problem, r, "%d extensions are there already; remove one",
                                     EXTENSIONS_MAX);
-        if (r >= 0)
-                extension_start_soon(*ret_extension);
-        return r;
+        if (r < 0)
+                return r;
+        (*ret_extension)->vouched = true;
+        extension_start_soon(*ret_extension);
+        return 0;
 }
 
 int extension_table_put(struct extension_table *table, const struct extension_spec *spec,

@@ -30,6 +30,13 @@ void extension_table_init(struct extension_table *table, sd_event *event, const 
         list_init(&table->watches);
 }
 
+void extension_table_guard(struct extension_table *table, extension_vouch_fn *vouch_fn,
+                           void *userdata)
+{
+        table->vouch_fn = vouch_fn;
+        table->vouch_userdata = userdata;
+}
+
 void extension_table_drop_all(struct extension_table *table)
 {
         struct extension *extension;

@@ -12,6 +12,9 @@
 struct engine;
 struct extension;
 
+/* An installed extension is about to be made anew: extension_vouched() says whether it may be. */
+typedef void extension_vouch_fn(struct extension *extension, void *userdata);
+
 struct extension_table {
         sd_event *event;
         const char *instance; /* borrowed, like the next two */
@@ -20,8 +23,10 @@ struct extension_table {
         int cgroup_fd; /* the folder above the extensions' cgroups */
         int lobby_fd;  /* the `extension` socket */
         sd_event_source *lobby;
-        struct list extensions; /* extension.link */
-        struct list watches;    /* extension_watch.link */
+        struct list extensions;       /* extension.link */
+        struct list watches;          /* extension_watch.link */
+        extension_vouch_fn *vouch_fn; /* NULL: nobody is asked */
+        void *vouch_userdata;
 };
 
 /* Borrows everything; takes cgroup_fd over. */

@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,6 +69,25 @@ int configuration_set_extension(struct configuration *configuration, const char 
         configuration->extension = take_ptr(path);
         configuration->identifier = take_ptr(identifier);
         return 0;
+}
+
+int configuration_set_installed(struct configuration *configuration, const char *identifier,
+                                const char *executable)
+{
+        _cleanup_free_ char *copy = strdup(identifier), *path = strdup(executable);
+
+        if (!copy || !path)
+                return -ENOMEM;
+        free(configuration->extension);
+        free(configuration->identifier);
+        configuration->extension = take_ptr(path);
+        configuration->identifier = take_ptr(copy);
+        return 0;
+}
+
+bool configuration_is_installed(const struct configuration *configuration)
+{
+        return configuration->identifier && strchr(configuration->identifier, '.');
 }
 
 int configuration_set_name(struct configuration *configuration, const char *name,

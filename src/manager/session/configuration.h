@@ -3,6 +3,7 @@
 
 /* What an administrator wants of a session. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,9 +37,13 @@ void configuration_deinit(struct configuration *configuration);
 
 /* Each 0, or negative errno with the sentence for people in *ret_problem (caller owns). */
 
-/* extension: an absolute path, or the identifier of one that is installed in folder. */
+/* extension: an absolute path, or the identifier of one that came with netext, in folder. */
 int configuration_set_extension(struct configuration *configuration, const char *folder,
                                 const char *extension, char **ret_problem);
+/* One that was activated: its identifier, with dots, and the program of its present copy. */
+int configuration_set_installed(struct configuration *configuration, const char *identifier,
+                                const char *executable);
+bool configuration_is_installed(const struct configuration *configuration);
 int configuration_set_name(struct configuration *configuration, const char *name,
                            char **ret_problem);
 int configuration_set_kind(struct configuration *configuration, const char *word,

@@ -105,7 +105,7 @@ static const char *choose_name(struct session_table *table,
 
 /* The installed extension that is meant, or one made for the session alone. */
 static int get_extension(struct session_table *table, const struct configuration *configuration,
-                         const char *name, struct extension **ret)
+                         const char *name, struct extension **ret, char **ret_problem)
 {
         const struct extension_spec spec = {
                 .executable = configuration->extension,
@@ -118,6 +118,11 @@ static int get_extension(struct session_table *table, const struct configuration
                 if (*ret)
                         return 0;
         }
+        if (configuration_is_installed(configuration))
+                return text_problem(ret_problem, -ESRCH,
+                                    "extension: %s is installed, but nothing runs of it; see "
+                                    "netextctl extension why %s",
+                                    configuration->identifier, configuration->identifier);
         r = extension_new(table->extensions, name, &spec, ret);
         if (r >= 0)
                 (*ret)->hello_timeout_ms = configuration->ready_timeout_ms;
@@ -155,7 +160,7 @@ int session_table_add(struct session_table *table, struct configuration *configu
                 return text_problem(ret_problem, -ENOSPC,
                                     "%d sessions are there already; stop one first", SESSIONS_MAX);
         name = choose_name(table, configuration);
-        r = get_extension(table, configuration, name, &extension);
+        r = get_extension(table, configuration, name, &extension, ret_problem);
         if (r < 0)
                 return r;
         r = session_table_restore(table, configuration, extension, name, slot, ret_session);

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
-#include "manager/priv/staged.h"
 #include "manager/store/life.h"
 
 #define RETRY_MIN_MS 500
@@ -55,36 +54,13 @@ static void damaged(struct life *life, struct copy *copy, const char *problem)
                 log_error("%s: cannot set a timer; activate it again", life->identifier);
 }
 
-/* Is it what was staged? */
-static const char *find_difference(const struct copy *copy, const struct bundle *found)
-{
-        if (strcmp(copy->bundle.digest, found->digest) != 0 ||
-            strcmp(copy->bundle.manifest.identifier, found->manifest.identifier) != 0)
-                return "it was exchanged for another bundle";
-        if (strcmp(copy->bundle.signer.identity ?: "", found->signer.identity ?: "") != 0)
-                return "its signer is another than when it was staged";
-        return NULL;
-}
-
-static void checked(struct worker *worker, const char *problem, void *userdata)
+static void checked(struct check *check, const char *problem, void *userdata)
 {
         struct life *life = userdata;
-        struct copy *copy = life->checked;
-        bool is_good = !problem && bundle_answer_is_good(&worker->answer);
-        _cleanup_free_ char *text = NULL;
-        enum nx_request_error code;
+        struct copy *copy = life->enabled;
 
-        if (is_good && find_difference(copy, &worker->answer.bundle))
-                text = strdup(find_difference(copy, &worker->answer.bundle));
-        else if (is_good)
-                copy_set_bundle(copy, &worker->answer.bundle);
-        else
-                text = verify_explain(&worker->answer, problem, &code);
-        if (!is_good)
-                copy_set_report(copy, &worker->answer.bundle.report);
-        life_stop_checking(life);
-        if (text || !is_good) {
-                damaged(life, copy, text ?: "it cannot be verified");
+        if (problem) {
+                damaged(life, copy, problem);
                 return;
         }
         life->n_retries = 0;
@@ -92,24 +68,10 @@ static void checked(struct worker *worker, const char *problem, void *userdata)
         put(life, copy);
 }
 
-static void check(struct life *life, struct copy *copy)
+static void look(struct life *life, struct copy *copy)
 {
-        _cleanup_free_ char *folder = copy_get_folder(copy), *problem = NULL;
-        int r;
-
-        life_stop_checking(life);
-        life->checked = copy;
-        life->folder_fd = folder ? staged_open(life->store->place.store_fd, folder) : -ENOMEM;
-        r = life->folder_fd;
-        if (r < 0)
-                text_set(&problem, "its copy cannot be opened: %s", strerror(-r));
-        else
-                r = verify_start(&life->worker, &life->store->place, life->folder_fd,
-                                 life->store->developer, checked, life, &problem);
-        if (r >= 0)
-                return;
-        life_stop_checking(life);
-        damaged(life, copy, problem ?: strerror(-r));
+        life->enabled = copy;
+        check_start(&life->check, &life->store->place, copy, life->store->developer, checked, life);
 }
 
 static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
@@ -118,7 +80,7 @@ static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
 
         timer_stop(&life->retry);
         if (life->active && life->active->state == COPY_ENABLED && !life->coming)
-                check(life, life->active);
+                look(life, life->active);
         return 0;
 }
 
@@ -134,7 +96,7 @@ void life_enable(struct life *life, struct copy *copy)
         if (fresh)
                 put(life, copy);
         else
-                check(life, copy);
+                look(life, copy);
 }
 
 static void coming_is_enabled(struct life *life)
@@ -192,4 +154,20 @@ void life_settled(struct life *life, int result, const char *message)
         copy_set_problem(life->active, result < 0 ? message ?: strerror(-result) : NULL);
         store_save(life->store);
         life_next(life);
+}
+
+/* --- before it is made anew ---------------------------------------------------------------- */
+
+static void vouched(struct check *check, const char *problem, void *userdata)
+{
+        struct life *life = userdata;
+
+        copy_set_problem(life->active, problem);
+        life->store->runner->vouched(life->identifier, problem, life->store->userdata);
+}
+
+void life_vouch(struct life *life)
+{
+        check_start(&life->vouch, &life->store->place, life->active, life->store->developer,
+                    vouched, life);
 }

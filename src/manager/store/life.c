@@ -28,19 +28,12 @@ struct life *life_new(struct store *store, const char *identifier)
         *life = (struct life){
                 .store = store,
                 .identifier = strdup(identifier),
-                .worker = WORKER_NULL,
-                .folder_fd = -1,
+                .check = CHECK_NULL,
+                .vouch = CHECK_NULL,
         };
         list_init(&life->leaving);
         list_append(&store->lives, &life->link);
         return life->identifier ? life : life_free(life);
-}
-
-void life_stop_checking(struct life *life)
-{
-        worker_end(&life->worker);
-        life->folder_fd = close_fd(life->folder_fd);
-        life->checked = NULL;
 }
 
 struct life *life_free(struct life *life)
@@ -50,7 +43,8 @@ struct life *life_free(struct life *life)
         if (!life)
                 return NULL;
         list_remove(&life->link);
-        life_stop_checking(life);
+        check_end(&life->check);
+        check_end(&life->vouch);
         timer_stop(&life->retry);
         timer_stop(&life->reply);
         timer_stop(&life->drain);
@@ -95,8 +89,10 @@ void life_drop(struct life *life, struct copy *copy)
         if (r < 0)
                 log_warning("%s stays in the state directory until `netextctl extension gc`: %s",
                             folder, strerror(-r));
-        if (life->checked == copy)
-                life_stop_checking(life);
+        if (life->check.copy == copy)
+                check_end(&life->check);
+        if (life->vouch.copy == copy)
+                check_end(&life->vouch);
         copy_free(copy);
 }
 

@@ -3,6 +3,7 @@
 
 /* All that there is of one identifier: the copy that is active, and those before and behind it. */
 
+#include "manager/store/check.h"
 #include "manager/store/store.h"
 
 struct life {
@@ -17,10 +18,9 @@ struct life {
         bool replaces;           /* it was said that coming takes the place of active */
         uint64_t newest;         /* request that came this far */
 
-        /* A look at the copy that is about to be enabled. */
-        struct worker worker;
-        struct copy *checked; /* coming or active; NULL: none is looked at */
-        int folder_fd;
+        struct copy *enabled;   /* what check looks at: coming or active */
+        struct check check;     /* before a copy is enabled */
+        struct check vouch;     /* before the active one is started again */
         unsigned int n_retries; /* of looks at an active copy that is damaged */
         sd_event_source *retry; /* for the next one */
         sd_event_source *reply; /* for who was asked whether to replace, and does not say */
@@ -48,6 +48,8 @@ void life_refuse(struct life *life);
 /* After a restart of netextd: what it left, copy by copy, and then what follows from that. */
 void life_take_up(struct life *life, struct copy *copy);
 void life_resume(struct life *life);
+/* Looks at the active copy, which is about to be started again, and tells runner->vouched(). */
+void life_vouch(struct life *life);
 void life_settled(struct life *life, int result, const char *message);
 void life_gone(struct life *life);
 
@@ -70,7 +72,6 @@ void life_drop(struct life *life, struct copy *copy);
 void life_supersede(struct life *life, struct copy **copy, uint64_t by);
 /* Takes what came while life was busy, or looks whether the active copy does what it should. */
 void life_next(struct life *life);
-void life_stop_checking(struct life *life);
 enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy,
                                    char **ret_why);
 /* Is coming let in? */

@@ -95,7 +95,8 @@ void life_remove(struct life *life, struct request *request)
         }
         life_supersede(life, &life->coming, request->number);
         timer_stop(&life->retry);
-        life_stop_checking(life);
+        check_end(&life->check);
+        check_end(&life->vouch);
         if (life->active)
                 life->active->state = COPY_TERMINATING_FOR_UNINSTALL;
         store_save(store);

@@ -275,6 +275,27 @@ void store_keep_refusal(struct store *store, const struct request *request, stru
                 refusal_free(list_first(&store->refusals, struct refusal, link));
 }
 
+int store_find_executable(const struct store *store, const char *word, char **ret_path,
+                          char **ret_problem)
+{
+        _cleanup_free_ char *folder = NULL;
+        const struct copy *active;
+        struct life *life;
+        int r;
+
+        r = find_installed(store, word, &life, ret_problem);
+        if (r < 0)
+                return r;
+        active = life->active;
+        if (!active || active->state != COPY_ENABLED || !active->bundle.manifest.executable)
+                return text_problem(ret_problem, -ESRCH,
+                                    "extension: %s is %s; see netextctl extension why %s", word,
+                                    copy_state_to_string(life_get_copy(life)->state), word);
+        folder = copy_get_folder(active);
+        text_set(ret_path, "%s/%s/%s", store->folder, folder, active->bundle.manifest.executable);
+        return *ret_path ? 0 : -ENOMEM;
+}
+
 /* --- asking -------------------------------------------------------------------------------- */
 
 int store_activate(struct store *store, int source_fd, const char *source,
@@ -528,6 +549,34 @@ void store_gone(struct store *store, const char *identifier)
 
         if (life)
                 life_gone(life);
+}
+
+void store_vouch(struct store *store, const char *identifier)
+{
+        struct life *life = store_find(store, identifier);
+
+        if (life && life->active)
+                life_vouch(life);
+        else
+                store->runner->vouched(identifier, "it is not installed", store->userdata);
+}
+
+int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
+                           char **ret_problem)
+{
+        _cleanup_free_ char *folder = NULL, *path = NULL;
+        int fd;
+
+        text_set(&folder, "data/%s", identifier);
+        text_set(&path, "%s/data/%s", store->folder, identifier);
+        if (!folder || !path)
+                return -ENOMEM;
+        fd = staged_make(store->place.store_fd, folder, 0, 0700);
+        if (fd < 0)
+                return text_problem(ret_problem, fd, "cannot make %s: %s", path, strerror(-fd));
+        close_fd(fd);
+        *ret_path = take_ptr(path);
+        return 0;
 }
 
 int store_permit_stop(const struct store *store, const char *identifier, char **ret_why)

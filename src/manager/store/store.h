@@ -23,6 +23,8 @@ struct store_runner {
         int (*put)(const struct copy *copy, const char *folder, char **ret_problem, void *userdata);
         /* Ends it: store_gone() follows. -ENOENT: there is none, and nothing follows. */
         int (*remove)(const char *identifier, void *userdata);
+        /* The answer to store_vouch(). problem: why it must not be started; NULL: nothing. */
+        void (*vouched)(const char *identifier, const char *problem, void *userdata);
 };
 
 struct store_listener {
@@ -89,8 +91,20 @@ void store_settled(struct store *store, const char *identifier, int result, cons
 /* What runner->remove() ended is no more. */
 void store_gone(struct store *store, const char *identifier);
 
+/* It is about to be started again: is its copy still what was staged? runner->vouched() follows. */
+void store_vouch(struct store *store, const char *identifier);
+
+/* The folder below the state directory that is the extension's own. Caller owns *ret_path. 0, or
+ * negative errno with a sentence. */
+int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
+                           char **ret_problem);
+
 /* NULL: there is none. */
 struct life *store_find(const struct store *store, const char *word);
+/* The program of the copy that is enabled. Caller owns *ret_path. -ENOENT: there is none; -ESRCH:
+ * it is not enabled, with a sentence. */
+int store_find_executable(const struct store *store, const char *word, char **ret_path,
+                          char **ret_problem);
 /* The session's extension may not be stopped: -EPERM with a sentence; 0. */
 int store_permit_stop(const struct store *store, const char *identifier, char **ret_why);
 
