@@ -97,6 +97,16 @@ static void fill(struct store *store, const json_t *root)
         }
 }
 
+/* An earlier netextd was killed between a copy's end and its approval's. */
+static void forget_approvals(struct store *store)
+{
+        struct approval *approval, *following;
+
+        list_for_each_safe (approval, following, &store->approvals, link)
+                if (!store_find(store, approval->identifier))
+                        approvals_forget(&store->approvals, approval->identifier);
+}
+
 int database_load(struct store *store)
 {
         _cleanup_fd_ int fd = staged_read_file(store->place.store_fd, DATABASE);
@@ -113,6 +123,7 @@ int database_load(struct store *store)
                 return -EBADMSG;
         }
         fill(store, root);
+        forget_approvals(store);
         return 0;
 }
 

@@ -141,7 +141,10 @@ void life_next(struct life *life)
                 life_judge(life);
                 return;
         }
-        life_reconcile(life);
+        if (life_get_copy(life))
+                life_reconcile(life);
+        else
+                life_forget(life);
 }
 
 /* --- what the active copy is to do -------------------------------------------------------- */

@@ -77,5 +77,7 @@ enum policy_answer life_ask_policy(const struct life *life, const struct copy *c
 /* Is coming let in? */
 void life_judge(struct life *life);
 void life_enable(struct life *life, struct copy *copy);
+/* There is no copy of it any more: nothing of it stays, on disk or approved. */
+void life_forget(struct life *life);
 /* Keeps copy until nothing uses it any more. */
 void life_leave(struct life *life, struct copy *copy, enum copy_state state);

@@ -38,7 +38,7 @@ void life_leave(struct life *life, struct copy *copy, enum copy_state state)
                         life->identifier);
 }
 
-static void remove_folders(struct life *life)
+void life_forget(struct life *life)
 {
         _cleanup_free_ char *copies = NULL, *data = NULL;
         int fd = life->store->place.store_fd, r;
@@ -48,17 +48,11 @@ static void remove_folders(struct life *life)
         r = copies ? staged_remove(fd, copies) : -ENOMEM;
         if (r >= 0)
                 r = data ? staged_remove(fd, data) : -ENOMEM;
+        approvals_forget(&life->store->approvals, life->identifier);
+        store_save(life->store);
         if (r < 0)
                 log_warning("%s: something stays in %s until `netextctl extension gc`: %s",
                             life->identifier, life->store->folder, strerror(-r));
-}
-
-static void remove_copies(struct life *life)
-{
-        if (life->active)
-                life_drop(life, take_ptr(life->active));
-        drained(NULL, 0, life);
-        approvals_forget(&life->store->approvals, life->identifier);
 }
 
 /* What came for it meanwhile begins anew. */
@@ -71,10 +65,11 @@ static void uninstall(struct life *life)
                 life->active->state = COPY_UNINSTALLING;
                 store_save(store);
         }
-        remove_copies(life);
-        if (!life->next)
-                remove_folders(life);
-        store_save(store);
+        if (life->active)
+                life_drop(life, take_ptr(life->active));
+        drained(NULL, 0, life);
+        if (!life_get_copy(life))
+                life_forget(life);
         if (request)
                 request_finish(&store->requests, request, NULL);
         life_next(life);
