@@ -33,6 +33,7 @@
  * the session's fail policy decides.
  */
 
+#include <netext/endpoint.h>
 #include <netext/filter.h>
 #include <netext/proxy.h>
 
@@ -54,6 +55,9 @@ struct nx_extension {
         struct nx_filter_provider filter;
         struct nx_proxy_provider transparent_proxy;
         struct nx_proxy_provider app_proxy;
+        /** The endpoints of its manifest that it serves, in the same process. */
+        const struct nx_endpoint_provider *endpoints;
+        size_t n_endpoints;
 };
 
 #define NX_EXTENSION_INIT .size = sizeof(struct nx_extension)

@@ -55,8 +55,6 @@ struct nx_list *nx_list_free(struct nx_list *list);
  *  @{ */
 struct nx_manager;
 
-#define NX_INSTANCE_DEFAULT "main"
-
 /**
  * Connects to netextd of the named instance. -ENOENT or -ECONNREFUSED where none runs,
  * -EACCES where the caller may not, -EINVAL for a name that cannot be one. On failure

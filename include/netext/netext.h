@@ -30,6 +30,9 @@
 extern "C" {
 #endif
 
+/** The name of the instance that looks after the whole machine. */
+#define NX_INSTANCE_DEFAULT "main"
+
 /** Which side opened a flow (NETrafficDirection). */
 enum nx_direction {
         NX_DIRECTION_ANY = 0,

@@ -119,7 +119,7 @@ void loop_set_after_round(struct loop *loop, loop_timer_fn *fn, void *userdata)
 
 /* Re-arms only when an earlier deadline appeared: a late wake-up is cheaper than a syscall a flow.
  */
-static void loop_arm(struct loop *loop)
+void loop_arm(struct loop *loop)
 {
         struct loop_timer *first = list_first(&loop->timers, struct loop_timer, link);
         struct itimerspec spec = {};

@@ -63,6 +63,9 @@ void loop_timer_init(struct loop_timer *timer, loop_timer_fn *fn, void *userdata
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ns);
 void loop_timer_stop(struct loop_timer *timer);
 
+/* For who waits for epoll_fd elsewhere: it becomes readable when the next timer is due. */
+void loop_arm(struct loop *loop);
+
 /* fn runs once after the callbacks of each wake-up: the place to flush batches. */
 void loop_set_after_round(struct loop *loop, loop_timer_fn *fn, void *userdata);
 

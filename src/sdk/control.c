@@ -122,6 +122,11 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
                 return handle_file(provider, message, fd);
         case NX_MSG_EXTENSION_CHANNEL:
                 return handle_channel(provider, message, fd);
+        case NX_MSG_EXTENSION_ENDPOINT_PEER:
+                return endpoints_handle_peer(&provider->endpoints, message, fd);
+        case NX_MSG_EXTENSION_ENDPOINTS_LEAVE:
+                endpoints_leave(&provider->endpoints);
+                return 0;
         default:
                 return provider_fail_message(provider, "netextd", message->type);
         }

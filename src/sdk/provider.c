@@ -132,6 +132,7 @@ static int provider_after_round(void *userdata)
 {
         struct nx_provider *provider = userdata;
 
+        endpoints_sweep(&provider->endpoints);
         provider_flush(provider);
         if (provider->result < 0)
                 return provider->result;
@@ -146,6 +147,7 @@ static void provider_end(struct nx_provider *provider, enum nx_provider_stop_rea
 {
         struct session *session;
 
+        endpoints_deinit(&provider->endpoints);
         while ((session = list_first(&provider->sessions, struct session, link)))
                 session_free(session, reason);
         (void)peer_flush(&provider->control.manager);
@@ -226,6 +228,9 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         if (r < 0)
                 return r;
         loop_set_after_round(&provider->loop, provider_after_round, provider);
+        r = endpoints_init(&provider->endpoints, provider);
+        if (r < 0)
+                return r;
 
         fd = take_control_fd();
         if (fd < 0)

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "sdk/control.h"
+#include "sdk/endpoint.h"
 #include "sdk/session.h"
 #include "sdk/peer.h"
 
@@ -17,6 +18,7 @@ struct nx_provider {
         void *userdata;
         struct control control;
         struct list sessions; /* session.link */
+        struct endpoints endpoints;
         bool is_dispatching;
         bool was_stopped;   /* the last session to end was: nothing to reconnect for */
         bool did_not_start; /* the start failed, and what it said is known to netextd */

@@ -121,7 +121,9 @@ enum wire_type {
         ATTR(91, FILE, WIRE_STRING, "file", NULL)                                                  \
         ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
         ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */                       \
-        ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)
+        ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
+        ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
+        ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,
@@ -230,7 +232,14 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(107, MANAGER_SESSION_DRAINED, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 0)                    \
         /* flowd -> provider, and its answer: when the sockets that it was given are closed */     \
         MSG(108, PROVIDER_DRAIN, 0, 0)                                                             \
-        MSG(109, ENGINE_DRAINED, 0, 0)
+        MSG(109, ENGINE_DRAINED, 0, 0)\
+        MSG(120, EXTENSION_ENDPOINT_PEER,                                                          \
+            WIRE_HAS(NAME) | WIRE_HAS(PID) | WIRE_HAS(STARTED_TICKS) | WIRE_HAS(UID) |             \
+                    WIRE_HAS(GID) | WIRE_HAS(PROGRAM) | WIRE_HAS(CGROUP),                          \
+            1)                                                                                     \
+        MSG(121, EXTENSION_ENDPOINTS_LEAVE, 0, 0) /* another process has them now */               \
+        /* extension -> netextd */                                                                 \
+        MSG(124, MANAGER_ENDPOINT_WANTS_PEER, WIRE_HAS(NAME), 0) /* events, and nobody is there */
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,
