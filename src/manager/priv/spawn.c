@@ -113,11 +113,23 @@ static int set_limits(void)
         return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
 }
 
+static int take_groups(const struct spawn *spawn)
+{
+        struct spawn_groups own = { .gid = spawn->uid };
+        const struct spawn_groups *groups = spawn->groups ?: &own;
+
+        if (setgroups(groups->n_others, groups->others) < 0 ||
+            setresgid(groups->gid, groups->gid, groups->gid) < 0)
+                return -errno;
+        return 0;
+}
+
 /* The bounding set goes first, while we may; KEEPCAPS carries what stays over the change of uid. */
 static int take_identity(const struct spawn *spawn)
 {
         const capng_type_t everywhere = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE |
                                         CAPNG_BOUNDING_SET | CAPNG_AMBIENT;
+        int r;
 
         capng_clear(CAPNG_SELECT_ALL);
         for (unsigned int capability = 0; capability < 64; capability++)
@@ -125,11 +137,12 @@ static int take_identity(const struct spawn *spawn)
                         (void)capng_update(CAPNG_ADD, everywhere, capability);
         if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
                 return -EPERM;
-        if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
-            setresgid(spawn->uid, spawn->uid, spawn->uid) < 0 ||
-            setresuid(spawn->uid, spawn->uid, spawn->uid) < 0)
+        if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
                 return -errno;
-        return 0;
+        r = take_groups(spawn);
+        if (r < 0)
+                return r;
+        return setresuid(spawn->uid, spawn->uid, spawn->uid) < 0 ? -errno : 0;
 }
 
 static int set_capabilities(void)

@@ -12,14 +12,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Those of a person. */
+struct spawn_groups {
+        gid_t gid;
+        const gid_t *others;
+        size_t n_others;
+};
+
 struct spawn {
         const char *program;     /* absolute path */
         const char *const *argv; /* NULL at the end */
         const char *const *environ;
-        uid_t uid;             /* and the gid of the same number; no groups */
-        uint64_t capabilities; /* bits of what it keeps; 0 for none */
-        int cgroup_fd;         /* folder of the cgroup to enter, or -1 */
-        const int *fds;        /* become 3, 4, …; nothing else is inherited but stderr */
+        uid_t uid; /* and the gid of the same number, without other groups … */
+        const struct spawn_groups *groups; /* … unless they are here */
+        uint64_t capabilities;             /* bits of what it keeps; 0 for none */
+        int cgroup_fd;                     /* folder of the cgroup to enter, or -1 */
+        const int *fds; /* become 3, 4, …; nothing else is inherited but stderr */
         size_t n_fds;
 };
 

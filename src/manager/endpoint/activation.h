@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The command that an endpoint's manifest names for the case that events wait and no app is there.
+ */
+
+#include "manager/endpoint/declaration.h"
+#include "manager/loop/restarts.h"
+#include "manager/priv/process.h"
+
+struct activation {
+        sd_event *event;
+        struct process process; /* its last run, while that lasts */
+        struct restarts runs;
+        uint64_t n_runs;
+        char *endpoint; /* for messages */
+};
+
+void activation_init(struct activation *activation, sd_event *event);
+/* What runs goes on. */
+void activation_deinit(struct activation *activation);
+/* Runs the command, if there is one, it is not running, and it did not run too often lately. */
+void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
+                    const char *endpoint);

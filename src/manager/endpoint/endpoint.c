@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One name: its socket, and the way of a connection from accept(2) to the extension's process.
+ *
+ *      accepted → who is it? → listed? → the process takes it, or it waits for one
+ *                                └ no: told so          └ failed: told why
+ *
+ * Not one byte of it is read here. A socket appears under its name by rename(2), ready to be
+ * connected to: the name is never gone for a moment, also not while a restarted netextd takes
+ * over.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "manager/endpoint/admission.h"
+#include "manager/endpoint/endpoint.h"
+#include "manager/endpoint/waiting.h"
+#include "manager/loop/text.h"
+#include "manager/loop/timer.h"
+#include "manager/priv/socket-folder.h"
+#include "wire/frame.h"
+
+#define ACCEPTS_PER_ROUND   16
+#define ACCEPT_PAUSE_MS     100 /* no descriptor is left: no endless round */
+#define RETRY_MS            100
+#define LOG_INTERVAL_MS     1000
+#define RESOLVE_INTERVAL_MS 10000
+
+DEFINE_CLEANUP(struct endpoint *, endpoint, endpoint_free)
+
+void endpoint_refuse(struct endpoint *endpoint, int fd, int error, const char *format, ...)
+{
+        struct frame frame = { .type = FRAME_REFUSED, .value = error };
+        char why[1024];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(why, sizeof(why), format, args);
+        va_end(args);
+        frame.payload = why;
+        frame.size = strlen(why);
+        (void)frame_send(fd, &frame);
+        endpoint->n_refused++;
+}
+
+/* Who may not connect can try as often as it likes: one line a second is enough of it. */
+static void log_refusal(struct endpoint *endpoint, const char *who)
+{
+        uint64_t now_ms = clock_now_ms();
+
+        if (now_ms - endpoint->logged_ms < LOG_INTERVAL_MS) {
+                endpoint->n_not_logged++;
+                return;
+        }
+        if (endpoint->n_not_logged > 0)
+                log_warning("endpoint %s: %u more were refused", endpoint->full_name,
+                            endpoint->n_not_logged);
+        endpoint->n_not_logged = 0;
+        endpoint->logged_ms = now_ms;
+        log_warning("endpoint %s: %s was refused: it is none of its peers", endpoint->full_name,
+                    who);
+}
+
+static void refuse_unlisted(struct endpoint *endpoint, int fd, const struct caller *caller)
+{
+        _cleanup_free_ char *peers = declaration_describe_peers(&endpoint->declaration);
+        _cleanup_free_ char *who = admission_describe(caller);
+
+        endpoint_refuse(endpoint, fd, -EACCES, "The endpoint %s is for %s, and not for %s",
+                        endpoint->full_name, peers ?: "others", who ?: "this program");
+        log_refusal(endpoint, who ?: "a program");
+}
+
+/* Users that came after the activation: looked for now and then, since that can take a while. */
+static bool resolve_again(struct endpoint *endpoint)
+{
+        uint64_t now_ms = clock_now_ms();
+
+        if (now_ms - endpoint->resolved_ms < RESOLVE_INTERVAL_MS)
+                return false;
+        endpoint->resolved_ms = now_ms;
+        return declaration_resolve(&endpoint->declaration);
+}
+
+static bool is_listed(struct endpoint *endpoint, const struct caller *caller)
+{
+        struct endpoint_table *table = endpoint->table;
+        const char *team = table->host->team_of(caller->uid, table->userdata);
+
+        return admission_allows(&endpoint->declaration, caller, team) ||
+               (resolve_again(endpoint) && admission_allows(&endpoint->declaration, caller, team));
+}
+
+/* 0; -EAGAIN: it has to wait; or it was refused. */
+static int hand_over(struct endpoint *endpoint, const struct caller *caller, int fd)
+{
+        struct endpoint_table *table = endpoint->table;
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = table->host->hand_over(endpoint->extension, endpoint->declaration.name, caller, fd,
+                                   &why, table->userdata);
+        if (r >= 0)
+                endpoint->n_connections++;
+        else if (r == -EHOSTDOWN)
+                endpoint_refuse(endpoint, fd, r, "The extension %s does not run: %s",
+                                endpoint->extension, why ?: "it failed");
+        else if (r != -EAGAIN && r != -ENOBUFS)
+                endpoint_refuse(endpoint, fd, r,
+                                "Handing the connection to the extension %s failed: %s",
+                                endpoint->extension, strerror(-r));
+        return r;
+}
+
+static int retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct endpoint *endpoint = userdata;
+
+        timer_stop(&endpoint->retry);
+        endpoint_hand_over_waiting(endpoint);
+        return 0;
+}
+
+static void retry_later(struct endpoint *endpoint)
+{
+        if (!endpoint->retry)
+                (void)timer_start(endpoint->table->event, &endpoint->retry, RETRY_MS, retry,
+                                  endpoint);
+}
+
+void endpoint_hand_over_waiting(struct endpoint *endpoint)
+{
+        struct waiting *waiting;
+
+        while ((waiting = list_first(&endpoint->waiting, struct waiting, link))) {
+                int r = hand_over(endpoint, &waiting->caller, waiting->fd);
+
+                if (r == -ENOBUFS)
+                        retry_later(endpoint);
+                if (r == -EAGAIN || r == -ENOBUFS)
+                        return;
+                waiting_free(waiting);
+        }
+}
+
+static void admit(struct endpoint *endpoint, int fd)
+{
+        _cleanup_(caller_deinit) struct caller caller = {};
+        _cleanup_fd_ int owned_fd = fd;
+        int r;
+
+        r = caller_identify(fd, &caller);
+        if (r < 0) {
+                endpoint_refuse(endpoint, fd, r, "netextd cannot find out who connects: %s",
+                                strerror(-r));
+                return;
+        }
+        if (!is_listed(endpoint, &caller)) {
+                refuse_unlisted(endpoint, fd, &caller);
+                return;
+        }
+        /* In their order: nobody overtakes those that wait. */
+        r = endpoint->n_waiting > 0 ? -EAGAIN : hand_over(endpoint, &caller, fd);
+        if (r == -ENOBUFS)
+                retry_later(endpoint);
+        if (r == -EAGAIN || r == -ENOBUFS)
+                (void)waiting_add(endpoint, &caller, take_fd(&owned_fd));
+}
+
+static int accept_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct endpoint *endpoint = userdata;
+
+        timer_stop(&endpoint->retry);
+        (void)sd_event_source_set_enabled(endpoint->source, SD_EVENT_ON);
+        endpoint_hand_over_waiting(endpoint);
+        return 0;
+}
+
+static void pause_accepting(struct endpoint *endpoint)
+{
+        log_error("endpoint %s: cannot accept a connection: %s", endpoint->full_name,
+                  strerror(errno));
+        if (timer_start(endpoint->table->event, &endpoint->retry, ACCEPT_PAUSE_MS, accept_again,
+                        endpoint) >= 0)
+                (void)sd_event_source_set_enabled(endpoint->source, SD_EVENT_OFF);
+}
+
+static int endpoint_dispatch(sd_event_source *source, int listen_fd, uint32_t events,
+                             void *userdata)
+{
+        struct endpoint *endpoint = userdata;
+
+        for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+                int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+                if (fd >= 0)
+                        admit(endpoint, fd);
+                else if (errno == EAGAIN)
+                        break;
+                else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                         errno == ENOBUFS) {
+                        pause_accepting(endpoint);
+                        break;
+                }
+        }
+        return 0;
+}
+
+struct endpoint *endpoint_free(struct endpoint *endpoint)
+{
+        struct waiting *waiting;
+
+        if (!endpoint)
+                return NULL;
+        while ((waiting = list_first(&endpoint->waiting, struct waiting, link)))
+                waiting_free(waiting);
+        activation_deinit(&endpoint->activation);
+        list_remove(&endpoint->link);
+        sd_event_source_disable_unref(endpoint->source);
+        timer_stop(&endpoint->retry);
+        close_fd(endpoint->listen_fd);
+        declaration_deinit(&endpoint->declaration);
+        free(endpoint->extension);
+        free(endpoint->full_name);
+        free(endpoint);
+        return NULL;
+}
+
+void endpoint_withdraw(struct endpoint *endpoint)
+{
+        char why[256];
+
+        snprintf(why, sizeof(why), "The extension %s was deactivated", endpoint->extension);
+        waiting_refuse_all(endpoint, -ENOENT, why);
+        socket_folder_remove(endpoint->table->folder, endpoint->full_name);
+        endpoint_free(endpoint);
+}
+
+int endpoint_redeclare(struct endpoint *endpoint, const struct endpoint_declaration *declaration)
+{
+        struct endpoint_declaration copy;
+        int r;
+
+        if (declaration_equal(&endpoint->declaration, declaration))
+                return 0;
+        r = declaration_copy(&copy, declaration);
+        if (r < 0)
+                return r;
+        declaration_deinit(&endpoint->declaration);
+        endpoint->declaration = copy;
+        return 0;
+}
+
+static int endpoint_listen(struct endpoint *endpoint)
+{
+        struct endpoint_table *table = endpoint->table;
+        int r;
+
+        endpoint->listen_fd = socket_folder_listen(table->folder, endpoint->full_name);
+        if (endpoint->listen_fd < 0)
+                return endpoint->listen_fd;
+        r = sd_event_add_io(table->event, &endpoint->source, endpoint->listen_fd, EPOLLIN,
+                            endpoint_dispatch, endpoint);
+        if (r < 0)
+                socket_folder_remove(table->folder, endpoint->full_name);
+        return r;
+}
+
+static int endpoint_new(struct endpoint **ret, struct endpoint_table *table, const char *extension,
+                        const char *team, const struct endpoint_declaration *declaration)
+{
+        _cleanup_(cleanup_endpoint) struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+        int r;
+
+        if (!endpoint)
+                return -ENOMEM;
+        list_init(&endpoint->link);
+        list_init(&endpoint->waiting);
+        endpoint->table = table;
+        endpoint->listen_fd = -1;
+        activation_init(&endpoint->activation, table->event);
+        endpoint->extension = strdup(extension);
+        if (asprintf(&endpoint->full_name, "%s.%s.%s", team, extension, declaration->name) < 0)
+                endpoint->full_name = NULL;
+        if (!endpoint->extension || !endpoint->full_name)
+                return -ENOMEM;
+        r = declaration_copy(&endpoint->declaration, declaration);
+        if (r < 0)
+                return r;
+        *ret = take_ptr(endpoint);
+        return 0;
+}
+
+int endpoint_open(struct endpoint_table *table, const char *extension, const char *team,
+                  const struct endpoint_declaration *declaration, char **ret_problem)
+{
+        _cleanup_(cleanup_endpoint) struct endpoint *endpoint = NULL;
+        int r;
+
+        r = endpoint_new(&endpoint, table, extension, team, declaration);
+        if (r >= 0)
+                r = endpoint_listen(endpoint);
+        if (r < 0)
+                return text_problem(ret_problem, r, "The endpoint %s of %s cannot be opened: %s",
+                                    declaration->name, extension, strerror(-r));
+        list_append(&table->endpoints, &endpoint->link);
+        (void)take_ptr(endpoint);
+        return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * An extension that does what apps tell it. A message begins with one word:
+ *
+ *      echo …          the same bytes and descriptors
+ *      pid             the pid of its process
+ *      who             "uid gid pid program", of the app, as its peer says
+ *      later           answered when somebody says "now"
+ *      now             answers all that wait for it, the last first, with "was later"
+ *      never           is kept
+ *      refuse          -EBADE, "because"
+ *      post N SIZE     posts N events of SIZE bytes, which begin with their number
+ *      posted          how the last post ended: "0", "kept", "dropped", and how many were dropped
+ *      ask …           asks the app the same, and answers with its answer
+ *      die             exits at once, unanswered
+ *      mute            closes the connection
+ */
+
+#include <netext/extension.h>
+
+extern const struct nx_extension talker;
+/* "talk" and "closed" are served, "forgotten" is not; "absent" is one for events. */
+extern const struct nx_endpoint_provider talker_endpoints[3];
