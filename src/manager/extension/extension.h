@@ -139,7 +139,7 @@ void extension_watch_end(struct extension_watch *watch);
 
 /* --- messages to it ----------------------------------------------------------------------- */
 
-/* Begins a message to the incumbent, e.g. NX_MSG_EXTENSION_ENDPOINT. NULL: it is not ready. */
+/* Begins a message to the incumbent, e.g. NX_MSG_EXTENSION_ENDPOINT_PEER. NULL: it is not ready. */
 struct wire_writer *extension_begin(struct extension *extension, enum wire_message_type type);
 /* Ends and sends it. fd: goes along, stays the caller's; -1 for none. 0 or negative errno:
  * -ENOBUFS where the extension does not read. */
