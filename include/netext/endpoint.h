@@ -174,6 +174,9 @@ struct nx_endpoint_provider {
         /** Without it, questions are refused with -EOPNOTSUPP. */
         nx_message_fn *handle_message;
         nx_closed_fn *handle_closed;
+        /** After nx_endpoint_post() said that somebody is behind: nobody is any more, and every
+         *  event has been sent. For one who would rather wait than lose events. */
+        void (*handle_caught_up)(struct nx_endpoint *endpoint, void *userdata);
 };
 
 enum {

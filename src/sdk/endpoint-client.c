@@ -90,7 +90,8 @@ static int connect_to(int socket_fd, const char *folder, const char *name)
         }
         if (connect(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -errno;
-        return 0;
+        /* From here on who waits says so: see link_wait(). */
+        return fcntl(socket_fd, F_SETFL, 0) < 0 ? -errno : 0;
 }
 
 static void client_cannot_connect(struct client *client, int error)
@@ -370,13 +371,23 @@ _public_ int nx_connection_get_fd(struct nx_connection *connection)
         return connection->loop->epoll_fd;
 }
 
+/* With nothing but the one socket to wait for, the loop is a detour. */
+static bool waits_for_socket_only(const struct client *client)
+{
+        return client->is_open && list_is_empty(&client->loop.timers) &&
+               list_is_empty(&client->leaving) && link_may_wait(client->connection.link);
+}
+
 static int client_round(struct client *client, int timeout_ms)
 {
         struct nx_connection *connection = &client->connection;
-        int r;
+        int r = 0;
 
         client->is_dispatching = true;
-        r = loop_dispatch(&client->loop, timeout_ms);
+        if (timeout_ms < 0 && waits_for_socket_only(client))
+                link_wait(connection->link);
+        else
+                r = loop_dispatch(&client->loop, timeout_ms);
         loop_arm(&client->loop); /* for one who waits elsewhere */
         client->is_dispatching = false;
         client_sweep(client);

@@ -158,27 +158,45 @@ static bool link_flush(struct link *link)
         return true;
 }
 
-static int link_read(struct link *link)
+/* What a frame receiver returned. True: there may be more. */
+static bool link_handle(struct link *link, int r, struct frame *frame, const char *problem)
+{
+        /* Who asked waits, and sends nothing; one-way frames come in numbers. */
+        bool is_alone = r >= 0 && (frame->type == FRAME_QUESTION || frame->type == FRAME_ANSWER);
+
+        if (r == -EAGAIN)
+                return false;
+        if (r >= 0) {
+                r = link->ops->frame(link, frame, &problem, link->userdata);
+                frame_close_fds(frame);
+        }
+        if (r < 0)
+                link_end(link, r, problem ?: strerror(-r));
+        return !is_alone && link_is_open(link) && link->events & EPOLLIN;
+}
+
+static void link_read(struct link *link)
 {
         uint8_t buffer[FRAME_SIZE_MAX];
+        bool goes_on = true;
 
-        for (int i = 0; i < ROUND_FRAMES && link_is_open(link); i++) {
+        for (int i = 0; i < ROUND_FRAMES && goes_on; i++) {
                 const char *problem = NULL;
                 struct frame frame;
                 int r = frame_receive(link->io.fd, buffer, &frame, &problem);
 
-                if (r == -EAGAIN)
-                        return 0;
-                if (r >= 0) {
-                        r = link->ops->frame(link, &frame, &problem, link->userdata);
-                        frame_close_fds(&frame);
-                }
-                if (r < 0)
-                        link_end(link, r, problem ?: strerror(-r));
-                if (link_is_open(link) && !(link->events & EPOLLIN))
-                        return 0;
+                goes_on = link_handle(link, r, &frame, problem);
         }
-        return 0;
+}
+
+void link_wait(struct link *link)
+{
+        uint8_t buffer[FRAME_SIZE_MAX];
+        const char *problem = NULL;
+        struct frame frame;
+        int r = frame_wait(link->io.fd, buffer, &frame, &problem);
+
+        (void)link_handle(link, r, &frame, problem);
 }
 
 static int link_on_io(uint32_t events, void *userdata)
@@ -194,7 +212,7 @@ static int link_on_io(uint32_t events, void *userdata)
         if (link_is_open(link) && events & EPOLLHUP)
                 link->events |= EPOLLIN;
         if (link_is_open(link) && link->events & EPOLLIN && events & (EPOLLIN | EPOLLHUP))
-                return link_read(link);
+                link_read(link);
         return 0;
 }
 

@@ -62,6 +62,14 @@ int link_open(struct link *link, int fd);
 /* What waits stays for another socket. Safe to repeat. */
 void link_close(struct link *link);
 
+/* Waits for one frame and handles it: quicker than a round of the loop, where there is nothing
+ * else to wait for. */
+void link_wait(struct link *link);
+static inline bool link_may_wait(const struct link *link)
+{
+        return link_is_open(link) && !link->is_held && list_is_empty(&link->waiting);
+}
+
 /* Sends, or keeps a copy that waits. 0; -EAGAIN: too much waits; or what copying fails with. */
 int link_send(struct link *link, const struct frame *frame);
 /* The same for what the other side's doing bounds. */

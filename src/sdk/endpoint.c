@@ -90,6 +90,22 @@ static int send_event(struct served *served, uint64_t number, const void *bytes,
         return r;
 }
 
+/* Where the last who was behind has caught up, that is told. */
+static void look_who_is_behind(struct nx_endpoint *endpoint)
+{
+        struct served *served;
+
+        if (!endpoint->is_behind || event_queue_peek(&endpoint->absent))
+                return;
+        list_for_each (served, &endpoint->connections, list)
+                if (event_queue_peek(&served->events))
+                        return;
+        endpoint->is_behind = false;
+        if (endpoint->table->handle_caught_up)
+                endpoint->table->handle_caught_up(endpoint,
+                                                  endpoint->endpoints->provider->userdata);
+}
+
 static void send_waiting_events(struct served *served)
 {
         struct event *event;
@@ -97,6 +113,7 @@ static void send_waiting_events(struct served *served)
         while ((event = event_queue_peek(&served->events)) &&
                send_event(served, event->number, event->bytes, event->size) >= 0)
                 event_queue_pop(&served->events);
+        look_who_is_behind(served->endpoint);
 }
 
 /* *event is made by the first who has to wait for it. */
@@ -145,6 +162,8 @@ _public_ int nx_endpoint_post(struct nx_endpoint *endpoint, const void *bytes, s
                 tell_nobody_is_there(endpoint);
         }
         event_unref(event);
+        if (r > 0)
+                endpoint->is_behind = true;
         return r;
 }
 
@@ -195,6 +214,7 @@ static void served_end(struct served *served)
         list_append(&endpoints->ended, &served->list);
         if (served->takes_events)
                 keep_events_for_next(served);
+        look_who_is_behind(served->endpoint);
 }
 
 static void served_link_ended(struct nx_connection *connection, struct link *link, int error,

@@ -19,6 +19,7 @@ struct nx_endpoint {
         uint64_t last_event;
         uint64_t n_dropped;
         struct event_queue absent; /* for the first that comes and takes events */
+        bool is_behind;            /* somebody was, at the last post */
         uint64_t wanted_ns;        /* when netextd was last told that nobody is there, or 0 */
 };
 

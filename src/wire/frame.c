@@ -158,8 +158,8 @@ static void take_fds(struct msghdr *msg, struct received_fds *received)
 }
 
 /* The size of the packet, or what frame_receive() returns. */
-static ssize_t receive_packet(int socket_fd, uint8_t *buffer, struct received_fds *received,
-                              const char **ret_problem)
+static ssize_t receive_packet(int socket_fd, uint8_t *buffer, int flags,
+                              struct received_fds *received, const char **ret_problem)
 {
         union frame_control control;
         struct iovec iov = { .iov_base = buffer, .iov_len = FRAME_SIZE_MAX };
@@ -171,10 +171,10 @@ static ssize_t receive_packet(int socket_fd, uint8_t *buffer, struct received_fd
         };
         ssize_t n;
 
-        n = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
         /* Who closed had not read everything of ours. That comes once, before what he had sent. */
         if (n < 0 && errno == ECONNRESET)
-                n = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+                n = recvmsg(socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == ECONNRESET ? -EPIPE : errno == EINTR ? -EAGAIN : -errno;
         take_fds(&msg, received);
@@ -187,15 +187,15 @@ static ssize_t receive_packet(int socket_fd, uint8_t *buffer, struct received_fd
         return n;
 }
 
-int frame_receive(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct frame *ret,
-                  const char **ret_problem)
+static int receive(int socket_fd, uint8_t *buffer, int flags, struct frame *ret,
+                   const char **ret_problem)
 {
         _cleanup_(close_received) struct received_fds received = {};
         struct frame frame;
         ssize_t n;
         int r;
 
-        n = receive_packet(socket_fd, buffer, &received, ret_problem);
+        n = receive_packet(socket_fd, buffer, flags, &received, ret_problem);
         if (n < 0)
                 return (int)n;
         r = frame_parse(buffer, (size_t)n, &frame, ret_problem);
@@ -214,6 +214,18 @@ int frame_receive(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct f
         received.n = 0;
         *ret = frame;
         return 0;
+}
+
+int frame_receive(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct frame *ret,
+                  const char **ret_problem)
+{
+        return receive(socket_fd, buffer, MSG_DONTWAIT, ret, ret_problem);
+}
+
+int frame_wait(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct frame *ret,
+               const char **ret_problem)
+{
+        return receive(socket_fd, buffer, 0, ret, ret_problem);
 }
 
 void frame_close_fds(struct frame *frame)

@@ -54,5 +54,8 @@ int frame_send(int socket_fd, const struct frame *frame);
  */
 int frame_receive(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct frame *ret,
                   const char **ret_problem);
+/* The same, but waits until something comes, where the socket waits. -EAGAIN: a signal came. */
+int frame_wait(int socket_fd, uint8_t buffer[static FRAME_SIZE_MAX], struct frame *ret,
+               const char **ret_problem);
 /* Closes those that are not -1. */
 void frame_close_fds(struct frame *frame);

@@ -68,8 +68,23 @@ static void on_event(struct nx_connection *connection, const struct nx_message *
 static void on_message(struct nx_connection *connection, struct nx_message *message,
                        struct nx_question *question, void *userdata)
 {
-        if (question)
+        struct app *app = userdata;
+
+        if (question && app->keeps_questions) {
+                app->kept = question;
+                snprintf(app->kept_text, sizeof(app->kept_text), "%.*s", (int)message->size,
+                         (const char *)message->bytes);
+                app->n_kept++;
+        } else if (question) {
                 (void)nx_question_answer(question, message);
+        }
+}
+
+void app_answer_kept(struct app *app)
+{
+        struct nx_message answer = text_message(app->kept_text);
+
+        assert_int_equal(nx_question_answer(app->kept, &answer), 0);
 }
 
 void app_open(struct app *app, const char *endpoint, bool wants_events)

@@ -21,7 +21,10 @@ struct app {
         uint32_t n_dropped;      /* what its events said, in sum */
         unsigned int last_event; /* the number at its beginning */
         bool is_in_order;
-        bool is_slow;      /* it does nothing unless it is told to */
+        bool keeps_questions; /* the extension's: answered by app_answer_kept() */
+        unsigned int n_kept;
+        struct nx_question *kept;
+        char kept_text[64];
         char answers[512]; /* "text " of each that came, or "(errno) " */
 };
 
@@ -34,6 +37,7 @@ const char *app_call(struct app *app, const char *question);
 /* Asks and goes on; the answer is added to app->answers. */
 void app_ask(struct app *app, const char *question, uint32_t deadline_ms);
 void app_send(struct app *app, const char *message);
+void app_answer_kept(struct app *app);
 /* Dispatches until *counter is at least n, or the connection ends; gives up after 10 s. */
 void app_wait(struct app *app, const unsigned int *counter, unsigned int n);
 /* Dispatches until the connection ends. The result. */

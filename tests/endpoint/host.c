@@ -404,6 +404,7 @@ void host_stop(struct host *host)
 {
         int status;
 
+        (void)shutdown(host->fd, SHUT_RDWR); /* whoever else was forked has it too */
         close_fd(host->fd);
         assert_int_equal(waitpid(host->pid, &status, 0), host->pid);
         assert_int_equal(status, 0);

@@ -124,7 +124,7 @@ static void handle_message(struct nx_connection *connection, struct nx_message *
         } else if (begins(message, "posted")) {
                 answer_posted(nx_connection_get_endpoint(connection), question);
         } else if (begins(message, "ask")) {
-                (void)nx_connection_ask(connection, message, 200, app_answered, question);
+                (void)nx_connection_ask(connection, message, 5000, app_answered, question);
         } else if (begins(message, "refuse")) {
                 (void)nx_question_refuse(question, -EBADE, "because");
         } else {
