@@ -194,8 +194,8 @@ static int consumer_connect(void)
 {
         struct sockaddr_un address = {
                 .sun_family = AF_UNIX,
-                .sun_path = "/run/netext/" HOST_INSTANCE
-                            "/endpoints/EXAMPLE.org.example.bench.events",
+                .sun_path =
+                        "/run/netext/" HOST_INSTANCE "/endpoints/EXAMPLE.org.example.bench.events",
         };
         int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
         struct header header;

@@ -15,8 +15,8 @@ struct paths {
         char *cgroup;           /* programs in it are seen */
         char *extension_cgroup; /* parent of the extensions' cgroups */
         char *flowd_program;
-        char *bundle_program;  /* reads bundles, with no privileges */
-        char *state_directory; /* installed extensions */
+        char *bundle_program;    /* reads bundles, with no privileges */
+        char *state_directory;   /* installed extensions */
         char *extensions_folder; /* those that came with netext */
 };
 

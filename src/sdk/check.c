@@ -25,7 +25,8 @@ bool identifier_is_valid(const char *identifier)
 
         if (!identifier || !*identifier || *identifier == '.')
                 return false;
-        length = strspn(identifier, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.");
+        length = strspn(identifier,
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.");
         return length <= IDENTIFIER_LENGTH_MAX && identifier[length] == '\0';
 }
 

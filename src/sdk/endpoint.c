@@ -319,7 +319,7 @@ static bool is_within_quota(struct endpoints *endpoints, uint32_t uid, int socke
                  "The user %u has %d connections to this extension, as many as a user may have",
                  uid, CONNECTIONS_PER_USER);
         refuse(socket_fd, -EDQUOT, "%s", why);
-        control_report(&endpoints->provider->control, NX_LEVEL_WARNING, why);
+        control_report(&endpoints->provider->control, NX_LEVEL_WARNING, NULL, why);
         return false;
 }
 

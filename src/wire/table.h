@@ -222,8 +222,6 @@ __extension__ typedef unsigned __int128 wire_attributes;
             0)                                            /* FILE and KEY where it has them */     \
         MSG(97, MANAGER_BUNDLE_FACT, WIRE_HAS(KEY), 0)    /* and TEXT or COUNT */                  \
         MSG(98, MANAGER_BUNDLE_DONE, WIRE_HAS(RESULT), 0) /* TEXT: what kept it from looking */    \
-        /* netextd -> extension: a connection to endpoint NAME, and who is at its other end */     \
-        MSG(104, EXTENSION_ENDPOINT, WIRE_HAS(NAME), 1)                                            \
         /* netextd -> flowd: the flow channel of a successor, whose provider starts beside the     \
          * one in place; the successors of these sessions take their places */                     \
         MSG(105, FLOWD_SESSION_SUCCESSOR, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 1)                    \
@@ -232,7 +230,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(107, MANAGER_SESSION_DRAINED, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 0)                    \
         /* flowd -> provider, and its answer: when the sockets that it was given are closed */     \
         MSG(108, PROVIDER_DRAIN, 0, 0)                                                             \
-        MSG(109, ENGINE_DRAINED, 0, 0)\
+        MSG(109, ENGINE_DRAINED, 0, 0)                                                             \
+        /* netextd -> extension: a connection to endpoint NAME, and who is at its other end */     \
         MSG(120, EXTENSION_ENDPOINT_PEER,                                                          \
             WIRE_HAS(NAME) | WIRE_HAS(PID) | WIRE_HAS(STARTED_TICKS) | WIRE_HAS(UID) |             \
                     WIRE_HAS(GID) | WIRE_HAS(PROGRAM) | WIRE_HAS(CGROUP),                          \

@@ -347,7 +347,8 @@ static bool accept_name(struct run *run, const struct wire_message *hello)
         const char *wanted = run->extension->spec.identifier;
         _cleanup_free_ char *clean = text_clean(name);
 
-        if (!clean || !*name || strcmp(clean, name) != 0 || strlen(name) > EXTENSION_IDENTIFIER_MAX) {
+        if (!clean || !*name || strcmp(clean, name) != 0 ||
+            strlen(name) > EXTENSION_IDENTIFIER_MAX) {
                 run_fault(run, -EINVAL, "the extension's identifier is not a usable name");
                 return false;
         }
