@@ -90,12 +90,18 @@ def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
+def program_of(pid):
+    return pathlib.Path(f"/proc/{pid}/comm").read_text("ascii").strip()
+
+
 def test_an_instance_ends_in_order_with_a_flowd_that_takes_its_time(netext, scripted, client, server):
     """It was killed, and the next one is slow to start when the instance ends: what was set up goes all the same."""
     scripted("80 allow")
     netextd, flowd, extension = netext.process.pid, netext.flowd_pid(), netext.extension_pid("scripted")
     netext.kill(flowd)
-    late, = wait_until(lambda: set(children(netextd)) - {flowd, extension}, "flowd was not started again")
+    late, = wait_until(lambda: [child for child in children(netextd)
+                                if child not in (flowd, extension) and program_of(child) == "netext-flowd"],
+                       "flowd was not started again")
     os.kill(late, signal.SIGSTOP)
     netext.owner.close()
     time.sleep(7)
