@@ -71,8 +71,18 @@ static void relay_close(struct relay *relay, struct worker *worker)
         list_remove(&relay->again);
 }
 
+/* The first of its sockets may have an event before worker_add() has registered the other. */
+static void relay_wait_until_added(struct relay *relay, struct worker *worker)
+{
+        if (atomic_load_explicit(&relay->is_added, memory_order_acquire))
+                return;
+        pthread_mutex_lock(&worker->adding);
+        pthread_mutex_unlock(&worker->adding);
+}
+
 static void relay_finish(struct relay *relay, struct worker *worker, int error)
 {
+        relay_wait_until_added(relay, worker);
         pthread_mutex_lock(&worker->lock);
         htable_remove(&worker->by_id, &relay->by_id);
         list_remove(&relay->cut);
@@ -87,7 +97,6 @@ static void relay_finish(struct relay *relay, struct worker *worker, int error)
 
 /* --- what a round does ---------------------------------------------------------------- */
 
-/* The lock: the other socket may have an event before worker_add() has registered this one. */
 static int side_watch_writes(struct side *side, struct worker *worker)
 {
         struct epoll_event event = { .events = READ_EVENTS | EPOLLOUT, .data.ptr = side };
@@ -95,9 +104,8 @@ static int side_watch_writes(struct side *side, struct worker *worker)
 
         if (side->writable || side->watches_writes)
                 return 0;
-        pthread_mutex_lock(&worker->lock);
+        relay_wait_until_added(side->relay, worker);
         r = epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, side->fd, &event) < 0 ? -errno : 0;
-        pthread_mutex_unlock(&worker->lock);
         side->watches_writes = r == 0;
         return r;
 }
@@ -300,7 +308,8 @@ static void worker_cut_locked(struct worker *worker, struct relay *relay, int er
 }
 
 /* From the first registration on the worker may be at it, so a failure of the second one is a
- * cut. The lock keeps it from closing a socket that is not registered yet. */
+ * cut. `adding` keeps it from closing a socket that is not registered yet; a lock of its own, since
+ * the worker meets the other one with each flow that ends. */
 void worker_add(struct worker *worker, struct relay *relay)
 {
         int r;
@@ -309,12 +318,16 @@ void worker_add(struct worker *worker, struct relay *relay)
         pthread_mutex_lock(&worker->lock);
         list_append(&worker->open, &relay->link);
         htable_add(&worker->by_id, &relay->by_id, htable_hash(&relay->id, sizeof(relay->id)));
+        pthread_mutex_unlock(&worker->lock);
+
+        pthread_mutex_lock(&worker->adding);
         r = side_register(&relay->upstream, worker->epoll_fd);
         if (r >= 0)
                 r = side_register(&relay->app, worker->epoll_fd);
         if (r < 0)
-                worker_cut_locked(worker, relay, r);
-        pthread_mutex_unlock(&worker->lock);
+                worker_cut(worker, relay->id, r);
+        atomic_store_explicit(&relay->is_added, true, memory_order_release);
+        pthread_mutex_unlock(&worker->adding);
 }
 
 static struct relay *worker_find_locked(struct worker *worker, uint64_t id)
@@ -421,6 +434,7 @@ int worker_start(struct worker *worker, int ended_fd)
         list_init(&worker->finished);
         pipes_init(&worker->means.pipes);
         pthread_mutex_init(&worker->lock, NULL);
+        pthread_mutex_init(&worker->adding, NULL);
         sem_init(&worker->started, 0, 0);
         r = worker_open(worker);
         return r < 0 ? r : worker_start_thread(worker);
@@ -466,5 +480,6 @@ void worker_stop(struct worker *worker)
         close_fd(worker->wake_fd);
         close_fd(worker->epoll_fd);
         sem_destroy(&worker->started);
+        pthread_mutex_destroy(&worker->adding);
         pthread_mutex_destroy(&worker->lock);
 }

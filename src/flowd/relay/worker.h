@@ -27,7 +27,8 @@ struct relay {
         struct list cut;   /* worker.cuts */
         struct htable_link by_id;
         uint64_t id;
-        int error; /* of the cut, then of the end */
+        int error;            /* of the cut, then of the end */
+        atomic_bool is_added; /* by worker_add(), to the epoll: both sides */
         struct side app;
         struct side upstream;
         struct stream outbound;
@@ -44,6 +45,7 @@ struct worker {
         atomic_bool stops;
         unsigned long n_rounds_seen; /* by worker_check() */
 
+        pthread_mutex_t adding; /* while a relay's sockets come into the epoll */
         pthread_mutex_t lock;
         struct list open;    /* relay.link; under the lock */
         struct htable by_id; /* those, under the lock */
