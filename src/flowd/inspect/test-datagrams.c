@@ -25,7 +25,7 @@
 
 #define KIB           1024
 #define MIB           (1024 * KIB)
-#define TIMEOUT_MS    10000
+#define TIMEOUT_MS    60000
 #define QUESTIONS_MAX 64
 
 struct question {

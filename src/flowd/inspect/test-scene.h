@@ -16,7 +16,7 @@
 
 #define KIB            1024
 #define MIB            (1024 * KIB)
-#define TIMEOUT_MS     10000
+#define TIMEOUT_MS     60000
 #define QUESTIONS_MAX  256
 #define WINDOW_MAX     MIB
 #define SOCKET_BUFFERS (4 * MIB) /* more than what they hold of one direction */

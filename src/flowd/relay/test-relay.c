@@ -31,7 +31,7 @@
 #define MIB           (1024 * KIB)
 #define N_MANY        300
 #define ENDS_MAX      (N_MANY + 1)
-#define TIMEOUT_MS    10000
+#define TIMEOUT_MS    60000
 #define CHUNK_MAX     (100 * KIB)
 #define SOCKET_BUFFER (64 * KIB)
 /* What the kernel makes of a socket buffer's size: twice, and its own overhead. */
