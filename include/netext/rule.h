@@ -37,7 +37,9 @@ struct nx_rule {
         const char *program;
         /** "/system.slice/foo.service": programs in that cgroup, or below it. Its path below the
          *  cgroup v2 mount, as a flow's record shows it, 1 to NX_RULE_CGROUP_LEVELS names. What a
-         *  proxy carries on counts as the origin's. */
+         *  proxy carries on counts as the origin's. Before Linux 6.1 rules with a cgroup or a unit
+         *  are refused: a session that starts with one fails, and nx_…_apply() has -EOPNOTSUPP
+         *  for a later one. */
         const char *cgroup;
         /** The user id, or NX_ANY_USER. */
         uint32_t user;

@@ -14,6 +14,7 @@
 #define PATH_DEPTH_MAX 40
 
 const volatile __u32 user_namespace_inode;
+const volatile bool lacks_cgroup_levels; /* by order, for tests */
 
 /* Written by record_process(), read by flowd; the least recently used goes when full. */
 struct {
@@ -232,12 +233,20 @@ __noinline int is_slice(__u64 name)
         return *(__u64 *)end == *(const __u64 *)".slice\0";
 }
 
+/* Linux 6.1 and later. */
+static __always_inline bool has_cgroup_levels(void)
+{
+        struct cgroup *cgroup = NULL;
+
+        return !lacks_cgroup_levels && bpf_core_field_exists(cgroup->ancestors);
+}
+
 static __always_inline void record_levels(struct steer_cgroup *record, struct cgroup *cgroup)
 {
         int level = BPF_CORE_READ(cgroup, level);
         __u64 hash = 0, name;
 
-        if (!bpf_core_field_exists(cgroup->ancestors))
+        if (!has_cgroup_levels())
                 return;
         for (int i = 0; i < STEER_CGROUP_LEVELS; i++) {
                 void *at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);

@@ -239,6 +239,12 @@ struct steer_event_decided {
         struct steer_owner owner;
 };
 
+/* What this kernel can tell. */
+struct steer_kernel {
+        __u32 has_cgroup_levels; /* the cgroups that a program's lies in: rules about one or a unit */
+        __u32 pad;
+};
+
 /* A question for the rules, without a socket: flows that the hooks did not see, and tests. */
 struct steer_question {
         struct steer_address remote;
@@ -388,6 +394,7 @@ _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_ends) == 40, "shared layout");
+_Static_assert(sizeof(struct steer_kernel) == 8, "shared layout");
 _Static_assert(sizeof(struct steer_event_hung_up) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");

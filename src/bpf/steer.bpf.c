@@ -669,6 +669,13 @@ int judge_question(struct steer_question *question)
         return 0;
 }
 
+SEC("syscall")
+int describe_kernel(struct steer_kernel *kernel)
+{
+        kernel->has_cgroup_levels = has_cgroup_levels();
+        return 0;
+}
+
 /* Answers struct steer_descriptor by a test run: which file is that, as the hooks know files? */
 SEC("syscall")
 int describe_file(struct steer_descriptor *descriptor)
@@ -733,7 +740,7 @@ static __always_inline bool is_ours(struct bpf_sock *socket)
 
         if (!cgroup_level)
                 return true;
-        if (!tcp || !bpf_core_field_exists(cgroup->ancestors))
+        if (!tcp || !has_cgroup_levels())
                 return false;
         cgroup = tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup;
         if (BPF_CORE_READ(cgroup, level) < (int)cgroup_level)

@@ -28,10 +28,11 @@ class CommandFailed(AssertionError):
 class Instance:
     """Runs in the client's namespace, for the programs of the lab's cgroup."""
 
-    def __init__(self, lab, name, log, cgroup=None, arguments=()):
+    def __init__(self, lab, name, log, cgroup=None, arguments=(), environment=()):
         self.lab, self.name, self.log = lab, name, pathlib.Path(log)
         self.cgroup = cgroup or str(lab.cgroup)
         self.arguments = list(arguments)
+        self.environment = dict(environment)
         self.process = None
         self.owner = None
         self.started = []  # (pid, start time) of every process of ours that was ever seen
@@ -50,7 +51,7 @@ class Instance:
             self.process = self.lab.client.start(
                 [*self.command_line(), "--owner-fd", theirs.fileno()], cgroup=self._outside(),
                 dies_with_us=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                pass_fds=[theirs.fileno()])
+                pass_fds=[theirs.fileno()], env={**os.environ, **self.environment})
         self.owner.settimeout(READY_TIMEOUT_S)
         if not self.owner.recv(1):
             raise AssertionError(f"netextd ended with {self.process.wait()} before it was ready:\n{self.messages()}")

@@ -2,10 +2,13 @@
 """Rules about a cgroup: a unit or a container, whatever programs are in it."""
 import errno
 import json
+import os
 import pathlib
 import subprocess
 
 import pytest
+
+from harness.paths import NETEXTCTL
 
 
 @pytest.fixture
@@ -106,3 +109,35 @@ def test_a_record_that_was_pushed_out_is_made_again(lab, netext, firewall, clien
     program.stdin.write("\n")
     program.stdin.flush()
     assert client.python_answer(program) == [errno.EPERM, errno.EPERM]
+
+
+WITHOUT = {"NETEXT_WITHOUT": "cgroup-levels"}  # as before Linux 6.1
+
+
+@pytest.mark.parametrize("extension, rule", [("firewall", "deny cgroup /a port 80"), ("firewall", "deny unit a.service"),
+                                             ("relay", "direct cgroup /a")])
+def test_a_rule_that_this_kernel_cannot_match_is_refused(instances, rules, extension, rule):
+    netext = instances(environment=WITHOUT)
+    path = rules("# first", rule)
+    done = netext.run_ctl("session", "start", extension, "--rules", path)
+    assert done.returncode == 1
+    assert f"the rule {path.name}:2 is about a cgroup or a unit" in done.stderr and "Linux 6.1" in done.stderr
+    assert [one for one in netext.sessions() if one["state"] == "running"] == []
+
+
+def test_the_old_rules_stay_where_this_kernel_cannot_match_the_new(instances, rules, client, server):
+    netext = instances(environment=WITHOUT)
+    path = rules("deny port 80")
+    netext.start_session("firewall", "--rules", path)
+    rules("allow port 80", f"deny cgroup {client.lab.cgroup.name}")
+    netext.wait_for_message("firewall", "could not be put in force: Operation not supported")
+    assert f"the rule {path.name}:2 is about a cgroup or a unit" in netext.messages()
+    assert client.tcp(80).error == "EPERM"
+
+
+def test_doctor_tells_that_this_kernel_cannot_match_them(lab):
+    done = lab.client.run([NETEXTCTL, "doctor", "--json"], check=False, cgroup=lab.cgroup.path.parent,
+                          env={**os.environ, **WITHOUT})
+    row, = [one for one in json.loads(done.stdout) if one["mechanism"] == "cgroup-levels"]
+    assert done.returncode == 0 and row["state"] == "missing"
+    assert "before 6.1" in row["why"] and "do not start" in row["lost"]

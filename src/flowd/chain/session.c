@@ -387,15 +387,43 @@ int session_put_rules(struct session *session)
         return put_in_force(session, session->rules);
 }
 
+static int answer_settings(struct session *session, uint32_t id, int result)
+{
+        struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, id);
+
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)result);
+        return channel_end(&session->channel);
+}
+
+/* Who starts it has to know; later, the old rules are as good as they were. */
+static int refuse_settings(struct session *session, uint32_t id)
+{
+        int error = session->coming->error;
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "the rule %s is about a cgroup or a unit, and this kernel does not tell which "
+                 "cgroups a program is in: Linux 6.1 and later do",
+                 session->coming->refused);
+        session->coming = settings_free(session->coming);
+        if (session->provider == PROVIDER_STARTING) {
+                end_conversation(session, PROVIDER_FAILED, error, text);
+                return 0;
+        }
+        log_error("session %s: %s; the old rules stay in force", session->name, text);
+        return answer_settings(session, id, error);
+}
+
 /* Those of a provider that is not in place wait for it to be, or are for its own flows only. */
 static int on_settings_commit(struct session *session, const struct wire_message *message)
 {
         struct settings *coming = session->coming;
-        struct wire_writer *writer;
         int r = 0;
 
         if (!coming || coming->id != message->id)
                 return -EBADMSG;
+        if (coming->error)
+                return refuse_settings(session, message->id);
         if (session->place == SESSION_IN_PLACE)
                 r = put_in_force(session, coming);
         if (r >= 0) {
@@ -403,9 +431,7 @@ static int on_settings_commit(struct session *session, const struct wire_message
                 session->rules = coming;
         }
         session->coming = settings_free(session->coming);
-        writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, message->id);
-        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)r);
-        return channel_end(&session->channel);
+        return answer_settings(session, message->id, r);
 }
 
 static int on_message(const struct wire_message *message, int *fd, void *userdata)

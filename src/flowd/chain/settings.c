@@ -136,6 +136,8 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
         const char *started_by = wire_get_string(message, WIRE_ATTR_STARTED_BY);
         uint8_t digest[STEER_DIGEST_SIZE];
 
+        if ((cgroup || unit) && !hooks_have_cgroup_levels(settings->hooks))
+                return -EOPNOTSUPP;
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
         if (started_by)
@@ -202,6 +204,19 @@ static int reserve(struct settings *settings)
         return 0;
 }
 
+/* The first of them is named. */
+static void refuse(struct settings *settings, const char *label)
+{
+        if (settings->error)
+                return;
+        settings->error = -EOPNOTSUPP;
+        if (label)
+                snprintf(settings->refused, sizeof(settings->refused), "%s", label);
+        else
+                snprintf(settings->refused, sizeof(settings->refused), "number %u",
+                         settings->n_rules + 1);
+}
+
 int settings_add(struct settings *settings, const struct wire_message *message)
 {
         const char *label = wire_get_string(message, WIRE_ATTR_LABEL);
@@ -212,6 +227,10 @@ int settings_add(struct settings *settings, const struct wire_message *message)
         if (r < 0)
                 return r;
         r = fill_rule(settings, &settings->entries[n + 1].rule, message);
+        if (r == -EOPNOTSUPP) {
+                refuse(settings, label);
+                return 0;
+        }
         if (r < 0)
                 return r;
         snprintf(settings->labels[n], FLOW_RULE_MAX, "%s", label ? label : "");

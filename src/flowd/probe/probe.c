@@ -160,6 +160,17 @@ static void probe_hooks(struct probe_scene *scene, struct probe_result *result)
                 active(result, "connect4/6, sendmsg4/6, post_bind4/6, sock_release");
 }
 
+static void probe_cgroup_levels(struct probe_scene *scene, struct probe_result *result)
+{
+        if (!scene->hooks)
+                missing(result, "what it needs is missing", -ENOENT);
+        else if (!hooks_have_cgroup_levels(scene->hooks))
+                missing(result, "the kernel keeps no list of a cgroup's ancestors (before 6.1)",
+                        -EOPNOTSUPP);
+        else
+                active(result, "list of ancestors");
+}
+
 static void probe_queue(struct probe_scene *scene, struct probe_result *result)
 {
         int r;
@@ -456,6 +467,10 @@ static const struct probe {
           "the executable cannot be read in the kernel: no program is known", probe_btf },
         { "cgroup-bpf", "identity and rules at connect() and sendto()", true,
           "no program is known, no rule is decided in the kernel", probe_hooks },
+        { "cgroup-levels", "rules about a cgroup or a unit", false,
+          "sessions with such rules do not start; what comes in can be inspected only where the "
+          "instance is the whole machine",
+          probe_cgroup_levels },
         { "nfqueue", "holding a flow until it is decided", true, "no extension can be asked",
           probe_queue },
         { "nftables", "steering undecided packets", true, "no extension can be asked",

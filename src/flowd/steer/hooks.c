@@ -73,6 +73,14 @@ static int netns_cookie(uint64_t *ret_cookie)
         return 0;
 }
 
+/* So that a test can see what becomes of us on a kernel that has less than this one. */
+static bool is_told_away(const char *mechanism)
+{
+        const char *without = getenv("NETEXT_WITHOUT");
+
+        return without && strcmp(without, mechanism) == 0;
+}
+
 static int configure(struct hooks *hooks, const struct hooks_config *config)
 {
         uint64_t cookie = 0;
@@ -88,6 +96,7 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton->rodata->cgroup_id = config->cgroup_id;
         hooks->skeleton->rodata->cgroup_level = config->cgroup_level;
         hooks->skeleton->rodata->user_namespace_inode = (uint32_t)user_ns.st_ino;
+        hooks->skeleton->rodata->lacks_cgroup_levels = is_told_away("cgroup-levels");
         hooks->skeleton->rodata->mark_mask = config->mark_mask;
         hooks->skeleton->rodata->mark_pass = mark_bits(MARK_PASS_SOCKET, config->mark_mask);
         hooks->skeleton->rodata->mark_deliver = mark_bits(MARK_DELIVER, config->mark_mask);
@@ -505,6 +514,15 @@ bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *re
         int fd = bpf_map__fd(hooks->skeleton->maps.cgroups);
 
         return bpf_map_lookup_elem(fd, &id, ret_cgroup) == 0;
+}
+
+bool hooks_have_cgroup_levels(struct hooks *hooks)
+{
+        struct steer_kernel kernel = {};
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &kernel, .ctx_size_in = sizeof(kernel));
+        int fd = bpf_program__fd(hooks->skeleton->progs.describe_kernel);
+
+        return bpf_prog_test_run_opts(fd, &opts) >= 0 && kernel.has_cgroup_levels;
 }
 
 int hooks_judge(struct hooks *hooks, struct steer_question *question)

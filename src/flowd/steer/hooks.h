@@ -46,6 +46,8 @@ struct hooks *hooks_close(struct hooks *hooks);
 
 /* No earlier flowd left programs: what was pinned did not fit, or there was nothing. */
 bool hooks_are_fresh(const struct hooks *hooks);
+/* Whether the kernel tells which cgroups a program is in, so that rules about them can match. */
+bool hooks_have_cgroup_levels(struct hooks *hooks);
 /* The state shared with the programs, live. */
 struct steer_state *hooks_state(struct hooks *hooks);
 

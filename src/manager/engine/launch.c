@@ -53,14 +53,26 @@ static struct arguments make_arguments(const struct engine *engine, const char *
         return arguments;
 }
 
+/* Puts what we were given at the end of an environment that has room for it. */
+static void hand_on(const char *name, char *buffer, size_t size, const char **environment)
+{
+        const char *value = getenv(name);
+
+        if (!value)
+                return;
+        snprintf(buffer, size, "%s=%s", name, value);
+        while (*environment)
+                environment++;
+        *environment = buffer;
+}
+
 static int spawn_flowd(struct engine *engine, int link_fd, struct spawned *ret,
                        const char **ret_step)
 {
         const char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL,
-                                      NULL };
+                                      NULL, NULL };
         const int fds[] = { link_fd, engine->listen_fd, engine->queue_fd };
-        const char *journal_stream = getenv("JOURNAL_STREAM");
-        char mark_mask[16], journal[128];
+        char mark_mask[16], journal[128], without[64];
         struct arguments arguments;
         struct spawn spawn = {
                 .program = engine->paths->flowd_program,
@@ -75,10 +87,8 @@ static int spawn_flowd(struct engine *engine, int link_fd, struct spawned *ret,
         snprintf(mark_mask, sizeof(mark_mask), "0x%08x", engine->options->mark_mask);
         arguments = make_arguments(engine, mark_mask);
         spawn.argv = arguments.argv;
-        if (journal_stream) {
-                snprintf(journal, sizeof(journal), "JOURNAL_STREAM=%s", journal_stream);
-                environment[2] = journal;
-        }
+        hand_on("JOURNAL_STREAM", journal, sizeof(journal), environment);
+        hand_on("NETEXT_WITHOUT", without, sizeof(without), environment);
         return spawn_prepare(&spawn, ret, ret_step);
 }
 
