@@ -231,139 +231,134 @@ static void test_order_is_kept(void **state)
         "is not a domain: expected labels of letters, digits and dashes with dots between them "   \
         "(international names as xn--...)"
 
+static const struct {
+        const char *text, *problem;
+} faulty[] = {
+        { "alow port 1", "1:1: 'alow' is not the start of a line: expected allow, deny, "
+                         "default or loopback (did you mean 'allow'?)" },
+        { "\n\n  x", "3:3: 'x' is not the start of a line: expected allow, deny, default "
+                     "or loopback" },
+        { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
+                      "quotes" },
+        { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
+                         "package, digest, cgroup, "
+                         "unit, user, to, port, protocol or direction (did you mean "
+                         "'protocol'?)" },
+        { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
+                                "once" },
+        { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
+        { "deny to", "1:8: nothing behind 'to': expected its value" },
+        { "deny to domain", "1:15: nothing behind 'domain': expected its value" },
+        { "deny protocol tpc", "1:15: 'tpc' is not a protocol: expected tcp or udp (did "
+                               "you mean 'tcp'?)" },
+        { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
+                               "or any (did you mean 'inbound'?)" },
+        { "deny drection inbound",
+          "1:6: 'drection' is not a clause: expected program, started-by, package, "
+          "digest, cgroup, unit, user, to, port, protocol or "
+          "direction (did you mean 'direction'?)" },
+        { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
+                      "cgroup, unit, user, "
+                      "to, port, protocol or direction" },
+        { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
+        { "default deny now", "1:14: 'now' is too much: expected the line's end" },
+        { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
+                                        "it once" },
+        { "loopback include\nloopback include", "2:1: 'loopback' stands in line 1 already: "
+                                                "expected it once" },
+        { "deny program curl", "1:14: 'curl' is not an absolute path: expected one such as "
+                               "/usr/bin/curl" },
+        { "deny started-by git", "1:17: 'git' is not an absolute path: expected one such as "
+                                 "/usr/bin/curl" },
+        { "deny port 0", "1:11: '0' " PORT_PROBLEM },
+        { "deny port 65536", "1:11: '65536' " PORT_PROBLEM },
+        { "deny port 99999999999999999999", "1:11: '99999999999999999999' " PORT_PROBLEM },
+        { "deny port 80-", "1:11: '80-' " PORT_PROBLEM },
+        { "deny port -80", "1:11: '-80' " PORT_PROBLEM },
+        { "deny port 1-2-3", "1:11: '1-2-3' " PORT_PROBLEM },
+        { "deny port https", "1:11: 'https' " PORT_PROBLEM },
+        { "deny port 2-1", "1:11: '2-1' is not a range of ports: expected the lower "
+                           "first" },
+        { "deny user 4294967295", "1:11: '4294967295' is not a user id: expected at most "
+                                  "4294967294" },
+        { "deny to 198.18.1.0/15", "1:9: '198.18.1.0/15' is not a network, it has bits "
+                                   "behind its prefix: expected 198.18.0.0/15, or an "
+                                   "address without prefix" },
+        { "deny to fd00::/129", "1:9: 'fd00::/129' is not a network: expected a prefix "
+                                "from 0 to 128" },
+        { "deny to 198.18.0.0/33", "1:9: '198.18.0.0/33' is not a network: expected a "
+                                   "prefix from 0 to 32" },
+        { "deny to 198.18.0.0/", "1:9: '198.18.0.0/' is not a network: expected a prefix "
+                                 "from 0 to 32" },
+        { "deny to example.org/24", "1:9: 'example.org/24' is not a network: expected one "
+                                    "such as 198.18.0.0/15 or fd00::/8" },
+        { "deny to ::ffff:198.18.0.0/112", "1:9: '::ffff:198.18.0.0/112' is not a network: "
+                                           "expected one such as 198.18.0.0/15 or "
+                                           "fd00::/8" },
+        { "deny to 198.18.0.1:80", "1:9: '198.18.0.1:80' is not an address: expected one "
+                                   "such as 198.18.0.1 or fd00::1, without a port" },
+        { "deny to 198.18.0.256", "1:9: '198.18.0.256' is neither an address nor a domain: "
+                                  "expected four numbers from 0 to 255, or a name" },
+        { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
+                         "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
+        { "deny package Curl", "1:14: 'Curl' is not the name of a package: expected one such as "
+                               "curl, or libc6:amd64" },
+        { "deny digest", "1:12: nothing behind 'digest': expected its value" },
+        { "deny digest " DIGITS, "1:13: '0123456789abcdef0123456789abcdef0123456789abcdef"
+                                 "0123456789ab...' is not a digest: expected 'sha256:' and "
+                                 "what sha256sum(1) prints" },
+        { "deny digest sha1:0123", "1:13: 'sha1:0123' is not a digest: expected 'sha256:' "
+                                   "and what sha256sum(1) prints" },
+        { "deny digest sha256:0123", "1:13: 'sha256:0123' is not a digest: expected 64 "
+                                     "digits, 0 to 9 and a to f, behind 'sha256:'" },
+        { "\ndeny port 1 digest sha256:" DIGITS "0",
+          "2:20: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef01234...' is not "
+          "a "
+          "digest: expected 64 digits, 0 to 9 and a to f, behind 'sha256:'" },
+        { "deny cgroup ssh.service", "1:13: 'ssh.service' is not a cgroup: expected an "
+                                     "absolute path of at most 12 names, such as "
+                                     "/system.slice/ssh.service" },
+        { "deny cgroup /sys/fs/cgroup/a", "1:13: '/sys/fs/cgroup/a' is where the cgroup is "
+                                          "mounted: expected its path without "
+                                          "/sys/fs/cgroup" },
+        { "deny unit ssh", "1:11: 'ssh' " UNIT_PROBLEM },
+        { "deny unit .service", "1:11: '.service' " UNIT_PROBLEM },
+        { "deny unit a.timer", "1:11: 'a.timer' " UNIT_PROBLEM },
+        { "deny unit /system.slice/a.service", "1:11: '/system.slice/a.service' " UNIT_PROBLEM },
+        { "deny unit user.slice", "1:11: 'user.slice' is a slice, which holds units: expected "
+                                  "a unit, or 'cgroup /user.slice'" },
+        { "deny unit a\xff.slice", "1:11: 'a\\xff.slice' is a slice, which holds units: "
+                                   "expected a unit, or 'cgroup /a\\xff.slice'" },
+        { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
+                          "lower-case letters, digits and dashes" },
+        { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
+                            "lower-case letters, digits and dashes" },
+        { "deny to *.example.org", "1:9: '*.example.org' needs no '*.': a domain matches "
+                                   "all below it too" },
+        { "deny to a..example", "1:9: 'a..example' " DOMAIN_PROBLEM },
+        { "deny to b\xc3\xbc.example", "1:9: 'b\\xc3\\xbc.example' " DOMAIN_PROBLEM },
+        { "deny program \"/opt/x", "1:14: a quote without its end: expected \" in the same "
+                                   "line" },
+        { "deny program \"/opt/x\\", "1:14: a quote without its end: expected \" in the "
+                                     "same line" },
+        { "deny program \"\"", "1:14: an empty word: expected something between the "
+                               "quotes" },
+        { "deny program \"/x\"to", "1:18: no blank behind a quoted word: expected one" },
+        { "deny program /o\"x\"", "1:16: a quote inside a word: expected it around the "
+                                  "whole word" },
+        { "deny program /\x01", "1:15: a control character: expected text, in UTF-8 or "
+                                "ASCII" },
+        /* A column is a character, not a byte. */
+        { "deny program /\xc3\xbc\xe2\x82\xac x",
+          "1:18: 'x' is not a clause: expected "
+          "program, started-by, package, digest, cgroup, unit, user, to, port, "
+          "protocol or direction" },
+};
+
 static void test_problems(void **state)
 {
-        static const struct {
-                const char *text, *problem;
-        } cases[] = {
-                { "alow port 1", "1:1: 'alow' is not the start of a line: expected allow, deny, "
-                                 "default or loopback (did you mean 'allow'?)" },
-                { "\n\n  x", "3:3: 'x' is not the start of a line: expected allow, deny, default "
-                             "or loopback" },
-                { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
-                              "quotes" },
-                { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
-                                 "package, digest, cgroup, "
-                                 "unit, user, to, port, protocol or direction (did you mean "
-                                 "'protocol'?)" },
-                { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
-                                        "once" },
-                { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
-                { "deny to", "1:8: nothing behind 'to': expected its value" },
-                { "deny to domain", "1:15: nothing behind 'domain': expected its value" },
-                { "deny protocol tpc", "1:15: 'tpc' is not a protocol: expected tcp or udp (did "
-                                       "you mean 'tcp'?)" },
-                { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
-                                       "or any (did you mean 'inbound'?)" },
-                { "deny drection inbound",
-                  "1:6: 'drection' is not a clause: expected program, started-by, package, "
-                  "digest, cgroup, unit, user, to, port, protocol or "
-                  "direction (did you mean 'direction'?)" },
-                { "deny foo",
-                  "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
-                  "cgroup, unit, user, "
-                  "to, port, protocol or direction" },
-                { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
-                { "default deny now", "1:14: 'now' is too much: expected the line's end" },
-                { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
-                                                "it once" },
-                { "loopback include\nloopback include", "2:1: 'loopback' stands in line 1 already: "
-                                                        "expected it once" },
-                { "deny program curl", "1:14: 'curl' is not an absolute path: expected one such as "
-                                       "/usr/bin/curl" },
-                { "deny started-by git",
-                  "1:17: 'git' is not an absolute path: expected one such as "
-                  "/usr/bin/curl" },
-                { "deny port 0", "1:11: '0' " PORT_PROBLEM },
-                { "deny port 65536", "1:11: '65536' " PORT_PROBLEM },
-                { "deny port 99999999999999999999", "1:11: '99999999999999999999' " PORT_PROBLEM },
-                { "deny port 80-", "1:11: '80-' " PORT_PROBLEM },
-                { "deny port -80", "1:11: '-80' " PORT_PROBLEM },
-                { "deny port 1-2-3", "1:11: '1-2-3' " PORT_PROBLEM },
-                { "deny port https", "1:11: 'https' " PORT_PROBLEM },
-                { "deny port 2-1", "1:11: '2-1' is not a range of ports: expected the lower "
-                                   "first" },
-                { "deny user 4294967295", "1:11: '4294967295' is not a user id: expected at most "
-                                          "4294967294" },
-                { "deny to 198.18.1.0/15", "1:9: '198.18.1.0/15' is not a network, it has bits "
-                                           "behind its prefix: expected 198.18.0.0/15, or an "
-                                           "address without prefix" },
-                { "deny to fd00::/129", "1:9: 'fd00::/129' is not a network: expected a prefix "
-                                        "from 0 to 128" },
-                { "deny to 198.18.0.0/33", "1:9: '198.18.0.0/33' is not a network: expected a "
-                                           "prefix from 0 to 32" },
-                { "deny to 198.18.0.0/", "1:9: '198.18.0.0/' is not a network: expected a prefix "
-                                         "from 0 to 32" },
-                { "deny to example.org/24", "1:9: 'example.org/24' is not a network: expected one "
-                                            "such as 198.18.0.0/15 or fd00::/8" },
-                { "deny to ::ffff:198.18.0.0/112", "1:9: '::ffff:198.18.0.0/112' is not a network: "
-                                                   "expected one such as 198.18.0.0/15 or "
-                                                   "fd00::/8" },
-                { "deny to 198.18.0.1:80", "1:9: '198.18.0.1:80' is not an address: expected one "
-                                           "such as 198.18.0.1 or fd00::1, without a port" },
-                { "deny to 198.18.0.256", "1:9: '198.18.0.256' is neither an address nor a domain: "
-                                          "expected four numbers from 0 to 255, or a name" },
-                { "deny to any", "1:9: 'any' is not a destination: expected an address, a network, "
-                                 "a domain with a dot, 'domain NAME', set:NAME, or * for all" },
-                { "deny package Curl",
-                  "1:14: 'Curl' is not the name of a package: expected one such as "
-                  "curl, or libc6:amd64" },
-                { "deny digest", "1:12: nothing behind 'digest': expected its value" },
-                { "deny digest " DIGITS, "1:13: '0123456789abcdef0123456789abcdef0123456789abcdef"
-                                         "0123456789ab...' is not a digest: expected 'sha256:' and "
-                                         "what sha256sum(1) prints" },
-                { "deny digest sha1:0123", "1:13: 'sha1:0123' is not a digest: expected 'sha256:' "
-                                           "and what sha256sum(1) prints" },
-                { "deny digest sha256:0123", "1:13: 'sha256:0123' is not a digest: expected 64 "
-                                             "digits, 0 to 9 and a to f, behind 'sha256:'" },
-                { "\ndeny port 1 digest sha256:" DIGITS "0",
-                  "2:20: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef01234...' is not "
-                  "a "
-                  "digest: expected 64 digits, 0 to 9 and a to f, behind 'sha256:'" },
-                { "deny cgroup ssh.service", "1:13: 'ssh.service' is not a cgroup: expected an "
-                                             "absolute path of at most 12 names, such as "
-                                             "/system.slice/ssh.service" },
-                { "deny cgroup /sys/fs/cgroup/a", "1:13: '/sys/fs/cgroup/a' is where the cgroup is "
-                                                  "mounted: expected its path without "
-                                                  "/sys/fs/cgroup" },
-                { "deny unit ssh", "1:11: 'ssh' " UNIT_PROBLEM },
-                { "deny unit .service", "1:11: '.service' " UNIT_PROBLEM },
-                { "deny unit a.timer", "1:11: 'a.timer' " UNIT_PROBLEM },
-                { "deny unit /system.slice/a.service",
-                  "1:11: '/system.slice/a.service' " UNIT_PROBLEM },
-                { "deny unit user.slice",
-                  "1:11: 'user.slice' is a slice, which holds units: expected "
-                  "a unit, or 'cgroup /user.slice'" },
-                { "deny unit a\xff.slice", "1:11: 'a\\xff.slice' is a slice, which holds units: "
-                                           "expected a unit, or 'cgroup /a\\xff.slice'" },
-                { "deny to set:", "1:9: 'set:' is not a set: expected 'set:' and 1 to 40 "
-                                  "lower-case letters, digits and dashes" },
-                { "deny to set:OS", "1:9: 'set:OS' is not a set: expected 'set:' and 1 to 40 "
-                                    "lower-case letters, digits and dashes" },
-                { "deny to *.example.org", "1:9: '*.example.org' needs no '*.': a domain matches "
-                                           "all below it too" },
-                { "deny to a..example", "1:9: 'a..example' " DOMAIN_PROBLEM },
-                { "deny to b\xc3\xbc.example", "1:9: 'b\\xc3\\xbc.example' " DOMAIN_PROBLEM },
-                { "deny program \"/opt/x", "1:14: a quote without its end: expected \" in the same "
-                                           "line" },
-                { "deny program \"/opt/x\\", "1:14: a quote without its end: expected \" in the "
-                                             "same line" },
-                { "deny program \"\"", "1:14: an empty word: expected something between the "
-                                       "quotes" },
-                { "deny program \"/x\"to", "1:18: no blank behind a quoted word: expected one" },
-                { "deny program /o\"x\"", "1:16: a quote inside a word: expected it around the "
-                                          "whole word" },
-                { "deny program /\x01", "1:15: a control character: expected text, in UTF-8 or "
-                                        "ASCII" },
-                /* A column is a character, not a byte. */
-                { "deny program /\xc3\xbc\xe2\x82\xac x",
-                  "1:18: 'x' is not a clause: expected "
-                  "program, started-by, package, digest, cgroup, unit, user, to, port, "
-                  "protocol or direction" },
-        };
-
-        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                assert_problem(cases[i].text, strlen(cases[i].text), cases[i].problem);
+        for (size_t i = 0; i < sizeof(faulty) / sizeof(faulty[0]); i++)
+                assert_problem(faulty[i].text, strlen(faulty[i].text), faulty[i].problem);
 }
 
 static void test_nul_is_no_end(void **state)

@@ -91,72 +91,71 @@ static void test_every_statement(void **state)
         "in numbers"
 #define UP "upstream a socks5 "
 
+static const struct {
+        const char *text, *problem;
+} faulty[] = {
+        { "vai a", "1:1: 'vai' is not the start of a line: expected upstream, via, direct, "
+                   "ignore, default, loopback, timeout or handshakes (did you mean "
+                   "'via'?)" },
+        { "upstream", "1:9: nothing behind 'upstream': expected its value" },
+        { "upstream a", "1:11: nothing behind 'a': expected its value" },
+        { "upstream a/b socks5 198.18.0.2:1",
+          "1:10: 'a/b' is not a name for an upstream: expected letters, digits, dashes, "
+          "dots and underscores, at most 63" },
+        { "upstream a sock5 198.18.0.2:1", "1:12: 'sock5' is not a kind of upstream: "
+                                           "expected socks5 or connect (did you mean "
+                                           "'socks5'?)" },
+        { "upstream a socks5", "1:18: nothing behind 'socks5': expected its value" },
+        { UP "198.18.0.2", "1:19: '198.18.0.2' " ADDRESS_PROBLEM },
+        { UP "198.18.0.2:", "1:19: '198.18.0.2:' " ADDRESS_PROBLEM },
+        { UP "198.18.0.2:0", "1:19: '198.18.0.2:0' " ADDRESS_PROBLEM },
+        { UP "198.18.0.2:65536", "1:19: '198.18.0.2:65536' " ADDRESS_PROBLEM },
+        { UP "fd00::2:1080", "1:19: 'fd00::2:1080' " ADDRESS_PROBLEM },
+        { UP "[fd00::2]1080", "1:19: '[fd00::2]1080' " ADDRESS_PROBLEM },
+        { UP "[]:1080", "1:19: '[]:1080' " ADDRESS_PROBLEM },
+        { UP ":1080", "1:19: ':1080' " ADDRESS_PROBLEM },
+        { UP "proxy.example:1080", "1:19: 'proxy.example:1080' " ADDRESS_PROBLEM },
+        { UP "198.18.0.2:1 credentials", "1:43: nothing behind 'credentials': expected its "
+                                         "value" },
+        { UP "198.18.0.2:1 credentials /etc/x",
+          "1:44: '/etc/x' is a path: expected the name of a file that the session was "
+          "given, by --file NAME=PATH" },
+        { UP "198.18.0.2:1 password x", "1:32: 'password' is not an option: expected "
+                                        "credentials" },
+        { UP "198.18.0.2:1 credentials x y", "1:46: 'y' is too much: expected the line's "
+                                             "end" },
+        { UP "198.18.0.2:1\n" UP "198.18.0.2:2",
+          "2:1: an upstream 'a' stands in line 1 already: expected another name" },
+        { "via", "1:4: nothing behind 'via': expected its value" },
+        { "via a port 1", "1:5: 'a' is not an upstream: expected the name of one, from a "
+                          "line 'upstream a ...'" },
+        { "default via a", "1:13: 'a' is not an upstream: expected the name of one, from a "
+                           "line 'upstream a ...'" },
+        { "default", "1:8: nothing behind 'default': expected its value" },
+        { "default deny", "1:9: 'deny' is not a way: expected via, direct or ignore" },
+        { "default direct port 1", "1:16: 'port' is too much: expected the line's end" },
+        { "default direct\ndefault direct", "2:1: 'default' stands in line 1 already: "
+                                            "expected it once" },
+        { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
+        { "direct direction outbound", "1:8: 'direction' is not a clause: expected "
+                                       "program, package, digest, cgroup, unit, user, to, port "
+                                       "or protocol" },
+        { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
+                                  "once" },
+        { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
+                       "600" },
+        { "timeout 1s", "1:9: '1s' is not a number of seconds: expected a number from 1 to "
+                        "600" },
+        { "timeout 1\ntimeout 1", "2:1: 'timeout' stands in line 1 already: expected it "
+                                  "once" },
+        { "handshakes 60001", "1:12: '60001' is not a number of handshakes: expected a "
+                              "number from 1 to 60000" },
+};
+
 static void test_problems(void **state)
 {
-        static const struct {
-                const char *text, *problem;
-        } cases[] = {
-                { "vai a", "1:1: 'vai' is not the start of a line: expected upstream, via, direct, "
-                           "ignore, default, loopback, timeout or handshakes (did you mean "
-                           "'via'?)" },
-                { "upstream", "1:9: nothing behind 'upstream': expected its value" },
-                { "upstream a", "1:11: nothing behind 'a': expected its value" },
-                { "upstream a/b socks5 198.18.0.2:1",
-                  "1:10: 'a/b' is not a name for an upstream: expected letters, digits, dashes, "
-                  "dots and underscores, at most 63" },
-                { "upstream a sock5 198.18.0.2:1", "1:12: 'sock5' is not a kind of upstream: "
-                                                   "expected socks5 or connect (did you mean "
-                                                   "'socks5'?)" },
-                { "upstream a socks5", "1:18: nothing behind 'socks5': expected its value" },
-                { UP "198.18.0.2", "1:19: '198.18.0.2' " ADDRESS_PROBLEM },
-                { UP "198.18.0.2:", "1:19: '198.18.0.2:' " ADDRESS_PROBLEM },
-                { UP "198.18.0.2:0", "1:19: '198.18.0.2:0' " ADDRESS_PROBLEM },
-                { UP "198.18.0.2:65536", "1:19: '198.18.0.2:65536' " ADDRESS_PROBLEM },
-                { UP "fd00::2:1080", "1:19: 'fd00::2:1080' " ADDRESS_PROBLEM },
-                { UP "[fd00::2]1080", "1:19: '[fd00::2]1080' " ADDRESS_PROBLEM },
-                { UP "[]:1080", "1:19: '[]:1080' " ADDRESS_PROBLEM },
-                { UP ":1080", "1:19: ':1080' " ADDRESS_PROBLEM },
-                { UP "proxy.example:1080", "1:19: 'proxy.example:1080' " ADDRESS_PROBLEM },
-                { UP "198.18.0.2:1 credentials", "1:43: nothing behind 'credentials': expected its "
-                                                 "value" },
-                { UP "198.18.0.2:1 credentials /etc/x",
-                  "1:44: '/etc/x' is a path: expected the name of a file that the session was "
-                  "given, by --file NAME=PATH" },
-                { UP "198.18.0.2:1 password x", "1:32: 'password' is not an option: expected "
-                                                "credentials" },
-                { UP "198.18.0.2:1 credentials x y", "1:46: 'y' is too much: expected the line's "
-                                                     "end" },
-                { UP "198.18.0.2:1\n" UP "198.18.0.2:2",
-                  "2:1: an upstream 'a' stands in line 1 already: expected another name" },
-                { "via", "1:4: nothing behind 'via': expected its value" },
-                { "via a port 1", "1:5: 'a' is not an upstream: expected the name of one, from a "
-                                  "line 'upstream a ...'" },
-                { "default via a", "1:13: 'a' is not an upstream: expected the name of one, from a "
-                                   "line 'upstream a ...'" },
-                { "default", "1:8: nothing behind 'default': expected its value" },
-                { "default deny", "1:9: 'deny' is not a way: expected via, direct or ignore" },
-                { "default direct port 1", "1:16: 'port' is too much: expected the line's end" },
-                { "default direct\ndefault direct", "2:1: 'default' stands in line 1 already: "
-                                                    "expected it once" },
-                { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
-                { "direct direction outbound",
-                  "1:8: 'direction' is not a clause: expected "
-                  "program, package, digest, cgroup, unit, user, to, port "
-                  "or protocol" },
-                { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
-                                          "once" },
-                { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
-                               "600" },
-                { "timeout 1s", "1:9: '1s' is not a number of seconds: expected a number from 1 to "
-                                "600" },
-                { "timeout 1\ntimeout 1", "2:1: 'timeout' stands in line 1 already: expected it "
-                                          "once" },
-                { "handshakes 60001", "1:12: '60001' is not a number of handshakes: expected a "
-                                      "number from 1 to 60000" },
-        };
-
-        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                assert_problem(cases[i].text, cases[i].problem);
+        for (size_t i = 0; i < sizeof(faulty) / sizeof(faulty[0]); i++)
+                assert_problem(faulty[i].text, faulty[i].problem);
 }
 
 /* A faulty upstream line is one problem, not one for each rule that names it. */
