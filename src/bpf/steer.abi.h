@@ -241,7 +241,7 @@ struct steer_event_decided {
 
 /* What this kernel can tell. */
 struct steer_kernel {
-        __u32 has_cgroup_levels; /* the cgroups that a program's lies in: rules about one or a unit */
+        __u32 has_cgroup_levels; /* for rules about a cgroup or a unit */
         __u32 pad;
 };
 

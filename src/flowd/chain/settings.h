@@ -20,18 +20,19 @@ struct settings {
         uint32_t n_rules;
         uint32_t generation; /* in force since */
         uint32_t udp_idle_s; /* of claimed flows; 0: never */
-        int error;           /* 0, or -EOPNOTSUPP: the kernel cannot tell what a rule asks for … */
+        int error; /* 0, or -EOPNOTSUPP: the kernel cannot tell what a rule asks for … */
         char refused[FLOW_RULE_MAX]; /* … this one: they must not come into force */
-        struct hooks *hooks; /* borrowed */
-        struct names *names; /* borrowed */
-        struct sets *sets;   /* borrowed */
+        struct hooks *hooks;         /* borrowed */
+        struct names *names;         /* borrowed */
+        struct sets *sets;           /* borrowed */
 };
 
 /* From NX_MSG_ENGINE_SETTINGS_BEGIN. 0, or -EBADMSG for an unknown action or too long an idle
  * time, -ENOMEM. */
 int settings_begin(struct settings **ret_settings, const struct wire_message *message,
                    struct hooks *hooks, struct names *names, struct sets *sets);
-/* NX_MSG_ENGINE_SETTINGS_RULE. 0 (see error), -EBADMSG for fields that contradict, -E2BIG, -ENOMEM. */
+/* NX_MSG_ENGINE_SETTINGS_RULE. 0 (then see error), -EBADMSG for fields that contradict, -E2BIG,
+ * -ENOMEM. */
 int settings_add(struct settings *settings, const struct wire_message *message);
 /* NULL in, NULL out. */
 struct settings *settings_free(struct settings *settings);

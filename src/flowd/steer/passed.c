@@ -261,8 +261,7 @@ static int list_set(const struct passed *passed, const char *name, struct listin
                 return -ENOMEM;
         nftnl_set_set_str(set, NFTNL_SET_TABLE, passed->table);
         nftnl_set_set_str(set, NFTNL_SET_NAME, name);
-        message =
-                nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
+        message = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
         nftnl_set_elems_nlmsg_build_payload(message, set);
         if (sendto(passed->fd, message, message->nlmsg_len, 0, (struct sockaddr *)&kernel,
                    sizeof(kernel)) < 0)

@@ -52,7 +52,7 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 
 /* A flow that the kernel remembers; it may be told more than once. */
 typedef void passed_fn(const struct endpoint *local, const struct endpoint *remote, void *userdata);
-/* Tells of each UDP flow that is there: of none where there is no table yet. 0 or a negative errno. */
+/* Each UDP flow that is there; none where there is no table yet. 0 or a negative errno. */
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata);
 
 /* For how long no datagram of a claimed flow has passed, to the millisecond. 0, -ENOENT if it is

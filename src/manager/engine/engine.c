@@ -166,8 +166,7 @@ void engine_quit(struct engine *engine)
                 return;
         engine->quitting = true;
         if (engine->state == ENGINE_STARTING)
-                return; /* it is told as soon as it can listen: only a flowd can take away what
-                           stands */
+                return; /* told as soon as it listens: only a flowd takes away what stands */
         timer_stop(&engine->deadline);
         if (process_is_alive(&engine->process))
                 engine_try_quit(engine);

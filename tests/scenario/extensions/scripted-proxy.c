@@ -63,7 +63,7 @@ struct line {
 
 struct paused {
         struct nx_flow *flow; /* a reference; NULL: free */
-        long long due_ms; /* NO_TIME: with the next script */
+        long long due_ms;     /* NO_TIME: with the next script */
 };
 
 static struct line lines[LINES_MAX];
