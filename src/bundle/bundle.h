@@ -14,7 +14,7 @@
 #include "bundle/manifest.h"
 #include "bundle/report.h"
 
-#define BUNDLE_FILES_MAX (4096)              /* files and folders */
+#define BUNDLE_FILES_MAX 4096                /* files and folders */
 #define BUNDLE_SIZE_MAX  (512 * 1024 * 1024) /* bytes of all files */
 #define BUNDLE_PATH_MAX  512                 /* bytes of a path */
 #define BUNDLE_DEPTH_MAX 16                  /* folders in folders */

@@ -71,16 +71,38 @@ int bundle_report_add(struct bundle_report *report, const struct bundle_finding 
         return 0;
 }
 
+static bool is_same(const char *one, const char *other)
+{
+        return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+static bool is_said(const struct bundle_report *report, const struct bundle_finding *finding)
+{
+        for (size_t i = 0; i < report->n_findings; i++) {
+                const struct bundle_finding *said = &report->findings[i];
+
+                if (said->check == finding->check && is_same(said->file, finding->file) &&
+                    is_same(said->key, finding->key) && is_same(said->text, finding->text))
+                        return true;
+        }
+        return false;
+}
+
 static void add_problem(struct bundle_report *report, struct bundle_finding *finding,
                         const char *format, va_list args)
 {
         _cleanup_free_ char *text = NULL;
 
-        if (++report->problems[finding->check] > BUNDLE_PROBLEMS_MAX)
+        if (report->problems[finding->check] >= BUNDLE_PROBLEMS_MAX) {
+                report->problems[finding->check]++;
                 return;
+        }
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
         finding->text = text;
+        if (text && is_said(report, finding))
+                return;
+        report->problems[finding->check]++;
         if (!text || bundle_report_add(report, finding) < 0)
                 report->incomplete = true;
 }

@@ -14,6 +14,8 @@ DAEMONS = ("manager", "flowd")
 # The numbers of src/wire/table.h that make a flow's record.
 FLOW_KEYS = (*range(16, 42), *range(54, 59), 66, 80, *range(83, 87))
 VERBS = ("run", "status", "doctor", "session", "set", "flow", "chain")
+# The codes of src/bundle/check.h, as it abbreviates them.
+CODES = {"_SIGNATURE": "8", "_VALIDATION": "9"}
 
 FUNCTION_LINES_LONG = 100
 FUNCTION_LINES_MAX = 120
@@ -320,3 +322,21 @@ def documented_words(root):
     for word in words_of_records(root):
         if not re.search(rf"^\.(It|\w+) .*\b{re.escape(word)}\b", text, re.MULTILINE):
             yield f"docs/man/netext.7: no entry for '{word}'"
+
+
+def bundle_checks(root):
+    """Names and codes of the checks that are made of bundles."""
+    header = root / "src" / "bundle" / "check.h"
+    text = header.read_text("utf-8") if header.exists() else ""
+    codes = {**CODES, **dict(re.findall(r"(BUNDLE_CODE_\w+) = (\d+)", text))}
+    for name, code in re.findall(r'CHECK\(\w+,\s*"([\w.]+)",[\s\\]*(\w+)', text):
+        yield name, codes.get(code, code)
+
+
+def documented_checks(root):
+    """Every check of a bundle has its entry in netext-bundle(5), with its code and what to do."""
+    page = root / "docs" / "man" / "netext-bundle.5"
+    text = page.read_text("utf-8") if page.exists() else ""
+    for name, code in bundle_checks(root):
+        if not re.search(rf"^\.It Li {re.escape(name)} Pq {code}\n(?!\.(It|El))", text, re.MULTILINE):
+            yield f"docs/man/netext-bundle.5: no entry for '{name}' with code {code}"

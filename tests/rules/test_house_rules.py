@@ -100,6 +100,12 @@ SAMPLES = [
      {"src/wire/table.h": 'ATTR(38, VERDICT, WIRE_ENUM, "verdict", wire_verdicts)\n'}),
     (rules.documented_words, "docs/man/netext.7", ".It Cm no-filter\n", ".It Cm filter\n",
      {"src/wire/names.c": '{ WIRE_REASON_NO_FILTER, "no-filter" },\n'}),
+    (rules.documented_checks, "docs/man/netext-bundle.5", ".It Li file.digest Pq 8\nSign again.\n",
+     ".It Li file.digest Pq 9\nSign again.\n",
+     {"src/bundle/check.h": 'CHECK(FILE_DIGEST, "file.digest", _SIGNATURE, "the same")\n'}),
+    (rules.documented_checks, "docs/man/netext-bundle.5", ".It Li file.digest Pq 8\nSign again.\n.El\n",
+     ".It Li file.digest Pq 8\n.El\n",
+     {"src/bundle/check.h": 'CHECK(FILE_DIGEST, "file.digest", _SIGNATURE, "the same")\n'}),
 ]
 
 RULES = sorted({sample[0] for sample in SAMPLES}, key=lambda rule: rule.__name__)
@@ -136,4 +142,4 @@ def test_every_rule_has_samples():
     public = {value for name, value in vars(rules).items()
               if callable(value) and getattr(value, "__doc__", None)
               and value.__module__ == rules.__name__ and value.__code__.co_varnames[:value.__code__.co_argcount] == ("root",)}
-    assert public - {rules.functions, rules.programs, rules.words_of_records} == set(RULES)
+    assert public - {rules.functions, rules.programs, rules.words_of_records, rules.bundle_checks} == set(RULES)

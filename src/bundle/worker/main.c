@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * netext-bundle: the process in which netextd has bundles copied, unpacked and verified, so
+ * that it parses none itself. One job a process, told by arguments and descriptors
+ * (bundle/answer.h); the sandbox is entered before the first byte is read. It runs as a user of
+ * its own without capabilities, and whatever it is run as, it is confined to its job.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/crypto.h>
+
+#include "base/cleanup.h"
+#include "bundle/answer.h"
+#include "bundle/stage.h"
+#include "bundle/worker/sandbox.h"
+
+#define ANSWER_FD 3
+#define SOURCE_FD 4
+#define OTHER_FD  5
+
+#define EXIT_USAGE 2
+
+static bool is_folder(int fd)
+{
+        struct stat st;
+
+        return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The peer may read slowly; that is all there is to wait for. */
+static int send_answer(struct channel *channel, const struct bundle *bundle, int result,
+                       const char *problem)
+{
+        int r = bundle_answer_send(channel, bundle, result, problem);
+
+        while (r >= 0 && channel_wants_write(channel)) {
+                struct pollfd peer = { channel->fd, POLLOUT, 0 };
+
+                if (poll(&peer, 1, -1) < 0 && errno != EINTR)
+                        return -errno;
+                r = channel_flush(channel);
+        }
+        return r;
+}
+
+static int stage(struct bundle *ret, const char **ret_problem)
+{
+        const int readable[] = { SOURCE_FD };
+        int r = sandbox_enter(readable, is_folder(SOURCE_FD) ? 1 : 0, OTHER_FD);
+
+        if (r < 0) {
+                *ret_problem = "cannot enter its sandbox";
+                return r;
+        }
+        r = bundle_stage(SOURCE_FD, OTHER_FD, &ret->report);
+        if (r < 0)
+                *ret_problem = "cannot copy the bundle";
+        return r;
+}
+
+static int verify(bool developer, struct bundle *ret, const char **ret_problem)
+{
+        const struct bundle_options options = { .unknown_signer = developer };
+        bool has_trust = fcntl(OTHER_FD, F_GETFD) >= 0;
+        const int readable[] = { SOURCE_FD, OTHER_FD };
+        int r = sandbox_enter(readable, has_trust ? 2 : 1, -1);
+
+        if (r < 0) {
+                *ret_problem = "cannot enter its sandbox";
+                return r;
+        }
+        r = bundle_verify(SOURCE_FD, has_trust ? OTHER_FD : -1, &options, ret);
+        if (r < 0)
+                *ret_problem = "cannot look at the bundle";
+        return r;
+}
+
+static int explain(void)
+{
+        fputs("netext-bundle is started by netextd; netext-bundle(5) says how.\n"
+              "To look at a bundle: netextctl extension verify FOLDER-OR-ARCHIVE\n",
+              stderr);
+        return EXIT_USAGE;
+}
+
+int main(int argc, char *argv[])
+{
+        bool is_stage = argc == 2 && strcmp(argv[1], "stage") == 0;
+        bool is_verify = argc >= 2 && argc <= 3 && strcmp(argv[1], "verify") == 0;
+        bool developer = argc == 3 && strcmp(argv[2], "--developer") == 0;
+        struct channel channel = CHANNEL_NULL;
+        struct bundle bundle = {};
+        const char *problem = NULL;
+        int r;
+
+        if (!is_stage && (!is_verify || (argc == 3 && !developer)))
+                return explain();
+        if (fcntl(ANSWER_FD, F_GETFD) < 0 || fcntl(SOURCE_FD, F_GETFD) < 0 ||
+            (is_stage && !is_folder(OTHER_FD)) || (is_verify && !is_folder(SOURCE_FD)))
+                return explain();
+        r = channel_init(&channel, ANSWER_FD);
+        if (r < 0)
+                return EXIT_FAILURE;
+        /* What the machine's openssl.cnf says is not for bundles. */
+        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+        r = is_stage ? stage(&bundle, &problem) : verify(developer, &bundle, &problem);
+        r = send_answer(&channel, &bundle, r, problem);
+        bundle_deinit(&bundle);
+        channel_deinit(&channel);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
