@@ -116,6 +116,13 @@ int verb_flow_list(struct cli *cli);
 int verb_flow_watch(struct cli *cli);
 int verb_flow_explain(struct cli *cli);
 int verb_chain(struct cli *cli);
+int verb_extension_new(struct cli *cli);
+int verb_extension_keygen(struct cli *cli);
+int verb_extension_sign(struct cli *cli);
+int verb_extension_pack(struct cli *cli);
+int verb_extension_verify(struct cli *cli);
+int verb_extension_lint(struct cli *cli);
+int verb_extension_inspect(struct cli *cli);
 int verb_help(struct cli *cli);
 int verb_complete(struct cli *cli);
 
@@ -125,3 +132,11 @@ extern const struct cli_option flow_list_options[];
 extern const struct cli_option extension_activate_options[];
 extern const struct cli_option extension_deactivate_options[];
 extern const struct cli_option extension_request_options[];
+extern const struct cli_option extension_new_options[];
+extern const struct cli_option extension_keygen_options[];
+extern const struct cli_option extension_sign_options[];
+extern const struct cli_option extension_verify_options[];
+extern const struct cli_option extension_inspect_options[];
+
+/* Of whoever does not say: the same for a project and its key, so that one fits the other. */
+#define EXTENSION_TEAM_DEFAULT "DEVELOPER"

@@ -94,6 +94,8 @@ static int set_list(const struct cli_option *option, char *value)
         int r;
 
         while ((item = strsep(&value, ","))) {
+                if (option->words && check_word(option, item))
+                        return -EINVAL;
                 r = list_append(option, option->list, item);
                 if (r)
                         return r;
@@ -103,12 +105,12 @@ static int set_list(const struct cli_option *option, char *value)
 
 static int set_value(const struct cli_option *option, char *value)
 {
+        if (option->list)
+                return set_list(option, value);
         if (option->words && check_word(option, value))
                 return -EINVAL;
         if (option->number)
                 return set_number(option, value);
-        if (option->list)
-                return set_list(option, value);
         if (option->repeated)
                 return list_append(option, option->repeated, value);
         *option->string = value;

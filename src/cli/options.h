@@ -22,7 +22,7 @@ struct cli_option {
         const char *name;  /* without dashes */
         const char *value; /* what help calls its value; NULL for a switch */
         const char *help;
-        const char *const *words; /* the values there are, up to a NULL; NULL: any */
+        const char *const *words; /* the values, or items, there are, up to a NULL; NULL: any */
         int64_t min;
         int64_t max;
         bool *flag;

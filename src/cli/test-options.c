@@ -20,6 +20,7 @@ static const char *string;
 static const char *choice;
 static int64_t number;
 static struct option_list list;
+static struct option_list choices;
 static struct option_list repeated;
 
 static const char *const words_of_choice[] = { "open", "closed", NULL };
@@ -29,6 +30,7 @@ static const struct cli_option own[] = {
         { "choice", "open|closed", "", .words = words_of_choice, .string = &choice },
         { "number", "N", "", .min = -2, .max = 10, .number = &number },
         { "list", "ITEM", "", .list = &list },
+        { "choices", "open|closed", "", .words = words_of_choice, .list = &choices },
         { "repeated", "ITEM", "", .repeated = &repeated },
         {},
 };
@@ -48,7 +50,7 @@ static int parse(const char *line, bool stop_at_argument, char joined[256])
         flag = false;
         string = choice = NULL;
         number = 0;
-        list.n_items = repeated.n_items = 0;
+        list.n_items = choices.n_items = repeated.n_items = 0;
         strcpy(buffer, line);
         for (size_t i = 0; rest && *rest && i < WORDS_MAX; i++)
                 words[i] = strsep(&rest, " ");
@@ -99,14 +101,19 @@ static void test_lists(void **state)
         assert_string_equal(list.items[2], "c");
         assert_int_equal(repeated.n_items, 1);
         assert_string_equal(repeated.items[0], "x,y");
+
+        assert_int_equal(parse("--choices open,closed", false, joined), 0);
+        assert_int_equal(choices.n_items, 2);
+        assert_string_equal(choices.items[1], "closed");
 }
 
 static void test_what_is_refused(void **state)
 {
         static const char *const lines[] = {
-                "--unknown",   "--fla",       "-f",          "--flag=yes",  "--string",
-                "--choice no", "--number 11", "--number -3", "--number 1x", "--number=",
-                "--list a,,b", "--list=",     "a --unknown", "--=x",
+                "--unknown",       "--fla",       "-f",          "--flag=yes",  "--string",
+                "--choice no",     "--number 11", "--number -3", "--number 1x", "--number=",
+                "--list a,,b",     "--list=",     "a --unknown", "--=x",        "--choices open,no",
+                "--choices open,",
         };
         char joined[256];
 
