@@ -87,6 +87,11 @@ static bool check_entry(struct walk *walk, const struct stat *st)
                      type_name(st->st_mode));
                 return false;
         }
+        if (!(st->st_mode & S_IROTH) || (S_ISDIR(st->st_mode) && !(st->st_mode & S_IXOTH)))
+                fail(walk, FOLDER_READABLE,
+                     "has mode %04o, and netextd's worker, which has no privileges, cannot read "
+                     "it: chmod -R o+rX",
+                     st->st_mode & 07777);
         if (S_ISREG(st->st_mode) && st->st_nlink > 1)
                 fail(walk, FILE_LINKS,
                      "has %lu names (hard links), and somebody could change it by another: copy it",

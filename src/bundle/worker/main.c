@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <openssl/crypto.h>
-
 #include "base/cleanup.h"
 #include "bundle/answer.h"
 #include "bundle/stage.h"
@@ -108,8 +106,6 @@ int main(int argc, char *argv[])
         r = channel_init(&channel, ANSWER_FD);
         if (r < 0)
                 return EXIT_FAILURE;
-        /* What the machine's openssl.cnf says is not for bundles. */
-        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
         r = is_stage ? stage(&bundle, &problem) : verify(developer, &bundle, &problem);
         r = send_answer(&channel, &bundle, r, problem);
         bundle_deinit(&bundle);
