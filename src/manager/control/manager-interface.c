@@ -130,6 +130,7 @@ static int append_configuration(sd_bus_message *reply, const struct configuratio
 
 static int append_process(sd_bus_message *reply, const struct extension *extension)
 {
+        _cleanup_free_ char *lines = extension_get_last_lines(extension);
         pid_t pid = extension_get_pid(extension);
         int r = 0;
 
@@ -139,8 +140,9 @@ static int append_process(sd_bus_message *reply, const struct extension *extensi
                 r = record_put_uint64(reply, "pid", (uint64_t)pid);
         if (r >= 0)
                 r = record_put_uint64(reply, "restarts", extension_get_restarts(extension));
-        return r < 0 ? r
-                     : record_put_string(reply, "last_exit", extension_get_last_exit(extension));
+        if (r >= 0)
+                r = record_put_string(reply, "last_exit", extension_get_last_exit(extension));
+        return r < 0 ? r : record_put_string(reply, "last_lines", lines);
 }
 
 static int append_history(sd_bus_message *reply, const struct session *session)

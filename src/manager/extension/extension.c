@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "manager/extension/cause.h"
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
@@ -111,6 +112,7 @@ struct extension *extension_free(struct extension *extension)
         extension_spec_deinit(&extension->spec);
         extension_spec_deinit(&extension->coming);
         free(extension->name);
+        lines_clear(&extension->lines);
         free(extension->last_exit);
         free(extension->message);
         free(extension);
@@ -445,12 +447,17 @@ static bool has_recovered(const struct run *run)
 
 static void note_problem(struct extension *extension, const struct run *run, const char *how)
 {
-        if (run->problem)
+        _cleanup_free_ char *cause = NULL;
+
+        if (run->problem) {
                 text_set(&extension->message, "%s", run->problem);
-        else if (!extension->ran)
-                text_set(&extension->message,
-                         "the extension was gone before its provider ran: %s%s%s", how,
-                         extension->message ? "; it said: " : "", extension->message ?: "");
+                return;
+        }
+        if (extension->ran && run->since_ns)
+                return; /* that is the last exit */
+        cause = cause_of_failed_start(run, how);
+        free(extension->message);
+        extension->message = take_ptr(cause);
 }
 
 /* Helpers that it started, and which do not know that it is gone. */
@@ -571,10 +578,9 @@ const char *extension_get_message(const struct extension *extension)
         return extension->message;
 }
 
-const char *const *extension_get_last_lines(const struct extension *extension, size_t *ret_n_lines)
+char *extension_get_last_lines(const struct extension *extension)
 {
-        *ret_n_lines = 0;
-        return NULL;
+        return lines_join(&extension->lines, LINES_MAX, "\n");
 }
 
 /* --- messages to it ----------------------------------------------------------------------- */

@@ -102,8 +102,8 @@ uint64_t extension_get_restarts(const struct extension *extension);
 const char *extension_get_last_exit(const struct extension *extension);
 /* Why the last start or replacement failed, or what it reported last; NULL: nothing. */
 const char *extension_get_message(const struct extension *extension);
-/* The last lines that it wrote to stderr, oldest first; the next call overwrites them. */
-const char *const *extension_get_last_lines(const struct extension *extension, size_t *ret_n_lines);
+/* The last 64 lines that it wrote to stderr. Caller owns; NULL: it wrote none. */
+char *extension_get_last_lines(const struct extension *extension);
 
 /* --- being told --------------------------------------------------------------------------- */
 

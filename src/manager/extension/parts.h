@@ -5,6 +5,7 @@
 
 #include "manager/extension/client.h"
 #include "manager/extension/extension.h"
+#include "manager/extension/lines.h"
 #include "manager/extension/run.h"
 #include "manager/loop/restarts.h"
 
@@ -30,6 +31,7 @@ struct extension {
         struct restarts restarts;
         char *last_exit;
         char *message;             /* what the administrator should know */
+        struct lines lines;        /* the last that its processes wrote */
         sd_event_source *deadline; /* for the next start, or the end of its cgroup */
         unsigned int n_removals;
         uid_t uid;

@@ -119,6 +119,7 @@ static void ended(const char *how, bool clean, void *userdata)
 
         peer_drain(&run->control); /* its last words may say why */
         run_close(run);
+        words_end(run);
         extension_run_ended(run, how);
 }
 
@@ -141,6 +142,7 @@ static struct run *run_new(struct extension *extension, enum run_role role, uint
                 .number = number,
                 .process = PROCESS_NULL,
                 .control = PEER_NULL,
+                .words = WORDS_NULL,
         };
         list_append(&extension->runs, &run->link);
         return run;
@@ -154,6 +156,7 @@ struct run *run_free(struct run *run)
         timer_stop(&run->deadline);
         process_close(&run->process);
         run_close(run);
+        words_close(&run->words);
         free(run->name);
         free(run->problem);
         free(run);
@@ -184,14 +187,18 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
                 NULL
         };
         _cleanup_free_ char *socket = NULL;
-        _cleanup_fd_ int lock_fd = -1;
+        _cleanup_fd_ int lock_fd = -1, words_fd = -1;
         int r;
 
-        *ret_step = "get a user id of its own";
         if (asprintf(&socket, "NETEXT_EXTENSION_SOCKET=%s",
                      extension->table->paths->extension_socket) < 0)
                 return -ENOMEM;
         environment[3] = socket;
+        *ret_step = "get its stderr";
+        r = words_open(run, &words_fd);
+        if (r < 0)
+                return r;
+        *ret_step = "get a user id of its own";
         lock_fd = user_lock();
         if (lock_fd < 0)
                 return lock_fd;
@@ -205,6 +212,7 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
                         .environ = environment,
                         .uid = extension->uid,
                         .cgroup_fd = extension->cgroup_fd,
+                        .stderr_fd = words_fd,
                         .fds = &control_fd,
                         .n_fds = 1,
                 },
@@ -276,6 +284,7 @@ int run_adopt(struct extension *extension, enum run_role role, uint32_t number, 
         if (r < 0)
                 return r;
         run->pid = pid;
+        words_adopt(run);
         *ret_run = take_ptr(run);
         return 0;
 }

@@ -8,6 +8,7 @@
  */
 
 #include "manager/extension/extension.h"
+#include "manager/extension/words.h"
 #include "manager/loop/peer.h"
 #include "manager/priv/process.h"
 
@@ -27,6 +28,7 @@ struct run {
         struct process process;
         pid_t pid; /* also after its end */
         struct peer control;
+        struct words words;
         bool greeted;           /* it said hello on this control channel */
         bool ending;            /* it was told to end */
         char *name;             /* what it calls itself; NULL before its first hello */

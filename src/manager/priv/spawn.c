@@ -62,13 +62,14 @@ static int enter_cgroup(int cgroup_fd)
         return fd < 0 || write(fd, "0", 1) < 0 ? -errno : 0;
 }
 
-/* stdin /dev/null, stdout and stderr ours, then fds from 3 on, then the gate; no others. */
+/* stdin /dev/null, stdout and stderr ours or those given, then fds from 3 on, then the gate; no others. */
 static int arrange_descriptors(const struct spawn *spawn, int *gate_fd)
 {
         int last = FIRST_FD + (int)spawn->n_fds, moved[SPAWN_FDS_MAX];
         int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
         if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
+            (spawn->stderr_fd > STDERR_FILENO && dup2(spawn->stderr_fd, STDERR_FILENO) < 0) ||
             dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
                 return -errno;
         /* First out of the way, so that no move overwrites what is still to be moved. */

@@ -27,7 +27,8 @@ struct spawn {
         const struct spawn_groups *groups; /* … unless they are here */
         uint64_t capabilities;             /* bits of what it keeps; 0 for none */
         int cgroup_fd;                     /* folder of the cgroup to enter, or -1 */
-        const int *fds; /* become 3, 4, …; nothing else is inherited but stderr */
+        int stderr_fd;                     /* and stdout; 0: as ours */
+        const int *fds;                    /* become 3, 4, …; nothing else is inherited */
         size_t n_fds;
 };
 
