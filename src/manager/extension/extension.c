@@ -251,7 +251,7 @@ static bool needs_vouching(const struct extension *extension)
 
 void extension_vouched(struct extension *extension, const char *problem)
 {
-        if (extension->removing || extension_incumbent(extension))
+        if (extension->removing || extension->vouched || extension_incumbent(extension))
                 return;
         extension->vouched = !problem;
         if (!problem) {

@@ -77,6 +77,7 @@ static int start_again(struct extension *extension, const struct extension_spec 
         extension->spec = copy;
         extension->unsettled = true;
         extension->struggling = false;
+        extension->vouched = true;
         extension_start_soon(extension);
         return 0;
 }

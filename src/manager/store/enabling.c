@@ -14,8 +14,31 @@
 #include "manager/loop/timer.h"
 #include "manager/store/life.h"
 
-#define RETRY_MIN_MS 500
-#define RETRY_MAX_MS 4000
+#define RETRY_MIN_MS 500 /* doubled up to eight times that */
+
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata);
+
+static void retry(struct life *life)
+{
+        uint64_t delay_ms = RETRY_MIN_MS << (life->n_retries < 3 ? life->n_retries++ : 3);
+
+        if (timer_start(life->store->place.event, &life->retry, delay_ms, look_again, life) < 0)
+                log_error("%s: cannot set a timer; activate it again", life->identifier);
+}
+
+/* What is active is tried again: who repairs it need do no more. */
+static void cannot_run(struct life *life, struct copy *copy, const char *problem)
+{
+        if (!copy->problem || strcmp(copy->problem, problem) != 0)
+                log_error("%s does not run: %s", life->identifier, problem);
+        copy_set_problem(copy, problem);
+        if (copy == life->coming) {
+                life_settled(life, -EBADMSG, problem);
+                return;
+        }
+        copy->state = COPY_ENABLED;
+        retry(life);
+}
 
 static void put(struct life *life, struct copy *copy)
 {
@@ -30,28 +53,7 @@ static void put(struct life *life, struct copy *copy)
         if (r == -EALREADY)
                 life_settled(life, 0, NULL);
         else if (r < 0)
-                life_settled(life, r, problem ?: strerror(-r));
-}
-
-static int look_again(sd_event_source *source, uint64_t usec, void *userdata);
-
-/* A damaged copy of an active extension is looked at again: who repairs it need do no more. */
-static void damaged(struct life *life, struct copy *copy, const char *problem)
-{
-        uint64_t delay_ms = RETRY_MIN_MS << (life->n_retries < 3 ? life->n_retries : 3);
-
-        if (!copy->problem || strcmp(copy->problem, problem) != 0)
-                log_error("%s does not run: %s", life->identifier, problem);
-        copy_set_problem(copy, problem);
-        if (copy == life->coming) {
-                life_settled(life, -EBADMSG, problem);
-                return;
-        }
-        copy->state = COPY_ENABLED;
-        life->n_retries++;
-        if (timer_start(life->store->place.event, &life->retry,
-                        delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS, look_again, life) < 0)
-                log_error("%s: cannot set a timer; activate it again", life->identifier);
+                cannot_run(life, copy, problem ?: strerror(-r));
 }
 
 static void checked(struct check *check, const char *problem, void *userdata)
@@ -60,7 +62,7 @@ static void checked(struct check *check, const char *problem, void *userdata)
         struct copy *copy = life->enabled;
 
         if (problem) {
-                damaged(life, copy, problem);
+                cannot_run(life, copy, problem);
                 return;
         }
         life->n_retries = 0;
@@ -79,8 +81,12 @@ static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
         struct life *life = userdata;
 
         timer_stop(&life->retry);
-        if (life->active && life->active->state == COPY_ENABLED && !life->coming)
+        if (!life->active || life->active->state != COPY_ENABLED)
+                return 0;
+        if (!life->coming)
                 look(life, life->active);
+        else
+                retry(life);
         return 0;
 }
 
@@ -124,6 +130,9 @@ static void coming_has_failed(struct life *life, const char *message)
                          copy->bundle.manifest.short_version, copy->bundle.manifest.version,
                          message ?: "for a reason that is not known");
                 life_drop(life, copy);
+                /* It may have been replaced by one that is not there any more. */
+                if (life->active->state == COPY_ENABLED)
+                        life_enable(life, life->active);
         } else if (life->store->runner->remove(life->identifier, life->store->userdata) >= 0) {
                 life_leave(life, copy, COPY_UNINSTALLING);
         } else {

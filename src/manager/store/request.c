@@ -214,7 +214,7 @@ int request_log_add(struct request_log *log, enum request_kind kind, struct requ
         return 0;
 }
 
-struct request *request_log_find(struct request_log *log, uint64_t number)
+struct request *request_log_find(const struct request_log *log, uint64_t number)
 {
         struct request *request;
 

@@ -88,7 +88,7 @@ int request_log_open(struct request_log *log, int store_fd, request_changed_fn *
 
 /* -EBUSY: REQUESTS_PENDING have no outcome yet. */
 int request_log_add(struct request_log *log, enum request_kind kind, struct request **ret_request);
-struct request *request_log_find(struct request_log *log, uint64_t number);
+struct request *request_log_find(const struct request_log *log, uint64_t number);
 
 /* Each writes the change down and tells of it. */
 void request_set_status(struct request_log *log, struct request *request,

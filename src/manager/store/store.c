@@ -213,30 +213,29 @@ static bool is_called(const struct life *life, const char *word)
                strcmp(word + length + 1, life->identifier) == 0;
 }
 
+static uint64_t to_number(const char *word)
+{
+        return *word && strspn(word, "0123456789") == strlen(word) ? strtoull(word, NULL, 10) : 0;
+}
+
 struct life *store_find(const struct store *store, const char *word)
 {
+        const struct request *request = request_log_find(&store->requests, to_number(word));
         struct life *life;
 
+        if (request && request->identifier)
+                word = request->identifier;
         list_for_each (life, &store->lives, link)
                 if (is_called(life, word))
                         return life;
         return NULL;
 }
 
-static uint64_t to_number(const char *word)
-{
-        return *word && strspn(word, "0123456789") == strlen(word) ? strtoull(word, NULL, 10) : 0;
-}
-
-/* With a copy; word may be the number of a request that is about it. */
 static int find_installed(const struct store *store, const char *word, struct life **ret_life,
                           char **ret_problem)
 {
-        struct request *request =
-                request_log_find((struct request_log *)&store->requests, to_number(word));
-        struct life *life;
+        struct life *life = store_find(store, word);
 
-        life = store_find(store, request && request->identifier ? request->identifier : word);
         if (!life || !life_get_copy(life))
                 return text_problem(ret_problem, -ENOENT,
                                     "there is no extension \"%s\"; see netextctl extension list",

@@ -65,7 +65,8 @@ void store_deinit(struct store *store);
  * sentence. */
 int store_activate(struct store *store, int source_fd, const char *source,
                    enum request_replace replace, uint64_t *ret_request, char **ret_problem);
-/* word: IDENTIFIER or TEAM.IDENTIFIER, as in the following. -ENOENT: there is none. */
+/* word: IDENTIFIER, TEAM.IDENTIFIER, or the number of a request about it, as in the following.
+ * -ENOENT: there is none. */
 int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
                      uint64_t *ret_request, char **ret_problem);
 /* The answer to a request that needs a reply. -ENOENT; -EALREADY: it does not, or not any more. */
@@ -73,7 +74,7 @@ int store_reply(struct store *store, uint64_t request, bool replace, char **ret_
 /* Who could have replied is gone. */
 void store_audience_left(struct store *store, uint64_t request);
 
-/* word may also be the number of a request. -ENOENT: nothing waits; -EPERM: by policy. */
+/* -ENOENT: nothing waits; -EPERM: by policy. */
 int store_approve(struct store *store, const char *word, char **ret_problem);
 int store_refuse(struct store *store, const char *word, char **ret_problem);
 /* Off and on again, by an administrator. */
