@@ -65,6 +65,36 @@ def test_marks_without_a_session(foreign, netext, client, server, lab):
     check_foreign_marks(lab, client)
 
 
+PRIORITIES = """
+table inet foreign {
+    counter without {}
+    counter with {}
+    chain early {
+        type filter hook output priority raw; policy accept;
+        th dport 81 meta priority set 1:5
+    }
+    chain late {
+        type filter hook output priority filter; policy accept;
+        meta mark 0 meta priority 0 th dport 80 counter name without
+        meta mark 0 meta priority 1:5 th dport 81 counter name with
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_what_a_provider_lets_pass_leaves_as_it_came(netext, scripted, client, serve, lab, protocol):
+    """The first packet, which waited, has no mark of ours, and the priority that others gave it."""
+    lab.client.nft(PRIORITIES.replace("th dport", "tcp flags & (syn | ack) == syn tcp dport")
+                   if protocol == "tcp" else PRIORITIES)
+    scripted("* allow")
+    for port, name in ((80, "without"), (81, "with")):
+        serve(port)
+        assert client.talk(protocol, lab.SERVER, port).error is None
+        assert packets(lab, name) == 1
+    lab.client.run(["nft", "delete", "table", "inet", "foreign"])
+
+
 def test_a_foreign_drop_stays_a_drop(netext, scripted, client, server, lab):
     lab.client.nft("table inet foreign { chain output { type filter hook output priority 10; "
                    "tcp dport 80 drop; }; }")

@@ -18,6 +18,7 @@
 
 #define HOLD_PRIORITY (NF_IP_PRI_MANGLE + 5)
 #define TAG_BASE      0x4e580000U /* "NX" */
+#define NO_TAG        0
 /* An answer must not be taken for what a program says. */
 #define ANSWER_TAG_BASE 0x4e590000U
 

@@ -32,6 +32,7 @@
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      udp, mark & M == PASS                      into passed4 or passed6
+ *      mark & M == PASS, no priority              mark & M := ASKED, tag, accept: guard clears both
  *      mark & M == PASS                           clear ours, accept
  *      mark & M == PASS_ONCE                      clear ours, accept
  *      mark & M == DROP                           drop
@@ -56,6 +57,7 @@
  *   guard: output, next after those. Nobody listened to the queue, or it was full.
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
  *      mark & M == 0, or DELIVER                  accept
+ *      mark & M == ASKED, our tag                 clear both, accept: it passed
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
  *      mark & M == RELAY, CARRIED or OWN          clear ours
@@ -375,6 +377,24 @@ static void put_hold(struct transaction *t)
         rule_end(t, rule);
 }
 
+/*
+ * A packet whose mark is another than when it was queued has its route looked up anew, and that
+ * costs more than all our chains (nf_reroute()). So it gets the old one back, and a tag says that
+ * it passed; what has a priority of its own has no room for that.
+ */
+static void pass_as_queued(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule = rule_begin(t, "decide");
+
+        match_packet_mark(rule, config->mark_mask, bits(t, MARK_PASS));
+        match_packet_tag(rule, NO_TAG);
+        set_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
+        set_packet_tag(rule, tag_of(config));
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
 static void put_verdicts(struct transaction *t)
 {
         static const enum mark passes[] = { MARK_PASS, MARK_PASS_ONCE };
@@ -389,6 +409,7 @@ static void put_verdicts(struct transaction *t)
                 rule_end(t, rule);
         }
 
+        pass_as_queued(t);
         for (size_t i = 0; i < ARRAY_SIZE(passes); i++) {
                 rule = rule_begin(t, "decide");
                 match_packet_mark(rule, mask, bits(t, passes[i]));
@@ -428,6 +449,14 @@ static void put_guard(struct transaction *t)
         decide_mark(t, "guard", MARK_UNDECIDED, NF_ACCEPT, NULL);
         if (config_of(t)->delivery.is_on)
                 decide_mark(t, "guard", MARK_DELIVER, NF_ACCEPT, NULL);
+
+        rule = rule_begin(t, "guard");
+        match_packet_mark(rule, mask, bits(t, MARK_ASKED));
+        match_packet_tag(rule, tag_of(config_of(t)));
+        set_packet_mark(rule, mask, 0);
+        set_packet_tag(rule, NO_TAG);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, bits(t, MARK_ASKED));
