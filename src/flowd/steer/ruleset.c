@@ -31,12 +31,16 @@
  *                                                 accept
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
+ *      mark & M == 0                              goto ask
  *      udp, mark & M == PASS                      into passed4 or passed6
  *      mark & M == PASS, no priority              mark & M := ASKED, tag, accept: guard clears both
  *      mark & M == PASS                           clear ours, accept
  *      mark & M == PASS_ONCE                      clear ours, accept
  *      mark & M == DROP                           drop
  *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse
+ *                                                 goto ask
+ *
+ *   ask:
  *      udp, in passed4 or passed6                 accept     decided before
  *      udp, in served4 or served6                 accept     answers another host
  *                                                 mark & M := ASKED, queue
@@ -423,14 +427,26 @@ static void put_verdicts(struct transaction *t)
                 decide_mark(t, "decide", refusals[i], NFT_GOTO, "refuse");
 }
 
+/* The first rule is for each datagram, and saves it those about verdicts. */
 static void put_decide(struct transaction *t)
 {
+        struct nftnl_rule *rule;
+
+        decide_mark(t, "decide", MARK_UNDECIDED, NFT_GOTO, "ask");
         put_verdicts(t);
+
+        rule = rule_begin(t, "decide");
+        verdict(rule, NFT_GOTO, "ask");
+        rule_end(t, rule);
+}
+
+static void put_ask(struct transaction *t)
+{
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                accept_known(t, "decide", families[i].number, families[i].passed);
-                accept_known(t, "decide", families[i].number, families[i].served);
+                accept_known(t, "ask", families[i].number, families[i].passed);
+                accept_known(t, "ask", families[i].number, families[i].served);
         }
-        ask(t, "decide");
+        ask(t, "ask");
 }
 
 /* The first rule is for each packet of a connection that rules allowed. */
@@ -685,6 +701,7 @@ static void put_objects(struct transaction *t)
         for (size_t i = 0; i < ARRAY_SIZE(families); i++)
                 put_sets(t, &families[i]);
         put_chain(t, "refuse");
+        put_chain(t, "ask");
         put_chain(t, "decide");
         put_chain(t, "undecided");
         put_base_chain(t, "hold", "filter", NF_INET_LOCAL_OUT, HOLD_PRIORITY);
@@ -703,6 +720,7 @@ static void put_objects(struct transaction *t)
 static void put_rules(struct transaction *t)
 {
         put_refuse(t);
+        put_ask(t);
         put_decide(t);
         put_undecided(t);
         put_hold(t);
