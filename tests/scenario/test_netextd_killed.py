@@ -102,3 +102,18 @@ def test_both_daemons_die(netext, scripted, client, serve):
     netext.wait_for_session("scripted", "running")
     assert client.tcp(81).error == "ECONNREFUSED"
     assert client.tcp(80).error is None
+
+
+def test_a_session_that_no_flowd_knows_does_not_run(netext, scripted):
+    """Both daemons died, and the extension cannot say yet that it is there."""
+    scripted("80 allow")
+    extension, flowd = netext.extension_pid("scripted"), netext.flowd_pid()
+    netext.kill(extension, signal.SIGSTOP)
+    netext.kill_netextd()
+    os.kill(flowd, signal.SIGKILL)
+    wait_until(lambda: started_at(flowd) is None, "flowd did not die")
+    netext.restart_netextd()
+    state = netext.session("scripted")["state"]
+    os.kill(extension, signal.SIGCONT)
+    assert state == "starting"
+    netext.wait_for_session("scripted", "running")

@@ -306,6 +306,7 @@ int engine_adopt(struct engine *engine, pid_t pid, uint64_t started, uid_t uid)
         r = process_open(&engine->process, engine->event, pid, started, engine_ended, engine);
         if (r < 0) {
                 log_warning("the netext-flowd of an earlier netextd (pid %d) is gone", pid);
+                engine->listener->died(engine->userdata);
                 return engine_start(engine);
         }
         engine->uid = uid;
