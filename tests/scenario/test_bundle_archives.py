@@ -193,6 +193,11 @@ def test_what_a_worker_may_not_read_is_named(bundle, tmp_path):
     assert "no privileges" in staged.failed[0]["text"] and not list((tmp_path / "staged").iterdir())
 
 
+def test_what_is_neither_folder_nor_archive_is_not_read(tmp_path):
+    staged = stage("/dev/zero", tmp_path / "staged")
+    assert [(entry["check"], entry["file"]) for entry in staged.failed] == [("source.readable", None)]
+
+
 def test_a_full_disk_is_not_the_sources_fault(bundle, tmp_path):
     target = tmp_path / "small"
     target.mkdir()

@@ -4,6 +4,8 @@
 netextctl and netextd's worker look at each, and have to say the same.
 """
 import os
+import pathlib
+import re
 import shutil
 import socket
 
@@ -68,6 +70,26 @@ def test_a_good_bundle_is_good(bundle, workshop):
     assert {check["result"] for check in verdict.checks} == {"passed"}
     assert verdict.facts["signer"]["name"] == "signer" and verdict.facts["signer"]["root"] == "root"
     assert verdict.facts["signer"]["identity"].startswith("root:") and verdict.facts["signer"]["trusted"]
+
+
+def test_every_check_is_tried():
+    """Each has a bundle somewhere in these tests that it is about."""
+    here = pathlib.Path(__file__).resolve()
+    tests = "".join(path.read_text() for path in here.parent.glob("test_bundle_*.py"))
+    names = re.findall(r'CHECK\(\w+,\s*"([\w.]+)"', (here.parents[2] / "src/bundle/check.h").read_text())
+    assert len(names) > 80 and [name for name in names if f'"{name}"' not in tests] == []
+
+
+@pytest.mark.parametrize("key, value, check, place", [
+    ("colour", "blue", "manifest.key", "colour"),
+    ("capabilities", ["filter-provider", "app-proxy-provider"], "manifest.capabilities.unused", "capabilities"),
+])
+def test_what_does_no_harm_is_a_warning(bundle, workshop, key, value, check, place):
+    bundle.manifest[key] = value
+    bundle.write_manifest()
+    bundle.sign(workshop.signer)
+    verdict = look_twice(bundle, workshop.trust)
+    assert verdict.good and [(entry["check"], entry["key"]) for entry in verdict.warned] == [(check, place)]
 
 
 # --- the manifest ------------------------------------------------------------------------
