@@ -86,10 +86,14 @@ static int send_text(struct channel *channel, const char *key, const char *text)
         return channel_end(channel);
 }
 
+/* 0 is what is not said. */
 static int send_count(struct channel *channel, const char *key, uint64_t count)
 {
-        struct wire_writer *writer = channel_begin(channel, NX_MSG_MANAGER_BUNDLE_FACT, 0);
+        struct wire_writer *writer;
 
+        if (count == 0)
+                return 0;
+        writer = channel_begin(channel, NX_MSG_MANAGER_BUNDLE_FACT, 0);
         wire_put_string(writer, WIRE_ATTR_KEY, key);
         wire_put(writer, WIRE_ATTR_COUNT, count);
         return channel_end(channel);
@@ -337,16 +341,19 @@ int bundle_answer_take(struct bundle_answer *answer, const struct wire_message *
         }
 }
 
+static bool has_all(const struct bundle *bundle)
+{
+        return manifest_is_sound(&bundle->manifest) && *bundle->digest && bundle->signer.identity;
+}
+
 bool bundle_answer_is_good(const struct bundle_answer *answer)
 {
         return answer->is_done && answer->result == 0 &&
-               bundle_report_is_good(&answer->bundle.report);
+               bundle_report_is_good(&answer->bundle.report) &&
+               (answer->n_facts == 0 || has_all(&answer->bundle));
 }
 
 bool bundle_answer_is_bundle(const struct bundle_answer *answer)
 {
-        const struct bundle *bundle = &answer->bundle;
-
-        return bundle_answer_is_good(answer) && manifest_is_sound(&bundle->manifest) &&
-               *bundle->digest && bundle->signer.identity;
+        return bundle_answer_is_good(answer) && answer->n_facts > 0;
 }

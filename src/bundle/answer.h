@@ -31,10 +31,11 @@ void bundle_answer_deinit(struct bundle_answer *answer);
 /* Takes one message. 0; -EBADMSG for what no worker of ours says; -E2BIG; -ENOMEM. */
 int bundle_answer_take(struct bundle_answer *answer, const struct wire_message *message);
 
-/* Done, and nothing failed. */
+/* Done, nothing failed, and what it says of a manifest is all that a manifest has, in its form. Of
+ * stage, which says nothing of one. */
 bool bundle_answer_is_good(const struct bundle_answer *answer);
-/* Of verify: the same, and there is all that a bundle has, in its form. The manifest's words are
- * fit to be file names then, whoever the worker was. */
+/* The same of verify, which has to say it: the manifest's words are there, and fit to be file
+ * names, whoever the worker was. */
 bool bundle_answer_is_bundle(const struct bundle_answer *answer);
 
 /* The worker's side. 0, or the channel's error. problem: may be NULL. */

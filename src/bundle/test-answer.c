@@ -133,9 +133,25 @@ static void test_a_good_report_without_a_sound_manifest_is_no_bundle(void **stat
                 free(sent.manifest.identifier);
                 sent.manifest.identifier = strdup(identifiers[i]);
                 carry(&sent, 0, NULL, &answer);
-                assert_true(bundle_answer_is_good(&answer));
+                assert_true(bundle_report_is_good(&answer.bundle.report));
+                assert_false(bundle_answer_is_good(&answer));
                 assert_false(bundle_answer_is_bundle(&answer));
         }
+}
+
+static void test_a_copy_says_nothing_of_a_manifest(void **state)
+{
+        _cleanup_(bundle_deinit) struct bundle sent = {};
+        _cleanup_(bundle_answer_deinit) struct bundle_answer answer = {};
+
+        bundle_report_asked(&sent.report, BUNDLE_CHECK_SOURCE_READABLE, BUNDLE_CHECK_FILE_CASE);
+        assert_int_equal(bundle_report_finish(&sent.report, BUNDLE_CHECK_SOURCE_READABLE,
+                                              BUNDLE_CHECK_FILE_CASE),
+                         0);
+        carry(&sent, 0, NULL, &answer);
+        assert_int_equal(answer.n_facts, 0);
+        assert_true(bundle_answer_is_good(&answer));
+        assert_false(bundle_answer_is_bundle(&answer));
 }
 
 /* One message with a key and a text (NULL: a count), as a worker that was taken over sends it. */
@@ -206,6 +222,7 @@ int main(void)
                 cmocka_unit_test(test_failures_arrive_with_file_and_key),
                 cmocka_unit_test(test_what_kept_it_from_looking_arrives),
                 cmocka_unit_test(test_a_good_report_without_a_sound_manifest_is_no_bundle),
+                cmocka_unit_test(test_a_copy_says_nothing_of_a_manifest),
                 cmocka_unit_test(test_what_no_worker_says_is_refused),
                 cmocka_unit_test(test_it_cannot_make_us_hold_more_than_a_bundle_has),
         };

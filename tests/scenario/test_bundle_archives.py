@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
@@ -209,6 +210,47 @@ def test_a_full_disk_is_not_the_sources_fault(bundle, tmp_path):
         bundles.run("umount", target)
     assert {entry["check"] for entry in staged.failed} == {"source.room"}
     assert "No space left" in staged.failed[0]["text"]
+
+
+class Swapper(threading.Thread):
+    """Puts a link in the place of a file or folder and takes it away again, as fast as it can."""
+
+    def __init__(self, path, target):
+        super().__init__()
+        self.path, self.other, self.link = path, path.with_name("other"), path.with_name("link")
+        self.link.symlink_to(target)
+        self.is_done = threading.Event()
+
+    def run(self):
+        while not self.is_done.is_set():
+            self.path.rename(self.other)
+            self.link.rename(self.path)
+            self.path.rename(self.link)
+            self.other.rename(self.path)
+
+    def __enter__(self):
+        self.start()
+
+    def __exit__(self, *_):
+        self.is_done.set()
+        self.join()
+
+
+@pytest.mark.parametrize("swapped, file", [("resources/icon.svg", None), ("resources", "icon.svg")], ids=["file", "folder"])
+def test_a_link_that_comes_while_it_is_copied_leads_nowhere(bundle, tmp_path, swapped, file):
+    """In the source a link comes and goes; whatever is copied, it is never what the link leads to."""
+    (tmp_path / "elsewhere").mkdir()
+    secret = tmp_path / "elsewhere/icon.svg"
+    secret.write_bytes(b"SECRET")
+    outcomes = set()
+    with Swapper(bundle / swapped, tmp_path / "elsewhere" if file else secret):
+        for i in range(60):
+            staged = stage(bundle.folder, tmp_path / f"staged{i}")
+            outcomes.add(staged.good)
+            copies = [path for path in (tmp_path / f"staged{i}").rglob("*")]
+            assert not any(path.is_symlink() for path in copies)
+            assert not any(path.read_bytes() == b"SECRET" for path in copies if path.is_file())
+    assert False in outcomes
 
 
 # --- any byte ----------------------------------------------------------------------------
