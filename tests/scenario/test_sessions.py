@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions start or say why not, stand in a declared order, and every one of them has a say."""
+import pathlib
+
 import pytest
 
 from harness.paths import PROGRAMS
@@ -115,3 +117,10 @@ def test_an_extension_has_no_privileges(netext, scripted):
     assert facts["Groups"].strip() in ("", str(session["uid"]))
     assert facts["NoNewPrivs"] == "1"
     assert {facts[kind] for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+
+
+def test_an_extension_is_in_a_sandbox(netext, scripted):
+    scripted("* allow")
+    status = pathlib.Path(f"/proc/{netext.extension_pid('scripted')}/status").read_text(encoding="utf-8")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert (fields["Seccomp"], fields["NoNewPrivs"], int(fields["CapBnd"], 16)) == ("2", "1", 0)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <linux/landlock.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <poll.h>
@@ -241,6 +242,32 @@ static void probe_seccomp(struct probe_scene *scene, struct probe_result *result
                 missing(result, "the system-call filter is not taken", -ENOSYS);
         else
                 active(result, "seccomp filter");
+}
+
+/* The hierarchy has them if no other has. */
+static void probe_limits(struct probe_scene *scene, struct probe_result *result)
+{
+        char path[sizeof(scene->cgroup_root) + 32], controllers[256] = "";
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%.4000s/cgroup.controllers", scene->cgroup_root);
+        file = fopen(path, "re");
+        if (file) {
+                (void)!fgets(controllers, sizeof(controllers), file);
+                fclose(file);
+        }
+        if (strstr(controllers, "memory") && strstr(controllers, "pids"))
+                active(result, "memory.max and pids.max");
+        else
+                missing(result, "cgroup v2 has no memory and pids controllers here", -ENOENT);
+}
+
+static void probe_landlock(struct probe_scene *scene, struct probe_result *result)
+{
+        if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0)
+                missing(result, "the kernel has no Landlock, or it is switched off", -errno);
+        else
+                active(result, "Landlock");
 }
 
 static void probe_pidfd(struct probe_scene *scene, struct probe_result *result)
@@ -485,6 +512,10 @@ static const struct probe {
           "it is shown when the connection has ended", probe_sockets },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
           probe_seccomp },
+        { "landlock", "an installed extension sees its own files only", false,
+          "it reads and writes what its user may", probe_landlock },
+        { "cgroup-limits", "limits of an extension's memory and processes", false,
+          "an extension can use all memory of the machine", probe_limits },
         { "pidfd", "processes that cannot be confused", true,
           "a restarted netextd cannot adopt what runs", probe_pidfd },
         { "service-manager", "restart of netextd itself", false,

@@ -173,6 +173,25 @@ int extension_open_cgroup(struct extension *extension)
                            &extension->cgroup_id);
 }
 
+/* A successor is beside its incumbent, and neither shall want for what the other has. */
+void extension_limit(struct extension *extension)
+{
+        struct extension_limits limits = extension->spec.limits;
+        uint64_t n_runs = 0;
+        struct run *run;
+        int r;
+
+        list_for_each (run, &extension->runs, link)
+                n_runs++;
+        if (extension->cgroup_fd < 0 || (!limits.memory_max && !limits.pids_max))
+                return;
+        r = cgroup_limit(extension->cgroup_fd, limits.memory_max * n_runs,
+                         limits.pids_max * n_runs);
+        if (r < 0)
+                log_warning("%s: its memory and processes are not limited: %s", extension->name,
+                            strerror(-r));
+}
+
 int extension_table_remove_cgroup(struct extension_table *table, unsigned int number)
 {
         char name[24];
@@ -510,6 +529,7 @@ void extension_run_ended(struct run *run, const char *how)
         }
         problem = take_ptr(run->problem);
         run_free(run);
+        extension_limit(extension);
         if (extension->removing)
                 extension_try_to_go(extension);
         else if (role == RUN_COMING)

@@ -65,6 +65,8 @@ DEFINE_CLEANUP(struct extension *, extension, extension_free)
 
 /* Its cgroup, made where there is none. */
 int extension_open_cgroup(struct extension *extension);
+/* As its spec says, for each process that it has now. */
+void extension_limit(struct extension *extension);
 
 static inline const struct extension_spec *extension_spec_of(const struct run *run)
 {

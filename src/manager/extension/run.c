@@ -21,6 +21,8 @@
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
 #include "manager/priv/cgroup.h"
+#include "manager/priv/give.h"
+#include "manager/priv/sandbox.h"
 #include "manager/priv/spawn.h"
 #include "manager/priv/user.h"
 
@@ -176,17 +178,25 @@ static int choose_user(struct run *run)
 static int prepare(struct run *run, int control_fd, struct spawned *ret, const char **ret_step)
 {
         struct extension *extension = run->extension;
-        const char *path = extension_spec_of(run)->executable;
+        const struct extension_spec *spec = extension_spec_of(run);
+        const char *path = spec->executable;
         const char *argv[] = { path, NULL };
+        const struct sandbox sandbox = {
+                .may_make_internet_sockets = spec->capabilities & EXTENSION_IS_NETWORK_CLIENT,
+                .bundle_folder = spec->bundle_folder,
+                .state_folder = spec->state_folder,
+        };
         const char *environment[] = {
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 "LANG=C.UTF-8",
                 "NETEXT_CONTROL_FD=3",
                 NULL,
-                extension_is_anonymous(extension) ? NULL : "NETEXT_EXTENSION_STAYS=1",
-                NULL
+                NULL,
+                NULL,
+                NULL,
         };
-        _cleanup_free_ char *socket = NULL;
+        _cleanup_free_ char *socket = NULL, *folder = NULL;
+        size_t n = 4;
         _cleanup_fd_ int lock_fd = -1, words_fd = -1;
         int r;
 
@@ -194,6 +204,12 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
                      extension->table->paths->extension_socket) < 0)
                 return -ENOMEM;
         environment[3] = socket;
+        if (!extension_is_anonymous(extension))
+                environment[n++] = "NETEXT_EXTENSION_STAYS=1";
+        if (spec->state_folder &&
+            asprintf(&folder, "NETEXT_STATE_FOLDER=%s", spec->state_folder) < 0)
+                return -ENOMEM;
+        environment[n++] = folder;
         *ret_step = "get its stderr";
         r = words_open(run, &words_fd);
         if (r < 0)
@@ -205,6 +221,10 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
         r = choose_user(run);
         if (r < 0)
                 return r;
+        *ret_step = "be given its folder";
+        r = spec->state_folder ? give_folder(spec->state_folder, extension->uid) : 0;
+        if (r < 0)
+                return r;
         return spawn_prepare(
                 &(struct spawn){
                         .program = path,
@@ -213,6 +233,7 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
                         .uid = extension->uid,
                         .cgroup_fd = extension->cgroup_fd,
                         .stderr_fd = words_fd,
+                        .sandbox = &sandbox,
                         .fds = &control_fd,
                         .n_fds = 1,
                 },
@@ -232,6 +253,7 @@ static int run_spawn(struct run *run, int control_fd, const char **ret_step)
                 return r;
         if (run_is_alone(run))
                 (void)cgroup_kill(extension->cgroup_fd); /* children that its predecessor left */
+        extension_limit(extension);
         r = prepare(run, control_fd, &spawned, ret_step);
         if (r < 0)
                 return r;

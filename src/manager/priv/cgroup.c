@@ -121,6 +121,48 @@ static int make_folder(const char *path, bool *ret_made)
         return 0;
 }
 
+static int write_at(int folder_fd, const char *name, const char *text)
+{
+        _cleanup_fd_ int fd = openat(folder_fd, name, O_WRONLY | O_CLOEXEC);
+
+        return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* The cgroups below can be limited then, where this one can. */
+static void enable_limits(int folder_fd)
+{
+        (void)write_at(folder_fd, "cgroup.subtree_control", "+memory");
+        (void)write_at(folder_fd, "cgroup.subtree_control", "+pids");
+}
+
+/* That folder is ours, too, if it is the shared one. */
+static void enable_limits_above(const char *parent)
+{
+        _cleanup_fd_ int fd = is_shared_folder(parent) ? open(parent, O_DIRECTORY | O_CLOEXEC) : -1;
+
+        if (fd >= 0)
+                enable_limits(fd);
+}
+
+static int limit(int cgroup_fd, const char *name, uint64_t value)
+{
+        char text[24] = "max";
+        int r;
+
+        if (value)
+                snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+        r = write_at(cgroup_fd, name, text);
+        return r == -ENOENT ? (value ? -EOPNOTSUPP : 0) : r;
+}
+
+int cgroup_limit(int cgroup_fd, uint64_t memory_max, uint64_t pids_max)
+{
+        int memory = limit(cgroup_fd, "memory.max", memory_max);
+        int pids = limit(cgroup_fd, "pids.max", pids_max);
+
+        return memory < 0 ? memory : pids;
+}
+
 int cgroup_make_folder(const char *path, bool *ret_made)
 {
         _cleanup_free_ char *parent = parent_of(path);
@@ -144,6 +186,8 @@ int cgroup_make_folder(const char *path, bool *ret_made)
         fd = open(path, O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
+        enable_limits_above(parent);
+        enable_limits(fd);
         *ret_made = made;
         return fd;
 }
@@ -160,9 +204,7 @@ void cgroup_remove_folder(const char *path)
 
 int cgroup_kill(int cgroup_fd)
 {
-        _cleanup_fd_ int fd = openat(cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-
-        return fd < 0 || write(fd, "1", 1) < 0 ? -errno : 0;
+        return write_at(cgroup_fd, "cgroup.kill", "1");
 }
 
 /* Whoever is in the cgroup now is there still when it has been looked at by its pidfd. */

@@ -21,6 +21,9 @@ void cgroup_remove_folder(const char *path);
 /* Opens the cgroup `name` in the folder, after making it where there is none. Caller owns the
  * descriptor; *ret_id is the kernel's number of the cgroup. */
 int cgroup_open(int folder_fd, const char *name, int *ret_fd, uint64_t *ret_id);
+/* What all its processes together may have; 0: no limit. Without the hierarchy's controllers,
+ * which doctor tells, they are not limited: -EOPNOTSUPP. */
+int cgroup_limit(int cgroup_fd, uint64_t memory_max, uint64_t pids_max);
 /* Kills every process in the cgroup. */
 int cgroup_kill(int cgroup_fd);
 /* The same for those of the session that sid leads, or led. */

@@ -22,7 +22,7 @@ static const struct {
         [PRIV_FOLDER] = { "folder", CAP(DAC_OVERRIDE) },
         [PRIV_CGROUP] = { "cgroup", CAP(DAC_OVERRIDE) },
         [PRIV_PINS] = { "pins", CAP(SYS_ADMIN) | CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) },
-        [PRIV_SPAWN] = { "spawn", CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(NET_ADMIN) |
+        [PRIV_SPAWN] = { "spawn", CAP(CHOWN) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(NET_ADMIN) |
                                           CAP(NET_RAW) | CAP(NET_BIND_SERVICE) | CAP(BPF) |
                                           CAP(PERFMON) },
         [PRIV_SIGNAL] = { "signal", CAP(KILL) },

@@ -2,9 +2,9 @@
 
 /*
  * The child gives everything up in one function, in the order in which it still can:
- * cgroup and limits as root, then identity and capabilities. What a program starts
- * with is decided here and nowhere else: its descriptors, an empty signal mask, its
- * own process group and session, no core dumps, no new privileges.
+ * cgroup and limits as root, then identity and capabilities, and the sandbox last. What a program
+ * starts with is decided here and nowhere else: its descriptors, an empty signal mask, its own
+ * process group and session, no core dumps, no new privileges.
  *
  * Parent and child talk over a socket pair, the gate: the child reports its set-up
  * (0 or what failed), waits for one byte, and reports a failing execve(2); success
@@ -25,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "manager/priv/priv.h"
+#include "manager/priv/sandbox.h"
 #include "manager/priv/spawn.h"
 
 #define FIRST_FD    3
@@ -36,6 +37,7 @@ enum step {
         STEP_LIMITS,
         STEP_IDENTITY,
         STEP_CAPABILITIES,
+        STEP_SANDBOX,
         _STEP_MAX,
 };
 
@@ -45,6 +47,7 @@ static const char *const steps[_STEP_MAX] = {
         [STEP_LIMITS] = "set its limits",
         [STEP_IDENTITY] = "take its user id",
         [STEP_CAPABILITIES] = "set its capabilities",
+        [STEP_SANDBOX] = "enter its sandbox",
 };
 
 struct report {
@@ -62,7 +65,8 @@ static int enter_cgroup(int cgroup_fd)
         return fd < 0 || write(fd, "0", 1) < 0 ? -errno : 0;
 }
 
-/* stdin /dev/null, stdout and stderr ours or those given, then fds from 3 on, then the gate; no others. */
+/* stdin /dev/null, stdout and stderr ours or those given, then fds from 3 on, then the gate; no
+ * others. */
 static int arrange_descriptors(const struct spawn *spawn, int *gate_fd)
 {
         int last = FIRST_FD + (int)spawn->n_fds, moved[SPAWN_FDS_MAX];
@@ -156,7 +160,7 @@ static int set_capabilities(void)
 static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *program_fd,
                               unsigned int *step)
 {
-        int r;
+        int sandbox_fd = -1, r;
 
         *step = STEP_CGROUP;
         r = enter_cgroup(spawn->cgroup_fd);
@@ -168,6 +172,10 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *prog
                 return r;
         /* If it is not there, execve() says so. */
         *program_fd = open(spawn->program, O_PATH | O_CLOEXEC);
+        *step = STEP_SANDBOX;
+        r = spawn->sandbox ? sandbox_open_files(spawn->sandbox, &sandbox_fd) : 0;
+        if (r < 0)
+                return r;
         *step = STEP_LIMITS;
         r = set_limits();
         if (r < 0)
@@ -177,7 +185,11 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *prog
         if (r < 0)
                 return r;
         *step = STEP_CAPABILITIES;
-        return set_capabilities();
+        r = set_capabilities();
+        if (r < 0 || !spawn->sandbox)
+                return r;
+        *step = STEP_SANDBOX;
+        return sandbox_enter(spawn->sandbox, sandbox_fd);
 }
 
 /*
@@ -231,6 +243,8 @@ int spawn_prepare(const struct spawn *spawn, struct spawned *ret, const char **r
         *ret_step = "be made";
         if (spawn->n_fds > SPAWN_FDS_MAX)
                 return -EINVAL;
+        if (spawn->sandbox && sandbox_prepare() < 0)
+                return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate) < 0)
                 return -errno;
         spawned.gate_fd = gate[0];

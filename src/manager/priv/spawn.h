@@ -18,6 +18,7 @@ struct spawn_groups {
         const gid_t *others;
         size_t n_others;
 };
+struct sandbox;
 
 struct spawn {
         const char *program;     /* absolute path */
@@ -28,6 +29,7 @@ struct spawn {
         uint64_t capabilities;             /* bits of what it keeps; 0 for none */
         int cgroup_fd;                     /* folder of the cgroup to enter, or -1 */
         int stderr_fd;                     /* and stdout; 0: as ours */
+        const struct sandbox *sandbox;     /* NULL: none; the program has its own */
         const int *fds;                    /* become 3, 4, …; nothing else is inherited */
         size_t n_fds;
 };
