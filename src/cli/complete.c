@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include <netext/activation.h>
+
 #include "cli/cleanup.h"
 #include "cli/cli.h"
 #include "cli/output/escape.h"
@@ -65,8 +67,8 @@ static void offer_extensions(const char *prefix, const char *typed)
 
 typedef int list_fn(struct nx_manager *manager, struct nx_list **ret_list);
 
-/* The names of what the instance has. */
-static void offer_names(const char *instance, list_fn *list, const char *typed)
+/* What the instance has, by its key. */
+static void offer_names(const char *instance, list_fn *list, const char *key, const char *typed)
 {
         _cleanup_manager_ struct nx_manager *manager = NULL;
         _cleanup_list_ struct nx_list *named = NULL;
@@ -74,7 +76,7 @@ static void offer_names(const char *instance, list_fn *list, const char *typed)
         if (nx_manager_open(&manager, instance, NULL) || list(manager, &named))
                 return;
         for (size_t i = 0; i < nx_list_get_count(named); i++) {
-                const char *name = nx_properties_get_string(nx_list_get(named, i), "name");
+                const char *name = nx_properties_get_string(nx_list_get(named, i), key);
 
                 if (name)
                         offer("", typed, name);
@@ -128,17 +130,32 @@ static const struct cli_option *option_before(const struct cli_verb *verb, const
         return option && option->value ? option : NULL;
 }
 
+/* Verbs about one that is installed. */
+static bool is_about_extension(const struct cli_verb *verb)
+{
+        return verb->fn == verb_extension_deactivate || verb->fn == verb_extension_why ||
+               verb->fn == verb_extension_properties || verb->fn == verb_extension_approve ||
+               verb->fn == verb_extension_refuse || verb->fn == verb_extension_disable ||
+               verb->fn == verb_extension_enable;
+}
+
 /* n_before: arguments that stand before the one at the cursor. */
 static void offer_arguments(const struct cli_verb *verb, const char *instance, int n_before,
                             const char *typed)
 {
+        static const char *const switches[] = { "on", "off", NULL };
+
         if (verb->fn == verb_session_start)
                 offer_extensions("", typed);
+        if (verb->fn == verb_session_start || is_about_extension(verb))
+                offer_names(instance, nx_manager_list_extensions, "identifier", typed);
+        else if (verb->fn == verb_extension_developer)
+                offer_words("", typed, switches);
         else if (verb->fn == verb_session_stop || verb->fn == verb_session_restart)
-                offer_names(instance, nx_manager_list_sessions, typed);
+                offer_names(instance, nx_manager_list_sessions, "name", typed);
         else if (verb->fn == verb_set_show || verb->fn == verb_set_remove ||
                  (verb->fn == verb_set_put && n_before == 0))
-                offer_names(instance, nx_manager_list_sets, typed);
+                offer_names(instance, nx_manager_list_sets, "name", typed);
         else if (verb->fn == verb_help)
                 offer_verbs(NULL, typed);
 }

@@ -6,6 +6,9 @@ every instance checks at its end that it left nothing behind (harness/instance.p
 """
 import contextlib
 import hashlib
+import os
+import pathlib
+import tempfile
 
 import pytest
 
@@ -16,6 +19,7 @@ from harness.lab import Lab
 from harness.paths import BUILD, PROGRAMS
 from harness.peer import Peer
 from harness.service import Service, Visitor
+from harness.store import Store, Workshop
 from harness.upstream import KINDS
 
 PATIENCE_MS = 10000  # a busy machine is no silent extension: where a scenario is about that, it says how long
@@ -63,6 +67,22 @@ def instances(request, lab, name, tmp_path):
 def netext(instances):
     """One instance for the programs of the lab's client."""
     return instances()
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """Makes bundles, and is the state, policy and trust of the instance they are for; see harness/store.py."""
+    with tempfile.TemporaryDirectory(prefix="netext-") as place:
+        os.chmod(place, 0o711)
+        made = Workshop(tmp_path, pathlib.Path(place) / "state")
+        made.trust_signer()
+        yield made
+
+
+@pytest.fixture
+def store(workshop, instances):
+    """The extension verbs of an instance whose store is the workshop's; store.instance is that."""
+    return Store(instances(arguments=workshop.arguments))
 
 
 @pytest.fixture

@@ -279,7 +279,7 @@ int store_find_executable(const struct store *store, const char *word, char **re
 {
         _cleanup_free_ char *folder = NULL;
         const struct copy *active;
-        struct life *life;
+        struct life *life = NULL;
         int r;
 
         r = find_installed(store, word, &life, ret_problem);
@@ -362,7 +362,7 @@ static int deactivate(struct store *store, struct life *life, uint64_t *ret_requ
 int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
                      uint64_t *ret_request, char **ret_problem)
 {
-        struct life *life;
+        struct life *life = NULL;
         int r;
 
         r = find_installed(store, word, &life, ret_problem);
@@ -420,7 +420,7 @@ static int find_waiting(struct store *store, const char *word, struct life **ret
 
 int store_approve(struct store *store, const char *word, char **ret_problem)
 {
-        struct life *life;
+        struct life *life = NULL;
         int r;
 
         r = find_waiting(store, word, &life, ret_problem);
@@ -439,7 +439,7 @@ int store_approve(struct store *store, const char *word, char **ret_problem)
 
 int store_refuse(struct store *store, const char *word, char **ret_problem)
 {
-        struct life *life;
+        struct life *life = NULL;
         int r;
 
         r = find_waiting(store, word, &life, ret_problem);
@@ -456,7 +456,7 @@ int store_refuse(struct store *store, const char *word, char **ret_problem)
 
 int store_switch(struct store *store, const char *word, bool on, char **ret_problem)
 {
-        struct life *life;
+        struct life *life = NULL;
         int r;
 
         r = find_installed(store, word, &life, ret_problem);

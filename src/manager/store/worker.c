@@ -16,6 +16,7 @@
 #include "manager/store/worker.h"
 
 #define TIMEOUT_MS 60000
+#define END_MS     2000 /* once it is not listened to any more */
 
 static void ended(const char *how, bool clean, void *userdata)
 {
@@ -25,7 +26,8 @@ static void ended(const char *how, bool clean, void *userdata)
         peer_close(&worker->peer);
         timer_stop(&worker->deadline);
         if (!worker->problem && (!worker->answer.is_done || !clean))
-                text_set(&worker->problem, "netext-bundle ended before it had an answer: %s", how);
+                text_set(&worker->problem, "netext-bundle ended before it had an answer: %s%s%s",
+                         how, worker->lost ? "; " : "", worker->lost ?: "");
         worker->done_fn(worker, worker->problem, worker->userdata);
 }
 
@@ -36,21 +38,13 @@ static int receive(const struct wire_message *message, int *fd, void *userdata)
         return bundle_answer_take(&worker->answer, message);
 }
 
-static void lost(const char *why, void *userdata)
-{
-        struct worker *worker = userdata;
-
-        if (worker->answer.is_done)
-                return; /* it closes the connection and ends */
-        text_set(&worker->problem, "netext-bundle had no answer: %s", why);
-        process_signal(&worker->process, SIGKILL);
-}
-
 static int late(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct worker *worker = userdata;
 
-        text_set(&worker->problem, "netext-bundle took longer than %d s", TIMEOUT_MS / 1000);
+        if (!worker->lost)
+                text_set(&worker->problem, "netext-bundle took longer than %d s",
+                         TIMEOUT_MS / 1000);
         process_signal(&worker->process, SIGKILL);
         return 0;
 }
@@ -66,6 +60,16 @@ static int add_folder(struct spawn *how, int *fds, const struct worker_job *job)
                 return fd;
         fds[how->n_fds++] = fd;
         return 0;
+}
+
+/* It ends now: by itself, as it does when it is done, or because nobody listens to it any more. */
+static void lost(const char *why, void *userdata)
+{
+        struct worker *worker = userdata;
+
+        text_set(&worker->lost, "%s", why);
+        (void)timer_start(sd_event_source_get_event(worker->deadline), &worker->deadline, END_MS,
+                          late, worker);
 }
 
 static int spawn(struct worker *worker, const struct worker_job *job, int answers_fd,
@@ -137,4 +141,5 @@ void worker_end(struct worker *worker)
         timer_stop(&worker->deadline);
         bundle_answer_deinit(&worker->answer);
         free(take_ptr(worker->problem));
+        free(take_ptr(worker->lost));
 }

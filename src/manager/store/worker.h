@@ -24,6 +24,7 @@ struct worker {
         sd_event_source *deadline;
         struct bundle_answer answer;
         char *problem;
+        char *lost; /* why it is not listened to any more; NULL: it is */
         worker_done_fn *done_fn;
         void *userdata;
 };

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A filter that is installed from a bundle, and is what its files say: its identifier is in
+ * resources/identifier, the port that it refuses in resources/refuse. resources/fate says what
+ * else becomes of it: "dies" before it says hello, "hangs" instead.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netext/extension.h>
+
+static unsigned int refused_port;
+
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
+                                       void *userdata)
+{
+        (void)filter;
+        (void)userdata;
+        return nx_flow_get_remote_port(flow) == refused_port ? NX_VERDICT_REFUSE : NX_VERDICT_ALLOW;
+}
+
+/* The first word of a file beside ours; "" where there is none. */
+static const char *read_word(const char *folder, const char *name, char word[static 128])
+{
+        char path[4352];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%s/resources/%s", folder, name);
+        file = fopen(path, "re");
+        if (!file || fscanf(file, "%127s", word) != 1)
+                word[0] = '\0';
+        if (file)
+                fclose(file);
+        return word;
+}
+
+static void find_folder(char folder[static 4096])
+{
+        ssize_t length = readlink("/proc/self/exe", folder, 4095);
+
+        folder[length < 0 ? 0 : length] = '\0';
+        for (int level = 0; level < 2; level++)
+                if (strrchr(folder, '/'))
+                        *strrchr(folder, '/') = '\0';
+}
+
+int main(void)
+{
+        static char folder[4096], identifier[128];
+        char word[128];
+        const struct nx_extension extension = {
+                NX_EXTENSION_INIT,
+                .identifier = identifier,
+                .version = "1",
+                .filter = { .handle_new_flow = handle_new_flow },
+        };
+
+        find_folder(folder);
+        read_word(folder, "identifier", identifier);
+        refused_port = (unsigned int)atoi(read_word(folder, "refuse", word));
+        read_word(folder, "fate", word);
+        if (strcmp(word, "dies") == 0) {
+                fputs("it was asked to die\n", stderr);
+                return 3;
+        }
+        while (strcmp(word, "hangs") == 0)
+                pause();
+        return nx_main(&extension, NULL);
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the administrator's policy files allow and forbid, whenever they come."""
+import pytest
+
+from harness.store import IDENTIFIER, TEAM
+from harness.wait import wait_until
+
+
+def listed(*identifiers):
+    return {TEAM: list(identifiers or [IDENTIFIER])}
+
+
+def in_force(store, name="office.json"):
+    """Until the file is read; its records."""
+
+    def read():
+        return [one for one in store.instance.ctl("extension", "policy") if one["file"] == name]
+
+    return wait_until(read, lambda: f"no policy {name}: {store.instance.messages()}")
+
+
+def test_policy_before_software_and_after_it_end_the_same(store, workshop):
+    """L06, and nobody is asked."""
+    workshop.write_policy(AllowedSystemExtensions=listed())
+    in_force(store)
+    store.activate(workshop.bundle())
+    first = store.extension()
+    store.do("deactivate", IDENTIFIER)
+    policy = workshop.policy / "office.json"
+    policy.unlink()
+    wait_until(lambda: not store.instance.ctl("extension", "policy"), "the policy stays")
+    number = store.submit(workshop.folder / "bundle-1")
+    store.wait_for(number, "needs-approval")
+    workshop.write_policy(AllowedSystemExtensions=listed())
+    assert store.outcome(number)["status"] == "finished"
+    second = store.extension()
+    for key in ("state", "enabled", "active", "managed", "digest"):
+        assert first[key] == second[key], key
+
+
+def test_a_policy_that_goes_takes_along_what_it_allowed(store, workshop):
+    """Since 11.3: and one that comes back brings it back."""
+    policy = workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    in_force(store)
+    store.activate(workshop.bundle())
+    assert store.extension()["managed"]
+    policy.unlink()
+    waiting = store.wait_for_extension(state="activated_waiting_for_user", active=False)
+    assert "pid" not in waiting and not waiting["managed"]
+    workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    store.wait_for_extension(active=True)
+
+
+def test_what_an_administrator_approved_stays_without_policy(store, workshop):
+    store.activate(workshop.bundle(), "--approve")
+    policy = workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    in_force(store)
+    policy.unlink()
+    wait_until(lambda: not store.instance.ctl("extension", "policy"), "the policy stays")
+    assert store.extension()["active"]
+
+
+def test_nobody_overrides_where_that_is_not_allowed(store, workshop):
+    workshop.write_policy(AllowUserOverrides=False)
+    in_force(store)
+    said = store.refused("activate", workshop.bundle(), "--approve")
+    assert "10 forbidden-by-policy" in said and "office.json: AllowUserOverrides is false" in said
+    assert store.list() == [] and workshop.staged() == []
+
+
+def test_a_type_that_is_not_allowed_stops_what_runs(store, workshop):
+    store.activate(workshop.bundle(), "--approve")
+    workshop.write_policy(AllowedSystemExtensionTypes={TEAM: ["DriverExtension"]})
+    stopped = store.wait_for_extension(state="activated_disabled", active=False)
+    assert "AllowedSystemExtensionTypes" in stopped["message"] and "store.policy" in store.failed()
+    (workshop.policy / "office.json").unlink()
+    store.wait_for_extension(active=True)
+
+
+def test_unknown_keys_are_recorded_and_nothing_else(store, workshop):
+    """L08."""
+    workshop.write_policy(AllowedTeamIdentifiers=[TEAM], Quantum={"deep": [1, {"er": None}]},
+                          AllowedSystemExtensionTypes={TEAM: ["NetworkExtension", "Later"]})
+    warnings = {one["warning"] for one in in_force(store)}
+    assert warnings == {'"Quantum" is no key that this version knows',
+                        f'AllowedSystemExtensionTypes.{TEAM}: "Later" is no type that this version knows'}
+    store.activate(workshop.bundle())
+
+
+def test_a_broken_file_leaves_in_force_what_it_said(store, workshop):
+    policy = workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    in_force(store)
+    policy.write_text('{"AllowedTeamIdentifiers": 7}', encoding="utf-8")
+
+    def problem():
+        return in_force(store)[0].get("problem")
+
+    assert wait_until(problem, "the broken policy was not read") == \
+        "AllowedTeamIdentifiers: expected an array of strings, found a number"
+    assert in_force(store)[0]["in_force"]
+    store.activate(workshop.bundle())
+    policy.chmod(0o666)
+    wait_until(lambda: "others than root" in in_force(store)[0].get("problem", ""), "anybody's policy was read")
+
+
+def test_a_folder_that_comes_later_is_read(store, workshop):
+    moved = workshop.policy.rename(workshop.folder / "elsewhere")
+    (moved / "late.json").write_text('{"AllowedTeamIdentifiers": ["%s"]}' % TEAM, encoding="utf-8")
+    number = store.submit(workshop.bundle())
+    store.wait_for(number, "needs-approval")
+    moved.rename(workshop.policy)
+    assert store.outcome(number)["status"] == "finished"
+
+
+# The verbs of an administrator, who is root; whoever is not does not get as far as that.
+ACTIONS = {
+    "remove": ("extension", "deactivate", IDENTIFIER),
+    "disable": ("extension", "disable", IDENTIFIER),
+    "stop": ("session", "stop", IDENTIFIER),
+}
+
+
+@pytest.mark.parametrize("key, refused", [
+    ("RemovableSystemExtensions", set()),
+    ("NonRemovableFromUISystemExtensions", {"disable", "stop"}),
+    ("NonRemovableSystemExtensions", {"remove", "disable", "stop"}),
+])
+def test_what_may_not_be_removed_and_what_may_not_be_disabled_are_two_things(store, workshop, key, refused):
+    """L07."""
+    workshop.write_policy(**{key: listed()})
+    in_force(store)
+    store.activate(workshop.bundle(), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    before = store.extension()["pid"], store.instance.session(IDENTIFIER)["state"]
+    for action in refused:
+        done = store.instance.run_ctl(*ACTIONS[action])
+        assert done.returncode == 1 and f"office.json has it in {key}.{TEAM}" in done.stderr, done
+    assert (store.extension()["pid"], store.instance.session(IDENTIFIER)["state"]) == before
+    for action in [action for action in ("stop", "disable", "remove") if action not in refused]:
+        done = store.instance.run_ctl(*ACTIONS[action])
+        assert done.returncode == 0, done
+
+
+def test_without_policy_a_user_may_nothing_and_an_administrator_all(store, workshop):
+    """L07: root is who may, until the policy says less."""
+    store.activate(workshop.bundle(), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    for command in ACTIONS.values():
+        done = store.instance.lab.client.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             *store.instance.ctl_command(*command)], check=False)
+        assert done.returncode == 1 and "only root may" in done.stderr, done
+    assert store.extension()["active"] and store.instance.session(IDENTIFIER)["state"] == "running"
+    for action in ("stop", "disable", "remove"):
+        assert store.instance.run_ctl(*ACTIONS[action]).returncode == 0

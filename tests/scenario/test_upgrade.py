@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A newer version takes the place of the active one: asked where that is wanted, or rolled back."""
+import pytest
+
+from harness.manager import Manager
+from harness.store import IDENTIFIER
+
+
+def test_a_newer_version_takes_over_unasked_and_unapproved(store, workshop, client, serve):
+    """L11: identifier, team, signer and capabilities are as they were approved."""
+    serve(81), serve(82)
+    store.activate(workshop.bundle(version="1.0", refuse=81), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    assert client.tcp(81).error == "ECONNREFUSED"
+    record = store.activate(workshop.bundle(version="1.1", refuse=82))
+    assert record["status"] == "finished" and record["replaced"] == "1.0 (1.0)"
+    assert client.tcp(81).error is None and client.tcp(82).error == "ECONNREFUSED"
+    states = {one["version"]: one["state"] for one in store.list()}
+    assert states["1.1"] == "activated_enabled" and states.get("1.0", "terminating_for_upgrade") == \
+        "terminating_for_upgrade"
+
+
+def test_more_capabilities_are_approved_anew(store, workshop):
+    """L11, and meanwhile the version that was approved goes on."""
+    store.activate(workshop.bundle(version="1.0"), "--approve")
+    number = store.submit(workshop.bundle(version="1.1", capabilities=["filter-provider", "byte-inspection"]))
+    store.wait_for(number, "needs-approval")
+    assert store.failed(number)["store.approval"]["text"] == "it wants capabilities that were not approved"
+    active = {one["version"]: one["active"] for one in store.list()}
+    assert active == {"1.0": True, "1.1": False}
+    store.do("approve", number)
+    assert store.outcome(number)["status"] == "finished"
+
+
+def test_a_version_that_does_not_start_leaves_the_old_one(store, workshop, client, serve):
+    serve(81)
+    store.activate(workshop.bundle(version="1.0", refuse=81), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    pid = store.extension()["pid"]
+    said = store.refused("activate", workshop.bundle(version="1.1", fate="dies"))
+    assert "1 unknown" in said and "exited with status 3" in said
+    assert client.tcp(81).error == "ECONNREFUSED"
+    old = store.wait_for_extension(active=True)
+    assert (old["version"], old["pid"]) == ("1.0", pid)
+    assert "version 1.1 (1.1) did not take over" in old["message"]
+    assert [one for one in store.why() if one["check"] == "store.replacement"][0]["result"] == "warned"
+
+
+@pytest.fixture
+def ask(store):
+    """ask(bundle) submits, to be asked whether to replace: the client and the request's number."""
+    clients = []
+
+    def submit(bundle):
+        clients.append(Manager(store.instance.name))
+        return clients[-1], clients[-1].activate(bundle)
+
+    yield submit
+    for client in clients:
+        client.close()
+
+
+def test_who_was_asked_says_replace_or_cancel(store, workshop, ask):
+    store.activate(workshop.bundle(version="1.0"), "--approve")
+    for version, answer, status in (("1.1", False, "failed"), ("1.2", True, "finished")):
+        asking, number = ask(workshop.bundle(version=version))
+        record = store.wait_for(number, "needs-reply")
+        assert record["replaced"] == "1.0 (1.0)" and record["content_changed"] is False
+        asking.reply(number, answer)
+        assert store.outcome(number)["status"] == status
+    assert store.wait_for_extension_version("1.2")
+
+
+def test_a_question_ends_with_who_was_asked(store, workshop):
+    """L01."""
+    store.activate(workshop.bundle(version="1.0"), "--approve")
+    asking = Manager(store.instance.name)
+    number = asking.activate(workshop.bundle(version="1.0", refuse=7))
+    assert store.wait_for(number, "needs-reply")["content_changed"] is True
+    asking.close()
+    canceled = store.outcome(number)
+    assert canceled["error"] == 11 and "was not there any more" in canceled["message"]
+    assert store.extension()["active"]
+
+
+def test_developers_replace_the_same_version(store, workshop):
+    """L03."""
+    store.activate(workshop.bundle(), "--approve")
+    before = store.extension()
+    store.do("developer", "on")
+    record = store.activate(workshop.bundle(refuse=82))
+    assert record["status"] == "finished" and record["content_changed"] is True
+    assert store.wait_for_extension_version("1.0", digest=record["digest"])["digest"] != before["digest"]
