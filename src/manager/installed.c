@@ -87,7 +87,7 @@ static void gone(struct extension *extension, void *userdata)
         struct instance *instance = userdata;
         const char *identifier = installed_identifier(extension);
 
-        if (identifier && !instance->ending)
+        if (identifier)
                 store_gone(&instance->store, identifier);
 }
 

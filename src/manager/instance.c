@@ -71,6 +71,7 @@ static void instance_end(struct instance *instance, const char *why)
             0)
                 instance_exit(instance);
         (void)sd_notify(0, "STOPPING=1");
+        store_end(&instance->store);
         session_table_stop_all(&instance->sessions);
         extension_table_remove_all(&instance->extensions);
         instance_quit_engine_at_last(instance);

@@ -213,3 +213,24 @@ def test_from_nothing_to_decided_traffic_in_five_commands(store, workshop, clien
         assert done.returncode == 0, done
     assert client.tcp(81).error == "ECONNREFUSED"
     assert store.extension()["developer"]
+
+
+@pytest.mark.parametrize("category", ["endpoint-security", "driver", "camera"])
+def test_other_categories_have_the_life_and_no_process(store, workshop, category):
+    store.activate(workshop.bundle(category=category, providers=[], capabilities=[]), "--approve")
+    installed = store.extension()
+    assert installed["enabled"] and not installed["active"] and "pid" not in installed
+    assert installed["category"] == category
+    assert "nothing runs of it" in store.instance.run_ctl("session", "start", IDENTIFIER).stderr
+    store.do("deactivate", IDENTIFIER)
+    assert store.list() == [] and workshop.staged() == []
+
+
+def test_what_waits_goes_on_when_netextd_ended_in_order(store, workshop):
+    number = store.submit(workshop.bundle())
+    store.wait_for(number, "needs-approval")
+    store.instance.stop()
+    store.instance.start()
+    assert store.request(number)["status"] == "needs-approval"
+    store.do("approve", number)
+    assert store.outcome(number)["status"] == "finished"

@@ -45,6 +45,8 @@ static void put(struct life *life, struct copy *copy)
         _cleanup_free_ char *folder = copy_get_folder(copy), *path = NULL, *problem = NULL;
         int r = -EALREADY; /* nothing runs of the other categories */
 
+        if (life->store->ending)
+                return;
         if (copy->bundle.manifest.category == MANIFEST_CATEGORY_NETWORK) {
                 text_set(&path, "%s/%s", life->store->folder, folder);
                 r = path ? life->store->runner->put(copy, path, &problem, life->store->userdata)

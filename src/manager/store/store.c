@@ -398,7 +398,7 @@ int store_reply(struct store *store, uint64_t request, bool replace, char **ret_
 
 void store_audience_left(struct store *store, uint64_t request)
 {
-        struct life *life = find_asking(store, request);
+        struct life *life = store->ending ? NULL : find_asking(store, request);
 
         if (life)
                 life_abandon(life);
@@ -529,14 +529,21 @@ int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem)
 
 /* --- being told ----------------------------------------------------------------------------- */
 
+void store_end(struct store *store)
+{
+        store->ending = true;
+        activations_free(store);
+}
+
 void store_policy_changed(struct store *store)
 {
-        reconcile(store);
+        if (!store->ending)
+                reconcile(store);
 }
 
 void store_settled(struct store *store, const char *identifier, int result, const char *message)
 {
-        struct life *life = store_find(store, identifier);
+        struct life *life = store->ending ? NULL : store_find(store, identifier);
 
         if (life)
                 life_settled(life, result, message);
@@ -544,7 +551,7 @@ void store_settled(struct store *store, const char *identifier, int result, cons
 
 void store_gone(struct store *store, const char *identifier)
 {
-        struct life *life = store_find(store, identifier);
+        struct life *life = store->ending ? NULL : store_find(store, identifier);
 
         if (life)
                 life_gone(life);

@@ -41,6 +41,7 @@ struct store {
         const struct store_runner *runner;
         const struct store_listener *listener;
         void *userdata;          /* of both */
+        bool ending;             /* nothing is begun any more, and nothing that ends is news */
         bool developer;          /* signers whom no root vouches for are let in */
         struct list lives;       /* life.link */
         struct list approvals;   /* approval.link */
@@ -85,6 +86,8 @@ int store_reset(struct store *store, unsigned int *ret_n, char **ret_problem);
 /* Removes what lies in the state directory and belongs to nothing. */
 int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem);
 
+/* The instance ends: what is under way is taken up by the next one. */
+void store_end(struct store *store);
 /* The policy's files say something else. */
 void store_policy_changed(struct store *store);
 /* What became of runner->put(): 0, or negative errno with a sentence. */
