@@ -77,8 +77,8 @@ static const struct nx_extension extension = {
         .endpoints = endpoints,
         .n_endpoints = 2,
 };
-static const struct endpoint_peer everyone = { .kind = ENDPOINT_PEER_EVERYONE };
-static const struct endpoint_declaration declarations[] = {
+static struct manifest_peer everyone = { .kind = MANIFEST_PEER_EVERYONE };
+static const struct manifest_endpoint declarations[] = {
         { .name = "trips", .peers = &everyone, .n_peers = 1 },
         { .name = "events", .peers = &everyone, .n_peers = 1 },
 };

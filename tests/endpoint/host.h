@@ -9,7 +9,7 @@
 
 #include <netext/extension.h>
 
-#include "manager/endpoint/declaration.h"
+#include "bundle/manifest.h"
 
 #define HOST_INSTANCE "test"
 #define HOST_TEAM     "EXAMPLE"
@@ -17,7 +17,7 @@
 struct host_extension {
         const char *identifier;
         const struct nx_extension *table;
-        const struct endpoint_declaration *declarations;
+        const struct manifest_endpoint *declarations;
         size_t n_declarations;
 };
 

@@ -23,11 +23,10 @@
 
 #define NAMED(name) "EXAMPLE.org.example.talker." name
 
-static const struct endpoint_peer everyone = { .kind = ENDPOINT_PEER_EVERYONE };
-static const struct endpoint_peer somebody = { .kind = ENDPOINT_PEER_USER, .value = "61998" };
-static const struct endpoint_peer program = { .kind = ENDPOINT_PEER_EXECUTABLE,
-                                              .value = "/usr/bin/env" };
-static const struct endpoint_declaration declarations[] = {
+static struct manifest_peer everyone = { .kind = MANIFEST_PEER_EVERYONE };
+static struct manifest_peer somebody = { .kind = MANIFEST_PEER_USER, .value = "61998" };
+static struct manifest_peer program = { .kind = MANIFEST_PEER_EXECUTABLE, .value = "/usr/bin/env" };
+static const struct manifest_endpoint declarations[] = {
         { .name = "talk", .peers = &everyone, .n_peers = 1 },
         { .name = "closed", .peers = &everyone, .n_peers = 1 },
         { .name = "forgotten", .peers = &everyone, .n_peers = 1 },

@@ -49,7 +49,7 @@ static int find_person(const struct endpoint_declaration *declaration, struct pe
         int r;
 
         for (size_t i = 0; !peer && i < declaration->n_peers; i++)
-                if (declaration->peers[i].kind == ENDPOINT_PEER_USER &&
+                if (declaration->peers[i].kind == MANIFEST_PEER_USER &&
                     declaration->peers[i].is_resolved)
                         peer = &declaration->peers[i];
         if (!peer)
@@ -113,7 +113,7 @@ static int start(struct activation *activation, const struct endpoint_declaratio
         struct surroundings surroundings;
         const struct spawn spawn = {
                 .program = declaration->activation[0],
-                .argv = declaration->activation,
+                .argv = (const char *const *)declaration->activation,
                 .environ = surroundings.environ,
                 .uid = person->entry.pw_uid,
                 .groups = &groups,

@@ -15,15 +15,15 @@
 static bool peer_is(const struct endpoint_peer *peer, const struct caller *caller, const char *team)
 {
         switch (peer->kind) {
-        case ENDPOINT_PEER_USER:
+        case MANIFEST_PEER_USER:
                 return peer->is_resolved && caller->uid == peer->id;
-        case ENDPOINT_PEER_GROUP:
+        case MANIFEST_PEER_GROUP:
                 return peer->is_resolved && caller_is_in_group(caller, peer->id);
-        case ENDPOINT_PEER_TEAM:
+        case MANIFEST_PEER_TEAM:
                 return team && strcmp(team, peer->value) == 0;
-        case ENDPOINT_PEER_EXECUTABLE:
+        case MANIFEST_PEER_EXECUTABLE:
                 return caller_executes(caller, peer->value);
-        case ENDPOINT_PEER_EVERYONE:
+        case MANIFEST_PEER_EVERYONE:
                 return true;
         default:
                 return false;

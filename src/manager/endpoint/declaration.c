@@ -53,42 +53,35 @@ static bool find_group(const char *name, gid_t *ret)
 static bool peer_resolve(struct endpoint_peer *peer)
 {
         if (peer->is_resolved ||
-            (peer->kind != ENDPOINT_PEER_USER && peer->kind != ENDPOINT_PEER_GROUP))
+            (peer->kind != MANIFEST_PEER_USER && peer->kind != MANIFEST_PEER_GROUP))
                 return false;
         peer->is_resolved = parse_number(peer->value, &peer->id) ||
-                            (peer->kind == ENDPOINT_PEER_USER ? find_user(peer->value, &peer->id)
+                            (peer->kind == MANIFEST_PEER_USER ? find_user(peer->value, &peer->id)
                                                               : find_group(peer->value, &peer->id));
         return peer->is_resolved;
 }
 
 bool declaration_resolve(struct endpoint_declaration *declaration)
 {
-        struct endpoint_peer *peers = (struct endpoint_peer *)declaration->peers;
         bool found = false;
 
         for (size_t i = 0; i < declaration->n_peers; i++)
-                found |= peer_resolve(&peers[i]);
+                found |= peer_resolve(&declaration->peers[i]);
         return found;
-}
-
-static void free_words(char **words)
-{
-        for (char **word = words; word && *word; word++)
-                free(*word);
-        free(words);
 }
 
 void declaration_deinit(struct endpoint_declaration *declaration)
 {
         for (size_t i = 0; i < declaration->n_peers; i++)
-                free((char *)declaration->peers[i].value);
-        free((struct endpoint_peer *)declaration->peers);
-        free_words((char **)declaration->activation);
-        free((char *)declaration->name);
+                free(declaration->peers[i].value);
+        free(declaration->peers);
+        manifest_strings_free(declaration->activation);
+        free(declaration->name);
         *declaration = (struct endpoint_declaration){};
 }
 
-static char **copy_words(const char *const *words)
+/* NULL: no memory. */
+static char **copy_words(char *const *words)
 {
         size_t n = 0;
         char **copy;
@@ -99,40 +92,38 @@ static char **copy_words(const char *const *words)
         for (size_t i = 0; copy && i < n; i++) {
                 copy[i] = strdup(words[i]);
                 if (!copy[i]) {
-                        free_words(copy);
+                        manifest_strings_free(copy);
                         return NULL;
                 }
         }
         return copy;
 }
 
-static int copy_peers(struct endpoint_declaration *copy, const struct endpoint_declaration *from)
+static int copy_peers(struct endpoint_declaration *copy, const struct manifest_endpoint *from)
 {
-        struct endpoint_peer *peers = calloc(from->n_peers + 1, sizeof(*peers));
-
-        if (!peers)
+        copy->peers = calloc(from->n_peers + 1, sizeof(*copy->peers));
+        if (!copy->peers)
                 return -ENOMEM;
-        copy->peers = peers;
         for (size_t i = 0; i < from->n_peers; i++) {
-                peers[i].kind = from->peers[i].kind;
+                copy->peers[i].kind = from->peers[i].kind;
                 copy->n_peers = i + 1;
                 if (!from->peers[i].value)
                         continue;
-                peers[i].value = strdup(from->peers[i].value);
-                if (!peers[i].value)
+                copy->peers[i].value = strdup(from->peers[i].value);
+                if (!copy->peers[i].value)
                         return -ENOMEM;
         }
         return 0;
 }
 
-int declaration_copy(struct endpoint_declaration *ret, const struct endpoint_declaration *from)
+int declaration_make(struct endpoint_declaration *ret, const struct manifest_endpoint *from)
 {
         struct endpoint_declaration copy = { .name = strdup(from->name) };
         int r;
 
         r = copy.name ? copy_peers(&copy, from) : -ENOMEM;
         if (r >= 0 && from->activation) {
-                copy.activation = (const char *const *)copy_words(from->activation);
+                copy.activation = copy_words(from->activation);
                 r = copy.activation ? 0 : -ENOMEM;
         }
         if (r < 0) {
@@ -144,7 +135,7 @@ int declaration_copy(struct endpoint_declaration *ret, const struct endpoint_dec
         return 0;
 }
 
-static bool equal_words(const char *const *a, const char *const *b)
+static bool equal_words(char *const *a, char *const *b)
 {
         if (!a || !b)
                 return a == b;
@@ -154,26 +145,31 @@ static bool equal_words(const char *const *a, const char *const *b)
         return *a == *b;
 }
 
-bool declaration_equal(const struct endpoint_declaration *a, const struct endpoint_declaration *b)
+bool declaration_is_of(const struct endpoint_declaration *declaration,
+                       const struct manifest_endpoint *endpoint)
 {
-        if (strcmp(a->name, b->name) != 0 || a->n_peers != b->n_peers ||
-            !equal_words(a->activation, b->activation))
+        const struct endpoint_peer *ours = declaration->peers;
+        const struct manifest_peer *theirs = endpoint->peers;
+
+        if (strcmp(declaration->name, endpoint->name) != 0 ||
+            declaration->n_peers != endpoint->n_peers ||
+            !equal_words(declaration->activation, endpoint->activation))
                 return false;
-        for (size_t i = 0; i < a->n_peers; i++)
-                if (a->peers[i].kind != b->peers[i].kind ||
-                    strcmp(a->peers[i].value ?: "", b->peers[i].value ?: "") != 0)
+        for (size_t i = 0; i < endpoint->n_peers; i++)
+                if (ours[i].kind != theirs[i].kind ||
+                    strcmp(ours[i].value ?: "", theirs[i].value ?: "") != 0)
                         return false;
         return true;
 }
 
 char *declaration_describe_peers(const struct endpoint_declaration *declaration)
 {
-        static const char *const words[_ENDPOINT_PEER_MAX] = {
-                [ENDPOINT_PEER_USER] = "the user ",
-                [ENDPOINT_PEER_GROUP] = "the group ",
-                [ENDPOINT_PEER_TEAM] = "extensions of the team ",
-                [ENDPOINT_PEER_EXECUTABLE] = "the program ",
-                [ENDPOINT_PEER_EVERYONE] = "everyone",
+        static const char *const words[_MANIFEST_PEER_MAX] = {
+                [MANIFEST_PEER_USER] = "the user ",
+                [MANIFEST_PEER_GROUP] = "the group ",
+                [MANIFEST_PEER_TEAM] = "extensions of the team ",
+                [MANIFEST_PEER_EXECUTABLE] = "the program ",
+                [MANIFEST_PEER_EVERYONE] = "everyone",
         };
         char *text = NULL;
         size_t size;

@@ -244,14 +244,14 @@ void endpoint_withdraw(struct endpoint *endpoint)
         endpoint_free(endpoint);
 }
 
-int endpoint_redeclare(struct endpoint *endpoint, const struct endpoint_declaration *declaration)
+int endpoint_redeclare(struct endpoint *endpoint, const struct manifest_endpoint *declaration)
 {
         struct endpoint_declaration copy;
         int r;
 
-        if (declaration_equal(&endpoint->declaration, declaration))
+        if (declaration_is_of(&endpoint->declaration, declaration))
                 return 0;
-        r = declaration_copy(&copy, declaration);
+        r = declaration_make(&copy, declaration);
         if (r < 0)
                 return r;
         declaration_deinit(&endpoint->declaration);
@@ -275,7 +275,7 @@ static int endpoint_listen(struct endpoint *endpoint)
 }
 
 static int endpoint_new(struct endpoint **ret, struct endpoint_table *table, const char *extension,
-                        const char *team, const struct endpoint_declaration *declaration)
+                        const char *team, const struct manifest_endpoint *declaration)
 {
         _cleanup_(cleanup_endpoint) struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
         int r;
@@ -292,7 +292,7 @@ static int endpoint_new(struct endpoint **ret, struct endpoint_table *table, con
                 endpoint->full_name = NULL;
         if (!endpoint->extension || !endpoint->full_name)
                 return -ENOMEM;
-        r = declaration_copy(&endpoint->declaration, declaration);
+        r = declaration_make(&endpoint->declaration, declaration);
         if (r < 0)
                 return r;
         *ret = take_ptr(endpoint);
@@ -300,7 +300,7 @@ static int endpoint_new(struct endpoint **ret, struct endpoint_table *table, con
 }
 
 int endpoint_open(struct endpoint_table *table, const char *extension, const char *team,
-                  const struct endpoint_declaration *declaration, char **ret_problem)
+                  const struct manifest_endpoint *declaration, char **ret_problem)
 {
         _cleanup_(cleanup_endpoint) struct endpoint *endpoint = NULL;
         int r;

@@ -26,11 +26,11 @@ struct endpoint {
 
 /* Listens in the table's folder. 0 or negative errno with a sentence. */
 int endpoint_open(struct endpoint_table *table, const char *extension, const char *team,
-                  const struct endpoint_declaration *declaration, char **ret_problem);
+                  const struct manifest_endpoint *declaration, char **ret_problem);
 /* NULL in, NULL out. Who waits hears nothing. */
 struct endpoint *endpoint_free(struct endpoint *endpoint);
 /* It has another list of peers from here on. */
-int endpoint_redeclare(struct endpoint *endpoint, const struct endpoint_declaration *declaration);
+int endpoint_redeclare(struct endpoint *endpoint, const struct manifest_endpoint *declaration);
 /* Takes the name away. */
 void endpoint_withdraw(struct endpoint *endpoint);
 /* Hands those that wait to the extension, as far as it takes them. */

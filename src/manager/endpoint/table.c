@@ -46,7 +46,7 @@ static struct endpoint *find(struct endpoint_table *table, const char *extension
         return NULL;
 }
 
-static bool is_declared(const char *name, const struct endpoint_declaration *declarations, size_t n)
+static bool is_declared(const char *name, const struct manifest_endpoint *declarations, size_t n)
 {
         for (size_t i = 0; i < n; i++)
                 if (strcmp(declarations[i].name, name) == 0)
@@ -55,7 +55,7 @@ static bool is_declared(const char *name, const struct endpoint_declaration *dec
 }
 
 int endpoint_table_declare(struct endpoint_table *table, const char *extension, const char *team,
-                           const struct endpoint_declaration *declarations, size_t n_declarations,
+                           const struct manifest_endpoint *declarations, size_t n_declarations,
                            char **ret_problem)
 {
         struct endpoint *endpoint, *following;

@@ -63,7 +63,7 @@ void endpoint_table_deinit(struct endpoint_table *table);
  * be opened are.
  */
 int endpoint_table_declare(struct endpoint_table *table, const char *extension, const char *team,
-                           const struct endpoint_declaration *declarations, size_t n_declarations,
+                           const struct manifest_endpoint *declarations, size_t n_declarations,
                            char **ret_problem);
 /* It is not activated any more: its names go, and who waits is told. */
 void endpoint_table_withdraw(struct endpoint_table *table, const char *extension);

@@ -88,17 +88,15 @@ static void close_door(struct door *door)
         }
 }
 
-static bool is_let_in(const struct caller *caller, enum endpoint_peer_kind kind, const char *value,
+static bool is_let_in(const struct caller *caller, enum manifest_peer_kind kind, const char *value,
                       const char *team)
 {
-        const struct endpoint_peer peer = { .kind = kind, .value = value };
-        const struct endpoint_declaration declaration = { .name = "x",
-                                                          .peers = &peer,
-                                                          .n_peers = 1 };
+        struct manifest_peer peer = { .kind = kind, .value = (char *)value };
+        const struct manifest_endpoint endpoint = { .name = "x", .peers = &peer, .n_peers = 1 };
         struct endpoint_declaration copy;
         bool result;
 
-        assert_int_equal(declaration_copy(&copy, &declaration), 0);
+        assert_int_equal(declaration_make(&copy, &endpoint), 0);
         result = admission_allows(&copy, caller, team);
         declaration_deinit(&copy);
         return result;
@@ -119,29 +117,29 @@ static void each_kind_of_peer_is_a_question(void **state)
         assert_true(door.caller.started_ticks > 0);
         assert_int_equal(door.caller.cgroup[0], '/');
 
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_EVERYONE, NULL, NULL));
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_USER, "61001", NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_USER, "61002", NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_USER, "root", NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_USER, "nobody-of-that-name", NULL));
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_GROUP, "61002", NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_EVERYONE, NULL, NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_USER, "61001", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_USER, "61002", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_USER, "root", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_USER, "nobody-of-that-name", NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_GROUP, "61002", NULL));
         assert_true(
-                is_let_in(&door.caller, ENDPOINT_PEER_GROUP, "61003", NULL)); /* supplementary */
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_GROUP, "61001", NULL));
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_TEAM, "EXAMPLE", "EXAMPLE"));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_TEAM, "EXAMPLE", "OTHER"));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_TEAM, "EXAMPLE", NULL));
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, own, NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, "/usr/bin/env", NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, "/nonexistent", NULL));
+                is_let_in(&door.caller, MANIFEST_PEER_GROUP, "61003", NULL)); /* supplementary */
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_GROUP, "61001", NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_TEAM, "EXAMPLE", "EXAMPLE"));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_TEAM, "EXAMPLE", "OTHER"));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_TEAM, "EXAMPLE", NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, own, NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, "/usr/bin/env", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, "/nonexistent", NULL));
         close_door(&door);
 }
 
 static void one_peer_of_several_is_enough_and_none_is_not(void **state)
 {
-        const struct endpoint_peer peers[] = {
-                { .kind = ENDPOINT_PEER_USER, .value = "4000000000" },
-                { .kind = ENDPOINT_PEER_EVERYONE },
+        struct endpoint_peer peers[] = {
+                { .kind = MANIFEST_PEER_USER, .value = "4000000000" },
+                { .kind = MANIFEST_PEER_EVERYONE },
         };
         struct endpoint_declaration declaration = { .name = "x", .peers = peers, .n_peers = 2 };
         struct caller caller = { .program = "", .cgroup = "" };
@@ -166,8 +164,8 @@ static void a_process_that_is_gone_is_only_its_user(void **state)
         assert_string_equal(door.caller.program, "");
         assert_int_equal(door.caller.executable.inode, 0);
         if (getuid() == 0)
-                assert_true(is_let_in(&door.caller, ENDPOINT_PEER_USER, "61001", NULL));
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, "/proc/self/exe", NULL));
+                assert_true(is_let_in(&door.caller, MANIFEST_PEER_USER, "61001", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, "/proc/self/exe", NULL));
         door.pid = 0;
         close_door(&door);
 }
@@ -215,7 +213,7 @@ static void a_pid_that_another_process_got_lets_nobody_in(void **state)
         assert_int_equal(caller_identify(door.fd, &door.caller), 0);
         assert_int_equal(door.caller.pid, other);
         assert_string_equal(door.caller.program, "");
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, "/usr/bin/sleep", NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, "/usr/bin/sleep", NULL));
         close_door(&door);
 }
 
@@ -231,40 +229,42 @@ static void a_program_is_its_file_and_not_its_path(void **state)
         while (!executes(door.pid, "/usr/bin/sleep"))
                 (void)poll(NULL, 0, 1);
         assert_int_equal(caller_identify(door.fd, &door.caller), 0);
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, "/usr/bin/sleep", NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, "/usr/bin/sleep", NULL));
         /* Another path to it, and another file at a path. */
         assert_int_equal(unlink(copy), 0);
         assert_int_equal(symlink("/usr/bin/sleep", copy), 0);
-        assert_true(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, copy, NULL));
+        assert_true(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, copy, NULL));
         assert_int_equal(unlink(copy), 0);
         assert_int_equal(symlink("/usr/bin/env", copy), 0);
-        assert_false(is_let_in(&door.caller, ENDPOINT_PEER_EXECUTABLE, copy, NULL));
+        assert_false(is_let_in(&door.caller, MANIFEST_PEER_EXECUTABLE, copy, NULL));
         assert_int_equal(unlink(copy), 0);
         close_door(&door);
 }
 
 static void a_declaration_is_copied_whole(void **state)
 {
-        const char *const command[] = { "/usr/bin/app", "--quietly", NULL };
-        const char *const other_command[] = { "/usr/bin/app", NULL };
-        const struct endpoint_peer peer = { .kind = ENDPOINT_PEER_USER, .value = "root" };
-        struct endpoint_declaration declaration = {
+        char *command[] = { "/usr/bin/app", "--quietly", NULL };
+        char *other_command[] = { "/usr/bin/app", NULL };
+        struct manifest_peer peer = { .kind = MANIFEST_PEER_USER, .value = "root" };
+        struct manifest_endpoint endpoint = {
                 .name = "x", .peers = &peer, .n_peers = 1, .activation = command
         };
-        struct endpoint_declaration copy;
+        struct endpoint_declaration declaration;
 
-        assert_int_equal(declaration_copy(&copy, &declaration), 0);
-        assert_true(copy.peers[0].is_resolved);
-        assert_int_equal(copy.peers[0].id, 0);
-        assert_true(declaration_equal(&declaration, &copy));
-        declaration.activation = other_command;
-        assert_false(declaration_equal(&declaration, &copy));
-        declaration.activation = NULL;
-        assert_false(declaration_equal(&declaration, &copy));
-        declaration.activation = command;
-        declaration.n_peers = 0;
-        assert_false(declaration_equal(&declaration, &copy));
-        declaration_deinit(&copy);
+        assert_int_equal(declaration_make(&declaration, &endpoint), 0);
+        assert_true(declaration.peers[0].is_resolved);
+        assert_int_equal(declaration.peers[0].id, 0);
+        assert_true(declaration_is_of(&declaration, &endpoint));
+        endpoint.activation = other_command;
+        assert_false(declaration_is_of(&declaration, &endpoint));
+        endpoint.activation = NULL;
+        assert_false(declaration_is_of(&declaration, &endpoint));
+        endpoint.activation = command;
+        peer.value = "daemon";
+        assert_false(declaration_is_of(&declaration, &endpoint));
+        endpoint.n_peers = 0;
+        assert_false(declaration_is_of(&declaration, &endpoint));
+        declaration_deinit(&declaration);
 }
 
 int main(void)
