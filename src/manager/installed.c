@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "manager/endpoints.h"
 #include "manager/extension/extension.h"
 #include "manager/installed.h"
+#include "manager/store/life.h"
 
 #define CAPABILITY(name) (1U << MANIFEST_CAPABILITY_##name)
 
@@ -39,6 +41,7 @@ static int put(const struct copy *copy, const char *folder, char **ret_problem, 
         }
         if (r < 0)
                 return r;
+        endpoints_begin(instance, manifest);
         return extension_table_put(&instance->extensions,
                                    &(struct extension_spec){
                                            .identifier = manifest->identifier,
@@ -72,14 +75,25 @@ static const char *installed_identifier(const struct extension *extension)
         return spec->team ? spec->identifier : NULL;
 }
 
+/* Of the copy that the extension is made of from here on. */
+static void declare_endpoints(struct instance *instance, const char *identifier)
+{
+        const struct life *life = store_find(&instance->store, identifier);
+
+        if (life && life->active)
+                endpoints_declare(instance, &life->active->bundle.manifest);
+}
+
 static void settled(struct extension *extension, int result, void *userdata)
 {
         struct instance *instance = userdata;
         const char *identifier = installed_identifier(extension);
 
-        if (identifier)
-                store_settled(&instance->store, identifier, result,
-                              extension_get_message(extension));
+        if (!identifier)
+                return;
+        store_settled(&instance->store, identifier, result, extension_get_message(extension));
+        if (result >= 0)
+                declare_endpoints(instance, identifier);
 }
 
 static void gone(struct extension *extension, void *userdata)

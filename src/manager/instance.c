@@ -24,12 +24,14 @@
 
 #include "base/log.h"
 #include "manager/installed.h"
+#include "manager/endpoints.h"
 #include "manager/instance.h"
 #include "manager/loop/timer.h"
 #include "manager/neighbours.h"
 #include "manager/priv/cgroup.h"
 #include "manager/priv/folder.h"
 #include "manager/priv/pins.h"
+#include "manager/priv/socket-folder.h"
 #include "manager/state.h"
 
 #define END_TIMEOUT_MS 40000 /* sessions, a flowd that is not ready in time, and one more */
@@ -370,6 +372,9 @@ static int instance_open_folders(struct instance *instance)
                               instance);
         session_table_init(&instance->sessions, instance->event, &instance->extensions,
                            &instance->engine, &session_listener, instance);
+        r = endpoints_open(instance);
+        if (r < 0)
+                return r;
         r = pins_open(instance->options.instance, instance->paths.folder, &instance->pin_folder);
         if (r < 0)
                 log_error("cannot make a folder in a bpffs for pinned BPF objects: %s",
@@ -401,7 +406,10 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
                 return r;
         session_table_resume(&instance->sessions);
         extension_table_resume(&instance->extensions);
-        return open_store(instance);
+        r = open_store(instance);
+        if (r >= 0)
+                endpoints_sweep(instance);
+        return r;
 }
 
 int instance_start(struct instance *instance)
@@ -439,6 +447,7 @@ static void instance_take_away(struct instance *instance)
                 cgroup_remove_folder(instance->paths.extension_cgroup);
         if (instance->pin_folder)
                 pins_remove(instance->pin_folder, instance->paths.folder);
+        socket_folder_remove_all(instance->paths.endpoints);
         folder_remove(instance->paths.folder);
 }
 
@@ -447,6 +456,7 @@ struct instance *instance_free(struct instance *instance)
         if (!instance)
                 return NULL;
         session_table_deinit(&instance->sessions);
+        endpoints_close(instance);
         extension_table_drop_all(&instance->extensions);
         if (instance->owns)
                 instance_take_away(instance);

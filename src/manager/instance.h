@@ -4,6 +4,7 @@
 /* One netextd with all that it runs. */
 
 #include "manager/control/control.h"
+#include "manager/endpoint/table.h"
 #include "manager/engine/engine.h"
 #include "manager/extension/extension.h"
 #include "manager/options.h"
@@ -34,6 +35,8 @@ struct instance {
         struct policy_folder policies;
         struct store store;
         struct extension_watch installed_watch;
+        struct endpoint_table endpoints;
+        struct extension_watch endpoints_watch;
         struct control control;
 };
 

@@ -40,6 +40,7 @@ static int put_runtime(struct paths *paths, const struct options *options)
         put(&r, &paths->control_socket, "%s/control", paths->folder);
         put(&r, &paths->extension_socket, "%s/extension", paths->folder);
         put(&r, &paths->flowd_socket, "%s/flowd", paths->folder);
+        put(&r, &paths->endpoints, "%s/endpoints", paths->folder);
         put(&r, &paths->state, "%s/state.json", paths->folder);
         put(&r, &paths->sets, "%s/sets.json", paths->folder);
         if (options->state_directory)
@@ -126,6 +127,7 @@ void paths_deinit(struct paths *paths)
         free(paths->control_socket);
         free(paths->extension_socket);
         free(paths->flowd_socket);
+        free(paths->endpoints);
         free(paths->state);
         free(paths->sets);
         free(paths->cgroup);

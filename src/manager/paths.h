@@ -10,6 +10,7 @@ struct paths {
         char *control_socket;   /* netextctl comes here */
         char *extension_socket; /* extensions come back here */
         char *flowd_socket;     /* we come back to flowd here */
+        char *endpoints;        /* apps come here: a folder of sockets */
         char *state;            /* what we remember */
         char *sets;             /* sets of destinations, which are too large for that */
         char *cgroup;           /* programs in it are seen */

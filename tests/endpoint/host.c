@@ -339,7 +339,7 @@ static int host_open(struct hosting *hosting, const struct host_extension *exten
                 r = declare(served);
                 run_start(incumbent(served));
         }
-        endpoint_table_sweep(&hosting->table);
+        endpoint_table_sweep(&hosting->table, NULL, NULL);
         return r;
 }
 

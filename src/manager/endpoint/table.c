@@ -82,20 +82,39 @@ void endpoint_table_withdraw(struct endpoint_table *table, const char *extension
         (void)endpoint_table_declare(table, extension, "", NULL, 0, NULL);
 }
 
-static bool has_name(const char *name, void *userdata)
+bool endpoint_table_has(const struct endpoint_table *table, const char *extension)
 {
-        struct endpoint_table *table = userdata;
-        struct endpoint *endpoint;
+        const struct endpoint *endpoint;
 
         list_for_each (endpoint, &table->endpoints, link)
-                if (strcmp(endpoint->full_name, name) == 0)
+                if (strcmp(endpoint->extension, extension) == 0)
                         return true;
         return false;
 }
 
-void endpoint_table_sweep(struct endpoint_table *table)
+struct broom {
+        struct endpoint_table *table;
+        bool (*will_be)(const char *full_name, void *userdata);
+        void *userdata;
+};
+
+static bool is_wanted(const char *name, void *userdata)
 {
-        socket_folder_sweep(table->folder, has_name, table);
+        const struct broom *broom = userdata;
+        const struct endpoint *endpoint;
+
+        list_for_each (endpoint, &broom->table->endpoints, link)
+                if (strcmp(endpoint->full_name, name) == 0)
+                        return true;
+        return broom->will_be && broom->will_be(name, broom->userdata);
+}
+
+void endpoint_table_sweep(struct endpoint_table *table,
+                          bool (*will_be)(const char *full_name, void *userdata), void *userdata)
+{
+        struct broom broom = { .table = table, .will_be = will_be, .userdata = userdata };
+
+        socket_folder_sweep(table->folder, is_wanted, &broom);
 }
 
 void endpoint_table_ready(struct endpoint_table *table, const char *extension)

@@ -67,8 +67,10 @@ int endpoint_table_declare(struct endpoint_table *table, const char *extension, 
                            char **ret_problem);
 /* It is not activated any more: its names go, and who waits is told. */
 void endpoint_table_withdraw(struct endpoint_table *table, const char *extension);
-/* Removes sockets that an earlier netextd left and nobody declared. */
-void endpoint_table_sweep(struct endpoint_table *table);
+bool endpoint_table_has(const struct endpoint_table *table, const char *extension);
+/* Removes sockets that an earlier netextd left, but those that were declared again, or will be. */
+void endpoint_table_sweep(struct endpoint_table *table,
+                          bool (*will_be)(const char *full_name, void *userdata), void *userdata);
 
 /* Its process serves: who waits is handed over. */
 void endpoint_table_ready(struct endpoint_table *table, const char *extension);

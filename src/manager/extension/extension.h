@@ -85,6 +85,9 @@ void extension_table_guard(struct extension_table *table, extension_vouch_fn *vo
 /* The answer. problem: why it must not be started now; NULL: it may be. */
 void extension_vouched(struct extension *extension, const char *problem);
 
+/* The team of the extension whose process has that uid; NULL: none has, or an anonymous one. */
+const char *extension_table_team_of(struct extension_table *table, uid_t uid);
+
 /* --- what is said of it, e.g. by `extension list` --------------------------------------- */
 
 const struct extension_spec *extension_get_spec(const struct extension *extension);

@@ -173,3 +173,13 @@ void extension_table_remove_all(struct extension_table *table)
         list_for_each_safe (extension, following, &table->extensions, link)
                 extension_remove(extension);
 }
+
+const char *extension_table_team_of(struct extension_table *table, uid_t uid)
+{
+        struct extension *extension;
+
+        list_for_each (extension, &table->extensions, link)
+                if (extension_get_pid(extension) > 0 && extension_get_uid(extension) == uid)
+                        return extension->spec.team;
+        return NULL;
+}
