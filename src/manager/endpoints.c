@@ -97,12 +97,20 @@ static int message(struct extension *extension, const struct wire_message *recei
         struct instance *instance = userdata;
         const char *identifier = installed_identifier(extension);
 
-        if (received->type != NX_MSG_MANAGER_ENDPOINT_WANTS_PEER)
-                return -EPROTO;
-        if (!identifier)
+        const char *name = wire_get_string(received, WIRE_ATTR_NAME);
+
+        switch (received->type) {
+        case NX_MSG_MANAGER_ENDPOINT_TAKEN:
+                if (identifier)
+                        endpoint_table_taken(&instance->endpoints, identifier, name);
                 return 0;
-        return endpoint_table_wants_peer(&instance->endpoints, identifier,
-                                         wire_get_string(received, WIRE_ATTR_NAME));
+        case NX_MSG_MANAGER_ENDPOINT_WANTS_PEER:
+                return identifier
+                               ? endpoint_table_wants_peer(&instance->endpoints, identifier, name)
+                               : 0;
+        default:
+                return -EPROTO;
+        }
 }
 
 static void gone(struct extension *extension, void *userdata)

@@ -113,6 +113,7 @@ static json_t *pack_run(const struct run *run)
         put_number(object, "role", run->role);
         put_number(object, "since_ns", run->since_ns);
         put_number(object, "leaving_slots", run->leaving_slots);
+        put_number(object, "has_peers", run->has_peers);
         return object;
 }
 
@@ -345,6 +346,7 @@ static int restore_run(struct extension *extension, const json_t *state)
                 return r;
         run->since_ns = get_number(state, "since_ns");
         run->leaving_slots = get_number(state, "leaving_slots");
+        run->has_peers = get_number(state, "has_peers") != 0;
         return 0;
 }
 

@@ -36,6 +36,7 @@ static int control_open(struct control *control, int fd)
         wire_put_string(hello, WIRE_ATTR_NAME, provider->extension.identifier);
         wire_put(hello, WIRE_ATTR_KINDS, provider_kinds(provider));
         (void)channel_end(&control->manager.channel);
+        endpoints_meet_daemon(&provider->endpoints);
         return peer_flush(&control->manager);
 }
 

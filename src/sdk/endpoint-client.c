@@ -186,9 +186,11 @@ static int client_parts(struct client *client)
 {
         struct nx_connection *connection = &client->connection;
         struct link *next = connection_new_link(connection);
+        struct frame goodbye = { .type = FRAME_GOODBYE };
 
         if (!next)
                 return -ENOMEM;
+        (void)link_send_anyway(connection->link, &goodbye); /* behind all that was asked there */
         next->is_held = true;
         list_append(&client->leaving, &connection->link->list);
         connection->link = next;

@@ -37,6 +37,7 @@ struct served {
         struct nx_peer peer;
         uint64_t started_ticks;
         bool takes_events;
+        bool said_goodbye; /* it asks nothing more: it has gone to the next process */
         uint32_t credit;
         struct event_queue events;
 };
@@ -44,6 +45,18 @@ struct served {
 static struct served *served_of(const struct nx_connection *connection)
 {
         return container_of((struct nx_connection *)connection, struct served, connection);
+}
+
+static void tell_daemon(struct endpoints *endpoints, enum wire_message_type type, const char *name)
+{
+        struct nx_provider *provider = endpoints->provider;
+        struct channel *channel = &provider->control.manager.channel;
+
+        if (!peer_is_open(&provider->control.manager))
+                return;
+        wire_put_string(channel_begin(channel, type, 0), WIRE_ATTR_NAME, name);
+        (void)channel_end(channel);
+        provider_flush_soon(provider);
 }
 
 /* --- events --------------------------------------------------------------------------------- */
@@ -61,19 +74,12 @@ static bool has_listener(const struct nx_endpoint *endpoint)
 /* Now and then: netextd may not have been there, or what it started has failed. */
 static void tell_nobody_is_there(struct nx_endpoint *endpoint)
 {
-        struct nx_provider *provider = endpoint->endpoints->provider;
-        struct channel *channel = &provider->control.manager.channel;
         uint64_t now = now_ns();
-        struct wire_writer *writer;
 
-        if (!peer_is_open(&provider->control.manager) ||
-            (endpoint->wanted_ns && now - endpoint->wanted_ns < WANTED_INTERVAL_NS))
+        if (endpoint->wanted_ns && now - endpoint->wanted_ns < WANTED_INTERVAL_NS)
                 return;
         endpoint->wanted_ns = now;
-        writer = channel_begin(channel, NX_MSG_MANAGER_ENDPOINT_WANTS_PEER, 0);
-        wire_put_string(writer, WIRE_ATTR_NAME, endpoint->table->name);
-        (void)channel_end(channel);
-        provider_flush_soon(provider);
+        tell_daemon(endpoint->endpoints, NX_MSG_MANAGER_ENDPOINT_WANTS_PEER, endpoint->table->name);
 }
 
 static int send_event(struct served *served, uint64_t number, const void *bytes, size_t size)
@@ -199,6 +205,11 @@ static int served_frame(struct nx_connection *connection, struct link *link, str
 {
         if (frame->type == FRAME_CREDIT) {
                 give_credit(served_of(connection), (uint32_t)frame->value);
+                return 0;
+        }
+        if (frame->type == FRAME_GOODBYE &&
+            served_of(connection)->endpoint->endpoints->is_leaving) {
+                served_of(connection)->said_goodbye = true;
                 return 0;
         }
         *ret_problem = "an app sent a frame that has no place here";
@@ -363,6 +374,7 @@ int endpoints_handle_peer(struct endpoints *endpoints, const struct wire_message
         struct served *served;
         int r;
 
+        tell_daemon(endpoints, NX_MSG_MANAGER_ENDPOINT_TAKEN, name);
         if (endpoints->is_leaving)
                 return 0; /* it connects again, and meets the other process */
         if (!endpoint) {
@@ -444,6 +456,26 @@ void endpoints_leave(struct endpoints *endpoints)
                         (void)link_send_anyway(served->connection.link, &goodbye);
 }
 
+/* What it asked is answered, and what it may get has been sent. */
+static bool is_over(const struct served *served)
+{
+        const struct link *link = served->connection.link;
+
+        return served->said_goodbye && list_is_empty(&link->owed) && list_is_empty(&link->asked) &&
+               !link_has_waiting(link) && !event_queue_peek(&served->events);
+}
+
+static bool are_all_over(const struct endpoints *endpoints)
+{
+        const struct served *served;
+
+        for (size_t i = 0; i < endpoints->n_items; i++)
+                list_for_each (served, &endpoints->items[i].connections, list)
+                        if (!is_over(served))
+                                return false;
+        return true;
+}
+
 void endpoints_sweep(struct endpoints *endpoints)
 {
         struct served *served;
@@ -452,6 +484,15 @@ void endpoints_sweep(struct endpoints *endpoints)
                 list_remove(&served->list);
                 connection_unref(&served->connection);
         }
+        if (endpoints->is_leaving && !endpoints->has_left && are_all_over(endpoints)) {
+                endpoints->has_left = true;
+                tell_daemon(endpoints, NX_MSG_MANAGER_ENDPOINTS_LEFT, NULL);
+        }
+}
+
+void endpoints_meet_daemon(struct endpoints *endpoints)
+{
+        endpoints->has_left = false;
 }
 
 void endpoints_deinit(struct endpoints *endpoints)

@@ -30,6 +30,7 @@ struct endpoints {
         struct list ended;       /* served.list: to be freed when the round is over */
         struct loop_timer begin; /* handle_ready, in the first round */
         bool is_leaving;         /* another process of the extension has the names now */
+        bool has_left;           /* and nobody waits for us: netextd was told */
 };
 
 /* 0, -EINVAL for a table that is none, -ENOMEM. */
@@ -42,3 +43,5 @@ int endpoints_handle_peer(struct endpoints *endpoints, const struct wire_message
 void endpoints_leave(struct endpoints *endpoints);
 /* The round is over. */
 void endpoints_sweep(struct endpoints *endpoints);
+/* A netextd is there that does not know yet what the one before was told. */
+void endpoints_meet_daemon(struct endpoints *endpoints);

@@ -25,7 +25,8 @@ enum frame_type {
         FRAME_ANSWER,      /* value: 0, or negative errno with a payload that says why */
         FRAME_EVENT,       /* id: its number; value: how many before it were dropped */
         FRAME_CREDIT,      /* value: so many more events may be sent */
-        FRAME_GOODBYE,     /* connect again for what is new; what has begun goes on here */
+        FRAME_GOODBYE,     /* connect again for what is new; what has begun goes on here. The app
+                              says it too, after its last question here */
         _FRAME_TYPE_MAX,
 };
 

@@ -238,7 +238,9 @@ __extension__ typedef unsigned __int128 wire_attributes;
             1)                                                                                     \
         MSG(121, EXTENSION_ENDPOINTS_LEAVE, 0, 0) /* another process has them now */               \
         /* extension -> netextd */                                                                 \
-        MSG(124, MANAGER_ENDPOINT_WANTS_PEER, WIRE_HAS(NAME), 0) /* events, and nobody is there */
+        MSG(124, MANAGER_ENDPOINT_WANTS_PEER, WIRE_HAS(NAME), 0) /* events, and nobody is there */ \
+        MSG(125, MANAGER_ENDPOINT_TAKEN, WIRE_HAS(NAME), 0)      /* one EXTENSION_ENDPOINT_PEER */ \
+        MSG(126, MANAGER_ENDPOINTS_LEFT, 0, 0)                   /* nobody waits for us there */
 
 enum wire_message_type {
 #define MSG(number, name, required, n_fds) NX_MSG_##name = number,

@@ -152,18 +152,31 @@ static void take_over(struct run *run)
         (void)peer_send(&old->control, -1);
 }
 
+/* What an incumbent, or the one before it, says of its endpoints. */
+static int endpoint_message(struct run *run, const struct wire_message *message)
+{
+        struct endpoint_table *table = &run->served->hosting->table;
+        const char *identifier = run->served->extension->identifier;
+        const char *name = wire_get_string(message, WIRE_ATTR_NAME);
+
+        if (message->type == NX_MSG_MANAGER_ENDPOINTS_LEFT)
+                process_signal(&run->process, SIGTERM);
+        if (run != incumbent(run->served))
+                return 0;
+        if (message->type == NX_MSG_MANAGER_ENDPOINT_TAKEN)
+                endpoint_table_taken(table, identifier, name);
+        if (message->type != NX_MSG_MANAGER_ENDPOINT_WANTS_PEER)
+                return 0;
+        run->served->n_wanted++;
+        return endpoint_table_wants_peer(table, identifier, name);
+}
+
 static int run_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct run *run = userdata;
 
-        if (message->type == NX_MSG_MANAGER_ENDPOINT_WANTS_PEER) {
-                run->served->n_wanted++;
-                return endpoint_table_wants_peer(&run->served->hosting->table,
-                                                 run->served->extension->identifier,
-                                                 wire_get_string(message, WIRE_ATTR_NAME));
-        }
         if (message->type != NX_MSG_MANAGER_EXTENSION_HELLO)
-                return 0;
+                return endpoint_message(run, message);
         run->is_ready = true;
         take_over(run);
         endpoint_table_ready(&run->served->hosting->table, run->served->extension->identifier);
@@ -271,6 +284,8 @@ static int do_command(struct served *served, enum host_command command)
         switch (command) {
         case HOST_PID:
                 return run->is_ready ? run->process.pid : 0;
+        case HOST_PID_BEFORE:
+                return served->runs[!served->current].process.pid;
         case HOST_KILL:
                 process_signal(&run->process, SIGKILL);
                 return 0;

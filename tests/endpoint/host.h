@@ -30,6 +30,7 @@ struct host {
 
 enum host_command {
         HOST_PID = 1,    /* of the process of the extension; 0: none is ready */
+        HOST_PID_BEFORE, /* of the one that it replaced; 0: it has ended */
         HOST_KILL,       /* SIGKILL, wherever it stands; another one comes */
         HOST_HOLD,       /* no other one comes when it dies, until … */
         HOST_GO_ON,      /* … this */

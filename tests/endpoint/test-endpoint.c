@@ -461,7 +461,9 @@ static void a_process_that_takes_over_costs_no_answer(void **state)
         app_answer_kept(app);
         app_wait(app, &app->n_answers, 1);
         assert_string_equal(app->answers, "ask me first ");
+        host_await(&scene->host, HOST_PID_BEFORE, 0, 0); /* then it has nothing more to do */
         assert_int_equal(app->n_closed, 0);
+        assert_int_equal(atoi(app_call(app, "pid")), after);
 }
 
 static void a_process_that_dies_ends_what_was_asked(void **state)

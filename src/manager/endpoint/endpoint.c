@@ -29,7 +29,7 @@
 
 #define ACCEPTS_PER_ROUND   16
 #define ACCEPT_PAUSE_MS     100 /* no descriptor is left: no endless round */
-#define RETRY_MS            100
+#define IN_FLIGHT_MAX       8
 #define LOG_INTERVAL_MS     1000
 #define RESOLVE_INTERVAL_MS 10000
 
@@ -98,41 +98,32 @@ static bool is_listed(struct endpoint *endpoint, const struct caller *caller)
                (resolve_again(endpoint) && admission_allows(&endpoint->declaration, caller, team));
 }
 
-/* 0; -EAGAIN: it has to wait; or it was refused. */
+/*
+ * 0; -EAGAIN: it has to wait; or it was refused. A process gets as many as it can take: others
+ * would pile up in its control channel, which carries more than endpoints.
+ */
 static int hand_over(struct endpoint *endpoint, const struct caller *caller, int fd)
 {
         struct endpoint_table *table = endpoint->table;
         _cleanup_free_ char *why = NULL;
         int r;
 
+        if (endpoint->n_in_flight >= IN_FLIGHT_MAX)
+                return -EAGAIN;
         r = table->host->hand_over(endpoint->extension, endpoint->declaration.name, caller, fd,
                                    &why, table->userdata);
-        if (r >= 0)
+        if (r >= 0) {
                 endpoint->n_connections++;
-        else if (r == -EHOSTDOWN)
+                endpoint->n_in_flight++;
+        } else if (r == -EHOSTDOWN) {
                 endpoint_refuse(endpoint, fd, r, "The extension %s does not run: %s",
                                 endpoint->extension, why ?: "it failed");
-        else if (r != -EAGAIN && r != -ENOBUFS)
+        } else if (r != -EAGAIN) {
                 endpoint_refuse(endpoint, fd, r,
                                 "Handing the connection to the extension %s failed: %s",
                                 endpoint->extension, strerror(-r));
+        }
         return r;
-}
-
-static int retry(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct endpoint *endpoint = userdata;
-
-        timer_stop(&endpoint->retry);
-        endpoint_hand_over_waiting(endpoint);
-        return 0;
-}
-
-static void retry_later(struct endpoint *endpoint)
-{
-        if (!endpoint->retry)
-                (void)timer_start(endpoint->table->event, &endpoint->retry, RETRY_MS, retry,
-                                  endpoint);
 }
 
 void endpoint_hand_over_waiting(struct endpoint *endpoint)
@@ -140,11 +131,7 @@ void endpoint_hand_over_waiting(struct endpoint *endpoint)
         struct waiting *waiting;
 
         while ((waiting = list_first(&endpoint->waiting, struct waiting, link))) {
-                int r = hand_over(endpoint, &waiting->caller, waiting->fd);
-
-                if (r == -ENOBUFS)
-                        retry_later(endpoint);
-                if (r == -EAGAIN || r == -ENOBUFS)
+                if (hand_over(endpoint, &waiting->caller, waiting->fd) == -EAGAIN)
                         return;
                 waiting_free(waiting);
         }
@@ -168,9 +155,7 @@ static void admit(struct endpoint *endpoint, int fd)
         }
         /* In their order: nobody overtakes those that wait. */
         r = endpoint->n_waiting > 0 ? -EAGAIN : hand_over(endpoint, &caller, fd);
-        if (r == -ENOBUFS)
-                retry_later(endpoint);
-        if (r == -EAGAIN || r == -ENOBUFS)
+        if (r == -EAGAIN)
                 (void)waiting_add(endpoint, &caller, take_fd(&owned_fd));
 }
 
@@ -178,9 +163,8 @@ static int accept_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct endpoint *endpoint = userdata;
 
-        timer_stop(&endpoint->retry);
+        timer_stop(&endpoint->pause);
         (void)sd_event_source_set_enabled(endpoint->source, SD_EVENT_ON);
-        endpoint_hand_over_waiting(endpoint);
         return 0;
 }
 
@@ -188,7 +172,7 @@ static void pause_accepting(struct endpoint *endpoint)
 {
         log_error("endpoint %s: cannot accept a connection: %s", endpoint->full_name,
                   strerror(errno));
-        if (timer_start(endpoint->table->event, &endpoint->retry, ACCEPT_PAUSE_MS, accept_again,
+        if (timer_start(endpoint->table->event, &endpoint->pause, ACCEPT_PAUSE_MS, accept_again,
                         endpoint) >= 0)
                 (void)sd_event_source_set_enabled(endpoint->source, SD_EVENT_OFF);
 }
@@ -225,7 +209,7 @@ struct endpoint *endpoint_free(struct endpoint *endpoint)
         activation_deinit(&endpoint->activation);
         list_remove(&endpoint->link);
         sd_event_source_disable_unref(endpoint->source);
-        timer_stop(&endpoint->retry);
+        timer_stop(&endpoint->pause);
         close_fd(endpoint->listen_fd);
         declaration_deinit(&endpoint->declaration);
         free(endpoint->extension);

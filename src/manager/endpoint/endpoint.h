@@ -17,7 +17,8 @@ struct endpoint {
         struct list waiting; /* waiting.link, in the order in which they came */
         unsigned int n_waiting;
         struct activation activation;
-        sd_event_source *retry; /* the extension does not read */
+        sd_event_source *pause;   /* until accept(2) is tried again */
+        unsigned int n_in_flight; /* handed over, and the process has not said that it has them */
         uint64_t n_connections, n_refused;
         uint64_t resolved_ms; /* when users and groups were looked for last */
         uint64_t logged_ms;

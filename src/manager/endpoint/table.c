@@ -121,9 +121,22 @@ void endpoint_table_ready(struct endpoint_table *table, const char *extension)
 {
         struct endpoint *endpoint;
 
-        list_for_each (endpoint, &table->endpoints, link)
-                if (strcmp(endpoint->extension, extension) == 0)
-                        endpoint_hand_over_waiting(endpoint);
+        list_for_each (endpoint, &table->endpoints, link) {
+                if (strcmp(endpoint->extension, extension) != 0)
+                        continue;
+                endpoint->n_in_flight = 0;
+                endpoint_hand_over_waiting(endpoint);
+        }
+}
+
+void endpoint_table_taken(struct endpoint_table *table, const char *extension, const char *name)
+{
+        struct endpoint *endpoint = find(table, extension, name);
+
+        if (!endpoint || endpoint->n_in_flight == 0)
+                return;
+        endpoint->n_in_flight--;
+        endpoint_hand_over_waiting(endpoint);
 }
 
 void endpoint_table_failed(struct endpoint_table *table, const char *extension, const char *why)

@@ -18,10 +18,10 @@
 /* What endpoints ask about the extensions that they belong to. */
 struct endpoint_host {
         /*
-         * Hands a connection to the process of the extension. fd stays the caller's. 0; -EAGAIN: it
-         * is not ready yet, and endpoint_table_ready() or endpoint_table_failed() follows;
-         * -ENOBUFS: it does not read what it gets; -EHOSTDOWN: it failed, and *ret_why (caller
-         * owns) says why.
+         * Hands a connection to the process of the extension. fd stays the caller's. 0, and
+         * endpoint_table_taken() follows; -EAGAIN: it is not ready yet, and endpoint_table_ready()
+         * or endpoint_table_failed() follows; -EHOSTDOWN: it failed, and *ret_why (caller owns)
+         * says why.
          */
         int (*hand_over)(const char *extension, const char *endpoint, const struct caller *caller,
                          int fd, char **ret_why, void *userdata);
@@ -72,10 +72,13 @@ bool endpoint_table_has(const struct endpoint_table *table, const char *extensio
 void endpoint_table_sweep(struct endpoint_table *table,
                           bool (*will_be)(const char *full_name, void *userdata), void *userdata);
 
-/* Its process serves: who waits is handed over. */
+/* A process that is new to it serves: who waits is handed over. */
 void endpoint_table_ready(struct endpoint_table *table, const char *extension);
 /* It failed: who waits is told why. */
 void endpoint_table_failed(struct endpoint_table *table, const char *extension, const char *why);
+/* NX_MSG_MANAGER_ENDPOINT_TAKEN: it has one of those that were handed over. */
+void endpoint_table_taken(struct endpoint_table *table, const char *extension,
+                          const char *endpoint);
 /* NX_MSG_MANAGER_ENDPOINT_WANTS_PEER. -EPROTO: it has no endpoint of that name. */
 int endpoint_table_wants_peer(struct endpoint_table *table, const char *extension,
                               const char *endpoint);

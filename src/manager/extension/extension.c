@@ -450,6 +450,8 @@ int extension_run_message(struct run *run, const struct wire_message *message, i
 {
         struct extension_watch *watch;
 
+        if (run->role != RUN_INCUMBENT)
+                return 0;
         list_for_each (watch, &run->extension->table->watches, link)
                 if (watch->listener->message)
                         return watch->listener->message(run->extension, message, fd,

@@ -3,7 +3,8 @@
 /*
  * Replacement: the successor starts beside the incumbent, says hello, and flowd starts the
  * sessions' providers in it. When all run it takes its turn, in one message, and the incumbent
- * leaves: it keeps its flows until they are over, or their time is. Until the turn nothing has
+ * leaves: it keeps its flows, and the questions of its
+ * endpoints' apps, until they are over, or their time is. Until the turn nothing has
  * changed, so a successor that dies or is late takes nothing with it but itself.
  *
  *      COMING ──all ready──▶ INCUMBENT ──replaced──▶ LEAVING ──drained, or late──▶ ended
@@ -159,14 +160,21 @@ static uint64_t slots_of(const struct extension *extension)
         return slots;
 }
 
+static void end_if_over(struct run *run)
+{
+        if (run->role == RUN_LEAVING && !run->leaving_slots && !run->has_peers)
+                run_let_end(run);
+}
+
 static void leave(struct run *run, uint64_t slots)
 {
+        struct wire_writer *message = run_begin(run, NX_MSG_EXTENSION_ENDPOINTS_LEAVE);
+
         run->role = RUN_LEAVING;
         run->leaving_slots = slots;
-        if (slots)
-                run_wait_for_flows(run);
-        else
-                run_let_end(run);
+        run->has_peers = message && run_send(run, -1) >= 0;
+        run_wait_for_flows(run);
+        end_if_over(run);
 }
 
 static void take_turn(struct extension *extension, struct run *successor)
@@ -226,6 +234,11 @@ void extension_roll_back(struct extension *extension, int failure, const char *p
 void extension_drained(struct run *run, uint64_t slots)
 {
         run->leaving_slots &= ~slots;
-        if (run->role == RUN_LEAVING && !run->leaving_slots)
-                run_let_end(run);
+        end_if_over(run);
+}
+
+void extension_peers_left(struct run *run)
+{
+        run->has_peers = false;
+        end_if_over(run);
 }

@@ -446,6 +446,10 @@ static int receive(const struct wire_message *message, int *fd, void *userdata)
                 return receive_hello(run, message);
         if (message->type == NX_MSG_MANAGER_EXTENSION_REPORT && run->greeted)
                 return receive_report(run, message);
+        if (message->type == NX_MSG_MANAGER_ENDPOINTS_LEFT && run->role == RUN_LEAVING) {
+                extension_peers_left(run);
+                return 0;
+        }
         return run->greeted ? extension_run_message(run, message, fd) : -EPROTO;
 }
 

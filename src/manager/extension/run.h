@@ -37,6 +37,7 @@ struct run {
         int failure;            /* negative errno: why we ended it */
         char *problem;          /* the sentence to it */
         uint64_t leaving_slots; /* sessions that it has flows of, a bit each */
+        bool has_peers;         /* one that leaves: apps at its endpoints wait for answers */
         sd_event_source *deadline;
         uint64_t reports_at_ms; /* start of the second in which n_reports came */
         unsigned int n_reports;
