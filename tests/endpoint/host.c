@@ -122,7 +122,8 @@ static int restart(sd_event_source *source, uint64_t usec, void *userdata)
         struct served *served = userdata;
 
         timer_stop(&served->deadline);
-        run_start(incumbent(served));
+        if (!process_is_alive(&incumbent(served)->process)) /* else another has taken over */
+                run_start(incumbent(served));
         return 0;
 }
 
@@ -146,8 +147,10 @@ static void take_over(struct run *run)
         if (old == run)
                 return;
         served->current = (unsigned int)(run - served->runs);
-        if (!old->is_ready)
+        if (!old->is_ready) {
+                process_signal(&old->process, SIGKILL);
                 return;
+        }
         (void)peer_begin(&old->control, NX_MSG_EXTENSION_ENDPOINTS_LEAVE, 0);
         (void)peer_send(&old->control, -1);
 }
