@@ -52,8 +52,7 @@ static void handle_message(struct nx_connection *connection, struct nx_message *
                 return;
         snprintf(text, sizeof(text), "%lu flows so far, user %u of %s", hello->n_flows, peer->uid,
                  peer->program);
-        nx_question_answer(question,
-                           &(struct nx_message){ .bytes = text, .size = strlen(text) });
+        nx_question_answer(question, &(struct nx_message){ .bytes = text, .size = strlen(text) });
 }
 
 int main(void)

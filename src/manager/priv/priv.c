@@ -22,9 +22,9 @@ static const struct {
         [PRIV_FOLDER] = { "folder", CAP(DAC_OVERRIDE) },
         [PRIV_CGROUP] = { "cgroup", CAP(DAC_OVERRIDE) },
         [PRIV_PINS] = { "pins", CAP(SYS_ADMIN) | CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) },
-        [PRIV_SPAWN] = { "spawn", CAP(CHOWN) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(NET_ADMIN) |
-                                          CAP(NET_RAW) | CAP(NET_BIND_SERVICE) | CAP(BPF) |
-                                          CAP(PERFMON) },
+        [PRIV_SPAWN] = { "spawn", CAP(CHOWN) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) |
+                                          CAP(NET_ADMIN) | CAP(NET_RAW) | CAP(NET_BIND_SERVICE) |
+                                          CAP(BPF) | CAP(PERFMON) },
         [PRIV_SIGNAL] = { "signal", CAP(KILL) },
         [PRIV_OPEN] = { "open", CAP(DAC_READ_SEARCH) },
         [PRIV_EXECUTABLE] = { "executable", CAP(SYS_PTRACE) | CAP(DAC_READ_SEARCH) },

@@ -67,7 +67,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
         static const char *const files[] = { "own/hard", "own/symbolic", "own/deeper/file",
-                                             "own/file", "outside", "linked" };
+                                             "own/file", "outside",      "linked" };
 
         for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
                 unlink(in_root(files[i]));
