@@ -13,7 +13,7 @@
 #include "cli/extension/template.h"
 #include "cli/output/writer.h"
 
-#define NAME_SIZE 41 /* of what a session can be called */
+#define NAME_SIZE 64 /* of the longest label */
 
 static struct option_list providers;
 static const char *team = EXTENSION_TEAM_DEFAULT;
@@ -25,7 +25,7 @@ const struct cli_option extension_new_options[] = {
         {},
 };
 
-/* The last label in lower case, as sessions and programs are called. */
+/* The last label in lower case, as programs are called. */
 static void set_name(char *name, const char *identifier)
 {
         const char *label = strrchr(identifier, '.') + 1;

@@ -94,7 +94,7 @@ char *template_source(const struct project *project)
                           "}\n",
                           project->identifier, where(has_proxy, proxy_includes),
                           where(project->kinds & FILTER, filter_function),
-                          where(has_proxy, proxy_functions), project->name,
+                          where(has_proxy, proxy_functions), project->identifier,
                           where(provides(project, NX_PROVIDER_KIND_FILTER),
                                 "                .filter = { .handle_new_flow = decide },\n"),
                           where(provides(project, NX_PROVIDER_KIND_TRANSPARENT_PROXY),
