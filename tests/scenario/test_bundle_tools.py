@@ -91,6 +91,11 @@ def commands_of_the_manual():
     return re.search(r"\.Ss From nothing to running\n.*?\.Bd -literal[^\n]*\n(.*?)\.Ed", text, re.DOTALL).group(1).splitlines()
 
 
+def test_the_readme_has_the_same_commands():
+    text = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+    assert "\n".join(f"    $ {command}" for command in commands_of_the_manual()) in text
+
+
 def test_five_commands_lead_from_nothing_to_running(here, instances):
     """Those of the manual, word by word but for where the programs are."""
     (here / "state").mkdir()
