@@ -406,7 +406,7 @@ void extension_run_greeted(struct run *run)
         if (extension->removing)
                 return;
         if (run->role == RUN_LEAVING) {
-                run_wait_for_flows(run); /* to a netextd that is new */
+                extension_left_one_is_back(run);
                 return;
         }
         if (run->role == RUN_COMING)

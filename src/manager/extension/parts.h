@@ -98,6 +98,8 @@ void extension_roll_back(struct extension *extension, int failure, const char *p
                          const char *how);
 /* A process that leaves has no more flows of the sessions of slots. */
 void extension_drained(struct run *run, uint64_t slots);
+/* One that leaves says hello again: to a netextd that is new, or because its channel was closed. */
+void extension_left_one_is_back(struct run *run);
 /* Nobody at its endpoints waits for it any more. */
 void extension_peers_left(struct run *run);
 

@@ -160,9 +160,14 @@ static uint64_t slots_of(const struct extension *extension)
         return slots;
 }
 
+static bool is_over(const struct run *run)
+{
+        return !run->leaving_slots && !run->has_peers;
+}
+
 static void end_if_over(struct run *run)
 {
-        if (run->role == RUN_LEAVING && !run->leaving_slots && !run->has_peers)
+        if (run->role == RUN_LEAVING && is_over(run))
                 run_let_end(run);
 }
 
@@ -241,4 +246,12 @@ void extension_peers_left(struct run *run)
 {
         run->has_peers = false;
         end_if_over(run);
+}
+
+void extension_left_one_is_back(struct run *run)
+{
+        if (is_over(run))
+                run_end(run); /* it need not wait for sessions that will never come */
+        else
+                run_wait_for_flows(run);
 }
