@@ -27,7 +27,8 @@ enum nx_filter_action {
         /** Allowed in the kernel, without asking the provider. */
         NX_FILTER_ACTION_ALLOW = 1,
         /** Denied in the kernel: TCP connect() and UDP sendto() fail with EPERM, a connected
-         *  UDP socket gets ECONNREFUSED. Who begins an inbound flow is refused. */
+         *  UDP socket gets ECONNREFUSED. Who begins an inbound flow is refused: TCP by a reset,
+         *  UDP by an ICMP error. */
         NX_FILTER_ACTION_DROP = 2,
         /** Ask: handle_new_flow is called. */
         NX_FILTER_ACTION_FILTER_DATA = 4,

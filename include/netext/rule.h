@@ -24,8 +24,11 @@ extern "C" {
 /** What is 0 or NULL matches everything. Initialise with NX_RULE_INIT. */
 struct nx_rule {
         size_t size;
-        /** Inbound: TCP connections that other hosts open to programs here; the program, user and
-         *  cgroup are those that bound the listening socket, the remote fields mean the other host.
+        /** Inbound: TCP connections that other hosts open to programs here, and UDP flows whose
+         *  first datagram came from another host; the program, user and cgroup are those that
+         *  bound the socket, the remote fields mean the other host. What comes back to a program
+         *  that sent to the same address and port is no such flow, and what goes to a multicast
+         *  group or to all hosts of a network is none at all: it passes.
          *  Only a session with at least one rule of NX_DIRECTION_INBOUND has to do with such flows:
          *  then its rules of any direction match them too, and its default action decides about
          *  those that no rule matches. Others leave them alone. Proxies take outbound flows only.

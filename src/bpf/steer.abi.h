@@ -280,7 +280,7 @@ struct steer_lookup {
         __u16 remote_port;
         __u8 protocol;
         __u8 found;      /* answer: enum steer_found */
-        __u8 is_inbound; /* a first segment that came in: who listens? */
+        __u8 is_inbound; /* a first segment or a datagram that came in: who waits for it? */
         __u8 is_bound;   /* answer: to an interface */
         __u32 interface; /* that the packet takes; 0: unknown */
         __u32 pad;

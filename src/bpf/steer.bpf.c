@@ -15,7 +15,8 @@
  * getaddrinfo(3) sorts addresses with it.
  *
  * At bind() they note who will listen there: when somebody comes, a packet is all there is, and
- * flowd asks for the record and for the rules (look_up_sockets, judge_question).
+ * flowd asks for the record and for the rules (look_up_sockets, judge_question). A server's answers
+ * to datagrams that others sent it are no flows of its own, so rules do not deny them.
  *
  * Sockets of other network namespaces are out of scope and left alone.
  */
@@ -84,6 +85,18 @@ struct {
         __type(key, struct steer_ends);
         __type(value, __u8);
 } visits SEC(".maps");
+
+/*
+ * UDP flows that others began and that were let in: an answer to such a caller is no flow of the
+ * server's own. Written and removed by flowd, read where rules deny; the oldest goes when full. The
+ * value means nothing.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 65536);
+        __type(key, struct steer_tuple);
+        __type(value, __u8);
+} callers SEC(".maps");
 
 /* flowd's listening sockets for visitors, each bound to its interface. They leave by themselves. */
 struct {
@@ -354,7 +367,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_ad
         if (!in_scope(ctx))
                 return 1;
         judge_current(ctx, &remote, &owner);
-        if (owner.outcome.verdict == STEER_DENY)
+        if (owner.outcome.verdict == STEER_DENY && !bpf_map_lookup_elem(&callers, &tuple))
                 return deny(&owner, tuple.local_port);
         keep_owner(ctx, &owner);
         bpf_map_update_elem(&asked, &tuple, &owner, BPF_ANY);
@@ -378,10 +391,12 @@ static __always_inline int on_bind(struct bpf_sock *ctx)
 {
         struct steer_owner owner = {}, *kept;
 
-        if (ctx->protocol != IPPROTO_TCP || bpf_get_netns_cookie(ctx) != netns_cookie)
+        if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+                return 1;
+        if (bpf_get_netns_cookie(ctx) != netns_cookie)
                 return 1;
         owner.cookie = bpf_get_socket_cookie(ctx);
-        owner.protocol = IPPROTO_TCP;
+        owner.protocol = ctx->protocol;
         owner_of_current(&owner);
         kept = bpf_sk_storage_get(&listeners, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
         if (kept)
@@ -462,8 +477,7 @@ static __always_inline void tell_hung_up(struct bpf_sock *ctx)
         __u16 remote_port = bpf_ntohs(read_socket(ctx, skc_dport));
         struct steer_event_hung_up *hung_up;
 
-        if (!state.inbound_slots || ctx->protocol != IPPROTO_TCP || !remote_port ||
-            (ctx->mark & mark_mask) == mark_own)
+        if (!remote_port || (ctx->mark & mark_mask) == mark_own)
                 return;
         hung_up = new_event(STEER_EVENT_HUNG_UP, sizeof(*hung_up), bpf_get_socket_cookie(ctx));
         if (!hung_up)
@@ -474,6 +488,17 @@ static __always_inline void tell_hung_up(struct bpf_sock *ctx)
         hung_up->remote_port = remote_port;
         hung_up->time_ns = bpf_ktime_get_boot_ns();
         bpf_ringbuf_submit(hung_up, 0);
+}
+
+/* A socket that never began a flow has those that others began, if any. */
+static __always_inline void tell_unheard(struct bpf_sock *ctx)
+{
+        if (!state.inbound_slots)
+                return;
+        if (ctx->protocol == IPPROTO_TCP)
+                tell_hung_up(ctx);
+        else if (ctx->protocol == IPPROTO_UDP && read_socket(ctx, skc_num))
+                tell_closed(ctx);
 }
 
 /*
@@ -647,7 +672,7 @@ int sock_release(struct bpf_sock *ctx)
                 struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
 
                 if (!owner) {
-                        tell_hung_up(ctx);
+                        tell_unheard(ctx);
                         return 1;
                 }
                 if (can_be_held(ctx))
@@ -750,16 +775,31 @@ static __always_inline bool is_ours(struct bpf_sock *socket)
         return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
 }
 
+/* Who bound the socket; or, where that was the kernel with its first datagram, who sent that. */
+static __always_inline struct steer_owner *server_of(struct bpf_sock *socket)
+{
+        struct steer_owner *owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
+
+        return owner ? owner : bpf_sk_storage_get(&owners, socket, 0, 0);
+}
+
+/* Will it get what came in? nft has asked whose a socket for datagrams is. */
+static __always_inline bool is_server(struct bpf_sock *socket, const struct steer_lookup *lookup)
+{
+        if (lookup->protocol == IPPROTO_UDP)
+                return true;
+        return socket->state == BPF_TCP_LISTEN && is_ours(socket);
+}
+
 /* A socket that listens on the port did not send the packet, but will get what came in. */
 static __always_inline void note_socket(struct steer_lookup *lookup, struct bpf_sock *socket)
 {
-        bool listens = socket->state == BPF_TCP_LISTEN;
         struct steer_owner *owner;
 
-        if (lookup->is_inbound ? !listens || !is_ours(socket) : listens)
+        if (lookup->is_inbound ? !is_server(socket, lookup) : socket->state == BPF_TCP_LISTEN)
                 return;
         if (lookup->is_inbound)
-                owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
+                owner = server_of(socket);
         else
                 owner = bpf_sk_storage_get(&owners, socket, 0, 0);
         if (owner)

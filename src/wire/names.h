@@ -95,7 +95,7 @@ enum wire_flow_event {
 /* What ended a flow of datagrams whose program has not closed its socket. */
 enum wire_flow_end {
         WIRE_END_NONE,
-        WIRE_END_IDLE,      /* nothing passed for as long as its proxy waits */
+        WIRE_END_IDLE,      /* nothing passed for as long as its proxy, or the kernel, waits */
         WIRE_END_EXTENSION, /* the extension closed the flow's socket, or is gone */
 };
 

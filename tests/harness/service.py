@@ -71,6 +71,60 @@ class Service:
         return json.loads(wait_for_line(self.process, "result", 20).partition(" ")[2])
 
 
+LISTENER = """
+import socket, sys
+
+listener = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+PREPARE
+print("ready", *listener.getsockname()[:2], flush=True)
+while True:
+    words, peer = listener.recvfrom(65536)
+    print("heard", len(words), *peer[:2], flush=True)
+    ANSWER
+"""
+
+
+class Listener:
+    """A server of datagrams on all addresses of the lab's client; what it says to words from peer is `answer`."""
+
+    def __init__(self, lab, port, answer="listener.sendto(words, peer)", prepare=None, **kwargs):
+        program = LISTENER.replace("PREPARE", prepare or f"listener.bind(('::', {port}))").replace("ANSWER", answer)
+        self.process = lab.client.start([PYTHON, "-I", "-c", program], **kwargs)
+        self.port = int(wait_for_line(self.process, "ready", 5).split()[2])
+        self.pid = self.process.pid
+
+    def heard(self):
+        """The next that came: its size, and who sent it, as the server sees that."""
+        _, size, address, port = wait_for_line(self.process, "heard", 5).split()
+        return int(size), (address.removeprefix("::ffff:"), int(port))
+
+
+class Caller:
+    """Sends a datagram from the lab's server: what it heard, or its error's name."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.local_port = None
+
+    def connect(self, port, address=Lab.CLIENT, timeout=3, local_port=0):
+        """A socket of this process that lives there."""
+        caller = self.lab.server.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        caller.settimeout(timeout)
+        caller.bind(("", local_port))
+        caller.connect((address, port))
+        self.local_port = caller.getsockname()[1]
+        return caller
+
+    def __call__(self, port, address=Lab.CLIENT, words=b"hello", **kwargs):
+        try:
+            with self.connect(port, address, **kwargs) as caller:
+                caller.send(words)
+                return caller.recv(65536)
+        except OSError as error:
+            return type(error).__name__
+
+
 class Visitor:
     """Says hello from the lab's server: what it heard, or its error's name."""
 

@@ -18,7 +18,7 @@ from harness.instance import Instance
 from harness.lab import Lab
 from harness.paths import BUILD, PROGRAMS
 from harness.peer import Peer
-from harness.service import Service, Visitor
+from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
 from harness.upstream import KINDS
 
@@ -121,6 +121,18 @@ def service(lab):
 def visit(lab):
     """visit(80) says hello to it from the other host; what that heard, or its error's name."""
     return Visitor(lab)
+
+
+@pytest.fixture
+def listener(lab):
+    """listener(80) starts a server of datagrams among the instance's programs, which sends back what it hears."""
+    return lambda port, *args, **kwargs: Listener(lab, port, *args, **kwargs)
+
+
+@pytest.fixture
+def call(lab):
+    """call(80) sends it a datagram from the other host; what that heard, or its error's name."""
+    return Caller(lab)
 
 
 @pytest.fixture

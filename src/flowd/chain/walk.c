@@ -74,6 +74,8 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         flow->decided_ns = now_ns();
         flow->waits_for = NULL;
         list_remove(&flow->waiting);
+        if (verdict == NX_VERDICT_ALLOW && flow_is_call(flow))
+                hooks_admit_caller(chain->hooks, &flow->local, &flow->remote);
         chain_release_held(chain, flow);
         if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 chain->deliverer->deny(flow);
@@ -182,7 +184,8 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
  * others began, goes past it. */
 static bool can_be_asked(const struct session *session, const struct flow *flow)
 {
-        return session->kind == NX_PROVIDER_KIND_FILTER || flow->socket_cookie != 0;
+        return session->kind == NX_PROVIDER_KIND_FILTER ||
+               (flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie != 0);
 }
 
 /* What a socket need not pass again that carries on a flow which came as far as session. */
@@ -314,6 +317,8 @@ static bool is_inspectable(const struct flow *flow)
 {
         if (flow->direction == NX_DIRECTION_OUTBOUND)
                 return flow->socket_cookie != 0;
+        if (flow_is_call(flow))
+                return false;
         return flow->interface && route_interface(&flow->local, &flow->remote) == flow->interface;
 }
 

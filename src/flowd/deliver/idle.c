@@ -27,7 +27,8 @@ static void on_due(struct wheel_timer *timer, void *userdata)
 
         if (flow->closed_ns)
                 return; /* filters have a moment for the last of it */
-        r = passed_get_idle(delivery->all->passed, &flow->local, &flow->remote, &idle_ns);
+        r = passed_get_idle(delivery->all->passed, PASSED_CLAIMED, &flow->local, &flow->remote,
+                            &idle_ns);
         if (r == -ENOENT || idle_ns >= delivery->idle_ns)
                 delivery_end_datagrams(delivery, WIRE_END_IDLE, -ETIMEDOUT);
         else

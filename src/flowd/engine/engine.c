@@ -42,6 +42,7 @@ static void on_flow_decided(struct flow *flow, void *userdata)
                 engine->counters.refused++;
         if (wire_reason_is_fallback(flow->reason))
                 engine->counters.fallbacks++;
+        callers_decided(&engine->callers, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_DECIDED);
 }
 
@@ -49,6 +50,7 @@ static void on_flow_closed(struct flow *flow, void *userdata)
 {
         struct engine *engine = userdata;
 
+        callers_closed(&engine->callers, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
 
@@ -328,6 +330,15 @@ static void wire_parts(struct engine *engine)
                 .userdata = engine,
         };
         intake_init(&engine->intake);
+        engine->callers = (struct callers){
+                .loop = &engine->loop,
+                .hooks = engine->hooks,
+                .passed = &engine->passed,
+                .flows = &engine->flows,
+                .flow_closed = on_flow_closed,
+                .userdata = engine,
+        };
+        callers_init(&engine->callers);
 }
 
 /* Answers of one round leave together: verdicts first, a program waits for them. */
@@ -374,6 +385,7 @@ void engine_deinit(struct engine *engine)
         link_deinit(&engine->link);
         intake_stop(&engine->intake);
         deliveries_close(&engine->deliveries);
+        callers_deinit(&engine->callers);
         flow_table_deinit(&engine->flows);
         digests_deinit(&engine->digests);
         sets_deinit(&engine->sets);

@@ -8,6 +8,7 @@
 #include "deliver/delivery.h"
 #include "digest/digests.h"
 #include "flow/table.h"
+#include "engine/callers.h"
 #include "engine/intake.h"
 #include "engine/link.h"
 #include "names/names.h"
@@ -49,6 +50,7 @@ struct engine {
         struct flow_table flows;
         struct chain chain;
         struct intake intake;
+        struct callers callers;
         struct deliveries deliveries;
         struct route_config route;
         struct link link;

@@ -7,7 +7,8 @@
  * release, not one more question.
  *
  * Two packets are of the same flow if their endpoints and their socket are; so a port that
- * is used again by another program is another flow.
+ * is used again by another program is another flow. A datagram that comes in can also be of a flow
+ * that a program here began: an answer, after so long a silence that the kernel has forgotten it.
  *
  * Packets are read in step with the providers: a batch, the answers about it, the next batch. What
  * comes meanwhile gathers, and shares one wake-up of ours, one of the provider's, and one message
@@ -32,6 +33,7 @@
 #include "steer/passed.h"
 #include "steer/sockets.h"
 
+#define NS_PER_S            1000000000ULL
 #define PATIENCE_NS         (4 * 1000000ULL)
 #define EVENTS_PAUSE_NS     (20 * 1000000ULL)
 #define UNATTRIBUTED_FOR_NS (5 * 1000000000ULL) /* how long equal endpoints mean the same flow */
@@ -86,20 +88,44 @@ struct arrival {
         uint8_t protocol;
         enum nx_direction direction;
         struct endpoint local, remote;
-        uint32_t sequence;  /* of an inbound flow's first segment … */
+        uint32_t sequence;  /* of an inbound connection's first segment … */
         uint32_t interface; /* … which came in through it; 0: and has to stay there */
         bool is_stray;      /* of a delivered flow whose socket was not there */
         enum steer_found found;
         const struct steer_owner *owner; /* without a cookie unless found is STEER_FOUND_OWNER */
 };
 
-/* A connection that came in has no socket yet: a repeated first segment is known by its number. */
-static bool is_same_inbound(struct intake *intake, const struct flow *flow, uint32_t sequence)
+static bool is_of_these_rules(struct intake *intake, const struct flow *flow)
 {
-        if (flow->direction != NX_DIRECTION_INBOUND || flow->sequence != sequence)
-                return false;
         return flow->verdict == NX_VERDICT_NONE || flow->delivery ||
                flow->generation == hooks_state(intake->hooks)->generation;
+}
+
+/* A connection that came in has no socket yet: a repeated first segment is known by its number. */
+static bool is_same_visit(struct intake *intake, const struct flow *flow, uint32_t sequence)
+{
+        return flow->direction == NX_DIRECTION_INBOUND && flow->sequence == sequence &&
+               is_of_these_rules(intake, flow);
+}
+
+/* What was denied stays so for as long as the kernel remembers what was not. */
+static bool is_same_call(struct intake *intake, const struct flow *flow, uint64_t cookie)
+{
+        if (flow->direction != NX_DIRECTION_INBOUND || flow->socket_cookie != cookie ||
+            !is_of_these_rules(intake, flow))
+                return false;
+        if (flow->verdict == NX_VERDICT_NONE)
+                return true;
+        if (flow->verdict == NX_VERDICT_ALLOW)
+                return !flow->closed_ns;
+        return now_ns() - flow->decided_ns < PASSED_SECONDS * NS_PER_S;
+}
+
+/* Is what comes from its other end an answer to the program that began it? */
+static bool is_answered(const struct flow *flow, uint64_t cookie)
+{
+        return flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie == cookie &&
+               flow->verdict == NX_VERDICT_ALLOW && !flow->closed_ns && !flow->is_delivered;
 }
 
 static bool is_same_outbound(struct intake *intake, const struct flow *flow, uint64_t cookie,
@@ -123,9 +149,13 @@ static bool is_same_outbound(struct intake *intake, const struct flow *flow, uin
 static bool is_same_flow(struct intake *intake, const struct flow *flow,
                          const struct arrival *arrival)
 {
+        uint64_t cookie = arrival->owner->cookie;
+
+        if (arrival->direction == NX_DIRECTION_INBOUND && arrival->protocol == IPPROTO_UDP)
+                return is_same_call(intake, flow, cookie) || is_answered(flow, cookie);
         if (arrival->direction == NX_DIRECTION_INBOUND)
-                return is_same_inbound(intake, flow, arrival->sequence);
-        return is_same_outbound(intake, flow, arrival->owner->cookie, arrival->owner->time_ns);
+                return is_same_visit(intake, flow, arrival->sequence);
+        return is_same_outbound(intake, flow, cookie, arrival->owner->time_ns);
 }
 
 static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
@@ -148,11 +178,15 @@ static bool was_closed_early(struct intake *intake, uint64_t cookie)
         return cookie && intake->closed_early[cookie % INTAKE_CLOSED_EARLY] == cookie;
 }
 
-/* Who listens is another socket than the one that the connection will have. */
-static void set_listener(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
+/* Who listens is another socket than the one that a connection will have. */
+static void set_server(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
-        set_owner(intake, flow, owner);
-        flow->socket_cookie = 0;
+        struct steer_owner server = *owner;
+
+        server.origin_flow = 0; /* what it may have carried on is not what comes in */
+        set_owner(intake, flow, &server);
+        if (flow->protocol == IPPROTO_TCP)
+                flow->socket_cookie = 0;
         flow->started_ns = 0;
 }
 
@@ -180,7 +214,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
         if (!owner)
                 intake->counters.unattributed++;
         else if (is_inbound)
-                set_listener(intake, &model, owner);
+                set_server(intake, &model, owner);
         else
                 set_owner(intake, &model, owner);
         if (!model.started_ns || model.protocol == IPPROTO_UDP)

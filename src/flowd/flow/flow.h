@@ -3,12 +3,14 @@
 
 /* One TCP connection or one UDP 4-tuple: who, where, when, and what was decided. */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
 #include "base/htable.h"
 #include "base/list.h"
+#include "base/wheel.h"
 #include <netext/netext.h>
 #include "steer/queue.h"
 #include "wire/names.h"
@@ -47,7 +49,7 @@ struct flow {
         enum nx_direction direction;
         struct endpoint local;
         struct endpoint remote;
-        uint32_t sequence;  /* of an inbound flow's first segment: repeated ones have the same */
+        uint32_t sequence;  /* of an inbound one's first segment: repeated ones have the same */
         uint32_t interface; /* that it came in through; 0: it cannot be inspected there */
 
         enum wire_owner owner;
@@ -79,6 +81,7 @@ struct flow {
         enum wire_flow_end ended_by; /* where that was not its program */
         uint64_t bytes_outbound;     /* of a spliced flow that is over */
         uint64_t bytes_inbound;
+        struct wheel_timer idle_timer; /* of an open one that is a call: engine/callers.h */
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 
         /* while it is being decided */
@@ -96,6 +99,12 @@ struct flow {
         unsigned int n_held;
         struct queue_held held[FLOW_HELD_MAX];
 };
+
+/* Of datagrams, and another host began it. */
+static inline bool flow_is_call(const struct flow *flow)
+{
+        return flow->protocol == IPPROTO_UDP && flow->direction == NX_DIRECTION_INBOUND;
+}
 
 static inline enum wire_flow_state flow_state(const struct flow *flow)
 {

@@ -38,6 +38,7 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         htable_remove(&table->by_socket, &flow->by_socket);
         list_remove(&flow->age);
         list_remove(&flow->waiting);
+        wheel_timer_stop(&flow->idle_timer);
         if (!list_is_empty(&flow->closed)) {
                 list_remove(&flow->closed);
                 table->n_closed--;
@@ -118,6 +119,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         flow->id = ++*table->last_id;
         list_init(&flow->waiting);
         list_init(&flow->closed);
+        wheel_timer_init(&flow->idle_timer);
         list_append(&table->ages, &flow->age);
         htable_add(&table->by_id, &flow->by_id, id_hash(flow->id));
         if (flow->verdict == NX_VERDICT_NONE)

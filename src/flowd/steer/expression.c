@@ -14,6 +14,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
+#include <linux/rtnetlink.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -260,6 +261,17 @@ void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_DREG, REG);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_LEVEL, level);
         compare(rule, NFT_CMP_EQ, &cgroup_id, sizeof(cgroup_id));
+}
+
+void match_shared_destination(struct nftnl_rule *rule)
+{
+        struct nftnl_expr *expr = add(rule, "fib");
+        uint32_t local = RTN_LOCAL;
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+        compare(rule, NFT_CMP_NEQ, &local, sizeof(local));
 }
 
 void verdict(struct nftnl_rule *rule, int code, const char *chain)

@@ -702,6 +702,38 @@ int hooks_deliver(struct hooks *hooks, uint64_t cookie)
         return bpf_map_update_elem(fd, &cookie, &is_there, BPF_ANY) < 0 ? -errno : 0;
 }
 
+/* As the hook sees the answer: it does not always know from which address that will leave. */
+static struct steer_tuple answer_to(const struct endpoint *server, const struct endpoint *caller)
+{
+        struct steer_tuple tuple = {
+                .remote_port = caller->port,
+                .local_port = server->port,
+                .protocol = IPPROTO_UDP,
+        };
+
+        memcpy(&tuple.remote, &caller->address, sizeof(tuple.remote));
+        return tuple;
+}
+
+/* The map never is full, and where memory is short a rule denies the answer. */
+void hooks_admit_caller(struct hooks *hooks, const struct endpoint *server,
+                        const struct endpoint *caller)
+{
+        const struct steer_tuple tuple = answer_to(server, caller);
+        uint8_t is_there = 1;
+
+        (void)bpf_map_update_elem(bpf_map__fd(hooks->skeleton->maps.callers), &tuple, &is_there,
+                                  BPF_ANY);
+}
+
+void hooks_forget_caller(struct hooks *hooks, const struct endpoint *server,
+                         const struct endpoint *caller)
+{
+        const struct steer_tuple tuple = answer_to(server, caller);
+
+        (void)bpf_map_delete_elem(bpf_map__fd(hooks->skeleton->maps.callers), &tuple);
+}
+
 int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit)
 {
         int fd = bpf_map__fd(hooks->skeleton->maps.visits);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/endpoint.h"
 #include "bpf/steer.abi.h"
 
 struct hooks;
@@ -57,8 +58,9 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 
 /*
  * Answers lookups about packets, in their place. Outbound: found is OWNER where a program left a
- * record of the flow, else NOTHING. Inbound, of a first segment: OWNER where one of the instance's
- * programs listens, and owner is who bound the socket; SOCKET where that was not seen.
+ * record of the flow, else NOTHING. Inbound, of a first segment or a datagram: OWNER where one of
+ * the instance's programs waits for it, and owner is who bound the socket; SOCKET where that was not
+ * seen.
  */
 void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
@@ -93,6 +95,11 @@ int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant);
 /* Once the TCP socket's connection stands, its packets go to the listener. */
 int hooks_deliver(struct hooks *hooks, uint64_t cookie);
+/* The caller's datagrams are let in: the server may answer them, whatever rules say of its own. */
+void hooks_admit_caller(struct hooks *hooks, const struct endpoint *server,
+                        const struct endpoint *caller);
+void hooks_forget_caller(struct hooks *hooks, const struct endpoint *server,
+                         const struct endpoint *caller);
 /* How far an inspected connection that came in has got. */
 int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit);
 void hooks_forget_visit(struct hooks *hooks, const struct steer_ends *ends);

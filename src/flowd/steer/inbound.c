@@ -11,12 +11,20 @@
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
  *      udp, turned in passed4 or passed6          accept     answers one of us
- *      udp [, socket in our cgroup]               turned, into served4 or served6
+ *      udp [, socket in our cgroup]               turned, into served4 or served6; where hold_in
+ *                                                 sees to that, only from lo
  *
  *   hold_in: input, behind everybody else's rules: what they drop is not asked about. Only while
  *      a session speaks of inbound flows.
- *      not tcp, from lo, or not a first segment   accept
- *      [socket in our cgroup]                     tag
+ *      from lo, neither tcp nor udp, or tcp and not a first segment   accept
+ *      udp, not to an address of this host        accept     to a group, or to all: one datagram
+ *                                                 is for many programs, and no flow
+ *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp, mark & M == PASS                      turned, into served4 or served6
+ *      udp, turned in served4 or served6          refresh it there, clear ours, accept
+ *      udp, has a socket [in our cgroup]          tag
+ *      udp, no tag of ours                        accept     somebody else's, or nobody's
+ *      tcp [, socket in our cgroup]               tag
  *      no tag of ours, has a socket               accept     somebody else's
  *                                                 tag        nobody listens; or an earlier
  *                                                 jump decide   connection hides who does
@@ -73,6 +81,18 @@ static void refuse_unheard(struct transaction *t)
         rule_end(t, rule);
 }
 
+static void note_served_unasked(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+        match_protocol(rule, IPPROTO_UDP);
+        if (config_of(t)->inbound != INBOUND_OFF)
+                match_loopback_interface(rule);
+        match_instance(rule, config_of(t));
+        remember_tuple(rule, family->number, TUPLE_TURNED, family->served);
+        rule_end(t, rule);
+}
+
 static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
@@ -102,11 +122,7 @@ static void put_arrive(struct transaction *t)
                 verdict(rule, NF_ACCEPT, NULL);
                 rule_end(t, rule);
 
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_instance(rule, config_of(t));
-                remember_tuple(rule, families[i].number, TUPLE_TURNED, families[i].served);
-                rule_end(t, rule);
+                note_served_unasked(t, &families[i]);
         }
 }
 
@@ -114,17 +130,73 @@ static void accept_not_held(struct transaction *t)
 {
         struct nftnl_rule *rule = rule_begin(t, "hold_in");
 
-        match_other_protocol(rule, IPPROTO_TCP);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "hold_in");
         match_loopback_interface(rule);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
         rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_TCP);
         match_first_segment(rule, false);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_other_protocol(rule, IPPROTO_TCP);
+        match_other_protocol(rule, IPPROTO_UDP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_shared_destination(rule);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void accept_known_datagrams(struct transaction *t, const struct family *family)
+{
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule = rule_begin(t, "hold_in");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_TURNED, family->passed);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_mark(rule, mask, bits(t, MARK_PASS));
+        refresh_tuple(rule, family->number, TUPLE_TURNED, family->served);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_TURNED, family->served);
+        refresh_tuple(rule, family->number, TUPLE_TURNED, family->served);
+        set_packet_mark(rule, mask, 0);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+/* Unlike a connection's, no earlier one's remains hide who waits for a datagram. */
+static void hold_datagrams(struct transaction *t)
+{
+        const struct ruleset_config *config = config_of(t);
+        struct nftnl_rule *rule;
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                accept_known_datagrams(t, &families[i]);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_socket_mark(rule, 0, 0); /* any */
+        match_instance(rule, config);
+        set_packet_tag(rule, tag_of(config));
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 }
@@ -135,7 +207,10 @@ static void put_hold_in(struct transaction *t)
         struct nftnl_rule *rule;
 
         accept_not_held(t);
+        hold_datagrams(t);
+
         rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_TCP);
         match_instance(rule, config);
         set_packet_tag(rule, tag_of(config));
         rule_end(t, rule);

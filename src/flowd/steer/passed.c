@@ -164,11 +164,22 @@ static int ask(const struct passed *passed, const struct nftnl_set *set, uint64_
         return read_left(message, ret_left_ms);
 }
 
-int passed_get_idle(const struct passed *passed, const struct endpoint *local,
-                    const struct endpoint *remote, uint64_t *ret_idle_ns)
+static const struct {
+        const char *name4, *name6;
+        uint64_t life_ms;
+} refreshed[PASSED_KIND_MAX] = {
+        [PASSED_CLAIMED] = { "claimed4", "claimed6", CLAIMED_SECONDS * 1000 },
+        [PASSED_SERVED] = { "served4", "served6", PASSED_SECONDS * 1000 },
+};
+
+int passed_get_idle(const struct passed *passed, enum passed_kind kind,
+                    const struct endpoint *local, const struct endpoint *remote,
+                    uint64_t *ret_idle_ns)
 {
-        const char *name = address_is_ipv4(&local->address) ? "claimed4" : "claimed6";
+        const char *name =
+                address_is_ipv4(&local->address) ? refreshed[kind].name4 : refreshed[kind].name6;
         _cleanup_(cleanup_set) struct nftnl_set *set = make_set(passed->table, name, local, remote);
+        uint64_t life_ms = refreshed[kind].life_ms;
         uint64_t left_ms = 0;
         int r;
 
@@ -177,9 +188,9 @@ int passed_get_idle(const struct passed *passed, const struct endpoint *local,
         r = ask(passed, set, &left_ms);
         if (r < 0)
                 return r;
-        if (left_ms == 0 || left_ms > CLAIMED_SECONDS * 1000)
+        if (left_ms == 0 || left_ms > life_ms)
                 return -ENOENT;
-        *ret_idle_ns = (CLAIMED_SECONDS * 1000 - left_ms) * 1000000;
+        *ret_idle_ns = (life_ms - left_ms) * 1000000;
         return 0;
 }
 

@@ -12,9 +12,10 @@
  * answers from its table. They are taken back when the program closes its socket: another
  * program that gets the port must not inherit what was decided for the one before.
  *
- * Those of claimed flows begin their life anew with each datagram, also with those that come
- * back, and live longer than any proxy waits: what is left of it tells how long the flow is
- * idle. The kernel writes it down anyway, so that costs nothing until somebody asks.
+ * Those of claimed flows, and of flows that others began, begin their life anew with each
+ * datagram, also with those that come back: what is left of it tells how long the flow is idle.
+ * The kernel writes it down anyway, so that costs nothing until somebody asks. A claimed flow's
+ * lives longer than any proxy waits; one that others began is over with it.
  */
 
 #include <stdbool.h>
@@ -55,7 +56,14 @@ typedef void passed_fn(const struct endpoint *local, const struct endpoint *remo
 /* Each UDP flow that is there; none where there is no table yet. 0 or a negative errno. */
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata);
 
-/* For how long no datagram of a claimed flow has passed, to the millisecond. 0, -ENOENT if it is
- * none or the time is over, or another negative errno. */
-int passed_get_idle(const struct passed *passed, const struct endpoint *local,
-                    const struct endpoint *remote, uint64_t *ret_idle_ns);
+enum passed_kind {
+        PASSED_CLAIMED, /* a proxy has it */
+        PASSED_SERVED,  /* another host began it */
+        PASSED_KIND_MAX,
+};
+
+/* For how long no datagram of a flow has passed, to the millisecond. 0, -ENOENT if it is none of
+ * that kind or the time is over, or another negative errno. */
+int passed_get_idle(const struct passed *passed, enum passed_kind kind,
+                    const struct endpoint *local, const struct endpoint *remote,
+                    uint64_t *ret_idle_ns);

@@ -42,6 +42,7 @@
  *
  *   ask:
  *      udp, in passed4 or passed6                 accept     decided before
+ *      udp, in served4 or served6                 refresh it there, while hold_in looks there
  *      udp, in served4 or served6                 accept     answers another host
  *                                                 mark & M := ASKED, queue
  *
@@ -427,6 +428,17 @@ static void put_verdicts(struct transaction *t)
                 decide_mark(t, "decide", refusals[i], NFT_GOTO, "refuse");
 }
 
+/* A server's answer: the flow that another host began is not idle. */
+static void note_served(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->served);
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->served);
+        rule_end(t, rule);
+}
+
 /* The first rule is for each datagram, and saves it those about verdicts. */
 static void put_decide(struct transaction *t)
 {
@@ -444,6 +456,8 @@ static void put_ask(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 accept_known(t, "ask", families[i].number, families[i].passed);
+                if (config_of(t)->inbound != INBOUND_OFF)
+                        note_served(t, &families[i]);
                 accept_known(t, "ask", families[i].number, families[i].served);
         }
         ask(t, "ask");

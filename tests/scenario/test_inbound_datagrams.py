@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Datagrams that others send first: asked about where a filter says so by a rule, else left alone."""
+import os
+import signal
+import socket
+import struct
+import time
+
+import pytest
+
+from harness.client import PYTHON
+from harness.lab import Lab
+from harness.paths import PROGRAMS
+from harness.wait import wait_until
+
+SCRIPTED = PROGRAMS / "scripted"
+ADDRESSES = [(Lab.CLIENT, Lab.SERVER), (Lab.CLIENT6, Lab.SERVER6)]
+GROUP, BROADCAST = "239.1.2.3", "198.18.0.255"
+JOIN = (f"listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,"
+        f" socket.inet_aton('{GROUP}') + socket.inet_aton('{Lab.CLIENT}'));")
+
+
+@pytest.mark.parametrize("address,peer", ADDRESSES)
+def test_a_call_names_the_program_that_waits_for_it(netext, scripted, listener, call, lab, address, peer):
+    """Whether that began before the filter or after it; later datagrams are of the same flow."""
+    servers = [listener(80)]
+    scripted("inbound ask", "* allow")
+    servers.append(listener(81))
+    for port, server in zip((80, 81), servers):
+        with call.connect(port, address) as caller:
+            for words in (b"one", b"two", b"three"):
+                caller.send(words)
+                assert caller.recv(100) == words
+                assert server.heard() == (len(words), (peer, call.local_port))
+        flow = netext.flow(local_port=port)
+        assert (flow["direction"], flow["protocol"], flow["owner"]) == ("inbound", "udp", "program")
+        assert (flow["pid"], flow["uid"], flow["cgroup"]) == (server.pid, 0, lab.cgroup.name)
+        assert flow["program"] == os.path.realpath(PYTHON) and flow["command_line"].startswith(PYTHON + " -I -c")
+        assert (flow["local_address"], flow["remote_address"]) == (address, peer)
+        assert (flow["remote_port"], flow["state"]) == (call.local_port, "open")
+        assert (flow["verdict"], flow["decided_by"]) == ("allow", "scripted")
+    assert len(netext.flows()) == 2  # and no answer was taken for a flow of the server's own
+
+
+@pytest.mark.parametrize("address,peer", ADDRESSES)
+def test_the_caller_experiences_what_the_filter_answers(netext, scripted, listener, call, address, peer):
+    scripted("inbound ask", "80 refuse", "81 drop", "82 pause 300 allow")
+    for port in (80, 81, 82):
+        listener(port)
+    assert call(80, address) == "ConnectionRefusedError"
+    assert call(81, address, timeout=0.5) == "TimeoutError"
+    started = time.monotonic()
+    assert call(82, address) == b"hello" and time.monotonic() - started >= 0.3
+    assert [netext.flow(local_port=port)["verdict"] for port in (80, 81, 82)] == ["refuse", "drop", "allow"]
+
+
+def test_each_caller_is_a_flow(netext, scripted, listener, call):
+    scripted("inbound ask", "80 allow")
+    listener(80)
+    for local_port in (4000, 4001, 4000):
+        assert call(80, local_port=local_port) == b"hello"
+    assert sorted(flow["remote_port"] for flow in netext.flows()) == [4000, 4001]
+
+
+def test_what_waits_comes_in_its_order(netext, scripted, listener, call):
+    scripted("inbound ask", "80 pause 300 allow")
+    listener(80)
+    with call.connect(80) as caller:
+        for n in range(5):
+            caller.send(b"%d" % n)
+        assert [caller.recv(100) for _ in range(5)] == [b"%d" % n for n in range(5)]
+    assert len(netext.flows()) == 1
+
+
+def test_rules_decide_without_the_filter(netext, scripted, listener, call):
+    scripted("inbound deny", "* allow")
+    listener(80)
+    assert call(80) == "ConnectionRefusedError"
+    flow = netext.flow(local_port=80)
+    assert (flow["verdict"], flow["reason"], flow["decided_by"]) == ("refuse", "rule", "scripted")
+
+
+def test_a_server_may_answer_whom_rules_let_in(netext, firewall, listener, call, client):
+    """But not begin a flow to anybody."""
+    firewall("allow direction inbound protocol udp to 198.18.0.0/15", "default deny")
+    listener(80)
+    assert call(80) == b"hello"
+    assert call(80, Lab.CLIENT6) == "ConnectionRefusedError"
+    assert client.udp(80).error == "EPERM"
+    assert netext.flow(local_port=80, remote_address=Lab.SERVER)["rule"].split(":")[1] == "1"
+
+
+def test_a_server_may_answer_for_as_long_as_it_lives(netext, firewall, listener, call, client):
+    firewall("allow direction inbound protocol udp", "default deny")
+    server = listener(80)
+    assert call(80, local_port=4000) == b"hello"
+    os.kill(server.pid, signal.SIGKILL)
+    wait_until(lambda: netext.flows(local_port=80, state="closed"), "the flow did not end")
+    assert client.python("""
+        answer = "sent"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
+            another.bind(("", 80))
+            try:
+                another.sendto(b"hello", (server, 4000))
+            except PermissionError:
+                answer = "denied"
+    """, server=Lab.SERVER) == "denied"
+
+
+def test_a_filter_that_says_nothing_of_inbound_flows_sees_none(netext, scripted, firewall, listener, call):
+    listener(80)
+    scripted("80 drop", "* allow")
+    firewall("default allow")
+    assert call(80) == b"hello"
+    assert netext.flows(local_port=80) == []
+
+
+def test_answers_are_no_flows(netext, scripted, client, server):
+    scripted("inbound deny", "80 allow")
+    assert client.udp(80).error is None
+    assert [flow["direction"] for flow in netext.flows()] == ["outbound"]
+
+
+def test_a_late_answer_is_no_flow(netext, scripted, lab, call):
+    """The kernel has forgotten who asked; the daemon has not."""
+    scripted("inbound deny", "80 allow")
+    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.settimeout(3)
+        server.bind((Lab.SERVER, 80))
+        asker = lab.client.start([PYTHON, "-I", "-c", f"""
+import socket
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.sendto(b"?", ("{Lab.SERVER}", 80))
+print("heard", asker.recv(100).decode(), flush=True)
+"""])
+        peer = server.recvfrom(100)[1]
+        lab.client.run(["nft", "flush", "set", "inet", f"netext-{netext.name}", "passed4"])
+        server.sendto(b"late", peer)
+        assert asker.stdout.readline() == "heard late\n"
+    assert [flow["direction"] for flow in netext.flows()] == ["outbound"]
+
+
+def test_programs_outside_are_left_alone(netext, scripted, listener, call, lab):
+    scripted("inbound deny")
+    listener(80, cgroup=lab.cgroup.path.parent)
+    assert call(80) == b"hello"
+    assert call(81) == "ConnectionRefusedError"  # nobody waits there
+    assert netext.flows() == []
+
+
+def test_a_caller_of_the_same_host_is_an_outbound_flow(netext, scripted, listener, client):
+    scripted("inbound deny", "80 allow")
+    listener(80)
+    assert client.udp(80, Lab.CLIENT).error is None
+    assert [flow["direction"] for flow in netext.flows()] == ["outbound"]
+
+
+def test_what_came_before_goes_on(netext, scripted, listener, call):
+    listener(80)
+    with call.connect(80) as caller:
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello"
+        scripted("inbound deny")
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello"
+
+
+@pytest.mark.parametrize("destination", [GROUP, BROADCAST, "255.255.255.255"])
+def test_what_goes_to_all_or_to_a_group_is_not_asked_about(netext, scripted, listener, lab, destination):
+    scripted("inbound deny")
+    servers = [listener(80, prepare=f"listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1);"
+                                    f"listener.bind(('::', 80)); {JOIN}") for _ in range(2)]
+    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"veth0")
+        caller.sendto(b"hello", (destination, 80))
+        assert [server.heard()[0] for server in servers] == [5, 5]
+    assert netext.flows(direction="inbound") == []
+
+
+def test_a_frame_for_all_does_not_make_a_datagram_one(netext, scripted, listener, lab):
+    """The frame's address is its sender's choice; what counts is the datagram's."""
+    scripted("inbound deny", "* allow")
+    server = listener(80)
+    lab.server.run(["ip", "neighbour", "replace", Lab.CLIENT, "dev", "veth0", "lladdr", "ff:ff:ff:ff:ff:ff"])
+    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        caller.sendto(b"hello", (Lab.CLIENT, 80))
+    assert netext.flow(local_port=80)["verdict"] == "refuse"
+    with pytest.raises(TimeoutError):
+        server.heard()
+
+
+def test_a_group_of_ipv6_is_not_asked_about(netext, scripted, listener, lab):
+    scripted("inbound deny")
+    server = listener(80, prepare="listener.bind(('::', 80)); listener.setsockopt(socket.IPPROTO_IPV6,"
+                                  " socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, 'ff15::1234')"
+                                  " + socket.if_nametoindex('veth0').to_bytes(4, 'little'))")
+    with lab.server.socket(socket.AF_INET6, socket.SOCK_DGRAM) as caller:
+        caller.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF,
+                          struct.pack("i", int(lab.server.run(["ip", "-o", "link", "show", "veth0"]).stdout.split(":")[0])))
+        caller.sendto(b"hello", ("ff15::1234", 80))
+        assert server.heard()[0] == 5
+    assert netext.flows(direction="inbound") == []
+
+
+def test_a_server_that_the_kernel_gave_a_port_has_its_owner(netext, scripted, listener, call):
+    scripted("inbound ask", "* allow")
+    server = listener(0, prepare=f"listener.sendto(b'', ('::ffff:{Lab.SERVER}', 9))")
+    assert call(server.port) == b"hello"
+    assert netext.flow(direction="inbound")["pid"] == server.pid
+
+
+def test_a_server_that_is_older_than_the_daemon_is_unattributed(instances, rules, listener, call):
+    listener(80)
+    netext = instances()
+    netext.start_session(SCRIPTED, "--file", f"script={rules('inbound ask', '80 refuse')}")
+    assert call(80) == "ConnectionRefusedError"
+    assert netext.flow(local_port=80)["owner"] == "unattributed"
+
+
+def test_a_flow_ends_with_its_servers_socket(netext, scripted, listener, call):
+    """Whoever has the port next is asked about anew."""
+    scripted("inbound ask", "80 allow")
+    for silent in (True, False):
+        server = listener(80, answer="pass" if silent else "listener.sendto(words, peer)")
+        assert call(80, local_port=4000, timeout=0.5) == ("TimeoutError" if silent else b"hello")
+        assert len(netext.flows(local_port=80, state="open")) == 1
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: not netext.flows(local_port=80, state="open"), "the flow did not end")
+    assert len(netext.flows(local_port=80)) == 2
+
+
+@pytest.mark.soak
+def test_a_flow_ends_when_nothing_passes(netext, scripted, listener, call):
+    """Two minutes after the last datagram, whoever sent that."""
+    scripted("inbound ask", "80 allow")
+    listener(80, answer="time.sleep(20); listener.sendto(words, peer)", prepare="listener.bind(('::', 80)); import time")
+    with call.connect(80, timeout=30) as caller:
+        caller.send(b"hello")
+        caller.recv(100)
+        answered = time.monotonic()
+        wait_until(lambda: netext.flows(local_port=80, state="closed"), "the flow did not end", timeout=130)
+        assert 118 < time.monotonic() - answered < 125
+        assert netext.flow(local_port=80)["ended_by"] == "idle"
+        caller.send(b"again")
+        assert caller.recv(100) == b"again"
+    assert [flow["state"] for flow in netext.flows(local_port=80)].count("open") == 1
+
+
+@pytest.mark.parametrize("policy,outcome", [("open", b"hello"), ("closed", "ConnectionRefusedError")])
+def test_the_fail_policy_stands_in_for_a_filter_that_is_gone(netext, scripted, listener, call, policy, outcome):
+    scripted("inbound ask", "80 crash", fail_policy=policy)
+    listener(80)
+    assert call(80) == outcome
+    assert netext.flow(local_port=80)["reason"] in ("provider-gone", "provider-absent")
+
+
+@pytest.mark.parametrize("policy,outcome", [("open", b"hello"), ("closed", "ConnectionRefusedError")])
+def test_the_fail_policy_stands_in_for_flowd(netext, scripted, listener, call, policy, outcome):
+    """What it had let in goes on meanwhile."""
+    scripted("inbound ask", "80 allow", fail_policy=policy)
+    listener(80)
+    with call.connect(80) as caller:
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello"
+        flowd = netext.flowd_pid()
+        netext.kill_netextd()  # else it holds what comes until there is another flowd
+        os.kill(flowd, signal.SIGKILL)
+        wait_until(lambda: call(80, timeout=1) == outcome, "the fail policy did not stand in")
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello"
+    netext.restart_netextd()
+    netext.wait_for_session("scripted", "running")
+    assert call(80) == b"hello"
+
+
+def test_a_restarted_flowd_asks_about_what_waits(netext, scripted, listener, call):
+    scripted("inbound ask", "80 pause 700 allow", fail_policy="closed")
+    listener(80)
+    with call.connect(80, timeout=5) as caller:
+        caller.send(b"hello")
+        wait_until(lambda: netext.flows(local_port=80, state="held"), "the flow was not held")
+        netext.kill(netext.flowd_pid())
+        assert caller.recv(100) == b"hello"
