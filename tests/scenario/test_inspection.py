@@ -167,6 +167,18 @@ def test_datagrams_are_seen_one_by_one(netext, inspecting, client, server, proto
     wait_for_words(netext, f"seen 15 out, 15 in, sum {sum_of(b'hello', 6)}", timeout=15)
 
 
+def test_an_empty_datagram_is_seen_and_passes(netext, inspecting, client, server):
+    inspecting("80 watch")
+    assert client.python("""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.settimeout(3)
+            asker.connect((server, 80))
+            for words in (b"", b"hello"):
+                asker.send(words)
+            answer = [asker.recv(100).decode() for _ in range(2)]
+    """, server=Lab.SERVER) == ["", "hello"]
+
+
 def test_a_datagram_that_is_refused_never_reaches_the_server(netext, inspecting, client, server):
     inspecting("80 refuse hello")
     assert client.talk("udp", Lab.SERVER, 80, "-t", "500").error == "ETIMEDOUT"

@@ -64,34 +64,36 @@ static void forgive(struct delivery *delivery, unsigned int inspector)
         memset(forgiven->asked_ns, 0, sizeof(forgiven->asked_ns));
 }
 
-/* How many of the bytes it is shown. */
-static size_t show(struct delivery *delivery, unsigned int inspector, enum nx_direction direction,
-                   uint64_t offset, const void *bytes, size_t size)
+/* How many of the bytes it is shown, or a negative errno. */
+static int show(struct delivery *delivery, unsigned int inspector, enum nx_direction direction,
+                uint64_t offset, const void *bytes, size_t size)
 {
         struct session *session = session_of(delivery, inspector);
         int n;
 
         if (!session)
-                return 0;
+                return -ESRCH;
         n = session_show_data(session, delivery->flow, direction, offset, bytes, size);
-        if (n < 0)
-                return 0;
-        owe(delivery, inspector, direction);
-        return (size_t)n;
+        if (n >= 0)
+                owe(delivery, inspector, direction);
+        return n;
 }
 
 static size_t on_show(struct inspection *inspection, unsigned int inspector,
                       enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                       void *userdata)
 {
-        return show(userdata, inspector, direction, offset, bytes, size);
+        int n = show(userdata, inspector, direction, offset, bytes, size);
+
+        return n < 0 ? 0 : (size_t)n;
 }
 
+/* One can be empty. */
 static bool on_show_datagram(struct datagrams *datagrams, unsigned int inspector,
                              enum nx_direction direction, uint64_t offset, const void *bytes,
                              size_t size, void *userdata)
 {
-        return show(userdata, inspector, direction, offset, bytes, size) > 0;
+        return show(userdata, inspector, direction, offset, bytes, size) >= 0;
 }
 
 static bool on_complete(struct inspection *inspection, unsigned int inspector,
