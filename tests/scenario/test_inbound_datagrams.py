@@ -72,6 +72,20 @@ def test_what_waits_comes_in_its_order(netext, scripted, listener, call):
     assert len(netext.flows()) == 1
 
 
+@pytest.mark.parametrize("address,peer", ADDRESSES)
+def test_fragments_are_of_one_datagram(netext, scripted, listener, call, address, peer):
+    scripted("inbound ask", "80 allow", "81 refuse")
+    listener(80)
+    large = os.urandom(20000)
+    for _ in range(2):
+        assert call(80, address, words=large, local_port=4000) == large
+    server = listener(81)
+    assert call(81, address, words=large, timeout=0.5) in ("ConnectionRefusedError", "TimeoutError")
+    assert [(flow["local_port"], flow["verdict"]) for flow in netext.flows()] == [(80, "allow"), (81, "refuse")]
+    with pytest.raises(TimeoutError):
+        server.heard()
+
+
 def test_rules_decide_without_the_filter(netext, scripted, listener, call):
     scripted("inbound deny", "* allow")
     listener(80)

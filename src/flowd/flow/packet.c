@@ -49,6 +49,7 @@ static int parse_ipv4(const uint8_t *bytes, size_t size, struct packet *packet)
                 return -EBADMSG;
         if (ntohs(header.frag_off) & IP_OFFMASK)
                 return -EBADMSG;
+        packet->is_fragment = ntohs(header.frag_off) & IP_MF;
         packet->protocol = header.protocol;
         packet->source.address = address_from_ipv4((struct in_addr){ header.saddr });
         packet->destination.address = address_from_ipv4((struct in_addr){ header.daddr });
@@ -57,13 +58,30 @@ static int parse_ipv4(const uint8_t *bytes, size_t size, struct packet *packet)
 
 static bool is_extension(uint8_t next)
 {
-        return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS;
+        return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+               next == IPPROTO_FRAGMENT;
+}
+
+/* How long it says to be; a fragment's header has no field for it. */
+static size_t extension_size(const uint8_t *bytes, uint8_t kind)
+{
+        return kind == IPPROTO_FRAGMENT ? sizeof(struct ip6_frag) : 8 + bytes[1] * 8U;
+}
+
+/* False: it is a later one, which does not say whose it is. */
+static bool read_fragment(const uint8_t *bytes, struct packet *packet)
+{
+        struct ip6_frag header;
+
+        memcpy(&header, bytes, sizeof(header));
+        packet->is_fragment = header.ip6f_offlg & IP6F_MORE_FRAG;
+        return !(header.ip6f_offlg & IP6F_OFF_MASK);
 }
 
 static int parse_ipv6(const uint8_t *bytes, size_t size, struct packet *packet)
 {
         struct ip6_hdr header;
-        size_t at = sizeof(header);
+        size_t at = sizeof(header), extension;
         uint8_t next;
 
         if (size < sizeof(header))
@@ -73,8 +91,11 @@ static int parse_ipv6(const uint8_t *bytes, size_t size, struct packet *packet)
         for (int i = 0; is_extension(next); i++) {
                 if (i == EXTENSION_HEADERS_MAX || size - at < 8)
                         return -EBADMSG;
+                if (next == IPPROTO_FRAGMENT && !read_fragment(bytes + at, packet))
+                        return -EBADMSG;
+                extension = extension_size(bytes + at, next);
                 next = bytes[at];
-                at += 8 + bytes[at + 1] * 8U;
+                at += extension;
                 if (at > size)
                         return -EBADMSG;
         }

@@ -49,16 +49,6 @@ static void ipv6_extension_headers_are_skipped(void **state)
         assert_memory_equal(packet.payload, "hi", 2);
 }
 
-static void what_is_cut_off_is_refused(void **state)
-{
-        struct packet packet;
-
-        for (size_t size = 0; size < 28; size++)
-                assert_int_equal(packet_parse(ipv4_syn, size, &packet), -EBADMSG);
-        for (size_t size = 0; size < 56; size++)
-                assert_int_equal(packet_parse(ipv6_udp, size, &packet), -EBADMSG);
-}
-
 static void refuse_with(const uint8_t *model, size_t size, size_t at, uint8_t value)
 {
         struct packet packet;
@@ -67,6 +57,37 @@ static void refuse_with(const uint8_t *model, size_t size, size_t at, uint8_t va
         memcpy(bytes, model, size);
         bytes[at] = value;
         assert_int_equal(packet_parse(bytes, size, &packet), -EBADMSG);
+}
+
+/* What comes in over IPv6 meets us before the kernel has put it together. */
+static void the_first_fragment_gives_its_endpoints(void **state)
+{
+        char text[ENDPOINT_TEXT_MAX];
+        uint8_t bytes[sizeof(ipv6_udp)];
+        struct packet packet;
+
+        memcpy(bytes, ipv6_udp, sizeof(bytes));
+        bytes[6] = IPPROTO_FRAGMENT;
+        bytes[41] = 0xff; /* reserved */
+        bytes[42] = 0;
+        bytes[43] = 1; /* more of them */
+        assert_int_equal(packet_parse(bytes, sizeof(bytes), &packet), 0);
+        assert_string_equal(endpoint_to_string(&packet.destination, text), "[fd00::2]:53");
+        assert_true(packet.is_fragment);
+        bytes[43] = 0;
+        assert_int_equal(packet_parse(bytes, sizeof(bytes), &packet), 0);
+        assert_false(packet.is_fragment);
+        refuse_with(bytes, sizeof(bytes), 43, 8);
+}
+
+static void what_is_cut_off_is_refused(void **state)
+{
+        struct packet packet;
+
+        for (size_t size = 0; size < 28; size++)
+                assert_int_equal(packet_parse(ipv4_syn, size, &packet), -EBADMSG);
+        for (size_t size = 0; size < 56; size++)
+                assert_int_equal(packet_parse(ipv6_udp, size, &packet), -EBADMSG);
 }
 
 static void headers_that_lie_are_refused(void **state)
@@ -85,6 +106,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_ipv4_segment_gives_its_endpoints),
                 cmocka_unit_test(ipv6_extension_headers_are_skipped),
+                cmocka_unit_test(the_first_fragment_gives_its_endpoints),
                 cmocka_unit_test(what_is_cut_off_is_refused),
                 cmocka_unit_test(headers_that_lie_are_refused),
         };

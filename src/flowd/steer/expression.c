@@ -253,6 +253,27 @@ void match_udp_source_port(struct nftnl_rule *rule, uint16_t port)
         compare(rule, NFT_CMP_EQ, &wire_port, sizeof(wire_port));
 }
 
+void match_later_fragment(struct nftnl_rule *rule)
+{
+        const uint16_t offset = htons(0xfff8), none = 0;
+        struct nftnl_expr *expr;
+
+        match_family(rule, NFPROTO_IPV6);
+        expr = add(rule, "exthdr");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_DREG, REG);
+        nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_FRAGMENT);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, 2);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_LEN, sizeof(offset));
+        expr = add(rule, "bitwise");
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, sizeof(offset));
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, &offset, sizeof(offset));
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, &none, sizeof(none));
+        compare(rule, NFT_CMP_NEQ, &none, sizeof(none));
+}
+
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)
 {
         struct nftnl_expr *expr = add(rule, "socket");

@@ -52,6 +52,8 @@ void match_acceptance(struct nftnl_rule *rule);
 /* One that says RST. */
 void match_reset(struct nftnl_rule *rule);
 void match_udp_source_port(struct nftnl_rule *rule, uint16_t port);
+/* A fragment of IPv6, and not the first: it goes where that went, or nowhere. */
+void match_later_fragment(struct nftnl_rule *rule);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 

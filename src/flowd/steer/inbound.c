@@ -17,6 +17,7 @@
  *   hold_in: input, behind everybody else's rules: what they drop is not asked about. Only while
  *      a session speaks of inbound flows.
  *      from lo, neither tcp nor udp, or tcp and not a first segment   accept
+ *      a fragment, not the first                  accept     of IPv6; it is nothing without that
  *      udp, not to an address of this host        accept     to a group, or to all: one datagram
  *                                                 is for many programs, and no flow
  *      udp, turned in passed4 or passed6          accept     answers one of us
@@ -143,6 +144,11 @@ static void accept_not_held(struct transaction *t)
         rule = rule_begin(t, "hold_in");
         match_other_protocol(rule, IPPROTO_TCP);
         match_other_protocol(rule, IPPROTO_UDP);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_later_fragment(rule);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
