@@ -59,8 +59,8 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 /*
  * Answers lookups about packets, in their place. Outbound: found is OWNER where a program left a
  * record of the flow, else NOTHING. Inbound, of a first segment or a datagram: OWNER where one of
- * the instance's programs waits for it, and owner is who bound the socket; SOCKET where that was not
- * seen.
+ * the instance's programs waits for it, and owner is who bound the socket; SOCKET where that was
+ * not seen.
  */
 void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,

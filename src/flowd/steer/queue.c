@@ -22,17 +22,17 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "steer/nfqueue.h"
 #include "steer/queue.h"
 
-#define HEADERS_MAX    128  /* of an undecided packet: network and transport header */
-#define ANSWER_MAX     4096 /* of a name server's answer */
-#define MESSAGE_MAX    (ANSWER_MAX + 512)
-#define VERDICT_MAX    64
-#define QUEUE_LENGTH   16384
-#define RECEIVE_BUFFER (8 * 1024 * 1024)
-#define FIRST_QUEUE    20000
-#define QUEUE_RANGE    20000
-#define BIND_TRIES     64
+#define HEADERS_MAX  128  /* of an undecided packet: network and transport header */
+#define ANSWER_MAX   4096 /* of a name server's answer */
+#define MESSAGE_MAX  (ANSWER_MAX + 512)
+#define VERDICT_MAX  64
+#define QUEUE_LENGTH 16384
+#define FIRST_QUEUE  20000
+#define QUEUE_RANGE  20000
+#define BIND_TRIES   64
 
 struct queue {
         int fd;
@@ -45,106 +45,21 @@ struct queue {
         struct mmsghdr headers[QUEUE_BATCH];
 };
 
-static int send_bytes(int fd, const void *bytes, size_t size)
-{
-        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-        return sendto(fd, bytes, size, 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0 ? -errno
-                                                                                          : 0;
-}
-
-/* Sends a configuration message and waits for the kernel's acknowledgement. */
-static int configure(int fd, struct nlmsghdr *message)
-{
-        uint8_t buffer[MNL_NLMSG_HDRLEN + 1024];
-        const struct nlmsgerr *error;
-        ssize_t n;
-        int r;
-
-        message->nlmsg_flags |= NLM_F_ACK;
-        r = send_bytes(fd, message, message->nlmsg_len);
-        if (r < 0)
-                return r;
-        do {
-                n = recv(fd, buffer, sizeof(buffer), 0);
-                if (n < 0)
-                        return -errno;
-        } while (((struct nlmsghdr *)buffer)->nlmsg_type != NLMSG_ERROR);
-        error = mnl_nlmsg_get_payload((struct nlmsghdr *)buffer);
-        return error->error;
-}
-
-static int bind_one(int fd, uint16_t number, uint32_t copy_size)
-{
-        uint32_t flags = NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN;
-        char buffer[512];
-        struct nlmsghdr *message;
-        int r;
-
-        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
-        nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
-        r = configure(fd, message);
-        if (r < 0)
-                return r;
-        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
-        nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)copy_size);
-        nfq_nlmsg_cfg_put_qmaxlen(message, QUEUE_LENGTH);
-        mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flags));
-        mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(flags));
-        return configure(fd, message);
-}
-
-static void unbind_one(int fd, uint16_t number)
-{
-        char buffer[512];
-        struct nlmsghdr *message;
-
-        message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
-        nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
-        (void)configure(fd, message);
-}
-
 static int bind_pair(struct queue *queue, uint16_t first)
 {
         int r;
 
-        r = bind_one(queue->fd, first, HEADERS_MAX);
+        r = nfqueue_bind(queue->fd, first,
+                         &(struct nfqueue_config){ HEADERS_MAX, QUEUE_LENGTH, true });
         if (r < 0)
                 return r;
-        r = bind_one(queue->fd, first + 1, ANSWER_MAX);
+        r = nfqueue_bind(queue->fd, first + 1,
+                         &(struct nfqueue_config){ ANSWER_MAX, QUEUE_LENGTH, true });
         if (r < 0)
-                unbind_one(queue->fd, first);
+                nfqueue_unbind(queue->fd, first);
         else
                 queue->first = first;
         return r;
-}
-
-static int open_socket(void)
-{
-        struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-
-        if (fd < 0)
-                return -errno;
-        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                int r = -errno;
-
-                close_fd(fd);
-                return r;
-        }
-        return fd;
-}
-
-static int set_up(int fd)
-{
-        int size = RECEIVE_BUFFER, on = 1;
-
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-                return -errno;
-        /* A full buffer is the fail policy's case, not an error of the socket. */
-        if (setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) < 0)
-                return -errno;
-        return 0;
 }
 
 DEFINE_CLEANUP(struct queue *, queue, queue_close)
@@ -176,7 +91,7 @@ static void repeat_up_to(struct queue *queue, uint16_t number, uint32_t last_pac
 
         message = nfq_nlmsg_put(buffer, NFQNL_MSG_VERDICT_BATCH, number);
         nfq_nlmsg_verdict_put(message, (int)last_packet, NF_REPEAT);
-        (void)send_bytes(queue->fd, message, message->nlmsg_len);
+        (void)nfqueue_send(queue->fd, message, message->nlmsg_len);
 }
 
 int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask)
@@ -184,7 +99,7 @@ int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask)
         _cleanup_(cleanup_queue) struct queue *queue = NULL;
         int fd, r;
 
-        fd = open_socket();
+        fd = nfqueue_open();
         if (fd < 0)
                 return fd;
         r = queue_new(&queue, fd, mark_mask);
@@ -198,7 +113,7 @@ int queue_open(struct queue **ret_queue, uint64_t seed, uint32_t mark_mask)
                         break;
         }
         if (r >= 0)
-                r = set_up(fd);
+                r = nfqueue_set_up(fd);
         if (r < 0)
                 return r;
         /* A table that a killed flowd left may already have sent us some. */
@@ -330,6 +245,6 @@ void queue_flush(struct queue *queue)
 {
         if (queue->verdicts_size == 0)
                 return;
-        (void)send_bytes(queue->fd, queue->verdicts, queue->verdicts_size);
+        (void)nfqueue_send(queue->fd, queue->verdicts, queue->verdicts_size);
         queue->verdicts_size = 0;
 }
