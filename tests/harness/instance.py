@@ -215,10 +215,10 @@ class Instance:
         """The last that a session said: "" of one that has said nothing yet, also since flowd began anew."""
         return self.session(name).get("message", "")
 
-    def wait_for_message(self, name, text):
+    def wait_for_message(self, name, text, timeout=5):
         """Until the last that a session said has this text in it."""
         wait_until(lambda: text in self.message(name),
-                   lambda: f"session {name} did not say '{text}': {self.sessions()}")
+                   lambda: f"session {name} did not say '{text}': {self.sessions()}", timeout)
 
     # Flows
 

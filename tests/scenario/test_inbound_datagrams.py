@@ -296,3 +296,149 @@ def test_a_restarted_flowd_asks_about_what_waits(netext, scripted, listener, cal
         wait_until(lambda: netext.flows(local_port=80, state="held"), "the flow was not held")
         netext.kill(netext.flowd_pid())
         assert caller.recv(100) == b"hello"
+
+
+def wait_for_words(netext, words, name="inspecting"):
+    """Filters have ten seconds for what the program said before it closed its socket."""
+    netext.wait_for_message(name, words, timeout=15)
+
+
+@pytest.mark.parametrize("address,peer", ADDRESSES)
+def test_a_filter_sees_the_datagrams_of_both_and_they_each_other(netext, inspecting, listener, call, address, peer):
+    inspecting("inbound ask", "80 watch")
+    server = listener(80)
+    with call.connect(80, address) as caller:
+        for words in (b"one", b"", b"three"):
+            caller.send(words)
+            assert caller.recv(100) == words
+            assert server.heard() == (len(words), (peer, call.local_port))
+    flow = netext.flow(local_port=80)
+    assert (flow["direction"], flow["verdict"], flow["decided_by"]) == ("inbound", "allow", "inspecting")
+    assert (flow["pid"], flow["remote_port"]) == (server.pid, call.local_port)
+    os.kill(server.pid, signal.SIGKILL)
+    wait_for_words(netext, f"seen 8 out, 8 in, sum {2 * sum(b'onethree')}")
+    assert len(netext.flows()) == 1
+
+
+def test_a_filter_after_the_other_and_the_second_refuses(netext, inspecting, listener, call):
+    inspecting("inbound ask", "80 watch", name="first", order=1)
+    inspecting("inbound ask", "80 refuse secret", name="second", order=2)
+    server = listener(80)
+    with call.connect(80, timeout=0.5) as caller:
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello" and server.heard()[0] == 5
+        caller.send(b"secret")
+        with pytest.raises(TimeoutError):
+            caller.recv(100)
+        wait_until(lambda: netext.flows(local_port=80, state="closed"), "the flow did not end")
+        caller.send(b"hello")  # another one
+        assert caller.recv(100) == b"hello"
+    assert server.heard()[0] == 5  # and never the secret
+    wait_for_words(netext, f"seen 5 out, 11 in, sum {2 * sum(b'hello') + sum(b'secret')}", "first")
+
+
+def test_what_is_held_waits_and_comes_in_its_order(netext, inspecting, listener, call):
+    inspecting("inbound ask", "80 late 500")
+    listener(80)
+    with call.connect(80) as caller:
+        started = time.monotonic()
+        for n in range(8):
+            caller.send(b"%d" % n)
+        assert [caller.recv(100) for _ in range(8)] == [b"%d" % n for n in range(8)]
+        assert time.monotonic() - started >= 0.5
+
+
+def test_after_the_last_look_the_kernel_lets_them_pass(netext, inspecting, listener, call):
+    """Whatever becomes of flowd; the filter hears of the end."""
+    inspecting("inbound ask", "80 first 5", fail_policy="closed")
+    server = listener(80)
+    with call.connect(80) as caller:
+        for _ in range(3):
+            caller.send(b"hello")
+            assert caller.recv(100) == b"hello"
+        os.kill(netext.flowd_pid(), signal.SIGSTOP)
+        for _ in range(10):
+            caller.send(b"hello")
+            assert caller.recv(100) == b"hello"
+        os.kill(netext.flowd_pid(), signal.SIGCONT)
+    assert [flow["state"] for flow in netext.flows()] == ["open"]
+    os.kill(server.pid, signal.SIGKILL)
+    wait_for_words(netext, "seen 0 out, 5 in")
+
+
+@pytest.mark.parametrize("address", (Lab.CLIENT, Lab.CLIENT6))
+def test_large_datagrams_and_bursts_arrive_unchanged(netext, inspecting, listener, call, address):
+    """What the network cuts into fragments, and what a server says by one call (UDP_SEGMENT)."""
+    inspecting("inbound ask", "* watch")
+    listener(80)
+    assert call(80, address) == b"hello"
+    large = os.urandom(20000)
+    assert call(80, address, words=large) == large
+    listener(81, prepare="listener.bind(('::', 81)); listener.setsockopt(socket.IPPROTO_UDP, 103, 1000)")
+    with call.connect(81, address) as caller:
+        caller.send(large)
+        assert b"".join(caller.recv(2000) for _ in range(20)) == large
+
+
+def test_a_server_may_be_bound_to_an_interface(netext, inspecting, listener, call):
+    inspecting("inbound ask", "80 watch", fail_policy="closed")
+    listener(80, prepare="listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'veth0');"
+                         "listener.bind(('::', 80))")
+    assert call(80) == b"hello"
+    assert netext.flow(local_port=80)["decided_by"] == "inspecting"
+
+
+@pytest.mark.parametrize("policy,outcome", [("open", b"hello"), ("closed", "TimeoutError")])
+def test_a_filter_dies_over_datagrams(netext, inspecting, listener, call, policy, outcome):
+    inspecting("inbound ask", "80 crash", fail_policy=policy)
+    listener(80)
+    assert call(80, timeout=1) == outcome
+
+
+def test_flowd_dies_over_datagrams(netext, inspecting, listener, call):
+    """The next one shows them as another flow's."""
+    inspecting("inbound ask", "80 watch")
+    server = listener(80)
+    with call.connect(80) as caller:
+        caller.send(b"hello")
+        assert caller.recv(5) == b"hello"
+        netext.kill(netext.flowd_pid())
+        netext.wait_for_session("inspecting", "running")
+        caller.settimeout(0.5)
+
+        def is_answered():
+            try:
+                caller.send(b"again")
+                return caller.recv(5) == b"again"
+            except OSError:
+                return False
+
+        wait_until(is_answered, "nothing came through any more")
+        assert len(netext.flows(local_port=80, state="open")) == 1
+    os.kill(server.pid, signal.SIGKILL)
+    wait_for_words(netext, "seen 5 out, 5 in")
+
+
+def test_inspected_datagrams_survive_the_session(netext, inspecting, listener, call):
+    inspecting("inbound ask", "80 watch")
+    listener(80)
+    with call.connect(80) as caller:
+        caller.send(b"hello")
+        assert caller.recv(100) == b"hello"
+        netext.stop_session("inspecting")
+        for _ in range(3):
+            caller.send(b"hello")
+            assert caller.recv(100) == b"hello"
+
+
+def test_many_callers_at_once(netext, inspecting, listener, call):
+    inspecting("inbound ask", "80 watch")
+    listener(80)
+    callers = [call.connect(80) for _ in range(200)]
+    for _ in range(3):
+        for n, caller in enumerate(callers):
+            caller.send(b"%d" % n)
+        assert [caller.recv(100) for caller in callers] == [b"%d" % n for n in range(200)]
+    for caller in callers:
+        caller.close()
+    assert len(netext.flows(local_port=80, state="open")) == 200

@@ -41,6 +41,8 @@ static enum mark mark_of(const struct flow *flow)
 {
         if (flow->is_delivered && flow->direction == NX_DIRECTION_OUTBOUND)
                 return MARK_CLAIMED;
+        if (flow->is_delivered && flow_is_call(flow) && flow->verdict == NX_VERDICT_ALLOW)
+                return MARK_WATCHED;
         switch (flow->verdict) {
         case NX_VERDICT_ALLOW:
                 return flow->closed_ns ? MARK_PASS_ONCE : MARK_PASS;
@@ -312,13 +314,13 @@ static bool add_inspector(struct session *session, struct flow *flow,
 }
 
 /* Its packets can be sent to us: by its socket; or by the interface that they come in through, and
- * have to leave by. */
+ * have to leave by. Datagrams that come in are shown where they wait. */
 static bool is_inspectable(const struct flow *flow)
 {
         if (flow->direction == NX_DIRECTION_OUTBOUND)
                 return flow->socket_cookie != 0;
         if (flow_is_call(flow))
-                return false;
+                return true;
         return flow->interface && route_interface(&flow->local, &flow->remote) == flow->interface;
 }
 

@@ -20,11 +20,13 @@
 #include "deliver/inspected.h"
 #include "deliver/peek.h"
 #include "deliver/visit.h"
+#include "deliver/watched.h"
 #include "deliver/way.h"
 #include "flow/table.h"
 #include "relay/relay.h"
 #include "steer/hooks.h"
 #include "steer/passed.h"
+#include "steer/watch.h"
 
 #define ORPHAN_NS         (1 * 1000000000ULL)
 #define LAST_DATAGRAMS_NS (10 * 1000000000ULL) /* for filters to decide about them */
@@ -228,17 +230,22 @@ void delivery_abandon(struct flow *flow)
         }
 }
 
-void delivery_end_datagrams(struct delivery *delivery, enum wire_flow_end by, int error)
+void delivery_close_datagrams(struct delivery *delivery, enum wire_flow_end by)
 {
         struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
         passed_forget(delivery->all->passed, &flow->local, &flow->remote);
-        if (!flow->closed_ns) {
-                flow->ended_by = by;
-                flow_table_close(chain->flows, flow, now_ns());
-                chain->listener.flow_closed(flow, chain->listener.userdata);
-        }
+        if (flow->closed_ns)
+                return;
+        flow->ended_by = by;
+        flow_table_close(chain->flows, flow, now_ns());
+        chain->listener.flow_closed(flow, chain->listener.userdata);
+}
+
+void delivery_end_datagrams(struct delivery *delivery, enum wire_flow_end by, int error)
+{
+        delivery_close_datagrams(delivery, by);
         if (delivery->state == DELIVERY_INSPECTED)
                 inspected_cut(delivery, error);
         else
@@ -312,6 +319,8 @@ int deliveries_open(struct deliveries *deliveries)
         doors_init(&deliveries->doors);
         r = listener_open(&deliveries->listener);
         if (r >= 0)
+                r = watched_open(deliveries);
+        if (r >= 0)
                 r = inspected_open(deliveries);
         if (r < 0)
                 return r;
@@ -320,8 +329,18 @@ int deliveries_open(struct deliveries *deliveries)
 
 int deliveries_start(struct deliveries *deliveries)
 {
+        int r;
+
         visits_start(deliveries);
+        r = watched_start(deliveries);
+        if (r < 0)
+                return r;
         return listener_start(&deliveries->listener, deliveries->loop, on_accepted, deliveries);
+}
+
+void deliveries_flush(struct deliveries *deliveries)
+{
+        watch_flush(deliveries->watch);
 }
 
 void deliveries_catch_up(struct deliveries *deliveries)
@@ -337,6 +356,7 @@ void deliveries_close(struct deliveries *deliveries)
         listener_close(&deliveries->listener);
         doors_close(&deliveries->doors);
         inspected_close(deliveries);
+        watched_close(deliveries);
         idle_close(deliveries);
         deliveries->relays = relay_pool_free(deliveries->relays);
 }

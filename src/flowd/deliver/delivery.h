@@ -17,7 +17,9 @@
  *                                ▲                                │     └─▶ CONNECTING, to the
  *                                └────────────────────────────────┘  flow's own destination
  *
- * A flow that came in is CONNECTING to its server, and then RELEASED to our door: visit.h.
+ * A connection that came in is CONNECTING to its server, and then RELEASED to our door: visit.h.
+ * Of datagrams that came in none is delivered to us; a flow of them is INSPECTED where they wait,
+ * and CARRIED by the kernel when nobody wants to see more: watched.h.
  *
  * The kernel keeps the way of a delivered flow by a mark on its program's socket (TCP), or
  * by its tuple in a set (UDP); neither needs flowd any more.
@@ -32,6 +34,7 @@
 #include "base/wheel.h"
 #include "deliver/doors.h"
 #include "deliver/listener.h"
+#include "wire/names.h"
 
 struct chain;
 struct chain_deliverer;
@@ -46,6 +49,7 @@ struct relay_end;
 struct relay_pool;
 struct session;
 struct session_flow_end;
+struct watch;
 
 enum delivery_state {
         DELIVERY_CLAIMED,    /* the proxy says what next */
@@ -65,7 +69,7 @@ struct delivery {
         struct list link;        /* session.claimed, unless OFFERED */
         struct list inspected;   /* deliveries.inspected */
         struct inspection *inspection; /* while INSPECTED, which owns both sockets: of TCP */
-        struct datagrams *datagrams;   /* the same of UDP */
+        struct datagrams *datagrams;   /* the same of UDP; of what came in without sockets */
         enum delivery_state state;
         bool is_direct;  /* to the flow's own destination: no proxy took it */
         int app_fd;      /* the program's connection; owned until it is CARRIED; -1: not yet */
@@ -83,11 +87,15 @@ struct deliveries {
         struct chain *chain;
         struct hooks *hooks;
         const struct passed *passed;
-        uint32_t relay_mark; /* of datagram sockets that speak for destinations */
-        uint32_t own_mark;   /* of our connections to destinations and to visitors */
+        uint32_t relay_mark;  /* of datagram sockets that speak for destinations */
+        uint32_t own_mark;    /* of our connections to destinations and to visitors */
         uint32_t onward_mark; /* of our connections to servers that are visited */
+        uint32_t mark_mask;
+        uint16_t hold_queue;
         struct listener listener;
         struct doors doors;
+        struct watch *watch; /* owned */
+        struct loop_io watch_io;
         struct relay_pool *relays;           /* owned */
         struct inspection_pool *inspections; /* owned */
         struct datagrams_pool *datagrams;    /* owned */
@@ -107,6 +115,8 @@ void deliveries_close(struct deliveries *deliveries);
 /* Begins to accept. */
 int deliveries_start(struct deliveries *deliveries);
 
+/* Sends what was decided in this round. */
+void deliveries_flush(struct deliveries *deliveries);
 /* Accepts what was released in this round: the handshake is done as its verdict is sent. */
 void deliveries_catch_up(struct deliveries *deliveries);
 
@@ -130,6 +140,8 @@ int delivery_release(struct delivery *delivery);
 /* The flow is over; or it is out of our hands, too. */
 void delivery_end(struct delivery *delivery, const struct session_flow_end *end);
 void delivery_forget(struct delivery *delivery);
+/* The kernel forgets a UDP flow, which is over; told once. */
+void delivery_close_datagrams(struct delivery *delivery, enum wire_flow_end by);
 /* A UDP flow is over, and its program keeps its socket: what that says next is another flow.
  * error: 0 or a negative errno, for those who have it. */
 void delivery_end_datagrams(struct delivery *delivery, enum wire_flow_end by, int error);

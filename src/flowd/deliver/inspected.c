@@ -12,6 +12,7 @@
 #include "chain/chain.h"
 #include "chain/successor.h"
 #include "deliver/inspected.h"
+#include "deliver/watched.h"
 #include "deliver/way.h"
 #include "flow/flow.h"
 #include "inspect/datagrams.h"
@@ -152,9 +153,33 @@ static void on_ended(struct inspection *inspection, int error, uint64_t bytes_ou
         end(userdata, error, bytes_outbound, bytes_inbound);
 }
 
+static void on_datagram_decided(struct datagrams *datagrams, enum nx_direction direction,
+                                uint64_t token, bool passes, void *userdata)
+{
+        watched_decide(userdata, token, passes);
+}
+
+/* From here on the kernel lets all of them pass. */
+static void on_datagrams_done(struct datagrams *datagrams, uint64_t bytes_outbound,
+                              uint64_t bytes_inbound, void *userdata)
+{
+        struct delivery *delivery = userdata;
+
+        leave(delivery);
+        delivery->state = DELIVERY_CARRIED;
+        delivery->flow->is_delivered = false;
+        delivery->flow->bytes_outbound = bytes_outbound;
+        delivery->flow->bytes_inbound = bytes_inbound;
+}
+
+/* Nobody's socket says so where others began the flow. */
 static void on_datagrams_ended(struct datagrams *datagrams, int error, uint64_t bytes_outbound,
                                uint64_t bytes_inbound, void *userdata)
 {
+        struct delivery *delivery = userdata;
+
+        if (flow_is_call(delivery->flow))
+                delivery_close_datagrams(delivery, WIRE_END_NONE);
         end(userdata, error, bytes_outbound, bytes_inbound);
 }
 
@@ -206,12 +231,13 @@ int inspected_begin(struct delivery *delivery)
         struct inspection_peek peeks[INSPECTION_INSPECTORS_MAX];
         struct inspection_setup setup = { .peeks = peeks, .userdata = delivery };
         bool is_udp = delivery->flow->protocol == IPPROTO_UDP;
+        bool is_call = flow_is_call(delivery->flow);
         int r;
 
         r = gather_peeks(delivery, peeks);
         if (r < 0)
                 return r;
-        if (!is_udp && !any_wants_to_see(peeks, r)) {
+        if ((!is_udp || is_call) && !any_wants_to_see(peeks, r)) {
                 successor_inspectors_over(delivery->all->chain, delivery->flow);
                 return 0;
         }
@@ -392,6 +418,8 @@ int inspected_open(struct deliveries *deliveries)
         };
         static const struct datagrams_listener datagrams_listener = {
                 .show = on_show_datagram,
+                .decide = on_datagram_decided,
+                .done = on_datagrams_done,
                 .ended = on_datagrams_ended,
         };
         int r;

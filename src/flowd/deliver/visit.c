@@ -25,7 +25,7 @@
 
 bool is_visit(const struct delivery *delivery)
 {
-        return delivery->flow->direction == NX_DIRECTION_INBOUND;
+        return delivery->flow->direction == NX_DIRECTION_INBOUND && !flow_is_call(delivery->flow);
 }
 
 static struct steer_ends ends_of(const struct flow *flow)

@@ -17,7 +17,7 @@
 struct deliveries;
 struct delivery;
 
-/* Is the flow one that came in? */
+/* Is the flow a connection that came in? */
 bool is_visit(const struct delivery *delivery);
 /* From here on visitors can be admitted. */
 void visits_start(struct deliveries *deliveries);

@@ -132,6 +132,13 @@ static void open_tcp(struct delivery *delivery)
                 way_go(delivery);
 }
 
+/* If there is anybody left who wants to see them, else the kernel carries them. */
+static int watch_datagrams(struct delivery *delivery)
+{
+        delivery->state = DELIVERY_CARRIED;
+        return inspected_begin(delivery);
+}
+
 /* There is no handshake: what waits is for the socket that now speaks for the destination. */
 static int open_datagrams(struct delivery *delivery)
 {
@@ -139,6 +146,8 @@ static int open_datagrams(struct delivery *delivery)
         struct flow *flow = delivery->flow;
         int r;
 
+        if (flow_is_call(flow))
+                return watch_datagrams(delivery);
         delivery->app_fd = transparent_datagram(&flow->remote, &flow->local, all->relay_mark);
         if (delivery->app_fd < 0)
                 return delivery->app_fd;
@@ -175,7 +184,8 @@ static void open_udp(struct delivery *delivery)
                 return;
         }
         delivery->all->n_delivered++;
-        delivery->flow->is_delivered = true;
+        delivery->flow->is_delivered =
+                delivery->state == DELIVERY_INSPECTED || !flow_is_call(delivery->flow);
         if (delivery->session)
                 idle_begin(delivery);
         open_flow(delivery);
@@ -249,6 +259,10 @@ int way_go_direct(struct deliveries *deliveries, struct flow *flow)
                 return r;
         delivery_give_to(delivery, NULL);
         delivery->is_direct = true;
+        if (flow_is_call(flow)) {
+                way_open(delivery);
+                return 0;
+        }
         if (is_visit(delivery))
                 fd = visit_begin(delivery);
         else

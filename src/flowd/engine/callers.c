@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "deliver/delivery.h"
 #include "engine/callers.h"
 #include "flow/table.h"
 #include "steer/hooks.h"
@@ -18,6 +19,10 @@ static void wait_for(struct callers *callers, struct flow *flow, uint64_t time_n
 
 static void end(struct callers *callers, struct flow *flow)
 {
+        if (flow->delivery) {
+                delivery_end_datagrams(flow->delivery, WIRE_END_IDLE, 0);
+                return;
+        }
         passed_forget(callers->passed, &flow->local, &flow->remote); /* should one come just now */
         flow->ended_by = WIRE_END_IDLE;
         flow_table_close(callers->flows, flow, now_ns());
@@ -32,6 +37,9 @@ static void on_due(struct wheel_timer *timer, void *userdata)
         int r;
 
         r = passed_get_idle(callers->passed, PASSED_SERVED, &flow->local, &flow->remote, &idle_ns);
+        if (r == -ENOENT)
+                r = passed_get_idle(callers->passed, PASSED_WATCHED, &flow->local, &flow->remote,
+                                    &idle_ns);
         if (r == -ENOENT || idle_ns >= IDLE_NS)
                 end(callers, flow);
         else

@@ -243,6 +243,8 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
                 return r;
         }
         engine->deliveries.loop = &engine->loop;
+        engine->deliveries.mark_mask = engine->config.mark_mask;
+        engine->deliveries.hold_queue = queue_hold_number(engine->queue);
         r = deliveries_open(&engine->deliveries);
         if (r < 0)
                 *ret_problem = "the sockets for proxied flows cannot be opened";
@@ -277,6 +279,7 @@ static void wire_parts(struct engine *engine)
         engine->ruleset.mark_mask = engine->config.mark_mask;
         engine->ruleset.hold_queue = queue_hold_number(engine->queue);
         engine->ruleset.answers_queue = queue_answers_number(engine->queue);
+        engine->ruleset.watch_queue = watch_number(engine->deliveries.watch);
         engine->ruleset.delivery.port4 = listener_port4(&engine->deliveries.listener);
         engine->ruleset.delivery.port6 = listener_port6(&engine->deliveries.listener);
         engine->route = (struct route_config){
@@ -347,6 +350,7 @@ static int on_round_over(void *userdata)
         struct engine *engine = userdata;
 
         queue_flush(engine->queue);
+        deliveries_flush(&engine->deliveries);
         deliveries_catch_up(&engine->deliveries);
         if (engine->is_running_out)
                 on_policy_changed(engine);
@@ -431,6 +435,7 @@ void engine_quit(struct engine *engine)
         engine->in_force = false; /* what ends in this round puts nothing back */
         chain_deinit(&engine->chain);
         queue_flush(engine->queue);
+        deliveries_flush(&engine->deliveries);
         route_remove(&engine->route);
         r = ruleset_remove(engine->table);
         if (r < 0)

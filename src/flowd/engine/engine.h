@@ -21,6 +21,7 @@
 #include "steer/queue.h"
 #include "steer/route.h"
 #include "steer/ruleset.h"
+#include "steer/watch.h"
 
 struct engine_config {
         const char *instance;

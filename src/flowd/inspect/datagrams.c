@@ -32,6 +32,7 @@
 
 struct datagram {
         struct list link; /* course.queue */
+        uint64_t token;
         uint64_t offset;
         size_t size;
         unsigned int at; /* the inspector whose turn it is; behind the last: it may leave */
@@ -53,8 +54,8 @@ struct course {
         struct datagrams *datagrams;
         enum nx_direction direction;
         struct loop_io io; /* of from_fd */
-        int from_fd;
-        int to_fd; /* owned by the other course */
+        int from_fd;       /* -1: they wait in the kernel */
+        int to_fd;         /* owned by the other course; -1 likewise */
         struct judge *judges;
         struct list queue; /* datagram.link, oldest first */
         uint64_t received;
@@ -101,7 +102,8 @@ static size_t datagram_cost(size_t size)
 }
 
 /* NULL: there is no room. */
-static struct datagram *course_append(struct course *course, const char *bytes, size_t size)
+static struct datagram *course_append(struct course *course, const char *bytes, size_t size,
+                                      uint64_t token)
 {
         struct datagrams *flow = course->datagrams;
         struct datagrams_pool *pool = flow->pool;
@@ -113,7 +115,7 @@ static struct datagram *course_append(struct course *course, const char *bytes, 
         datagram = malloc(cost);
         if (!datagram)
                 return NULL;
-        *datagram = (struct datagram){ .offset = course->received, .size = size };
+        *datagram = (struct datagram){ .token = token, .offset = course->received, .size = size };
         memcpy(datagram->bytes, bytes, size);
         list_append(&course->queue, &datagram->link);
         flow->n_queued += cost;
@@ -131,12 +133,33 @@ static void course_remove(struct course *course, struct datagram *datagram)
         free(datagram);
 }
 
+static bool is_held(const struct datagrams *flow)
+{
+        return flow->outbound.from_fd < 0;
+}
+
+/* What waits in the kernel goes on from there, or does not. */
+static void course_decide(struct course *course, uint64_t token, bool passes)
+{
+        struct datagrams *flow = course->datagrams;
+
+        flow->pool->listener->decide(flow, course->direction, token, passes, flow->userdata);
+}
+
+static void course_drop(struct course *course, uint64_t token)
+{
+        if (is_held(course->datagrams))
+                course_decide(course, token, false);
+}
+
 static void course_clear(struct course *course)
 {
         struct datagram *datagram;
 
-        while ((datagram = list_first(&course->queue, struct datagram, link)))
+        while ((datagram = list_first(&course->queue, struct datagram, link))) {
+                course_drop(course, datagram->token);
                 course_remove(course, datagram);
+        }
 }
 
 static void set_cut(struct datagrams *flow, int error)
@@ -148,8 +171,13 @@ static void set_cut(struct datagrams *flow, int error)
 
 /* Errors are those of earlier datagrams, and of no consequence for later ones; but for the local
  * socket of an extension, whose other end is closed (unix(7)): the flow is over. */
-static void course_send(struct course *course, const char *bytes, size_t size)
+static void course_send(struct course *course, const char *bytes, size_t size, uint64_t token)
 {
+        if (is_held(course->datagrams)) {
+                course_decide(course, token, true);
+                course->n_bytes += size;
+                return;
+        }
         if (send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
             send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
                 course->n_bytes += size;
@@ -215,8 +243,10 @@ static void course_carry(struct course *course)
                 course_move(course, datagram, n);
                 if (course->datagrams->is_cut)
                         return;
-                if (datagram->at == n_judges && !datagram->is_dropped)
-                        course_send(course, datagram->bytes, datagram->size);
+                if (datagram->is_dropped)
+                        course_drop(course, datagram->token);
+                else if (datagram->at == n_judges)
+                        course_send(course, datagram->bytes, datagram->size, datagram->token);
                 if (datagram->at == n_judges || datagram->is_dropped)
                         course_remove(course, datagram);
                 else
@@ -227,6 +257,14 @@ static void course_carry(struct course *course)
 }
 
 /* --- the flow ------------------------------------------------------------------------- */
+
+/* Who has carried them goes on; in the kernel nobody needs us. */
+static bool is_done(const struct datagrams *flow)
+{
+        return is_held(flow) && list_is_empty(&flow->outbound.queue) &&
+               list_is_empty(&flow->inbound.queue) && !course_is_watched(&flow->outbound) &&
+               !course_is_watched(&flow->inbound);
+}
 
 static void datagrams_close(struct datagrams *flow)
 {
@@ -259,22 +297,29 @@ static void datagrams_run(struct datagrams *flow)
                         course_carry(&flow->inbound);
         } while (flow->is_again && !flow->is_cut);
         flow->is_running = false;
-        if (!flow->is_cut)
-                return;
-        datagrams_close(flow);
-        flow->pool->listener->ended(flow, flow->error, flow->outbound.n_bytes,
-                                    flow->inbound.n_bytes, flow->userdata);
-        free(flow);
+        if (flow->is_cut) {
+                datagrams_close(flow);
+                flow->pool->listener->ended(flow, flow->error, flow->outbound.n_bytes,
+                                            flow->inbound.n_bytes, flow->userdata);
+                free(flow);
+        } else if (is_done(flow)) {
+                datagrams_close(flow);
+                flow->pool->listener->done(flow, flow->outbound.n_bytes, flow->inbound.n_bytes,
+                                           flow->userdata);
+                free(flow);
+        }
 }
 
-static void course_take(struct course *course, const char *bytes, size_t size)
+static void course_take(struct course *course, const char *bytes, size_t size, uint64_t token)
 {
-        if (list_is_empty(&course->queue) && !course_is_watched(course))
-                course_send(course, bytes, size);
-        else if (size > WIRE_DATA_MAX || !course_append(course, bytes, size))
+        if (list_is_empty(&course->queue) && !course_is_watched(course)) {
+                course_send(course, bytes, size, token);
+        } else if (size > WIRE_DATA_MAX || !course_append(course, bytes, size, token)) {
                 course->datagrams->pool->n_dropped++;
-        else
+                course_drop(course, token);
+        } else {
                 course->received = add(course->received, size);
+        }
 }
 
 /* False: there is nothing more. An error is told once, and is about an earlier datagram. */
@@ -284,7 +329,7 @@ static bool course_read(struct course *course)
         ssize_t n = recv(course->from_fd, buffer, DATAGRAM_SIZE_MAX, MSG_DONTWAIT);
 
         if (n >= 0)
-                course_take(course, buffer, (size_t)n);
+                course_take(course, buffer, (size_t)n, 0);
         return n >= 0 || errno != EAGAIN;
 }
 
@@ -345,6 +390,8 @@ static struct datagrams *datagrams_allocate(struct datagrams_pool *pool,
 
 static int course_watch(struct course *course)
 {
+        if (course->from_fd < 0)
+                return 0;
         return loop_add(course->datagrams->pool->loop, &course->io, course->from_fd, READ_EVENTS,
                         on_readable, course);
 }
@@ -375,6 +422,14 @@ int datagrams_new(struct datagrams **ret_datagrams, struct datagrams_pool *pool,
         pool->n_open++;
         *ret_datagrams = take_ptr(flow);
         return 0;
+}
+
+void datagrams_take(struct datagrams *datagrams, enum nx_direction direction, const void *bytes,
+                    size_t size, uint64_t token)
+{
+        course_take(direction == NX_DIRECTION_OUTBOUND ? &datagrams->outbound : &datagrams->inbound,
+                    bytes, size, token);
+        datagrams_run(datagrams);
 }
 
 /* --- what inspectors say -------------------------------------------------------------- */

@@ -16,6 +16,9 @@
  *     so is a datagram above WIRE_DATA_MAX while anybody wants to see it.
  *  5. There is no end of stream. A flow goes on, unseen in the end, until its owner cuts it, an
  *     inspector says DROP, or one that may not be missed is removed.
+ *  6. Datagrams come from sockets and go to them; or each waits in the kernel while its bytes are
+ *     shown, and goes on from there, or does not. Then the flow is done with when nobody wants to
+ *     see any more of it.
  */
 
 #include <stdbool.h>
@@ -38,6 +41,12 @@ struct datagrams_listener {
         bool (*show)(struct datagrams *datagrams, unsigned int inspector,
                      enum nx_direction direction, uint64_t offset, const void *bytes, size_t size,
                      void *userdata);
+        /* The datagram that waits in the kernel may go on, or is dropped there. */
+        void (*decide)(struct datagrams *datagrams, enum nx_direction direction, uint64_t token,
+                       bool passes, void *userdata);
+        /* Told once, instead of ended: nobody wants to see more, and the kernel has them all. */
+        void (*done)(struct datagrams *datagrams, uint64_t bytes_outbound, uint64_t bytes_inbound,
+                     void *userdata);
         /* Told once; the sockets are closed. error: as in inspection.h. */
         void (*ended)(struct datagrams *datagrams, int error, uint64_t bytes_outbound,
                       uint64_t bytes_inbound, void *userdata);
@@ -56,10 +65,15 @@ int datagrams_pool_new(struct datagrams_pool **ret_pool, struct loop *loop,
 struct datagrams_pool *datagrams_pool_free(struct datagrams_pool *pool);
 void datagrams_pool_count(const struct datagrams_pool *pool, struct datagrams_counts *ret_counts);
 
-/* Both sockets are connected, and handed over, also on failure. -EINVAL for more inspectors than
- * INSPECTION_INSPECTORS_MAX; none at all are fine. */
+/* Both sockets are connected, and handed over, also on failure; or both are -1: datagrams wait in
+ * the kernel. -EINVAL for more inspectors than INSPECTION_INSPECTORS_MAX; none at all are fine. */
 int datagrams_new(struct datagrams **ret_datagrams, struct datagrams_pool *pool,
                   const struct inspection_setup *setup);
+
+/* One that waits in the kernel, which knows it by token. bytes are copied; of more than
+ * WIRE_DATA_MAX they are not looked at. */
+void datagrams_take(struct datagrams *datagrams, enum nx_direction direction, const void *bytes,
+                    size_t size, uint64_t token);
 
 /* 0, or -EBADMSG for what makes no sense, as inspection_verdict(). */
 int datagrams_verdict(struct datagrams *datagrams, unsigned int inspector,

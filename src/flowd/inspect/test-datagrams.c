@@ -43,7 +43,9 @@ struct scene {
         int client, server;
         struct question questions[QUESTIONS_MAX];
         unsigned int n_asked, n_answered;
-        unsigned int n_ended;
+        unsigned int n_ended, n_done;
+        uint64_t passed[8], dropped[8]; /* tokens of what waited in the kernel */
+        unsigned int n_passed, n_dropped;
         int error;
         bool is_busy, drops_in_show;
 };
@@ -77,7 +79,31 @@ static void handle_ended(struct datagrams *datagrams, int error, uint64_t bytes_
         scene->error = error;
 }
 
-static const struct datagrams_listener listener = { .show = handle_show, .ended = handle_ended };
+static void handle_decide(struct datagrams *datagrams, enum nx_direction direction, uint64_t token,
+                          bool passes, void *userdata)
+{
+        struct scene *scene = userdata;
+
+        if (passes)
+                scene->passed[scene->n_passed++] = token;
+        else
+                scene->dropped[scene->n_dropped++] = token;
+}
+
+static void handle_done(struct datagrams *datagrams, uint64_t bytes_outbound,
+                        uint64_t bytes_inbound, void *userdata)
+{
+        struct scene *scene = userdata;
+
+        scene->n_done++;
+}
+
+static const struct datagrams_listener listener = {
+        .show = handle_show,
+        .decide = handle_decide,
+        .done = handle_done,
+        .ended = handle_ended,
+};
 
 static int set_up(void **state)
 {
@@ -142,6 +168,23 @@ static void open_flow(struct scene *scene, unsigned int n_inspectors)
         static const struct inspection_peek any[INSPECTION_INSPECTORS_MAX] = {};
 
         open_with(scene, any, n_inspectors);
+}
+
+static void open_held(struct scene *scene, const struct inspection_peek *peeks,
+                      unsigned int n_inspectors)
+{
+        struct inspection_setup setup = { .app_fd = -1,
+                                          .upstream_fd = -1,
+                                          .peeks = peeks,
+                                          .n_inspectors = n_inspectors,
+                                          .userdata = scene };
+
+        assert_int_equal(datagrams_new(&scene->datagrams, scene->pool, &setup), 0);
+}
+
+static void take(struct scene *scene, const char *text, uint64_t token)
+{
+        datagrams_take(scene->datagrams, NX_DIRECTION_OUTBOUND, text, strlen(text), token);
 }
 
 static void settle(struct scene *scene)
@@ -415,6 +458,62 @@ static void test_what_finds_no_room_is_dropped(void **state)
 
 #define datagrams_test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
+static void test_what_waits_in_the_kernel_is_decided_there(void **state)
+{
+        static const struct inspection_peek any[2] = {};
+        struct scene *scene = *state;
+
+        open_held(scene, any, 2);
+        take(scene, "one", 11);
+        take(scene, "second", 12);
+        take(scene, "third", 13);
+        assert_shown(scene, 0, 0, "one");
+        pass(scene, 0, 3);
+        assert_int_equal(scene->n_passed, 0);
+        assert_shown(scene, 1, 0, "one");
+        assert_shown(scene, 0, 3, "second");
+        pass(scene, 1, 3);
+        assert_int_equal(scene->n_passed, 1);
+        assert_int_equal(scene->passed[0], 11);
+        pass(scene, 0, 0);
+        assert_int_equal(scene->n_dropped, 1);
+        assert_int_equal(scene->dropped[0], 12);
+        assert_shown(scene, 0, 9, "third");
+        datagrams_cut(scene->datagrams, 0);
+        assert_int_equal(scene->n_dropped, 2);
+        assert_int_equal(scene->dropped[1], 13);
+        assert_int_equal(scene->n_ended, 1);
+        assert_int_equal(scene->n_done, 0);
+}
+
+static void test_the_kernel_needs_nobody_after_the_last_look(void **state)
+{
+        static const struct inspection_peek one_way[1] = { { .inbound = NX_DATA_BYTES_MAX } };
+        struct scene *scene = *state;
+
+        open_held(scene, one_way, 1);
+        datagrams_take(scene->datagrams, NX_DIRECTION_INBOUND, "unseen", 6, 10);
+        assert_int_equal(scene->passed[0], 10);
+        take(scene, "one", 11);
+        assert_shown(scene, 0, 0, "one");
+        pass(scene, 0, NX_DATA_BYTES_MAX);
+        assert_int_equal(scene->passed[1], 11);
+        assert_int_equal(scene->n_done, 1);
+        assert_int_equal(scene->n_ended, 0);
+}
+
+static void test_what_is_too_large_to_show_is_dropped_where_it_waits(void **state)
+{
+        static const struct inspection_peek any[1] = {};
+        struct scene *scene = *state;
+
+        open_held(scene, any, 1);
+        datagrams_take(scene->datagrams, NX_DIRECTION_OUTBOUND, NULL, WIRE_DATA_MAX + 1, 11);
+        assert_int_equal(scene->dropped[0], 11);
+        decide(scene, 0, NX_VERDICT_ALLOW);
+        assert_int_equal(scene->n_done, 1);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -430,6 +529,9 @@ int main(void)
                 datagrams_test(test_a_question_that_could_not_be_sent_is_asked_again),
                 datagrams_test(test_a_refused_datagram_ends_nothing),
                 datagrams_test(test_what_finds_no_room_is_dropped),
+                datagrams_test(test_what_waits_in_the_kernel_is_decided_there),
+                datagrams_test(test_the_kernel_needs_nobody_after_the_last_look),
+                datagrams_test(test_what_is_too_large_to_show_is_dropped_where_it_waits),
         };
 
         return cmocka_run_group_tests_name("datagrams", tests, NULL, NULL);

@@ -33,16 +33,17 @@ struct family {
         const char *passed;  /* UDP flows that passed */
         const char *served;  /* UDP flows that others began */
         const char *claimed; /* UDP flows that a proxy took */
+        const char *watched; /* UDP flows that others began, of which filters see the datagrams */
         const char *onward;  /* answers from servers that are visited by way of us */
         uint32_t key_type;
         uint32_t key_size;
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "onward4", TYPE_TUPLE(TYPE_IPV4),
-          PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "onward6", TYPE_TUPLE(TYPE_IPV6),
-          PASSED_KEY_IPV6 },
+        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4",
+          TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6",
+          TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
 
 static inline void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)

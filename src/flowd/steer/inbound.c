@@ -23,6 +23,7 @@
  *      udp, turned in passed4 or passed6          accept     answers one of us
  *      udp, mark & M == PASS                      turned, into served4 or served6
  *      udp, turned in served4 or served6          refresh it there, clear ours, accept
+ *      udp, mark & M == WATCHED                   turned, into watched4 or watched6
  *      udp, has a socket [in our cgroup]          tag
  *      udp, no tag of ours                        accept     somebody else's, or nobody's
  *      tcp [, socket in our cgroup]               tag
@@ -181,6 +182,12 @@ static void accept_known_datagrams(struct transaction *t, const struct family *f
         refresh_tuple(rule, family->number, TUPLE_TURNED, family->served);
         set_packet_mark(rule, mask, 0);
         verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_mark(rule, mask, bits(t, MARK_WATCHED));
+        refresh_tuple(rule, family->number, TUPLE_TURNED, family->watched);
         rule_end(t, rule);
 }
 

@@ -24,6 +24,7 @@ enum mark {
         MARK_CARRIED = 11,    /* on an extension's socket that carries a flow on, undecided */
         MARK_CLAIMED = 12,    /* verdict on a packet: becomes DELIVER */
         MARK_OWN = 13,        /* on flowd's own sockets to destinations and to visitors */
+        MARK_WATCHED = 14,    /* verdict on a datagram: filters see those of its flow */
         MARK_ONWARD = 15,     /* on both sockets between flowd and the server that is visited */
 };
 

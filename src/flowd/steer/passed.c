@@ -100,7 +100,7 @@ static int receive_error(int fd)
         return r;
 }
 
-#define N_SETS 4
+#define N_SETS 5
 
 static int forget(const struct passed *passed, const char *const names[N_SETS],
                   const struct endpoint *local, const struct endpoint *remote)
@@ -170,6 +170,7 @@ static const struct {
 } refreshed[PASSED_KIND_MAX] = {
         [PASSED_CLAIMED] = { "claimed4", "claimed6", CLAIMED_SECONDS * 1000 },
         [PASSED_SERVED] = { "served4", "served6", PASSED_SECONDS * 1000 },
+        [PASSED_WATCHED] = { "watched4", "watched6", PASSED_SECONDS * 1000 },
 };
 
 int passed_get_idle(const struct passed *passed, enum passed_kind kind,
@@ -198,8 +199,10 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
         /* Where the element ran out in between, an answer made the flow look like a served one. */
-        static const char *const names4[] = { "passed4", "served4", "claimed4", "onward4" };
-        static const char *const names6[] = { "passed6", "served6", "claimed6", "onward6" };
+        static const char *const names4[] = { "passed4", "served4", "claimed4", "watched4",
+                                              "onward4" };
+        static const char *const names6[] = { "passed6", "served6", "claimed6", "watched6",
+                                              "onward6" };
 
         (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
 }
@@ -288,8 +291,8 @@ static int list_set(const struct passed *passed, const char *name, struct listin
 
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 {
-        static const char *const names[] = { "passed4", "passed6",  "served4",
-                                             "served6", "claimed4", "claimed6" };
+        static const char *const names[] = { "passed4",  "passed6",  "served4",  "served6",
+                                             "claimed4", "claimed6", "watched4", "watched6" };
         struct listing listing = { .fn = fn, .userdata = userdata };
         int r = 0;
 
@@ -304,7 +307,7 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[] = { "", "", "", "" };
+        static const char *const nowhere[N_SETS] = { "", "", "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 

@@ -59,6 +59,7 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata);
 enum passed_kind {
         PASSED_CLAIMED, /* a proxy has it */
         PASSED_SERVED,  /* another host began it */
+        PASSED_WATCHED, /* the same, and filters see its datagrams */
         PASSED_KIND_MAX,
 };
 

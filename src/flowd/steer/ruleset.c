@@ -44,6 +44,11 @@
  *      udp, in passed4 or passed6                 accept     decided before
  *      udp, in served4 or served6                 refresh it there, while hold_in looks there
  *      udp, in served4 or served6                 accept     answers another host
+ *      udp, in watched4 or watched6, as it is or turned
+ *                                                 refresh it there, mark & M := ASKED, queue: that
+ *                                                 of steer/watch.h. Only while what came in can be
+ *                                                 inspected
+ *      mark & M == WATCHED                        drop       there was no room in the set
  *                                                 mark & M := ASKED, queue
  *
  *   turn: output, next after hold, of the type that routes again. Only while flows are delivered.
@@ -439,6 +444,28 @@ static void note_served(struct transaction *t, const struct family *family)
         rule_end(t, rule);
 }
 
+/* tuple: of what the caller sends, or of what it is answered. */
+static void watch(struct transaction *t, const struct family *family, enum tuple_direction tuple)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, tuple, family->watched);
+        refresh_tuple(rule, family->number, tuple, family->watched);
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        queue(rule, config_of(t), config_of(t)->watch_queue);
+        rule_end(t, rule);
+}
+
+static void put_watches(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                watch(t, &families[i], TUPLE_AS_SENT);
+                watch(t, &families[i], TUPLE_TURNED);
+        }
+        decide_mark(t, "ask", MARK_WATCHED, NF_DROP, NULL);
+}
+
 /* The first rule is for each datagram, and saves it those about verdicts. */
 static void put_decide(struct transaction *t)
 {
@@ -460,6 +487,8 @@ static void put_ask(struct transaction *t)
                         note_served(t, &families[i]);
                 accept_known(t, "ask", families[i].number, families[i].served);
         }
+        if (receives(config_of(t)))
+                put_watches(t);
         ask(t, "ask");
 }
 
@@ -693,9 +722,8 @@ static void put_sets(struct transaction *t, const struct family *family)
                 const char *name;
                 uint64_t seconds;
         } sets[] = {
-                { family->passed, PASSED_SECONDS },
-                { family->served, PASSED_SECONDS },
-                { family->claimed, CLAIMED_SECONDS },
+                { family->passed, PASSED_SECONDS },   { family->served, PASSED_SECONDS },
+                { family->claimed, CLAIMED_SECONDS }, { family->watched, PASSED_SECONDS },
                 { family->onward, ONWARD_SECONDS },
         };
 

@@ -34,6 +34,7 @@ struct ruleset_config {
         uint32_t mark_mask;
         uint16_t hold_queue;          /* undecided packets */
         uint16_t answers_queue;       /* answers of name servers */
+        uint16_t watch_queue;         /* datagrams that are shown to filters */
         uint64_t cgroup_id;           /* of the instance, unless it is the whole machine */
         uint32_t cgroup_level;        /* its depth below the cgroup v2 root; 0: the whole machine */
         uint64_t extension_cgroup_id; /* the parent of the extensions' cgroups */
