@@ -86,7 +86,9 @@ struct nx_proxy_provider {
          * on any other. UDP: a connected datagram socket, one datagram of the program each.
          * fd is handed over: close it when done, which ends the program's connection.
          * Without this function it is closed.
-         * getsockname() is the flow's remote end, getpeername() the program's.
+         * getsockname() is the flow's remote end, getpeername() the program's, also where filters
+         * see the bytes on their way. (Of UDP it is a local socket then, AF_UNIX, without
+         * addresses: nx_flow_get_remote_address() and its like have them.)
          */
         void (*handle_open)(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata);
 

@@ -26,6 +26,7 @@
 #include "bpf/state.bpf.h"
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
+#include "bpf/face.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 

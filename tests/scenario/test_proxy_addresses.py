@@ -27,6 +27,15 @@ ENDS = [(Lab.SERVER, Lab.CLIENT), (Lab.SERVER6, Lab.CLIENT6), (Lab.CLIENT, Lab.C
 @pytest.mark.parametrize("protocol", KINDS)
 @pytest.mark.parametrize("how", ("claim", "echo"))
 def test_both_ends_see_the_real_ones(netext, proxy, client, serve, lab, protocol, how):
+    assert_ends_are_real(netext, proxy, client, serve, lab, protocol, how)
+
+
+def test_a_filter_in_between_changes_none(netext, inspecting, proxy, client, serve, lab):
+    inspecting("80 watch")
+    assert_ends_are_real(netext, proxy, client, serve, lab, "tcp", "claim")
+
+
+def assert_ends_are_real(netext, proxy, client, serve, lab, protocol, how):
     proxy("say yes", f"80 {how}")
     serve(80), serve(80, lab.client)
     for address, source in ENDS:

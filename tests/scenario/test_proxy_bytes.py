@@ -9,9 +9,21 @@ from harness.lab import Lab
 from harness.peer import digest_of, reset
 from harness.wait import wait_until
 
-WAYS = ("splice", "claim")
+WAYS = ("splice", "claim", "inspected")
 SIZE = 20 << 20
 ANSWER = random.Random(1).randbytes(1 << 20)
+
+
+@pytest.fixture
+def carrying(inspecting, proxy):
+    """carrying("claim") starts a proxy that does so for port 80; "inspected": behind a filter that sees the bytes."""
+
+    def start(how):
+        if how == "inspected":
+            inspecting("80 watch")
+        proxy("80 claim" if how == "inspected" else f"80 {how}")
+
+    return start
 
 EXCHANGE = """
     import random
@@ -41,8 +53,8 @@ def talk_and_listen(connection):
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_megabytes_arrive_unchanged_both_ways(netext, proxy, client, peer, how):
-    proxy(f"80 {how}")
+def test_megabytes_arrive_unchanged_both_ways(netext, carrying, client, peer, how):
+    carrying(how)
     for number, address in enumerate((Lab.SERVER, Lab.SERVER6)):
         server = peer(80, talk_and_listen) if number == 0 else server
         sent, heard = client.python(EXCHANGE, address=address)
@@ -52,13 +64,13 @@ def test_megabytes_arrive_unchanged_both_ways(netext, proxy, client, peer, how):
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_a_client_that_has_said_all_still_hears_the_answer(netext, proxy, client, peer, how):
+def test_a_client_that_has_said_all_still_hears_the_answer(netext, carrying, client, peer, how):
     def answer_afterwards(connection):
         question = connection.recv(100), connection.recv(100)
         connection.sendall(b"late answer")
         return question
 
-    proxy(f"80 {how}")
+    carrying(how)
     server = peer(80, answer_afterwards)
     heard = client.python("""
         connection = socket.create_connection((address, 80), 5)
@@ -71,13 +83,13 @@ def test_a_client_that_has_said_all_still_hears_the_answer(netext, proxy, client
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_a_server_that_has_said_all_still_hears_the_client(netext, proxy, client, peer, how):
+def test_a_server_that_has_said_all_still_hears_the_client(netext, carrying, client, peer, how):
     def greet_and_listen(connection):
         connection.sendall(b"greeting")
         connection.shutdown(1)
         return digest_of(connection)[0]
 
-    proxy(f"80 {how}")
+    carrying(how)
     server = peer(80, greet_and_listen)
     heard = client.python("""
         connection = socket.create_connection((address, 80), 5)
@@ -89,12 +101,13 @@ def test_a_server_that_has_said_all_still_hears_the_client(netext, proxy, client
     wait_until(lambda: server.results == [300000], lambda: f"the server heard {server.results}")
 
 
-def test_a_reset_of_the_server_is_a_reset_for_the_client(netext, proxy, client, peer):
+@pytest.mark.parametrize("how", WAYS)
+def test_a_reset_of_the_server_is_a_reset_for_the_client(netext, carrying, client, peer, how):
     def hear_and_reset(connection):
         connection.recv(100)
         reset(connection)
 
-    proxy("80 splice")
+    carrying(how)
     peer(80, hear_and_reset)
     error = client.python("""
         connection = socket.create_connection((address, 80), 5)
@@ -107,8 +120,9 @@ def test_a_reset_of_the_server_is_a_reset_for_the_client(netext, proxy, client, 
     assert error == "ECONNRESET"
 
 
-def test_a_reset_of_the_client_is_a_reset_for_the_server(netext, proxy, client, peer):
-    proxy("80 splice")
+@pytest.mark.parametrize("how", WAYS)
+def test_a_reset_of_the_client_is_a_reset_for_the_server(netext, carrying, client, peer, how):
+    carrying(how)
     server = peer(80, lambda connection: (connection.sendall(b"!"), connection.recv(5)))
     client.python("""
         connection = socket.create_connection((address, 80), 5)
@@ -121,9 +135,9 @@ def test_a_reset_of_the_client_is_a_reset_for_the_server(netext, proxy, client, 
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_who_says_a_word_and_leaves_at_once_is_heard(netext, proxy, client, peer, how):
+def test_who_says_a_word_and_leaves_at_once_is_heard(netext, carrying, client, peer, how):
     """Accepting races the end of the program's socket, a thousand times."""
-    proxy(f"80 {how}")
+    carrying(how)
     server = peer(80, lambda connection: digest_of(connection)[0])
     client.python("""
         for _ in range(1000):

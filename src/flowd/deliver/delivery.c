@@ -15,6 +15,7 @@
 #include "base/socket.h"
 #include "chain/chain.h"
 #include "chain/successor.h"
+#include "deliver/between.h"
 #include "deliver/claim.h"
 #include "deliver/idle.h"
 #include "deliver/inspected.h"
@@ -51,6 +52,7 @@ int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delive
                 };
                 list_init(&delivery->link);
                 list_init(&delivery->inspected);
+                list_init(&delivery->expected);
                 loop_timer_init(&delivery->timer, on_timer, delivery);
                 wheel_timer_init(&delivery->idle_timer);
                 flow->delivery = delivery;
@@ -85,6 +87,7 @@ void delivery_forget(struct delivery *delivery)
                 (void)socket_set_reset_on_close(delivery->upstream_fd, true);
         close_fd(delivery->upstream_fd);
         list_remove(&delivery->link);
+        list_remove(&delivery->expected);
         free(delivery);
         all->n_open--;
         flow->delivery = NULL;
@@ -156,6 +159,8 @@ static void on_accepted(int fd, const struct endpoint *app, const struct endpoin
         struct flow *flow = flow_table_find_tuple(all->chain->flows, IPPROTO_TCP, app, remote);
         struct delivery *delivery = flow ? flow->delivery : NULL;
 
+        if (between_take(all, fd, app))
+                return;
         if (!delivery || delivery->state != DELIVERY_RELEASED || delivery->app_fd >= 0) {
                 all->n_strangers++;
                 (void)socket_set_reset_on_close(fd, true);
@@ -316,6 +321,7 @@ int deliveries_open(struct deliveries *deliveries)
         int r;
 
         idle_open(deliveries);
+        list_init(&deliveries->expected);
         doors_init(&deliveries->doors);
         r = listener_open(&deliveries->listener);
         if (r >= 0)

@@ -68,6 +68,8 @@ struct delivery {
         struct session *session; /* NULL once its provider is gone, and where nobody claimed it */
         struct list link;        /* session.claimed, unless OFFERED */
         struct list inspected;   /* deliveries.inspected */
+        struct list expected;    /* deliveries.expected */
+        struct endpoint caller;  /* while it is expected: upstream_fd's own end */
         struct inspection *inspection; /* while INSPECTED, which owns both sockets: of TCP */
         struct datagrams *datagrams;   /* the same of UDP; of what came in without sockets */
         enum delivery_state state;
@@ -100,9 +102,10 @@ struct deliveries {
         struct inspection_pool *inspections; /* owned */
         struct datagrams_pool *datagrams;    /* owned */
         struct list inspected;               /* delivery.inspected */
-        struct wheel idle;                   /* delivery.idle_timer */
-        struct loop_timer answers_timer;     /* while filters owe answers about bytes */
-        unsigned int n_released;             /* since the listener was looked at */
+        struct list expected; /* delivery.expected: their other ends are on the way, between.h */
+        struct wheel idle;    /* delivery.idle_timer */
+        struct loop_timer answers_timer; /* while filters owe answers about bytes */
+        unsigned int n_released;         /* since the listener was looked at */
         uint64_t n_delivered;
         uint64_t n_given_up;  /* claimed, but we could not deliver them: left to the fail policy */
         size_t n_open;        /* deliveries that there are */

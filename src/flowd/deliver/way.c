@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/socket.h"
 #include "chain/chain.h"
+#include "deliver/between.h"
 #include "deliver/idle.h"
 #include "deliver/inspected.h"
 #include "deliver/transparent.h"
@@ -65,37 +66,32 @@ static int socket_type(const struct flow *flow)
         return flow->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
 }
 
-/*
- * Filters are between the program and the extension that has claimed the flow, so it gets a
- * local socket; what the two ends are it knows from the flow.
- */
-static int hand_over_inspected(struct delivery *delivery)
+/* Filters are between the program and the extension that has claimed the flow. Its datagrams come
+ * by a local socket; what the two ends are it knows from the flow. */
+static int hand_over_datagrams(struct delivery *delivery)
 {
-        int type = socket_type(delivery->flow), pair[2], r;
         _cleanup_fd_ int theirs = -1;
+        int pair[2], r;
 
         if (!delivery->session)
                 return -EPIPE;
-        if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return -errno;
         delivery->upstream_fd = pair[0];
         theirs = pair[1];
         r = session_hand_over(delivery->session, delivery->flow, theirs);
-        if (r < 0)
-                return r;
-        take_fd(&theirs);
-        if (type == SOCK_STREAM)
-                delivery_give_to(delivery, NULL); /* it sees the end on its socket */
-        return 0;
+        if (r >= 0)
+                take_fd(&theirs);
+        return r;
 }
 
 static void inspect(struct delivery *delivery)
 {
-        int r = 0;
+        int r;
 
         if (delivery->upstream_fd < 0)
-                r = hand_over_inspected(delivery);
-        if (r >= 0)
+                r = between_begin(delivery);
+        else
                 r = inspected_begin(delivery);
         if (r == 0)
                 way_carry(delivery);
@@ -159,7 +155,7 @@ static int open_datagrams(struct delivery *delivery)
                 delivery->app_fd = -1;
                 return r;
         }
-        r = delivery->upstream_fd < 0 ? hand_over_inspected(delivery) : 0;
+        r = delivery->upstream_fd < 0 ? hand_over_datagrams(delivery) : 0;
         return r < 0 ? r : inspected_begin(delivery);
 }
 

@@ -112,6 +112,16 @@ static bool receives(const struct ruleset_config *ruleset)
         return ruleset->delivery.is_on && ruleset->inbound != INBOUND_OFF;
 }
 
+/* Where that cannot be, flows that are inspected and claimed say that they come from this host. */
+static void pretend(struct engine *engine, bool pretending)
+{
+        int r;
+
+        r = hooks_set_pretending(engine->hooks, pretending);
+        if (r < 0)
+                log_debug("sockets cannot say whose flow they carry: %s", strerror(-r));
+}
+
 static int apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
@@ -120,6 +130,7 @@ static int apply_ruleset(struct engine *engine)
         wanted.closed = chain_is_closed(&engine->chain);
         wanted.inbound = chain_inbound(&engine->chain);
         wanted.delivery.is_on = wants_delivery(engine);
+        pretend(engine, wanted.delivery.is_on);
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
         if (r >= 0)
                 r = hooks_set_receiving(engine->hooks, receives(&wanted));

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "steer/hooks.h"
 #include "steer/mark.h"
+#include "steer/own-cgroup.h"
 #include "steer.skel.h" /* names the structs of bpf/steer.abi.h */
 
 #ifndef SO_NETNS_COOKIE
@@ -32,6 +33,7 @@
 
 #define N_LINKS          7
 #define N_DELIVERY_LINKS 6
+#define N_FACE_LINKS     4
 
 struct hooks {
         struct steer_bpf *skeleton;
@@ -39,11 +41,13 @@ struct hooks {
         struct bpf_link *links[N_LINKS];
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
         struct bpf_link *receive_link; /* NULL while nothing that came in can be inspected */
+        struct bpf_link *face_links[N_FACE_LINKS]; /* NULL while no socket has a face */
         char *pin_dir;
         bool are_fresh; /* nothing was pinned */
         int netns_fd;
         int cgroup_fd;
         int extension_cgroup_fd;
+        int own_cgroup_fd;          /* flowd's; -1: it cannot be seen from here */
         bool extensions_are_inside; /* of the instance's cgroup */
         hooks_event_fn *event_fn;
         void *event_userdata;
@@ -111,7 +115,7 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
 static bool goes_with_us(const struct hooks *hooks, const struct bpf_map *map)
 {
         return strstr(bpf_map__name(map), ".rodata") || map == hooks->skeleton->maps.visits ||
-               map == hooks->skeleton->maps.doors;
+               map == hooks->skeleton->maps.doors || map == hooks->skeleton->maps.faces;
 }
 
 /* Map names as pins. */
@@ -214,6 +218,7 @@ static int open_cgroups(struct hooks *hooks, const struct hooks_config *config,
                 *ret_problem = "the instance's cgroup cannot be opened";
                 return -errno;
         }
+        hooks->own_cgroup_fd = own_cgroup_open(config->cgroup_path);
         if (!config->extension_cgroup_path)
                 return 0;
         hooks->extensions_are_inside = is_below(config->extension_cgroup_path, config->cgroup_path);
@@ -386,6 +391,32 @@ int hooks_set_receiving(struct hooks *hooks, bool receiving)
         return 0;
 }
 
+/* Not pinned either: the other ends of such sockets are ours. */
+int hooks_set_pretending(struct hooks *hooks, bool pretending)
+{
+        const struct steer_bpf *skeleton = hooks->skeleton;
+        struct bpf_program *const programs[N_FACE_LINKS] = {
+                skeleton->progs.getsockname4,
+                skeleton->progs.getsockname6,
+                skeleton->progs.getpeername4,
+                skeleton->progs.getpeername6,
+        };
+
+        for (size_t i = 0; i < N_FACE_LINKS; i++) {
+                struct bpf_link **link = &hooks->face_links[i];
+
+                if (!pretending) {
+                        bpf_link__destroy(*link);
+                        *link = NULL;
+                } else if (!*link) {
+                        *link = bpf_program__attach_cgroup(programs[i], hooks->own_cgroup_fd);
+                        if (!*link)
+                                return -errno;
+                }
+        }
+        return 0;
+}
+
 struct hooks *hooks_close(struct hooks *hooks)
 {
         if (!hooks)
@@ -396,11 +427,14 @@ struct hooks *hooks_close(struct hooks *hooks)
         for (size_t i = 0; i < N_DELIVERY_LINKS; i++)
                 bpf_link__destroy(hooks->delivery_links[i]);
         bpf_link__destroy(hooks->receive_link);
+        for (size_t i = 0; i < N_FACE_LINKS; i++)
+                bpf_link__destroy(hooks->face_links[i]);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
         close_fd(hooks->netns_fd);
         close_fd(hooks->cgroup_fd);
         close_fd(hooks->extension_cgroup_fd);
+        close_fd(hooks->own_cgroup_fd);
         free(hooks);
         return NULL;
 }
@@ -732,6 +766,17 @@ void hooks_forget_caller(struct hooks *hooks, const struct endpoint *server,
         const struct steer_tuple tuple = answer_to(server, caller);
 
         (void)bpf_map_delete_elem(bpf_map__fd(hooks->skeleton->maps.callers), &tuple);
+}
+
+int hooks_set_face(struct hooks *hooks, int socket_fd, const struct endpoint *local,
+                   const struct endpoint *remote)
+{
+        struct steer_ends ends = { .local_port = local->port, .remote_port = remote->port };
+        int fd = bpf_map__fd(hooks->skeleton->maps.faces);
+
+        memcpy(&ends.local, &local->address, sizeof(ends.local));
+        memcpy(&ends.remote, &remote->address, sizeof(ends.remote));
+        return bpf_map_update_elem(fd, &socket_fd, &ends, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit)

@@ -40,6 +40,9 @@ void hooks_remove_pins(const char *dir);
 int hooks_attach(struct hooks *hooks, const char **ret_problem);
 /* Whether TCP connections can be delivered; see hooks_deliver(). 0 or a negative errno. */
 int hooks_set_delivering(struct hooks *hooks, bool delivering);
+/* Whether sockets can say that their ends are others; see hooks_set_face(). 0 or a negative errno.
+ */
+int hooks_set_pretending(struct hooks *hooks, bool pretending);
 /* Whether visitors can be sent to a door; see hooks_open_door(). 0 or a negative errno. */
 int hooks_set_receiving(struct hooks *hooks, bool receiving);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
@@ -100,6 +103,9 @@ void hooks_admit_caller(struct hooks *hooks, const struct endpoint *server,
                         const struct endpoint *caller);
 void hooks_forget_caller(struct hooks *hooks, const struct endpoint *server,
                          const struct endpoint *caller);
+/* For whoever has it, the socket of ours says from now on that it stands between these. */
+int hooks_set_face(struct hooks *hooks, int socket_fd, const struct endpoint *local,
+                   const struct endpoint *remote);
 /* How far an inspected connection that came in has got. */
 int hooks_set_visit(struct hooks *hooks, const struct steer_ends *ends, enum steer_visit visit);
 void hooks_forget_visit(struct hooks *hooks, const struct steer_ends *ends);
