@@ -442,3 +442,17 @@ def test_many_callers_at_once(netext, inspecting, listener, call):
     for caller in callers:
         caller.close()
     assert len(netext.flows(local_port=80, state="open")) == 200
+
+
+def test_callers_of_the_same_link_are_asked_about(netext, scripted, listener, lab):
+    scripted("inbound deny", "* allow")
+    listener(80)
+    for namespace, address in ((lab.client, "fe80::1"), (lab.server, "fe80::2")):
+        namespace.run(["ip", "address", "add", f"{address}/64", "dev", "veth0", "nodad"])
+    with lab.server.socket(socket.AF_INET6, socket.SOCK_DGRAM) as caller:
+        caller.settimeout(3)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"veth0")
+        index = int(lab.server.run(["ip", "-o", "link", "show", "veth0"]).stdout.split(":")[0])
+        caller.sendto(b"hello", ("fe80::1", 80, 0, index))
+        assert netext.flow(local_port=80)["verdict"] == "refuse"
+    lab.client.run(["ip", "address", "delete", "fe80::1/64", "dev", "veth0"])

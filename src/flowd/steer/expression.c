@@ -14,7 +14,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
-#include <linux/rtnetlink.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -284,15 +283,14 @@ void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)
         compare(rule, NFT_CMP_EQ, &cgroup_id, sizeof(cgroup_id));
 }
 
-void match_shared_destination(struct nftnl_rule *rule)
+void match_destination_type(struct nftnl_rule *rule, uint32_t type)
 {
         struct nftnl_expr *expr = add(rule, "fib");
-        uint32_t local = RTN_LOCAL;
 
         nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, REG);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
-        compare(rule, NFT_CMP_NEQ, &local, sizeof(local));
+        compare(rule, NFT_CMP_EQ, &type, sizeof(type));
 }
 
 void verdict(struct nftnl_rule *rule, int code, const char *chain)

@@ -57,9 +57,8 @@ void match_later_fragment(struct nftnl_rule *rule);
 /* The packet's socket was made in this cgroup or below. */
 void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 
-/* The packet came in, and is not for this host alone: its destination is a group's address, or that
- * of all hosts of a network. */
-void match_shared_destination(struct nftnl_rule *rule);
+/* What the destination of a packet that came in is here: RTN_LOCAL, RTN_MULTICAST, … */
+void match_destination_type(struct nftnl_rule *rule, uint32_t type);
 /* The packet came in over lo; or through another interface. */
 void match_loopback_interface(struct nftnl_rule *rule);
 void match_other_interface(struct nftnl_rule *rule);

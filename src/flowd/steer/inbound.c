@@ -18,8 +18,8 @@
  *      a session speaks of inbound flows.
  *      from lo, neither tcp nor udp, or tcp and not a first segment   accept
  *      a fragment, not the first                  accept     of IPv6; it is nothing without that
- *      udp, not to an address of this host        accept     to a group, or to all: one datagram
- *                                                 is for many programs, and no flow
+ *      udp, to a group, or to all of a network    accept     one datagram is for many programs, and
+ *                                                 no flow
  *      udp, turned in passed4 or passed6          accept     answers one of us
  *      udp, mark & M == PASS                      turned, into served4 or served6
  *      udp, turned in served4 or served6          refresh it there, clear ours, accept
@@ -42,6 +42,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/rtnetlink.h>
 
 #include "base/cleanup.h"
 #include "steer/chains.h"
@@ -130,6 +131,7 @@ static void put_arrive(struct transaction *t)
 
 static void accept_not_held(struct transaction *t)
 {
+        static const uint32_t shared[] = { RTN_MULTICAST, RTN_BROADCAST };
         struct nftnl_rule *rule = rule_begin(t, "hold_in");
 
         match_loopback_interface(rule);
@@ -153,11 +155,13 @@ static void accept_not_held(struct transaction *t)
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
-        rule = rule_begin(t, "hold_in");
-        match_protocol(rule, IPPROTO_UDP);
-        match_shared_destination(rule);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
+        for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+                rule = rule_begin(t, "hold_in");
+                match_protocol(rule, IPPROTO_UDP);
+                match_destination_type(rule, shared[i]);
+                verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+        }
 }
 
 static void accept_known_datagrams(struct transaction *t, const struct family *family)
