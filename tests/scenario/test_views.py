@@ -70,6 +70,7 @@ def test_doctor_tries_each_mechanism_and_leaves_nothing(lab):
     assert all(one["lost"] for one in found if one["state"] == "missing")
     states = {one["mechanism"]: one["state"] for one in found}
     assert states["delivery"] == "active"  # or no scenario of a proxy could pass
+    assert states["inbound"] == "active"  # else no filter could decide about what comes in
     assert states["visits"] == "active"  # nor one of bytes that came in
     assert states["cgroup-levels"] == "active"  # nor one of a cgroup
     assert snapshot.of_namespace(lab.client) == before

@@ -480,6 +480,21 @@ static void probe_visits(struct probe_scene *scene, struct probe_result *result)
                 active(result, "sk_lookup, sockops, nft notrack");
 }
 
+/* Which rules of ours need what not every kernel has: steer/inbound.c. */
+static void probe_inbound(struct probe_scene *scene, struct probe_result *result)
+{
+        int r = scene->is_ruleset_applied ? 0 : -ENOENT;
+
+        scene->ruleset.inbound = INBOUND_OPEN;
+        if (r >= 0)
+                r = ruleset_apply(&scene->ruleset);
+        scene->ruleset.inbound = INBOUND_OFF;
+        if (r < 0)
+                missing(result, "the kernel does not take the rules for what comes in", r);
+        else
+                active(result, "nft socket, fib, exthdr");
+}
+
 static const struct probe {
         const char *mechanism;
         const char *title;
@@ -504,6 +519,8 @@ static const struct probe {
           probe_ruleset },
         { "main-job", "a held, attributed and refused connect()", true, "no extension can be asked",
           probe_main_job },
+        { "inbound", "holding a flow that another host begins", false,
+          "no filter for inbound flows", probe_inbound },
         { "delivery", "taking over a program's connection", false,
           "no proxy, and no filter that looks at bytes", probe_delivery },
         { "visits", "taking over a connection that another host began", false,
