@@ -291,7 +291,7 @@ def test_the_fail_policy_stands_in_for_flowd(netext, scripted, listener, call, p
 def test_a_restarted_flowd_asks_about_what_waits(netext, scripted, listener, call):
     scripted("inbound ask", "80 pause 700 allow", fail_policy="closed")
     listener(80)
-    with call.connect(80, timeout=5) as caller:
+    with call.connect(80, timeout=20) as caller:
         caller.send(b"hello")
         wait_until(lambda: netext.flows(local_port=80, state="held"), "the flow was not held")
         netext.kill(netext.flowd_pid())
