@@ -3,11 +3,13 @@
 import os
 import pathlib
 import shutil
+import signal
 import threading
 
 import pytest
 
 from harness.bundles import list_of, run
+from harness.instance import started_at
 from harness.manager import ASK, Manager
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
@@ -125,10 +127,16 @@ def test_netextd_killed_at_each_step_leaves_an_outcome_and_no_orphan(store, work
         number = store.submit(workshop.bundle())
         store.wait_for(number, "needs-approval")
         store.do("approve", number)
+    elif status == "validating":
+        number = store.submit(slow)
+        worker = wait_until(lambda: workers(store), "no worker came")[0]
+        os.kill(worker, signal.SIGSTOP)
     else:
-        number = store.submit(slow if status == "validating" else workshop.bundle())
+        number = store.submit(workshop.bundle())
         store.wait_for(number, status, 30)
     store.instance.kill_netextd()
+    if status == "validating":
+        wait_until(lambda: started_at(worker) is None, "the worker outlives its netextd")
     store.instance.restart_netextd()
     if status == "needs-approval":
         assert store.request(number)["status"] == status

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A newer version takes the place of the active one: asked where that is wanted, or rolled back."""
+import pathlib
+
 import pytest
 
 from harness.manager import Manager
-from harness.store import IDENTIFIER
+from harness.store import IDENTIFIER, TEAM
+from harness.wait import wait_until
 
 
 def test_a_newer_version_takes_over_unasked_and_unapproved(store, workshop, client, serve):
@@ -91,3 +94,36 @@ def test_developers_replace_the_same_version(store, workshop):
     record = store.activate(workshop.bundle(refuse=82))
     assert record["status"] == "finished" and record["content_changed"] is True
     assert store.wait_for_extension_version("1.0", digest=record["digest"])["digest"] != before["digest"]
+
+
+def test_the_same_bundle_several_times_at_once_is_installed_once(store, workshop):
+    workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    wait_until(lambda: store.instance.ctl("extension", "policy"), "the policy was not read")
+    bundle = workshop.bundle()
+    outcomes = [store.outcome(number) for number in [store.submit(bundle) for _ in range(5)]]
+    assert {outcome.get("error") for outcome in outcomes} <= {None, 12}, outcomes
+    assert outcomes[-1]["status"] == "finished"
+    active = store.wait_for_extension(active=True)
+    assert (pathlib.Path(active["path"]) / "bin/filter").exists()
+    assert store.failed() == {} and store.instance.ctl("extension", "gc") == {"removed": 0}
+
+
+def test_what_is_asked_for_while_it_is_taken_away_comes_back(store, workshop):
+    workshop.write_policy(AllowedTeamIdentifiers=[TEAM])
+    wait_until(lambda: store.instance.ctl("extension", "policy"), "the policy was not read")
+    bundle = workshop.bundle()
+    store.activate(bundle)
+    gone = int(store.do("deactivate", IDENTIFIER, "--no-wait"))
+    back = store.submit(bundle)
+    assert store.outcome(gone)["status"] == "finished" and store.outcome(back)["status"] == "finished"
+    active = store.wait_for_extension(active=True)
+    assert active["request"] == back and (pathlib.Path(active["path"]) / "bin/filter").exists()
+
+
+def test_back_to_a_version_whose_last_flows_are_ending(store, workshop):
+    old, new = workshop.bundle(version="1.0"), workshop.bundle(version="1.1")
+    store.activate(old, "--approve")
+    store.activate(new)
+    store.activate(old, "--replace")
+    active = store.wait_for_extension_version("1.0")
+    assert (pathlib.Path(active["path"]) / "bin/filter").exists()

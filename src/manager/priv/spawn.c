@@ -186,6 +186,9 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *prog
                 return r;
         *step = STEP_CAPABILITIES;
         r = set_capabilities();
+        /* After the change of uid, which takes it back. One who is dead already closed the gate. */
+        if (r >= 0 && spawn->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                r = -errno;
         if (r < 0 || !spawn->sandbox)
                 return r;
         *step = STEP_SANDBOX;

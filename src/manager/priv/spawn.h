@@ -8,6 +8,7 @@
  * netextd would not know of, whenever this one is killed.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,7 @@ struct spawn {
         int cgroup_fd;                     /* folder of the cgroup to enter, or -1 */
         int stderr_fd;                     /* and stdout; 0: as ours */
         const struct sandbox *sandbox;     /* NULL: none; the program has its own */
+        bool dies_with_us;                 /* it is killed when netextd is */
         const int *fds;                    /* become 3, 4, …; nothing else is inherited */
         size_t n_fds;
 };

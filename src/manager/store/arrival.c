@@ -33,55 +33,73 @@ void life_supersede(struct life *life, struct copy **copy, uint64_t by)
         life_drop(life, take_ptr(*copy));
 }
 
-/* The folder of a copy that left a moment ago is still there, and the same. */
-static bool take_back(struct life *life, const struct copy *copy)
-{
-        struct copy *leaving, *following;
-
-        list_for_each_safe (leaving, following, &life->leaving, link) {
-                if (strcmp(leaving->bundle.digest, copy->bundle.digest) != 0)
-                        continue;
-                copy_free(leaving);
-                return true;
-        }
-        return false;
-}
-
-static int place(struct life *life, const struct copy *copy, const char *from)
+static int move_in(struct life *life, const struct copy *copy, const char *from)
 {
         _cleanup_free_ char *folder = copy_get_folder(copy);
         int r;
 
         if (!folder)
                 return -ENOMEM;
-        if (take_back(life, copy))
-                return 0;
-        /* One of that digest that belongs to nothing: an earlier netextd was killed here. */
+        /* What lies there belongs to nothing, or is damaged. */
         r = staged_remove(life->store->place.store_fd, folder);
         return r < 0 ? r : staged_move(life->store->place.store_fd, from, folder);
 }
 
+static bool is_active(const struct life *life, const struct copy *copy)
+{
+        return life->active && strcmp(life->active->bundle.digest, copy->bundle.digest) == 0;
+}
+
+/* Where another copy has the same content, its folder is shared, and looked at before it is run. */
+static int place(struct life *life, struct copy *copy, const char *from)
+{
+        if (is_active(life, copy) && life->active->problem && !life_is_busy(life))
+                return move_in(life, copy, from);
+        if (!life_shares(life, copy))
+                return move_in(life, copy, from);
+        copy->fresh = false;
+        return 0;
+}
+
+static void fail_to_place(struct life *life, struct copy *copy, enum nx_request_error code,
+                          const char *message)
+{
+        life_fail(life, copy, code, message);
+        copy_free(copy);
+}
+
 /* The same content again: nothing is to be done, unless what is there was damaged or is off. */
-static void arrive_again(struct life *life, struct copy *copy, const char *from)
+static void admit_again(struct life *life, struct copy *copy)
 {
         struct copy *active = life->active;
-        int r = 0;
+        struct request *request = life_request_of(life, copy);
+        char *message = NULL;
 
-        if (active->problem && !life->store->developer)
-                log_info("%s: its copy is replaced by the same, which is whole", life->identifier);
-        if (active->problem)
-                r = place(life, copy, from);
-        if (r < 0) {
-                life_fail(life, copy, NX_REQUEST_ERROR_UNKNOWN, strerror(-r));
-                copy_free(copy);
-                return;
-        }
         active->switched_off = false;
-        copy_set_bundle(active, &copy->bundle);
-        request_finish(&life->store->requests, life_request_of(life, copy),
-                       strdup("it is active already"));
+        if (copy->bundle.manifest.executable)
+                copy_set_bundle(active, &copy->bundle);
         copy_free(copy);
         life_reconcile(life);
+        if (active->state == COPY_ENABLED || active->state == COPY_ENABLING)
+                text_set(&message, "it is active already");
+        else
+                text_set(&message, "it is installed already, and %s",
+                         copy_state_to_string(active->state));
+        if (request)
+                request_finish(&life->store->requests, request, message);
+        else
+                free(message);
+}
+
+void life_admit(struct life *life, struct copy *copy)
+{
+        if (is_active(life, copy)) {
+                admit_again(life, copy);
+                return;
+        }
+        life->coming = copy;
+        life->replaces = false;
+        life_judge(life);
 }
 
 void life_arrive(struct life *life, struct copy *copy, struct staging *staging)
@@ -90,36 +108,27 @@ void life_arrive(struct life *life, struct copy *copy, struct staging *staging)
         int r;
 
         if (number < life->newest) {
-                life_fail(life, copy, NX_REQUEST_ERROR_SUPERSEDED,
-                          "a later request for the same identifier overtook it");
-                copy_free(copy);
+                fail_to_place(life, copy, NX_REQUEST_ERROR_SUPERSEDED,
+                              "a later request for the same identifier overtook it");
                 return;
         }
         life->newest = number;
         life_supersede(life, &life->next, number);
         if (!life_is_busy(life))
                 life_supersede(life, &life->coming, number);
-        if (!life_is_busy(life) && life->active &&
-            strcmp(life->active->bundle.digest, copy->bundle.digest) == 0) {
-                arrive_again(life, copy, staging->folder);
-                return;
-        }
         r = place(life, copy, staging->folder);
         if (r < 0) {
-                life_fail(life, copy, NX_REQUEST_ERROR_UNKNOWN, strerror(-r));
-                copy_free(copy);
+                fail_to_place(life, copy, NX_REQUEST_ERROR_UNKNOWN, strerror(-r));
                 return;
         }
         copy->state = COPY_WAITING_TO_UPGRADE;
-        if (life_is_busy(life)) {
-                life->next = copy;
-                store_save(life->store);
-                life_set_status(life, copy, REQUEST_WAITING);
+        if (!life_is_busy(life)) {
+                life_admit(life, copy);
                 return;
         }
-        life->coming = copy;
-        life->replaces = false;
-        life_judge(life);
+        life->next = copy;
+        store_save(life->store);
+        life_set_status(life, copy, REQUEST_WAITING);
 }
 
 static void refuse_coming(struct life *life, enum nx_request_error code, const char *message)

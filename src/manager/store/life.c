@@ -81,11 +81,29 @@ void life_fail(struct life *life, const struct copy *copy, enum nx_request_error
                              message ? strdup(message) : NULL);
 }
 
+static bool is_other_of(const struct copy *other, const struct copy *copy)
+{
+        return other && other != copy && strcmp(other->bundle.digest, copy->bundle.digest) == 0;
+}
+
+bool life_shares(const struct life *life, const struct copy *copy)
+{
+        const struct copy *leaving;
+
+        list_for_each (leaving, &life->leaving, link)
+                if (is_other_of(leaving, copy))
+                        return true;
+        return is_other_of(life->active, copy) || is_other_of(life->coming, copy) ||
+               is_other_of(life->next, copy);
+}
+
 void life_drop(struct life *life, struct copy *copy)
 {
         _cleanup_free_ char *folder = copy_get_folder(copy);
-        int r = folder ? staged_remove(life->store->place.store_fd, folder) : -ENOMEM;
+        int r = 0;
 
+        if (!life_shares(life, copy))
+                r = folder ? staged_remove(life->store->place.store_fd, folder) : -ENOMEM;
         if (r < 0)
                 log_warning("%s stays in the state directory until `netextctl extension gc`: %s",
                             folder, strerror(-r));
@@ -136,9 +154,7 @@ void life_next(struct life *life)
                 return;
         }
         if (life->next && !life->coming) {
-                life->coming = take_ptr(life->next);
-                life->replaces = false;
-                life_judge(life);
+                life_admit(life, take_ptr(life->next));
                 return;
         }
         if (life_get_copy(life))

@@ -66,7 +66,9 @@ struct request *life_request_of(const struct life *life, const struct copy *copy
 void life_set_status(struct life *life, const struct copy *copy, enum request_status status);
 void life_fail(struct life *life, const struct copy *copy, enum nx_request_error code,
                const char *message);
-/* From disk and from memory. */
+/* Does another copy lie in the same folder? */
+bool life_shares(const struct life *life, const struct copy *copy);
+/* From memory, and from disk where no other copy shares its folder. */
 void life_drop(struct life *life, struct copy *copy);
 /* Fails the request of *copy, which may be NULL, for one that came after it, and drops it. */
 void life_supersede(struct life *life, struct copy **copy, uint64_t by);
@@ -74,6 +76,8 @@ void life_supersede(struct life *life, struct copy **copy, uint64_t by);
 void life_next(struct life *life);
 enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy,
                                    char **ret_why);
+/* A copy that is in its folder comes now, or is what is active already. */
+void life_admit(struct life *life, struct copy *copy);
 /* Is coming let in? */
 void life_judge(struct life *life);
 void life_enable(struct life *life, struct copy *copy);

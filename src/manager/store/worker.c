@@ -84,6 +84,7 @@ static int spawn(struct worker *worker, const struct worker_job *job, int answer
                 .argv = job->argv,
                 .environ = environment,
                 .cgroup_fd = -1,
+                .dies_with_us = true,
                 .fds = fds,
                 .n_fds = job->n_fds + 1,
         };
