@@ -96,8 +96,9 @@ def test_the_readme_has_the_same_commands():
     assert "\n".join(f"    $ {command}" for command in commands_of_the_manual()) in text
 
 
-def test_five_commands_lead_from_nothing_to_running(here, instances):
+def test_five_commands_lead_from_nothing_to_running(here, instances, client, serve):
     """Those of the manual, word by word but for where the programs are."""
+    serve(25)
     (here / "state").mkdir()
     libraries = next(STAGE.rglob("libnetext.so.0")).parent
     instance = instances(arguments=["--state-directory", here / "state", "--trust-directory", here / "none"])
@@ -111,6 +112,15 @@ def test_five_commands_lead_from_nothing_to_running(here, instances):
         assert done.returncode == 0, (command, done)
     listed = json.loads(netextctl("list", "--json", env={**os.environ, "NETEXT_INSTANCE": instance.name}).stdout)
     assert [(row["identifier"], row["state"]) for row in listed] == [("com.example.filter", "activated_enabled")]
+    assert instance.session("com.example.filter")["state"] == "running"
+    assert client.tcp(25).error == "ECONNREFUSED"
+
+
+def test_a_key_that_is_there_is_used(here):
+    new("com.example.hello")
+    keygen("my", "--name", "Mine")
+    assert make("hello", "KEY=../my.key").returncode == 0
+    assert verify("hello/bundle", trust_of(here, here / "my.pem")).facts["signer"]["name"] == "Mine"
 
 
 # --- keys --------------------------------------------------------------------------------
