@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.bundles import Bundle, Signer, netextctl, verify
-from harness.paths import STAGE
+from harness.paths import BUILD, STAGE
 
 PROGRAM = """
 #include <netext/extension.h>
@@ -22,7 +22,17 @@ int main(void)
 
 
 @pytest.fixture
-def workshop(instances, tmp_path):
+def prefix(name, monkeypatch):
+    """An installation of the test's own, of which it can exchange parts."""
+    folder = BUILD / f"prefix-{name}"
+    shutil.copytree(STAGE, folder, symlinks=True, copy_function=os.link)
+    monkeypatch.setattr("harness.instance.NETEXTD", folder / "sbin/netextd")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def workshop(prefix, instances, tmp_path):
     """An instance that trusts a signer, and a way to make bundles of theirs."""
     tmp_path.chmod(0o755)
     library = next(STAGE.rglob("libnetext.a"))
@@ -33,12 +43,12 @@ def workshop(instances, tmp_path):
     (tmp_path / "state").mkdir()
     shutil.copy(signer.certificate, tmp_path / "trust/signer.pem")
     instance = instances(arguments=["--state-directory", tmp_path / "state", "--trust-directory", tmp_path / "trust"])
-    return Workshop(tmp_path, instance, signer)
+    return Workshop(tmp_path, prefix, instance, signer)
 
 
 class Workshop:
-    def __init__(self, folder, instance, signer):
-        self.folder, self.instance, self.signer = folder, instance, signer
+    def __init__(self, folder, prefix, instance, signer):
+        self.folder, self.prefix, self.instance, self.signer = folder, prefix, instance, signer
         self.n_made = 0
 
     def bundle(self, **manifest):
@@ -128,3 +138,44 @@ def test_a_strangers_bundle_is_refused_by_both_and_let_in_in_developer_mode(work
     workshop.instance.ctl("extension", "developer", "on")
     assert verify(made.folder, workshop.folder / "trust", "--developer").good
     assert workshop.activate(made.folder).returncode == 0
+
+
+# --- a worker that a bundle took over ------------------------------------------------------
+
+LIAR = """#!/usr/bin/python3
+import os, socket, struct, sys
+if sys.argv[1] == "stage":
+    os.execv(__file__ + ".real", ["netext-bundle", "stage"])
+
+def attribute(number, value):
+    raw = value if isinstance(value, bytes) else value.encode() + b"\\0"
+    return struct.pack("<HH", number, len(raw)) + raw
+
+def message(number, *attributes):
+    body = b"".join(attributes)
+    return struct.pack("<HHIQ", number, 0, 16 + len(body), 0) + body
+
+facts = FACTS
+said = [message(96, attribute(2, "file.digest"), attribute(3, "all is well"), attribute(90, b"\\1"))]
+said += [message(97, attribute(49, key), attribute(3, value)) for key, value in facts]
+said += [message(98, attribute(4, struct.pack("<i", 0)))]
+socket.socket(fileno=3).send(b"".join(said))
+"""
+
+SOUND = [("identifier", "com.example.filter"), ("version", "1"), ("short_version", "1"), ("team", "EXAMPLE"), ("name", "x"),
+         ("usage_description", "x"), ("executable", "bin/filter"), ("signer.identity", "root:0"), ("digest", "a" * 64)]
+
+
+@pytest.mark.parametrize("facts", [[], [("identifier", "../../../../etc/x"), *SOUND[1:]], SOUND[1:], SOUND[:-1],
+                                   [*SOUND[:-1], ("digest", "/../x")], [*SOUND, ("endpoint", "../x"), ("everyone", "")]],
+                         ids=["nothing", "a-path", "no-identifier", "no-digest", "a-digest-that-is-none", "an-endpoint"])
+def test_a_worker_that_lies_gets_nothing_in_and_ends_nothing(workshop, facts):
+    """It could only call a bad bundle good, and that in words of the right form."""
+    libexec = workshop.prefix / "libexec/netext"
+    (libexec / "netext-bundle").rename(libexec / "netext-bundle.real")
+    (libexec / "netext-bundle").write_text(LIAR.replace("FACTS", repr(facts)))
+    (libexec / "netext-bundle").chmod(0o755)
+    done = workshop.activate(workshop.bundle().folder)
+    assert done.returncode == 1 and "failed" in done.stderr, done
+    assert workshop.instance.ctl("extension", "list") == []
+    assert workshop.instance.process.poll() is None
