@@ -39,6 +39,7 @@ bench: build
 
 soak: build
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) tests/soak/run
+	@tests/soak/replacements
 
 fuzz: dependencies
 	@tests/fuzz/run $(or $(SECONDS),60)

@@ -21,7 +21,7 @@
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
 
-#define LEAVING_MAX 64 /* processes of one extension */
+#define LEAVING_MAX 256 /* processes of one extension */
 
 static bool is_same_text(const char *a, const char *b)
 {
