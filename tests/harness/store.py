@@ -31,10 +31,11 @@ class Workshop:
     def trust_signer(self, signer=None):
         shutil.copy((signer or self.signer).certificate, self.trust)
 
-    def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, **manifest):
+    def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, program=PROGRAM,
+               **manifest):
         self.made += 1
         folder = self.folder / f"bundle-{self.made}"
-        bundle = Bundle(folder, PROGRAM)
+        bundle = Bundle(folder, program)
         bundle.put("resources/identifier", f"{identifier}\n".encode())
         bundle.put("resources/refuse", f"{refuse}\n".encode())
         bundle.put("resources/fate", f"{fate}\n".encode())

@@ -81,10 +81,15 @@ static int stop_late(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* One that is installed stays without channels, too: it has to be told. */
 static int let_end(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct run *run = userdata;
 
+        if (!extension_is_anonymous(run->extension)) {
+                run_end(run);
+                return 0;
+        }
         run_close(run);
         run_arm(run, STOP_TIMEOUT_MS, stop_late);
         return 0;

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process of an installed extension runs all its sessions, and each has a life of its own."""
+import os
+import pathlib
+import signal
+
+import pytest
+
+from harness.instance import started_at
+from harness.paths import PROGRAMS
+from harness.store import TEAM
+from harness.wait import wait_until
+
+IDENTIFIER = "com.example.versatile"
+# Each kind of session, and the port that it refuses.
+KINDS = {"filter": 81, "transparent-proxy": 82, "app-proxy": 83}
+
+
+@pytest.fixture
+def bundle(workshop):
+    """bundle("1.0") is the folder of that version."""
+    return lambda version: workshop.bundle(
+        IDENTIFIER, version, program=PROGRAMS / "versatile", name="Versatile", usage_description="Everything",
+        providers=list(KINDS), capabilities=[f"{kind}-provider" for kind in KINDS])
+
+
+@pytest.fixture
+def versatile(store, bundle, serve):
+    """The instance where it is active."""
+    for port in KINDS.values():
+        serve(port)
+    store.activate(bundle("1.0"), "--approve")
+    return store.instance
+
+
+def start(netext, kind):
+    netext.start_session(f"{TEAM}.{IDENTIFIER}", "--kind", kind, "--name", kind)
+
+
+def refused(client):
+    """The ports where somebody refuses."""
+    return {port for port in KINDS.values() if client.tcp(port).error == "ECONNREFUSED"}
+
+
+def test_each_kind_starts_and_stops_alone(versatile, store, client):
+    pid = store.extension(IDENTIFIER)["pid"]
+    running = set()
+    for step in ("filter", "transparent-proxy", "app-proxy", "filter", "filter", "transparent-proxy", "app-proxy",
+                 "filter"):
+        if step in running:
+            versatile.stop_session(step)
+        else:
+            start(versatile, step)
+        running ^= {step}
+        assert refused(client) == {KINDS[kind] for kind in running}
+        assert {session["name"]: session["pid"] for session in versatile.sessions()} == dict.fromkeys(running, pid)
+    assert store.extension(IDENTIFIER)["pid"] == pid and started_at(pid)
+
+
+def test_a_process_that_dies_comes_back_with_all_of_them(versatile, store, client):
+    for kind in KINDS:
+        start(versatile, kind)
+    pid = store.extension(IDENTIFIER)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    for kind in KINDS:
+        wait_until(lambda: versatile.session(kind).get("pid", pid) != pid, "no other process came")
+        assert versatile.wait_for_session(kind, "running")["restarts"] == 1
+    assert refused(client) == set(KINDS.values())
+
+
+def test_a_restarted_netextd_finds_them(versatile, store, client):
+    for kind in KINDS:
+        start(versatile, kind)
+    versatile.stop_session("filter")
+    pid = store.extension(IDENTIFIER)["pid"]
+    versatile.kill_netextd()
+    versatile.restart_netextd()
+    for kind in ("transparent-proxy", "app-proxy"):
+        assert versatile.wait_for_session(kind, "running")["pid"] == pid
+    start(versatile, "filter")
+    assert versatile.session("filter")["pid"] == pid
+    assert refused(client) == set(KINDS.values())
+
+
+def test_another_version_takes_over_from_all_at_once(versatile, store, bundle, client):
+    for kind in KINDS:
+        start(versatile, kind)
+    before = store.extension(IDENTIFIER)["pid"]
+    store.activate(bundle("1.1"))
+    assert refused(client) == set(KINDS.values())
+    after = {session["pid"] for session in versatile.sessions()}
+    assert len(after) == 1 and before not in after
+    wait_until(lambda: started_at(before) is None, "the old process did not end", 10)
+
+
+def test_its_sandbox_has_its_own_files_only(versatile, store):
+    status = pathlib.Path(f"/proc/{store.extension(IDENTIFIER)['pid']}/status").read_text(encoding="utf-8")
+    assert "Seccomp:\t2" in status and "CapEff:\t0000000000000000" in status
