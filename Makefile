@@ -16,6 +16,7 @@ help:
 	@echo '     make build     compile, and stage an installation in $(STAGE)'
 	@echo 'sudo make bench     measure against the bare kernel and bare responders'
 	@echo 'sudo make soak      programs, faults, every byte checked (SOAK_SECONDS=3600)'
+	@echo 'sudo make soak-endpoints   a million connections, ten thousand deaths (some hours)'
 	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'
 	@echo 'sudo make install   install to /usr (DESTDIR is honoured)'
 	@echo '     make clean     remove $(BUILD)'
@@ -37,6 +38,10 @@ test: build
 bench: build
 	@bench/run
 
+soak-endpoints: build
+	@SOAK_CYCLES=1000000 SOAK_KILLS=10000 SOAK_TALK_S=3600 $(BUILD)/tests/endpoint/test-endpoint-load
+	@SOAK_ANSWER_S=300 $(BUILD)/tests/endpoint/test-endpoint
+
 soak: build
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) tests/soak/run
 	@tests/soak/replacements
@@ -50,4 +55,4 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help dependencies build demo test bench soak fuzz install clean
+.PHONY: help dependencies build demo test bench soak soak-endpoints fuzz install clean

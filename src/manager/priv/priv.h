@@ -9,14 +9,15 @@
  */
 
 enum priv_job {
-        PRIV_FOLDER, /* folder.c: the instance's runtime folder, its lock and its sockets */
+        PRIV_FOLDER, /* folder.c, socket-folder.c: the runtime folder, its lock, its sockets */
         PRIV_CGROUP, /* cgroup.c: one cgroup for each extension; killing what is left in it */
         PRIV_PINS,   /* pins.c: the folder in which flowd pins its BPF objects */
         PRIV_SPAWN,  /* spawn.c, user.c, give.c: a daemon or extension with its own uid, as little
                         as it needs, and the folder and descriptors meant for it */
         PRIV_SIGNAL, /* process.c: ending a process that netextd started */
         PRIV_OPEN,   /* file.c: reading a file that the administrator named */
-        PRIV_EXECUTABLE, /* executable.c: opening what a process executes, for flowd to read */
+        PRIV_EXECUTABLE, /* executable.c: opening what a process executes, for flowd to read;
+                            caller.c: who connects to an endpoint */
         PRIV_STORE,      /* staged.c: the state directory; taking over what a worker staged there */
         _PRIV_JOB_MAX,
 };
