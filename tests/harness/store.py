@@ -32,14 +32,15 @@ class Workshop:
         shutil.copy((signer or self.signer).certificate, self.trust)
 
     def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, program=PROGRAM,
-               **manifest):
+               endpoints=(), **manifest):
         self.made += 1
         folder = self.folder / f"bundle-{self.made}"
         bundle = Bundle(folder, program)
         bundle.put("resources/identifier", f"{identifier}\n".encode())
         bundle.put("resources/refuse", f"{refuse}\n".encode())
         bundle.put("resources/fate", f"{fate}\n".encode())
-        bundle.manifest.update(identifier=identifier, version=version, short_version=version, endpoints=[],
+        bundle.manifest.update(identifier=identifier, version=version, short_version=version,
+                               endpoints=list(endpoints),
                                groups=[], **manifest)
         bundle.write_manifest()
         bundle.sign(signer or self.signer)

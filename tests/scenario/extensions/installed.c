@@ -3,7 +3,8 @@
 /*
  * A filter that is installed from a bundle, and is what its files say: its identifier is in
  * resources/identifier, the port that it refuses in resources/refuse. resources/fate says what
- * else becomes of it: "dies" before it says hello, "hangs" instead.
+ * else becomes of it: "dies" before it says hello, "hangs" instead. To apps it talks like
+ * tests/endpoint/talker.h.
  */
 
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include <netext/extension.h>
+
+#include "talker.h"
 
 static unsigned int refused_port;
 
@@ -57,6 +60,8 @@ int main(void)
                 .identifier = identifier,
                 .version = "1",
                 .filter = { .handle_new_flow = handle_new_flow },
+                .endpoints = talker_endpoints,
+                .n_endpoints = 3,
         };
 
         find_folder(folder);

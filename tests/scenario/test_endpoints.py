@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Apps reach installed extensions by name, whatever becomes of the extensions' processes."""
+import os
+import pathlib
+import pwd
+import random
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from harness.paths import PROGRAMS
+from harness.store import IDENTIFIER, TEAM
+from harness.wait import wait_until
+
+CONVERSE = PROGRAMS / "converse"
+EVERYONE = [{"name": "talk", "peers": ["everyone"]}]
+
+
+class App:
+    """Programs that talk to the extension's endpoint: app.call("echo a") is the answer."""
+
+    def __init__(self, instance, name="talk"):
+        self.instance, self.endpoint = instance.name, f"{TEAM}.{IDENTIFIER}.{name}"
+        self.socket = pathlib.Path("/run/netext", instance.name, "endpoints", self.endpoint)
+
+    def command(self, *arguments):
+        return [CONVERSE, self.instance, self.endpoint, *map(str, arguments)]
+
+    def call(self, *texts, **kwargs):
+        done = subprocess.run(self.command("call", *texts), capture_output=True, text=True, timeout=20, **kwargs)
+        assert done.returncode == 0, done
+        return done.stdout.strip()
+
+    def load(self, kind):
+        """A program that asks all the time; end it with .communicate(), which says how it went."""
+        return subprocess.Popen(self.command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def said(program):
+    """(calls, failed, why) of an App.load()."""
+    line = program.communicate(timeout=30)[0]
+    calls, failed = line.split(" calls, ")[0], line.split(", ")[1].split(" failed")[0]
+    return int(calls), int(failed), line.partition("failed: ")[2].strip()
+
+
+@pytest.fixture
+def app(store, workshop):
+    """Of an extension that is enabled and has an endpoint for everyone."""
+    store.activate(workshop.bundle(endpoints=EVERYONE), "--approve")
+    return App(store.instance)
+
+
+def test_an_app_reaches_an_extension_by_its_name(store, app):
+    assert app.call("echo hello", "pid").splitlines() == ["echo hello", str(store.extension()["pid"])]
+    assert app.call("who").startswith(f"{os.getuid()} {os.getgid()} ")
+
+
+def test_who_is_not_listed_is_told_why(store, workshop):
+    peers = [{"user": "daemon"}, {"executable": "/usr/bin/env"}]
+    store.activate(workshop.bundle(endpoints=[{"name": "talk", "peers": peers}]), "--approve")
+    app, daemon = App(store.instance), pwd.getpwnam("daemon")
+    answer = app.call("echo")
+    assert answer.startswith(f"(13) The endpoint {app.endpoint} is for the user daemon, the program /usr/bin/env, "
+                             f"and not for {CONVERSE} (pid "), answer
+    assert app.call("echo in", user="daemon", group="daemon", extra_groups=[]) == "echo in"
+    assert app.call("who", user="daemon").startswith(f"{daemon.pw_uid} ")
+    assert "was refused: it is none of its peers" in store.instance.messages()
+
+
+def test_a_name_is_there_while_its_process_dies(store, app):
+    """L12, at some hundred moments; tests/endpoint has the same with every process of a kind."""
+    pid = int(app.call("pid"))
+    os.kill(pid, signal.SIGKILL)
+    assert int(app.call("pid")) not in (0, pid)
+    for _ in range(3):  # more would be over the extension's budget of restarts, see below
+        killed = int(app.call("pid"))
+        threading.Timer(random.random() / 20, os.kill, (killed, signal.SIGKILL)).start()
+        assert app.socket.exists()
+        assert app.call("echo again") in ("echo again", "(32) The process behind the endpoint "
+                                          f'"{app.endpoint}" ended, or closed the connection')
+        wait_until(lambda: app.call("pid") != str(killed), lambda: f"pid {killed} lives", 10)
+
+
+def test_of_an_extension_that_fails_an_app_hears_why(store, app):
+    def killed():
+        answer = app.call("pid")
+        if answer.isdigit():
+            os.kill(int(answer), signal.SIGKILL)
+            return None
+        return answer if answer.startswith("(112)") else None
+
+    answer = wait_until(killed, lambda: store.instance.messages(), 20)
+    assert answer.startswith(f"(112) The extension {IDENTIFIER} does not run: "), answer
+    assert "signal 9" in answer, answer
+    wait_until(lambda: app.call("echo healed") == "echo healed", lambda: app.call("echo"), 20)
+
+
+def test_no_call_fails_while_versions_replace_each_other(store, workshop, app):
+    """L10, L11: the name, what is asked over one connection, and new connections all the while."""
+    programs, pids = [app.load("load"), app.load("knock")], [int(app.call("pid"))]
+    for version in ("1.1", "1.2", "1.3", "1.4"):
+        store.activate(workshop.bundle(version=version, endpoints=EVERYONE))
+        store.wait_for_extension_version(version)
+        pids.append(int(app.call("pid")))
+        assert pids[-1] not in pids[:-1]
+    for pid in pids[:-1]:  # with what they were asked, long before their time is over
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), lambda: f"pid {pid} is there", 10)
+    for program in programs:
+        calls, failed, why = said(program)
+        assert failed == 0 and calls > 20, (calls, failed, why)
+
+
+def test_a_version_may_list_others(store, workshop, app):
+    store.activate(workshop.bundle(version="1.1", endpoints=[{"name": "talk", "peers": [{"user": "daemon"}]}]))
+    store.wait_for_extension_version("1.1")
+    assert app.call("echo").startswith("(13) ")
+    store.activate(workshop.bundle(version="1.2", endpoints=[{"name": "absent", "peers": ["everyone"]}]))
+    store.wait_for_extension_version("1.2")
+    assert app.call("echo").startswith(f'(2) There is no endpoint "{app.endpoint}"')
+    assert App(store.instance, "absent").call("echo") == "echo"
+
+
+def test_a_version_that_does_not_start_changes_nothing(store, workshop, app):
+    pid = app.call("pid")
+    number = store.submit(workshop.bundle(version="1.1", fate="dies", endpoints=[]))
+    assert store.outcome(number)["status"] == "failed"
+    assert app.call("pid") == pid
+
+
+def test_a_deactivated_extension_has_no_name(store, app):
+    assert app.socket.exists()
+    store.do("deactivate", IDENTIFIER)
+    wait_until(lambda: not app.socket.exists(), lambda: "its socket is there")
+    assert app.call("echo").startswith("(2) There is no endpoint ")
+
+
+def test_names_survive_netextd(store, app):
+    pid = app.call("pid")
+    program = app.load("load")
+    store.instance.kill_netextd()
+    assert app.socket.exists()
+    threading.Timer(0.3, store.instance.start).start()
+    assert app.call("pid") == pid  # it waited for the next netextd, and the process is the same
+    assert said(program)[1] == 0  # what is connected does not need netextd
+
+
+def test_an_absent_app_is_started_for_its_events(store, workshop, tmp_path):
+    """I07."""
+    os.chmod(tmp_path, 0o755)
+    place = workshop.state.parent / "activated"
+    place.mkdir()
+    os.chmod(place, 0o777)
+    command = ["/bin/sh", "-c", f'{CONVERSE} {store.instance.name} "$NETEXT_ENDPOINT" events 3 >{place}/got; '
+                                f'id -u >{place}/user']
+    store.activate(workshop.bundle(endpoints=[*EVERYONE, {
+        "name": "absent", "peers": [{"user": "daemon"}], "activation": command}]), "--approve")
+    App(store.instance).call("absent 3 16")
+    wait_until(lambda: (place / "user").exists() and (place / "user").read_text(), store.instance.messages, 10)
+    assert [line.split("\0")[0] for line in (place / "got").read_text().splitlines()] == ["0", "1", "2"]
+    assert int((place / "user").read_text()) == pwd.getpwnam("daemon").pw_uid
