@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -388,6 +389,33 @@ static void so_many_of_a_user_may_wait(void **state)
         }
 }
 
+static void so_many_of_a_user_may_be_connected(void **state)
+{
+        struct rlimit files = { 4096, 4096 };
+        struct scene *scene = *state;
+        struct app *apps = calloc(257, sizeof(*apps));
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+        app_close(&scene->app);
+        for (size_t i = 0; i < 256; i++) {
+                app_open(&apps[i], TALK, false);
+                app_wait(&apps[i], &apps[i].n_opened, 1);
+        }
+        app_open(&apps[256], TALK, false);
+        assert_int_equal(app_wait_for_end(&apps[256]), -EDQUOT);
+        assert_string_equal(nx_connection_get_error(apps[256].connection),
+                            "The user 0 has 256 connections to this extension, as many as a user "
+                            "may have");
+        for (size_t i = 0; i < 257; i++)
+                app_close(&apps[i]);
+        app_open(&scene->app, TALK, false);
+        app_dispatch_for(&scene->app, 50); /* the extension has seen them go */
+        app_close(&scene->app);
+        app_open(&scene->app, TALK, false);
+        assert_string_equal(app_call(&scene->app, "echo in"), "echo in");
+        free(apps);
+}
+
 static void events_come_in_their_order(void **state)
 {
         struct app *app = &((struct scene *)*state)->app;
@@ -549,6 +577,7 @@ int main(void)
                 TEST(a_connect_fails_with_the_reason),
                 TEST(a_deactivated_extension_has_no_names),
                 TEST(so_many_of_a_user_may_wait),
+                TEST(so_many_of_a_user_may_be_connected),
                 TEST(events_come_in_their_order),
                 TEST(who_is_behind_loses_the_oldest_and_hears_how_many),
                 TEST(events_wait_for_the_first_app_and_come_once),

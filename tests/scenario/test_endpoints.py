@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apps reach installed extensions by name, whatever becomes of the extensions' processes."""
+import contextlib
 import os
 import pathlib
 import pwd
 import random
 import signal
+import socket
+import struct
 import subprocess
 import threading
 
@@ -81,6 +84,27 @@ def test_a_name_is_there_while_its_process_dies(store, app):
         assert app.call("echo again") in ("echo again", "(32) The process behind the endpoint "
                                           f'"{app.endpoint}" ended, or closed the connection')
         wait_until(lambda: app.call("pid") != str(killed), lambda: f"pid {killed} lives", 10)
+
+
+def knock(path):
+    knocking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    knocking.connect(str(path))
+    return knocking
+
+
+def test_an_extension_that_takes_its_time_is_not_flooded(store, app):
+    """Its control channel has room for what it took, and not for everybody who knocks."""
+    pid = int(app.call("pid"))
+    os.kill(pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        knocking = [stack.enter_context(knock(app.socket)) for _ in range(600)]
+        knocking[-1].settimeout(10)
+        refusal = knocking[-1].recv(1024)
+        os.kill(pid, signal.SIGCONT)
+        assert b"connections that wait for extensions, as many as a user may have" in refusal
+        knocking[0].settimeout(10)
+        assert knocking[0].recv(16)[:8] == struct.pack("<HHi", 1, 0, 1)  # WELCOME
+    assert wait_until(lambda: app.call("pid").isdigit() and app.call("pid"), lambda: app.call("pid")) == str(pid)
 
 
 def test_of_an_extension_that_fails_an_app_hears_why(store, app):

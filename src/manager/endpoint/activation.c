@@ -35,8 +35,28 @@ void activation_init(struct activation *activation, sd_event *event)
         *activation = (struct activation){ .event = event, .process = PROCESS_NULL };
 }
 
+static void orphan_ended(const char *how, bool clean, void *userdata)
+{
+        free(userdata);
+}
+
+/* A child has to be waited for, also when nobody wants to know how it ended. */
+static void leave_behind(struct activation *activation)
+{
+        struct process *orphan = malloc(sizeof(*orphan));
+
+        if (!orphan)
+                return;
+        *orphan = (struct process)PROCESS_NULL;
+        if (process_open(orphan, activation->event, activation->process.pid,
+                         activation->process.started, orphan_ended, orphan) < 0)
+                free(orphan);
+}
+
 void activation_deinit(struct activation *activation)
 {
+        if (process_is_alive(&activation->process))
+                leave_behind(activation);
         process_close(&activation->process);
         free(activation->endpoint);
 }
