@@ -322,7 +322,7 @@ int instance_new(struct instance **ret, const struct options *options)
         policy_folder_init(&instance->policies);
         store_init(&instance->store);
         control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->store,
-                     &instance->engine);
+                     &instance->endpoints, &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
                 log_error("/proc is not mounted: %s", strerror(errno));
                 return -errno;
@@ -389,7 +389,8 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         engine_init(&instance->engine, instance->event, &instance->options, &instance->paths,
                     instance->pin_folder, &engine_listener, instance);
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
-                     &instance->sessions, &instance->sets, &instance->store, &instance->engine);
+                     &instance->sessions, &instance->sets, &instance->store, &instance->endpoints,
+                     &instance->engine);
         if (state)
                 state_restore_sets(instance);
         if (state)

@@ -70,6 +70,8 @@ def test_who_is_not_listed_is_told_why(store, workshop):
     assert app.call("echo in", user="daemon", group="daemon", extra_groups=[]) == "echo in"
     assert app.call("who", user="daemon").startswith(f"{daemon.pw_uid} ")
     assert "was refused: it is none of its peers" in store.instance.messages()
+    extension = store.extension()
+    assert (extension["endpoint_refusals"], extension["endpoint_connections"]) == (1, 2)
 
 
 def test_a_name_is_there_while_its_process_dies(store, app):

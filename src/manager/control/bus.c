@@ -159,7 +159,8 @@ static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t eve
 
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
-                  struct store *store, struct engine *engine)
+                  struct store *store, const struct endpoint_table *endpoints,
+                  struct engine *engine)
 {
         *control = (struct control){
                 .event = event,
@@ -168,6 +169,7 @@ void control_init(struct control *control, sd_event *event, const struct options
                 .sessions = sessions,
                 .sets = sets,
                 .store = store,
+                .endpoints = endpoints,
                 .engine = engine,
                 .listen_fd = -1,
         };

@@ -11,6 +11,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "manager/endpoint/table.h"
 #include "manager/session/table.h"
 #include "manager/set/table.h"
 #include "manager/store/store.h"
@@ -20,11 +21,12 @@
 
 struct control {
         sd_event *event;
-        const struct options *options; /* borrowed, like the next five */
+        const struct options *options; /* borrowed, like the next six */
         const struct paths *paths;
         struct session_table *sessions;
         struct set_table *sets;
         struct store *store;
+        const struct endpoint_table *endpoints;
         struct engine *engine;
         int listen_fd;
         sd_event_source *source;
@@ -50,7 +52,8 @@ struct client {
 /* Borrows everything. */
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
-                  struct store *store, struct engine *engine);
+                  struct store *store, const struct endpoint_table *endpoints,
+                  struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
 void control_deinit(struct control *control);

@@ -254,6 +254,36 @@ static int append_endpoints(sd_bus_message *reply, const struct copy *copy)
         return record_put_string(reply, "endpoints", names);
 }
 
+static void add_up(const struct endpoint_view *view, void *userdata)
+{
+        struct endpoint_view *sum = userdata;
+
+        sum->n_connections += view->n_connections;
+        sum->n_refused += view->n_refused;
+        sum->n_waiting += view->n_waiting;
+        sum->n_activations += view->n_activations;
+}
+
+/* Of the copy whose names they are. */
+static int append_connections(sd_bus_message *reply, const struct control *control,
+                              const struct copy *copy)
+{
+        struct endpoint_view sum = {};
+        int r;
+
+        if (copy->bundle.manifest.n_endpoints == 0)
+                return 0;
+        endpoint_table_view(control->endpoints, copy->bundle.manifest.identifier, add_up, &sum);
+        r = record_put_uint64(reply, "endpoint_connections", sum.n_connections);
+        if (r >= 0)
+                r = record_put_uint64(reply, "endpoint_refusals", sum.n_refused);
+        if (r >= 0)
+                r = record_put_uint64(reply, "endpoint_waiting", sum.n_waiting);
+        if (r >= 0)
+                r = record_put_uint64(reply, "endpoint_activations", sum.n_activations);
+        return r;
+}
+
 /* The process that is made of that copy. */
 static const struct extension *find_process(struct control *control, const struct copy *copy)
 {
@@ -286,6 +316,8 @@ static int append_copy(sd_bus_message *reply, struct control *control, const str
                 r = append_manifest(reply, copy);
         if (r >= 0)
                 r = append_endpoints(reply, copy);
+        if (r >= 0 && extension)
+                r = append_connections(reply, control, copy);
         if (r >= 0)
                 r = append_signer(reply, copy);
         if (r >= 0)

@@ -163,10 +163,10 @@ int endpoint_table_wants_peer(struct endpoint_table *table, const char *extensio
         return 0;
 }
 
-void endpoint_table_view(struct endpoint_table *table, const char *extension, endpoint_view_fn *fn,
-                         void *userdata)
+void endpoint_table_view(const struct endpoint_table *table, const char *extension,
+                         endpoint_view_fn *fn, void *userdata)
 {
-        struct endpoint *endpoint;
+        const struct endpoint *endpoint;
 
         list_for_each (endpoint, &table->endpoints, link) {
                 struct endpoint_view view = {

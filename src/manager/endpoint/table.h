@@ -83,5 +83,5 @@ void endpoint_table_taken(struct endpoint_table *table, const char *extension,
 int endpoint_table_wants_peer(struct endpoint_table *table, const char *extension,
                               const char *endpoint);
 
-void endpoint_table_view(struct endpoint_table *table, const char *extension, endpoint_view_fn *fn,
-                         void *userdata);
+void endpoint_table_view(const struct endpoint_table *table, const char *extension,
+                         endpoint_view_fn *fn, void *userdata);
