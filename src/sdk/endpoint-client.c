@@ -252,10 +252,6 @@ static void client_link_ended(struct nx_connection *connection, struct link *lin
         }
 }
 
-static void client_drained(struct nx_connection *connection, struct link *link)
-{
-}
-
 static void client_free(struct nx_connection *connection)
 {
         struct client *client = client_of(connection);
@@ -286,7 +282,6 @@ static void client_close(struct nx_connection *connection)
 static const struct connection_role client_role = {
         .frame = client_frame,
         .link_ended = client_link_ended,
-        .drained = client_drained,
         .close = client_close,
         .free = client_free,
 };

@@ -207,7 +207,8 @@ static void on_drained(struct link *link, void *userdata)
 {
         struct nx_connection *connection = userdata;
 
-        connection->role->drained(connection, link);
+        if (connection->role->drained)
+                connection->role->drained(connection, link);
 }
 
 static const struct link_ops link_ops = {

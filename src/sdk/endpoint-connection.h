@@ -19,7 +19,7 @@ struct connection_role {
                      const char **ret_problem);
         void (*link_ended)(struct nx_connection *connection, struct link *link, int error,
                            const char *problem);
-        void (*drained)(struct nx_connection *connection, struct link *link);
+        void (*drained)(struct nx_connection *connection, struct link *link); /* may be NULL */
         /* The caller closed it: to be freed, now or when nothing works with it any more. */
         void (*close)(struct nx_connection *connection);
         /* The last reference is gone. */

@@ -61,10 +61,6 @@ static void role_link_ended(struct nx_connection *connection, struct link *link,
         connection_end(connection, error, "%s", problem);
 }
 
-static void role_drained(struct nx_connection *connection, struct link *link)
-{
-}
-
 static void role_close(struct nx_connection *connection)
 {
         connection_unref(connection);
@@ -79,7 +75,6 @@ static void role_free(struct nx_connection *connection)
 static const struct connection_role role = {
         .frame = role_frame,
         .link_ended = role_link_ended,
-        .drained = role_drained,
         .close = role_close,
         .free = role_free,
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apps reach installed extensions by name, whatever becomes of the extensions' processes."""
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -13,7 +14,8 @@ import threading
 
 import pytest
 
-from harness.paths import PROGRAMS
+from harness.bundles import Bundle, run
+from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.store import IDENTIFIER, TEAM
 from harness.wait import wait_until
 
@@ -186,3 +188,25 @@ def test_an_absent_app_is_started_for_its_events(store, workshop, tmp_path):
     wait_until(lambda: (place / "user").exists() and (place / "user").read_text(), store.instance.messages, 10)
     assert [line.split("\0")[0] for line in (place / "got").read_text().splitlines()] == ["0", "1", "2"]
     assert int((place / "user").read_text()) == pwd.getpwnam("daemon").pw_uid
+
+
+def test_the_example_and_its_app_understand_each_other(store, workshop, client, serve):
+    """examples/hello-endpoint with its own manifest, and examples/hello-app."""
+    example = SOURCE / "examples" / "hello-endpoint"
+    program = workshop.folder / "hello-endpoint"
+    run("cc", "-I", SOURCE / "include", example / "hello-endpoint.c", BUILD / "src" / "sdk" / "libnetext.a", "-o", program)
+    bundle = Bundle(workshop.folder / "hello", program)
+    bundle.manifest = json.loads((example / "manifest.json").read_text("utf-8"))
+    (bundle / "bin" / "filter").rename(bundle / bundle.manifest["executable"])
+    bundle.write_manifest()
+    bundle.sign(workshop.signer)
+    store.activate(bundle.folder, "--approve")
+    store.instance.start_session(f"{TEAM}.org.example.hello")
+    with subprocess.Popen([BUILD / "examples" / "hello-app" / "hello-app", f"{TEAM}.org.example.hello.status",
+                           store.instance.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as app:
+        assert app.stdout.readline().startswith("0 flows so far, user 0 of ")
+        serve(81)
+        client.tcp(81)
+        assert app.stdout.readline().endswith(" 198.18.0.2:81\n")
+        store.do("deactivate", "org.example.hello")
+        assert "ended, or closed the connection" in app.communicate(timeout=10)[1]
