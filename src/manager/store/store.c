@@ -234,14 +234,11 @@ struct life *store_find(const struct store *store, const char *word)
 static int find_installed(const struct store *store, const char *word, struct life **ret_life,
                           char **ret_problem)
 {
-        struct life *life = store_find(store, word);
-
-        if (!life || !life_get_copy(life))
-                return text_problem(ret_problem, -ENOENT,
-                                    "there is no extension \"%s\"; see netextctl extension list",
-                                    word);
-        *ret_life = life;
-        return 0;
+        *ret_life = store_find(store, word);
+        if (*ret_life && life_get_copy(*ret_life))
+                return 0;
+        return text_problem(ret_problem, -ENOENT,
+                            "there is no extension \"%s\"; see netextctl extension list", word);
 }
 
 const struct refusal *store_find_refusal(const struct store *store, const char *word)
