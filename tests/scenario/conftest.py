@@ -8,20 +8,23 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import pytest
 
-from harness.client import Client
+from harness.client import Client, PYTHON
 from harness.echo import Echo
 from harness.instance import Instance
 from harness.lab import Lab
-from harness.paths import BUILD, PROGRAMS
+from harness.namespace import wait_for_line
+from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.peer import Peer
 from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
 from harness.upstream import KINDS
 
+TRAFFIC = SOURCE / "tests/harness/programs/traffic.py"
 PATIENCE_MS = 10000  # a busy machine is no silent extension: where a scenario is about that, it says how long
 
 
@@ -88,6 +91,22 @@ def store(workshop, instances):
 @pytest.fixture
 def client(lab):
     return Client(lab)
+
+
+@pytest.fixture
+def traffic(lab, client):
+    """traffic("connect:80", "stream:81") of the client while the block runs, all of which has to go well."""
+
+    @contextlib.contextmanager
+    def run(*what):
+        process = lab.client.start([PYTHON, "-I", TRAFFIC, Lab.SERVER, *what], stdin=subprocess.PIPE)
+        wait_for_line(process, "ready", 20)
+        yield
+        process.stdin.close()
+        workers = client.python_answer(process, 40)
+        assert not [one for one in workers if one["error"]], workers
+
+    return run
 
 
 @pytest.fixture

@@ -93,6 +93,36 @@ def test_another_version_takes_over_from_all_at_once(versatile, store, bundle, c
     wait_until(lambda: started_at(before) is None, "the old process did not end", 10)
 
 
-def test_its_sandbox_has_its_own_files_only(versatile, store):
-    status = pathlib.Path(f"/proc/{store.extension(IDENTIFIER)['pid']}/status").read_text(encoding="utf-8")
-    assert "Seccomp:\t2" in status and "CapEff:\t0000000000000000" in status
+def test_it_sees_its_own_files_and_the_systems(versatile):
+    start(versatile, "filter")
+    versatile.wait_for_message("filter", "own folder yes, /etc/passwd yes, /tmp EACCES")
+
+
+def test_nobody_notices_upgrades(versatile, store, bundle, serve, traffic):
+    serve(80)
+    for kind in KINDS:
+        start(versatile, kind)
+    with traffic("connect:80", "stream:80"):
+        for number in range(1, 11):
+            store.activate(bundle(f"1.{number}"))
+    (active,) = [one for one in store.list() if one["active"]]
+    assert active["version"] == "1.10"
+    assert {session["pid"] for session in versatile.sessions()} == {active["pid"]}
+
+
+@pytest.mark.parametrize("damage", ("gone", "corrupt"))
+def test_a_damaged_program_is_seen_and_repairing_it_is_all_it_takes(versatile, store, workshop, client, damage):
+    start(versatile, "filter")
+    program = next(workshop.state.glob(f"extensions/{IDENTIFIER}/*/bin/filter"))
+    away = program.rename(workshop.state.parent / "away")
+    if damage == "corrupt":
+        program.write_bytes(b"\x7fELF no more")
+        program.chmod(0o755)
+    os.kill(store.extension(IDENTIFIER)["pid"], signal.SIGKILL)
+    broken = store.wait_for_extension(IDENTIFIER, timeout=10, active=False)
+    assert broken["enabled"] and broken["last_exit"] == "killed by signal 9 (Killed)", broken
+    wait_until(lambda: "bin/filter: file." in store.extension(IDENTIFIER).get("message", ""),
+               lambda: f"the cause is not told: {store.extension(IDENTIFIER)}", 10)
+    away.replace(program)
+    versatile.wait_for_session("filter", "running", 15)
+    assert client.tcp(81).error == "ECONNREFUSED"

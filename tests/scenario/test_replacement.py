@@ -7,37 +7,16 @@ import pathlib
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
-from harness.client import PYTHON
 from harness.instance import started_at
-from harness.lab import Lab
-from harness.namespace import wait_for_line
-from harness.paths import PROGRAMS, SOURCE
+from harness.paths import PROGRAMS
 from harness.wait import wait_until
 
-TRAFFIC = SOURCE / "tests/harness/programs/traffic.py"
 PROXY, FILTER = "scripted-proxy", "inspecting"
 REPLACEMENTS = int(os.environ.get("REPLACEMENTS", "1000"))
-
-
-@pytest.fixture
-def traffic(lab, client):
-    """traffic("connect:80", "stream:81") in the client while the block runs; all went well."""
-
-    @contextlib.contextmanager
-    def run(*what):
-        process = lab.client.start([PYTHON, "-I", TRAFFIC, Lab.SERVER, *what], stdin=subprocess.PIPE)
-        wait_for_line(process, "ready", 20)
-        yield
-        process.stdin.close()
-        workers = client.python_answer(process, 40)
-        assert not [one for one in workers if one["error"]], workers
-
-    return run
 
 
 def replace(netext, name):

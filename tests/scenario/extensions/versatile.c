@@ -2,10 +2,42 @@
 
 /*
  * An extension of every kind: its filter refuses port 81, its transparent proxy port 82, its app
- * proxy port 83, so that a program can tell which of them run.
+ * proxy port 83, so that a program can tell which of them run. As a filter it says what files it
+ * can reach.
  */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <netext/extension.h>
+
+static const char *try_to_open(const char *path, int flags)
+{
+        int fd = open(path, flags | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                return strerrorname_np(errno);
+        close(fd);
+        return "yes";
+}
+
+static int start_filter(struct nx_filter *filter, void *userdata)
+{
+        const char *folder = getenv("NETEXT_STATE_FOLDER");
+        char path[4200];
+
+        (void)userdata;
+        snprintf(path, sizeof(path), "%s/here", folder ? folder : "");
+        nx_filter_report(filter, NX_LEVEL_INFO, "own folder %s, /etc/passwd %s, /tmp %s",
+                         try_to_open(path, O_WRONLY | O_CREAT),
+                         try_to_open("/etc/passwd", O_RDONLY),
+                         try_to_open("/tmp", O_RDONLY | O_DIRECTORY));
+        return 0;
+}
 
 static enum nx_verdict filter_flow(struct nx_filter *filter, struct nx_flow *flow, void *userdata)
 {
@@ -55,7 +87,7 @@ int main(void)
         static const struct nx_extension extension = {
                 NX_EXTENSION_INIT,
                 .identifier = "com.example.versatile",
-                .filter = { .handle_new_flow = filter_flow },
+                .filter = { .start_filter = start_filter, .handle_new_flow = filter_flow },
                 .transparent_proxy = { .start_proxy = start_transparent,
                                        .handle_new_flow = refuse_flow },
                 .app_proxy = { .start_proxy = start_app, .handle_new_flow = refuse_flow },
