@@ -28,6 +28,14 @@ def claimed(netext):
     return tuples(netext, "claimed")
 
 
+def test_what_a_filter_allowed_passes_beside_a_proxy_of_others(netext, scripted, proxy, client, server):
+    """A datagram that waited and passed is not taken for one that is to be delivered."""
+    scripted("80 allow")
+    proxy("82 claim", "include 0.0.0.0/0 82", "include ::/0 82")
+    for address in (Lab.SERVER, Lab.SERVER6):
+        assert client.udp(80, address).error is None
+
+
 def test_one_socket_talks_to_two_servers(netext, proxy, client, serve):
     proxy("* claim")
     serve(80), serve(81)

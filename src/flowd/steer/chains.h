@@ -21,6 +21,8 @@
 #define NO_TAG        0
 /* An answer must not be taken for what a program says. */
 #define ANSWER_TAG_BASE 0x4e590000U
+/* What passed must not be taken for what is to be delivered. */
+#define PASSED_TAG_BASE 0x4e5a0000U
 
 /* How nft(8) names the types of a set's key: libnftables' datatype numbers, 6 bits each. */
 #define TYPE_IPV4           7U
@@ -77,6 +79,12 @@ static inline uint32_t tag_of(const struct ruleset_config *config)
 static inline uint32_t answer_tag_of(const struct ruleset_config *config)
 {
         return ANSWER_TAG_BASE + config->hold_queue;
+}
+
+/* Of a packet that passed, on its way to the guard chain. */
+static inline uint32_t passed_tag_of(const struct ruleset_config *config)
+{
+        return PASSED_TAG_BASE + config->hold_queue;
 }
 
 /* mark, in the instance's place. */

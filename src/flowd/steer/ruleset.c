@@ -33,7 +33,8 @@
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      mark & M == 0                              goto ask
  *      udp, mark & M == PASS                      into passed4 or passed6
- *      mark & M == PASS, no priority              mark & M := ASKED, tag, accept: guard clears both
+ *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard clears
+ *                                                 both
  *      mark & M == PASS                           clear ours, accept
  *      mark & M == PASS_ONCE                      clear ours, accept
  *      mark & M == DROP                           drop
@@ -67,7 +68,7 @@
  *   guard: output, next after those. Nobody listened to the queue, or it was full.
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
  *      mark & M == 0, or DELIVER                  accept
- *      mark & M == ASKED, our tag                 clear both, accept: it passed
+ *      mark & M == ASKED, tagged as passed        clear both, accept
  *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
  *                                                 or clear ours
  *      mark & M == RELAY, CARRIED or OWN          clear ours
@@ -400,7 +401,7 @@ static void pass_as_queued(struct transaction *t)
         match_packet_mark(rule, config->mark_mask, bits(t, MARK_PASS));
         match_packet_tag(rule, NO_TAG);
         set_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
-        set_packet_tag(rule, tag_of(config));
+        set_packet_tag(rule, passed_tag_of(config));
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 }
@@ -511,7 +512,7 @@ static void put_guard(struct transaction *t)
 
         rule = rule_begin(t, "guard");
         match_packet_mark(rule, mask, bits(t, MARK_ASKED));
-        match_packet_tag(rule, tag_of(config_of(t)));
+        match_packet_tag(rule, passed_tag_of(config_of(t)));
         set_packet_mark(rule, mask, 0);
         set_packet_tag(rule, NO_TAG);
         verdict(rule, NF_ACCEPT, NULL);
