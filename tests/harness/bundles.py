@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 
-from harness.paths import NETEXTCTL, STAGE
+from harness.paths import NETEXTCTL, STAGE, for_everybody
 
 WORKER = STAGE / "libexec" / "netext" / "netext-bundle"
 NOBODY = 65534
@@ -235,7 +235,7 @@ def worker(job, source, other=None, options=()):
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
 
-    process = subprocess.Popen([str(WORKER), job, *options], preexec_fn=become, close_fds=False,
+    process = subprocess.Popen([str(for_everybody(WORKER)), job, *options], preexec_fn=become, close_fds=False,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     theirs.close()
     os.close(source_fd)

@@ -101,7 +101,7 @@ class Instance:
 
     def _outside(self):
         """A cgroup that the instance does not cover: its own processes are never its subject."""
-        return self.lab.cgroup.path.parent
+        return self.lab.daemons.path
 
     def _snapshot(self):
         return {**snapshot.of_namespace(self.lab.client), **snapshot.of_instance(self.name),

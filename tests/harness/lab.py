@@ -13,19 +13,21 @@ from .wait import wait_until
 
 
 class Lab:
-    """`client` and `server` namespaces; with a name, programs of the client start in a cgroup."""
+    """`client` and `server` namespaces; with a name, programs of the client start in a
+    cgroup, and there is one for daemons."""
 
     CLIENT, SERVER = "198.18.0.1", "198.18.0.2"
     CLIENT6, SERVER6 = "fd00:198:18::1", "fd00:198:18::2"
 
     def __init__(self, name=None):
         self.name = name
-        self.cgroup = None
+        self.cgroup = self.daemons = None
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             if self.name:
                 self.cgroup = stack.enter_context(contextlib.closing(Cgroup(self.name)))
+                self.daemons = stack.enter_context(contextlib.closing(Cgroup(f"{self.name}-daemons")))
             self.client = stack.enter_context(contextlib.closing(Namespace()))
             self.server = stack.enter_context(contextlib.closing(Namespace()))
             self.client.cgroup = self.cgroup

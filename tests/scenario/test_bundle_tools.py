@@ -11,7 +11,7 @@ import pytest
 
 from harness import bundles
 from harness.bundles import PROGRAM, Bundle, Signer, compile, look, netextctl, verify
-from harness.paths import NETEXTCTL, STAGE
+from harness.paths import NETEXTCTL, STAGE, for_everybody
 
 KINDS = ["filter", "transparent-proxy", "app-proxy"]
 
@@ -75,7 +75,7 @@ def test_a_new_project_works_as_it_is(here, netext, client, serve, kind):
     serve(80)
     serve(25)
     new("com.example.hello", "--provider", kind)
-    built = make("hello", f"LDFLAGS=-Wl,-rpath,{next(STAGE.rglob('libnetext.so.0')).parent}")
+    built = make("hello", f"LDFLAGS=-Wl,-rpath,{for_everybody(next(STAGE.rglob('libnetext.so.0'))).parent}")
     assert built.returncode == 0, built.stderr
     netext.ctl("session", "start", here / "hello/bundle/bin/hello")
     answer = client.tcp(80)

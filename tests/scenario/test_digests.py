@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
@@ -165,20 +168,15 @@ def test_what_was_changed_this_very_moment(netext, firewall, client, server, int
     assert done.returncode == 0, done.stderr
 
 
-def test_an_executable_that_only_its_user_may_read(netext, firewall, client, server, tmp_path):
-    private = tmp_path / "private"
-    private.mkdir()
-    program = private / "program"
-    program.write_bytes(TALK.read_bytes())
-    for path in (program, private):
-        os.chown(path, 61100, 61100)
-        path.chmod(0o700)
+def test_an_executable_that_only_its_user_may_read(netext, firewall, client, server):
     firewall("default deny", f"allow digest {digest_of(TALK)}")
-    for folder in program.parents:
-        if folder.stat().st_uid != 61100:
-            folder.chmod(folder.stat().st_mode | 0o001)
-    done = client.run("setpriv", "--reuid", "61100", "--regid", "61100", "--clear-groups",
-                      str(program), "tcp", Lab.SERVER, "80")
+    with tempfile.TemporaryDirectory(prefix="netext-tests-") as private:
+        program = pathlib.Path(shutil.copy(TALK, private))
+        for path in (program, private):
+            os.chown(path, 61100, 61100)
+            os.chmod(path, 0o700)
+        done = client.run("setpriv", "--reuid", "61100", "--regid", "61100", "--clear-groups",
+                          program, "tcp", Lab.SERVER, "80")
     assert json.loads(done.stdout)["error"] is None, done
     assert netext.flow(uid=61100)["program_digest"] == digest_of(TALK)
 

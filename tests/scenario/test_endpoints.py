@@ -15,11 +15,11 @@ import threading
 import pytest
 
 from harness.bundles import Bundle, run
-from harness.paths import BUILD, PROGRAMS, SOURCE
+from harness.paths import BUILD, PROGRAMS, SOURCE, for_everybody
 from harness.store import IDENTIFIER, TEAM
 from harness.wait import wait_until
 
-CONVERSE = PROGRAMS / "converse"
+CONVERSE = for_everybody(PROGRAMS / "converse")
 EVERYONE = [{"name": "talk", "peers": ["everyone"]}]
 
 

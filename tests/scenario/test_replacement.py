@@ -125,7 +125,7 @@ def test_a_program_that_is_repaired_takes_over(netext, filtering, program):
 
 
 def restart_in_background(netext, name):
-    return netext.lab.client.start(netext.ctl_command("session", "restart", name), cgroup=netext.lab.cgroup.path.parent)
+    return netext.lab.client.start(netext.ctl_command("session", "restart", name), cgroup=netext.lab.daemons.path)
 
 
 def wait_for_one_process(netext, name, timeout=35):
