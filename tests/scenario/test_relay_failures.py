@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from harness.lab import Lab
-from harness.paths import EXTENSIONS
+from harness.paths import EXTENSIONS, for_everybody
 from harness.upstream import KINDS
 from harness.wait import wait_until
 
@@ -88,7 +88,7 @@ def test_a_relay_without_descriptors_recovers(netext, rules, client, silent):
     """Its upstream lets it wait until there are none left."""
     path = rules(f"upstream office socks5 {Lab.SERVER}:1080", "via office port 80")
     with tempfile.NamedTemporaryFile("w", prefix="relay-", dir="/tmp", delete=False) as program:
-        program.write(f"#!/bin/sh\nulimit -n 24\nexec {EXTENSIONS / 'relay'}\n")
+        program.write(f"#!/bin/sh\nulimit -n 24\nexec {for_everybody(EXTENSIONS / 'relay')}\n")
     try:
         os.chmod(program.name, 0o755)
         netext.start_session(program.name, "--name", "relay", "--rules", path)

@@ -53,6 +53,7 @@ def test_flows_of_the_old_process_go_on(netext, proxy, serve, traffic, what):
     wait_for_end(before)
 
 
+@pytest.mark.alone
 def test_nobody_notices_a_thousand_replacements(netext, proxy, inspecting, serve, traffic):
     for port in range(80, 84):
         serve(port)

@@ -88,12 +88,17 @@ static const struct line *line_of(const struct nx_flow *flow)
         return line ? line : line_for("*");
 }
 
-static long long now_ms(void)
+static long long now_us(void)
 {
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+        return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+static long long now_ms(void)
+{
+        return now_us() / 1000;
 }
 
 /* By a number that is somebody else's flow, behind the SDK's back. */
@@ -342,8 +347,8 @@ static enum nx_verdict handle_new_flow(struct nx_proxy *proxy, struct nx_flow *f
         const char *what = line ? line->what : "decline";
 
         if (line_for("say"))
-                fprintf(stderr, "asked %s about %u\n", nx_proxy_get_name(proxy),
-                        nx_flow_get_local_port(flow));
+                fprintf(stderr, "asked %s about %u at %lld\n", nx_proxy_get_name(proxy),
+                        nx_flow_get_local_port(flow), now_us());
         if (strcmp(what, "splice") == 0)
                 return splice_flow(flow, line);
         if (strcmp(what, "claim") == 0 || strcmp(what, "echo") == 0 || strcmp(what, "once") == 0 ||

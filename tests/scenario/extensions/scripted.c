@@ -53,12 +53,17 @@ struct scripted {
         struct paused paused[PAUSED_MAX];
 };
 
-static long long now_ms(void)
+static long long now_us(void)
 {
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+        return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+static long long now_ms(void)
+{
+        return now_us() / 1000;
 }
 
 static enum nx_verdict verdict_from(const char *word)
@@ -127,8 +132,8 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         char port[8];
 
         if (line_for(scripted, "say"))
-                fprintf(stderr, "asked %s about %u\n", nx_filter_get_name(filter),
-                        nx_flow_get_local_port(flow));
+                fprintf(stderr, "asked %s about %u at %lld\n", nx_filter_get_name(filter),
+                        nx_flow_get_local_port(flow), now_us());
         snprintf(port, sizeof(port), "%u",
                  nx_flow_get_direction(flow) == NX_DIRECTION_INBOUND
                          ? nx_flow_get_local_port(flow)
