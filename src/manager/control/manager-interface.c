@@ -50,20 +50,33 @@ static int permit_stop(const struct control *control, const struct session *sess
         return identifier ? store_permit_stop(control->store, identifier, ret_problem) : 0;
 }
 
+/* The session that a call names; NULL: there is none, and this is what the call returns. */
+static int read_session(sd_bus_message *message, struct client *client,
+                        struct session **ret_session)
+{
+        const char *name;
+        int r;
+
+        *ret_session = NULL;
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        *ret_session = session_table_find(client->control->sessions, name);
+        if (!*ret_session)
+                return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+        return 0;
+}
+
 static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct client *client = userdata;
         _cleanup_free_ char *problem = NULL;
         struct session *session;
-        const char *name;
         int r;
 
-        r = sd_bus_message_read(message, "s", &name);
-        if (r < 0)
-                return r;
-        session = session_table_find(client->control->sessions, name);
+        r = read_session(message, client, &session);
         if (!session)
-                return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+                return r;
         r = permit_stop(client->control, session, &problem);
         if (r < 0)
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
@@ -80,15 +93,11 @@ static int restart_session(sd_bus_message *message, void *userdata, sd_bus_error
         struct client *client = userdata;
         _cleanup_free_ char *problem = NULL;
         struct session *session;
-        const char *name;
         int r;
 
-        r = sd_bus_message_read(message, "s", &name);
-        if (r < 0)
-                return r;
-        session = session_table_find(client->control->sessions, name);
+        r = read_session(message, client, &session);
         if (!session)
-                return control_refuse(message, -ENOENT, "there is no session \"%s\"", name);
+                return r;
         r = extension_replace(session->extension, &problem);
         if (r < 0)
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
