@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /** Rules of one session. */
-#define NX_RULES_MAX 1000
+#define NX_RULES_MAX 10000
 /** Names in the path of a rule's cgroup; what is deeper is in it all the same. */
 #define NX_RULE_CGROUP_LEVELS 12
 

@@ -8,6 +8,7 @@
 
 #include "bpf/kernel.h"
 #include "bpf/owner.bpf.h"
+#include "bpf/shape.abi.h"
 #include "bpf/state.bpf.h"
 #include "bpf/steer.abi.h"
 
@@ -179,32 +180,97 @@ static __always_inline enum match digest_match(const struct steer_rule *rule,
         return question->digest == STEER_DIGEST_UNKNOWN ? MATCH_UNKNOWN : MATCH_NO;
 }
 
+/* A search for the first rule of a session that matches. */
 struct scan {
         const struct steer_question *question;
         void *entries; /* the session's settings, as they were when the scan began */
+        __u32 n_rules;
+        __u32 n_shapes;
         __u32 action;
-        __u32 rule;
+        __u32 rule;  /* the lowest that matched so far; 0: none */
+        __u32 next;  /* to be looked at; 0: the next shape's */
+        __u32 shape; /* index of the next one */
         bool wants_digest;
 };
+
+/* Whether it does, which is then the scan's result. */
+static __always_inline bool try_rule(struct scan *scan, __u32 index, const struct steer_rule *rule)
+{
+        enum match match;
+
+        if (!rule_matches(rule, scan->question))
+                return false;
+        match = digest_match(rule, scan->question);
+        if (match == MATCH_NO)
+                return false;
+        scan->wants_digest = match == MATCH_UNKNOWN;
+        scan->action = scan->wants_digest ? STEER_ASK : rule->action;
+        scan->rule = index;
+        return true;
+}
 
 static long scan_rule(__u32 index, struct scan *scan)
 {
         union steer_settings_entry *entry;
         __u32 rule = index + 1;
-        enum match match;
 
         entry = bpf_map_lookup_elem(scan->entries, &rule);
+        return !entry || try_rule(scan, rule, &entry->rule);
+}
+
+static __always_inline __u32 first_in_bucket(struct scan *scan, const struct steer_shape *shape)
+{
+        const struct steer_question *question = scan->question;
+        const struct shape_fields fields = {
+                .remote = question->remote,
+                .program = question->path_hash,
+                .digest = question->digest,
+                .uid = question->uid,
+                .port = question->remote_port,
+        };
+        __u32 bucket = shape->first_bucket + shape_bucket(shape, &fields);
+        __u32 index = 1 + scan->n_rules + scan->n_shapes + bucket / STEER_BUCKETS_PER_ENTRY;
+        union steer_settings_entry *entry = bpf_map_lookup_elem(scan->entries, &index);
+
+        return entry ? entry->buckets[bucket % STEER_BUCKETS_PER_ENTRY] : 0;
+}
+
+/* One rule of a bucket, or the way to the next shape's; 1 where no better rule can come. */
+static long scan_shapes(__u32 step, struct scan *scan)
+{
+        __u32 index = scan->next ? scan->next : 1 + scan->n_rules + scan->shape;
+        union steer_settings_entry *entry;
+
+        if (!scan->next && scan->shape >= scan->n_shapes)
+                return 1;
+        entry = bpf_map_lookup_elem(scan->entries, &index);
         if (!entry)
                 return 1;
-        if (!rule_matches(&entry->rule, scan->question))
-                return 0;
-        match = digest_match(&entry->rule, scan->question);
-        if (match == MATCH_NO)
-                return 0;
-        scan->wants_digest = match == MATCH_UNKNOWN;
-        scan->action = scan->wants_digest ? STEER_ASK : entry->rule.action;
-        scan->rule = rule;
-        return 1;
+        if (!scan->next) {
+                if (scan->rule && entry->shape.first_rule > scan->rule)
+                        return 1;
+                scan->shape++;
+                scan->next = first_in_bucket(scan, &entry->shape);
+        } else if ((scan->rule && index > scan->rule) || try_rule(scan, index, &entry->rule)) {
+                scan->next = 0;
+        } else {
+                scan->next = entry->rule.next;
+        }
+        return 0;
+}
+
+static __always_inline void scan_rules(struct scan *scan,
+                                       const struct steer_settings_header *header)
+{
+        /* Then a rule with any digest can be the first to match. */
+        bool can_be_any = header->digests && scan->question->digest == STEER_DIGEST_UNKNOWN;
+
+        scan->n_rules = header->n_rules;
+        scan->n_shapes = header->n_shapes;
+        if (scan->n_shapes && !can_be_any)
+                bpf_loop(scan->n_rules + 2 * scan->n_shapes, scan_shapes, scan, 0);
+        else
+                bpf_loop(scan->n_rules, scan_rule, scan, 0);
 }
 
 /*
@@ -235,7 +301,7 @@ static __always_inline __u32 ask_session(__u32 slot, const struct steer_question
         }
         scan.entries = entries;
         scan.action = entry->header.default_action;
-        bpf_loop(entry->header.n_rules, scan_rule, &scan, 0);
+        scan_rules(&scan, &entry->header);
         outcome->reason = scan.rule ? STEER_REASON_RULE : STEER_REASON_DEFAULT;
         outcome->rule = scan.rule;
         if (scan.wants_digest)

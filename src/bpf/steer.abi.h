@@ -17,7 +17,7 @@
 #define STEER_DIGEST_SIZE  32 /* of SHA-256 */
 
 /* Rules of one session; one entry of its map is the header. */
-#define STEER_RULES_MAX 1000
+#define STEER_RULES_MAX 10000
 
 /* Named sets of destinations. */
 #define STEER_SETS_MAX 64
@@ -294,16 +294,21 @@ struct steer_descriptor {
         struct steer_file file;
 };
 
-/* Entry 0 of a session's settings. */
+/*
+ * A session's settings: an array whose entry 0 is the header, then come the rules in their order,
+ * then, where there are many, the shapes that they are found by, and their buckets. Rules are
+ * counted from 1, which is also their entry; 0 is none.
+ */
 struct steer_settings_header {
         __u32 n_rules;
+        __u32 n_shapes; /* 0: the rules are looked at one by one */
         __u8 default_action;
         __u8 loopback; /* 0: leave flows to this host alone */
         __u8 inbound;  /* a rule speaks of inbound flows; 0: leave them alone */
-        __u8 pad;
+        __u8 digests;  /* a rule names a digest */
 };
 
-/* Entries 1 and up. A field that is 0 matches everything. */
+/* A field that is 0 matches everything. */
 struct steer_rule {
         __u64 program;  /* siphash of the executable's reversed path */
         __u64 digest;   /* siphash of the executable's SHA-256 */
@@ -320,12 +325,34 @@ struct steer_rule {
         __u8 protocol;
         __u8 direction;
         __u8 action;
-        __u8 pad[5];
+        __u8 pad;
+        __u32 next; /* rule in the same bucket */
 };
+
+enum steer_shape_field {
+        STEER_SHAPE_REMOTE = 1 << 0,
+        STEER_SHAPE_PROGRAM = 1 << 1,
+        STEER_SHAPE_DIGEST = 1 << 2,
+        STEER_SHAPE_UID = 1 << 3,
+        STEER_SHAPE_PORT = 1 << 4, /* one, not several */
+};
+
+/* Which fields some rules have in common to name; see shape.abi.h. In order of first_rule. */
+struct steer_shape {
+        struct steer_address mask; /* of the remote address */
+        __u32 fields;              /* enum steer_shape_field, several */
+        __u32 n_buckets;           /* a power of two */
+        __u32 first_bucket;        /* of all shapes' buckets */
+        __u32 first_rule;          /* the lowest of them */
+};
+
+#define STEER_BUCKETS_PER_ENTRY 16
 
 union steer_settings_entry {
         struct steer_settings_header header;
         struct steer_rule rule;
+        struct steer_shape shape;
+        __u32 buckets[STEER_BUCKETS_PER_ENTRY]; /* the lowest rule in each */
 };
 
 /* A program of the instance resolved a name below a rule's domain to this address. */
@@ -399,7 +426,8 @@ _Static_assert(sizeof(struct steer_event_hung_up) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 96, "shared layout");
-_Static_assert(sizeof(struct steer_settings_header) == 8, "shared layout");
+_Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_shape) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -25,6 +25,7 @@
 #include "steer/hooks.h"
 #include "steer/mark.h"
 #include "steer/own-cgroup.h"
+#include "steer/rules.h"
 #include "steer.skel.h" /* names the structs of bpf/steer.abi.h */
 
 #ifndef SO_NETNS_COOKIE
@@ -604,75 +605,27 @@ void hooks_forget_digests(struct hooks *hooks)
                 ;
 }
 
-static int fill_settings(int fd, const union steer_settings_entry *entries, uint32_t n_entries)
-{
-        for (uint32_t i = 0; i < n_entries; i++)
-                if (bpf_map_update_elem(fd, &i, &entries[i], BPF_ANY) < 0)
-                        return -errno;
-        return 0;
-}
-
-static int put_settings(struct hooks *hooks, unsigned int slot,
-                        const union steer_settings_entry *entries, uint32_t n_entries)
-{
-        LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-        int outer = bpf_map__fd(hooks->skeleton->maps.settings);
-        _cleanup_fd_ int inner = -1;
-        int r;
-
-        if (!entries)
-                return bpf_map_delete_elem(outer, &slot) < 0 && errno != ENOENT ? -errno : 0;
-        inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "settings", sizeof(uint32_t), sizeof(*entries),
-                               n_entries, &opts);
-        if (inner < 0)
-                return -errno;
-        r = fill_settings(inner, entries, n_entries);
-        if (r < 0)
-                return r;
-        return bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) < 0 ? -errno : 0;
-}
-
-/* What the hooks have to find out for the rules of a session, and need not for others'. */
-struct wants {
-        bool cgroups;
-        bool digests;
-        bool ancestors;
-        bool inbound; /* flows: that their ends are told */
-};
-
-static struct wants wants_of(const union steer_settings_entry *entries, uint32_t n_entries)
-{
-        struct wants wants = { .inbound = entries && entries[0].header.inbound };
-
-        for (uint32_t i = 1; entries && i < n_entries; i++) {
-                wants.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
-                wants.digests |= entries[i].rule.digest != 0;
-                wants.ancestors |= entries[i].rule.ancestor != 0;
-        }
-        return wants;
-}
-
 /* They do so before the rules come, and until they are gone. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
 {
-        struct wants wants = wants_of(entries, n_entries);
+        const struct rules_needs needs = rules_needs(entries, n_entries);
         struct steer_state *state = hooks_state(hooks);
         uint64_t bit = 1ULL << slot;
         int r;
 
-        state->cgroup_slots |= wants.cgroups ? bit : 0;
-        state->digest_slots |= wants.digests ? bit : 0;
-        state->ancestor_slots |= wants.ancestors ? bit : 0;
-        state->inbound_slots |= wants.inbound ? bit : 0;
-        r = put_settings(hooks, slot, entries, n_entries);
-        if (!wants.cgroups && r >= 0)
+        state->cgroup_slots |= needs.cgroups ? bit : 0;
+        state->digest_slots |= needs.digests ? bit : 0;
+        state->ancestor_slots |= needs.ancestors ? bit : 0;
+        state->inbound_slots |= needs.inbound ? bit : 0;
+        r = rules_put(bpf_map__fd(hooks->skeleton->maps.settings), slot, entries, n_entries);
+        if (!needs.cgroups && r >= 0)
                 state->cgroup_slots &= ~bit;
-        if (!wants.digests && r >= 0)
+        if (!needs.digests && r >= 0)
                 state->digest_slots &= ~bit;
-        if (!wants.ancestors && r >= 0)
+        if (!needs.ancestors && r >= 0)
                 state->ancestor_slots &= ~bit;
-        if (!wants.inbound && r >= 0)
+        if (!needs.inbound && r >= 0)
                 state->inbound_slots &= ~bit;
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         state->generation++;
