@@ -32,12 +32,12 @@ struct {
         __array(values, struct settings_map);
 } settings SEC(".maps");
 
-/* Written and aged by flowd: addresses of names below a rule's domain; value: expiry, boot time. */
+/* Written and aged by flowd, by address; the least recently used goes when full. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
-        __uint(max_entries, 16384);
-        __type(key, struct steer_name);
-        __type(value, __u64);
+        __uint(max_entries, 8192);
+        __type(key, struct steer_address);
+        __type(value, struct steer_names);
 } names SEC(".maps");
 
 struct set_map {
@@ -81,10 +81,12 @@ static __always_inline bool is_loopback(const struct steer_address *address)
 
 static __always_inline bool name_matches(const struct steer_address *remote, __u32 domain)
 {
-        struct steer_name key = { .remote = *remote, .domain = domain };
-        __u64 *expiry = bpf_map_lookup_elem(&names, &key);
+        const struct steer_names *of = bpf_map_lookup_elem(&names, remote);
 
-        return expiry && *expiry > bpf_ktime_get_boot_ns();
+        for (int i = 0; of && i < STEER_NAMES_MAX; i++)
+                if (of->known[i].domain == domain)
+                        return of->known[i].expiry_ns > bpf_ktime_get_boot_ns();
+        return false;
 }
 
 /* A set that is not there has nothing in it. */
@@ -188,8 +190,9 @@ struct scan {
         __u32 n_shapes;
         __u32 action;
         __u32 rule;  /* the lowest that matched so far; 0: none */
-        __u32 next;  /* to be looked at; 0: the next shape's */
+        __u32 next;  /* to be looked at; 0: the next bucket's */
         __u32 shape; /* index of the next one */
+        __u32 name;  /* index of the next name of the remote address, for a shape with domains */
         bool wants_digest;
 };
 
@@ -218,7 +221,17 @@ static long scan_rule(__u32 index, struct scan *scan)
         return !entry || try_rule(scan, rule, &entry->rule);
 }
 
-static __always_inline __u32 first_in_bucket(struct scan *scan, const struct steer_shape *shape)
+/* The domain of the next name of the remote address; 0 behind the last. */
+static __always_inline __u32 next_domain(struct scan *scan)
+{
+        const struct steer_names *of = bpf_map_lookup_elem(&names, &scan->question->remote);
+        __u32 name = scan->name++;
+
+        return of && name < STEER_NAMES_MAX ? of->known[name].domain : 0;
+}
+
+static __always_inline __u32 first_in_bucket(struct scan *scan, const struct steer_shape *shape,
+                                             __u32 domain)
 {
         const struct steer_question *question = scan->question;
         const struct shape_fields fields = {
@@ -226,6 +239,7 @@ static __always_inline __u32 first_in_bucket(struct scan *scan, const struct ste
                 .program = question->path_hash,
                 .digest = question->digest,
                 .uid = question->uid,
+                .domain = domain,
                 .port = question->remote_port,
         };
         __u32 bucket = shape->first_bucket + shape_bucket(shape, &fields);
@@ -235,7 +249,22 @@ static __always_inline __u32 first_in_bucket(struct scan *scan, const struct ste
         return entry ? entry->buckets[bucket % STEER_BUCKETS_PER_ENTRY] : 0;
 }
 
-/* One rule of a bucket, or the way to the next shape's; 1 where no better rule can come. */
+/* A shape has one bucket that can hold what matches, or one for each name of the remote address. */
+static __always_inline void open_bucket(struct scan *scan, const struct steer_shape *shape)
+{
+        __u32 domain = 0;
+
+        if (shape->fields & STEER_SHAPE_DOMAIN)
+                domain = next_domain(scan);
+        if (!domain) {
+                scan->shape++;
+                scan->name = 0;
+        }
+        if (domain || !(shape->fields & STEER_SHAPE_DOMAIN))
+                scan->next = first_in_bucket(scan, shape, domain);
+}
+
+/* One rule of a bucket, or the way to the next bucket; 1 where no better rule can come. */
 static long scan_shapes(__u32 step, struct scan *scan)
 {
         __u32 index = scan->next ? scan->next : 1 + scan->n_rules + scan->shape;
@@ -249,8 +278,7 @@ static long scan_shapes(__u32 step, struct scan *scan)
         if (!scan->next) {
                 if (scan->rule && entry->shape.first_rule > scan->rule)
                         return 1;
-                scan->shape++;
-                scan->next = first_in_bucket(scan, &entry->shape);
+                open_bucket(scan, &entry->shape);
         } else if ((scan->rule && index > scan->rule) || try_rule(scan, index, &entry->rule)) {
                 scan->next = 0;
         } else {
@@ -268,7 +296,8 @@ static __always_inline void scan_rules(struct scan *scan,
         scan->n_rules = header->n_rules;
         scan->n_shapes = header->n_shapes;
         if (scan->n_shapes && !can_be_any)
-                bpf_loop(scan->n_rules + 2 * scan->n_shapes, scan_shapes, scan, 0);
+                bpf_loop(scan->n_rules + scan->n_shapes * (STEER_NAMES_MAX + 1) + 1, scan_shapes,
+                         scan, 0);
         else
                 bpf_loop(scan->n_rules, scan_rule, scan, 0);
 }

@@ -23,6 +23,7 @@ struct shape_fields {
         __u64 program;
         __u64 digest;
         __u32 uid;
+        __u32 domain;
         __u16 port;
 };
 
@@ -43,5 +44,7 @@ static inline __attribute__((always_inline)) __u32 shape_bucket(const struct ste
                 hash = shape_mix(hash, fields->uid);
         if (shape->fields & STEER_SHAPE_PORT)
                 hash = shape_mix(hash, fields->port);
+        if (shape->fields & STEER_SHAPE_DOMAIN)
+                hash = shape_mix(hash, fields->domain);
         return (__u32)hash & (shape->n_buckets - 1);
 }

@@ -335,6 +335,7 @@ enum steer_shape_field {
         STEER_SHAPE_DIGEST = 1 << 2,
         STEER_SHAPE_UID = 1 << 3,
         STEER_SHAPE_PORT = 1 << 4, /* one, not several */
+        STEER_SHAPE_DOMAIN = 1 << 5,
 };
 
 /* Which fields some rules have in common to name; see shape.abi.h. In order of first_rule. */
@@ -355,10 +356,16 @@ union steer_settings_entry {
         __u32 buckets[STEER_BUCKETS_PER_ENTRY]; /* the lowest rule in each */
 };
 
-/* A program of the instance resolved a name below a rule's domain to this address. */
-struct steer_name {
-        struct steer_address remote;
-        __u64 domain;
+#define STEER_NAMES_MAX 16
+
+/* Which domains of rules the names are below that the instance's programs resolved to an address.
+ */
+struct steer_names {
+        struct steer_known_name {
+                __u64 expiry_ns; /* CLOCK_BOOTTIME */
+                __u32 domain;    /* of a steer_rule; 0 ends them */
+                __u32 pad;
+        } known[STEER_NAMES_MAX];
 };
 
 enum steer_set_entry {

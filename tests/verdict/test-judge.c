@@ -420,6 +420,24 @@ static void a_domain_matches_the_addresses_learnt_for_it_until_they_expire(void 
         assert_int_equal(judge_to("198.18.0.9", 443).verdict, STEER_ALLOW);
 }
 
+static void an_address_has_the_last_of_its_names(void **state)
+{
+        struct steer_address learnt = address("198.18.0.9");
+        struct steer_rule deny = rule(STEER_DENY);
+
+        put_chain("0");
+        for (uint32_t i = 0; i <= STEER_NAMES_MAX; i++)
+                assert_int_equal(hooks_set_name(hooks, &learnt, DOMAIN + i,
+                                                now_ns() + (60 + i) * 1000000000ULL),
+                                 0);
+        for (uint32_t i = 0; i <= STEER_NAMES_MAX; i++) {
+                deny.domain = DOMAIN + i;
+                put_rules(0, STEER_ALLOW, true, &deny, 1);
+                assert_int_equal(judge_to("198.18.0.9", 443).verdict,
+                                 i == 0 ? STEER_ALLOW : STEER_DENY);
+        }
+}
+
 static struct steer_set_key network(const char *text, unsigned int prefix)
 {
         return (struct steer_set_key){
@@ -683,6 +701,8 @@ static struct steer_rule any_rule(void)
                 any.port_last = any.port_first + 1;
         if (random() % 4 == 0)
                 any.protocol = random() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
+        if (random() % 4 == 0)
+                any.domain = 100 + (__u32)random() % 20;
         return any;
 }
 
@@ -726,6 +746,13 @@ static void many_rules_answer_like_few(void **state)
 
         put_chain("0");
         srandom(1);
+        for (unsigned int i = 0; i < 30; i++) {
+                struct steer_address place = address(PLACES[random() % 5]);
+
+                assert_int_equal(hooks_set_name(hooks, &place, 100 + (__u32)random() % 20,
+                                                now_ns() + 60000000000ULL),
+                                 0);
+        }
         for (unsigned int round = 0; round < 40; round++) {
                 struct steer_outcome expected[N_QUESTIONS] = {}, outcome;
                 uint32_t n_rules = 17 + (uint32_t)random() % (ARRAY_SIZE(rules) - 16);
@@ -798,6 +825,7 @@ int main(void)
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
                 cmocka_unit_test(inbound_flows_are_left_alone_until_a_rule_speaks_of_them),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
+                cmocka_unit_test(an_address_has_the_last_of_its_names),
                 cmocka_unit_test(a_set_matches_by_any_of_its_networks),
                 cmocka_unit_test(a_set_can_hold_every_address_of_a_family),
                 cmocka_unit_test(a_replaced_set_has_only_its_new_content),

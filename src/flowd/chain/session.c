@@ -24,6 +24,7 @@
 #include "chain/successor.h"
 #include "flow/record.h"
 #include "flow/table.h"
+#include "names/names.h"
 #include "steer/hooks.h"
 
 #define NEWS_PAUSE_NS (5 * 1000000ULL)
@@ -372,6 +373,7 @@ static int put_in_force(struct session *session, struct settings *rules)
         struct chain *chain = session->chain;
         int r;
 
+        names_catch_up(chain->names);
         r = hooks_set_settings(chain->hooks, session->slot, rules ? rules->entries : NULL,
                                rules ? rules->n_rules + 1 : 0);
         if (r < 0)

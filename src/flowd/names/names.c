@@ -6,14 +6,10 @@
  * that comes into use is held against the names that are already known. The domains of a
  * set have one number together, so that one lookup answers for all of them.
  *
- * The map outlives us. So a domain's number follows from its name: under every flowd the
- * addresses of one domain are that domain's, and known at once.
- *
  * An entry outlives its TTL by as much as programs do: they resolve once and connect for
  * minutes. What a name stood for a quarter of an hour ago is still a good hint.
  */
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,20 +32,14 @@ struct name_entry {
         char name[];
 };
 
-struct domain {
-        struct list link; /* names.domains */
-        uint32_t number;
-        unsigned int n_users;
-        size_t n_suffixes;
-        char *suffixes[]; /* sorted, in lower case; their text is behind them */
-};
-
 int names_init(struct names *names, struct hooks *hooks)
 {
+        int r;
+
         *names = (struct names){ .hooks = hooks };
         list_init(&names->ages);
-        list_init(&names->domains);
-        return htable_init(&names->entries, 256);
+        r = htable_init(&names->entries, 256);
+        return r < 0 ? r : domains_init(&names->domains);
 }
 
 static void entry_free(struct names *names, struct name_entry *entry)
@@ -60,52 +50,35 @@ static void entry_free(struct names *names, struct name_entry *entry)
         free(entry);
 }
 
-static void domain_free(struct domain *domain)
-{
-        list_remove(&domain->link);
-        free(domain);
-}
-
 void names_deinit(struct names *names)
 {
         struct name_entry *entry;
-        struct domain *domain;
 
         while ((entry = list_first(&names->ages, struct name_entry, age)))
                 entry_free(names, entry);
-        while ((domain = list_first(&names->domains, struct domain, link)))
-                domain_free(domain);
+        domains_deinit(&names->domains);
         htable_deinit(&names->entries);
 }
 
-static int compare_suffixes(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+struct telling {
+        struct names *names;
+        const struct name_entry *entry;
+};
 
-/* "www.example.org" and "example.org" are below "example.org", "badexample.org" is not. */
-static bool is_below(const char *name, const struct domain *domain)
+static void tell_rules_of(uint32_t domain, void *userdata)
 {
-        while (*name) {
-                const char *dot = strchrnul(name, '.');
-
-                if (bsearch(&name, domain->suffixes, domain->n_suffixes, sizeof(char *),
-                            compare_suffixes))
-                        return true;
-                name = *dot ? dot + 1 : dot;
-        }
-        return false;
-}
-
-static void tell_rules(struct names *names, const struct name_entry *entry,
-                       const struct domain *domain)
-{
+        const struct telling *telling = userdata;
         struct steer_address address;
 
-        if (!is_below(entry->name, domain))
-                return;
-        memcpy(&address, &entry->address, sizeof(address));
-        (void)hooks_set_name(names->hooks, &address, domain->number, entry->expiry_ns);
+        memcpy(&address, &telling->entry->address, sizeof(address));
+        (void)hooks_set_name(telling->names->hooks, &address, domain, telling->entry->expiry_ns);
+}
+
+static void tell_rules(struct names *names, const struct name_entry *entry)
+{
+        struct telling telling = { .names = names, .entry = entry };
+
+        domains_above(&names->domains, entry->name, tell_rules_of, &telling);
 }
 
 /* An address can have several names: each is an entry of its own. */
@@ -141,7 +114,6 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
                  uint32_t ttl_s)
 {
         struct name_entry *entry = find_entry(names, address, name);
-        struct domain *domain;
 
         if (entry)
                 entry_free(names, entry); /* so that the newest is found first */
@@ -153,8 +125,7 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
         if (ttl_s > KEPT_MAX_S)
                 ttl_s = KEPT_MAX_S;
         entry->expiry_ns = now_ns() + ttl_s * NS_PER_S;
-        list_for_each (domain, &names->domains, link)
-                tell_rules(names, entry, domain);
+        tell_rules(names, entry);
 }
 
 const char *names_find(struct names *names, const struct in6_addr *address)
@@ -164,111 +135,27 @@ const char *names_find(struct names *names, const struct in6_addr *address)
         return entry && entry->expiry_ns > now_ns() ? entry->name : NULL;
 }
 
-static struct domain *find_number(struct names *names, uint32_t number)
+uint32_t names_use_domains(struct names *names, const char *const *domains, size_t n_domains)
 {
-        struct domain *domain;
+        bool is_new = false;
+        uint32_t number = domains_use(&names->domains, domains, n_domains, &is_new);
 
-        list_for_each (domain, &names->domains, link)
-                if (domain->number == number)
-                        return domain;
-        return NULL;
-}
-
-/* FNV-1a of the names, or the next number that is free; never 0. */
-static uint32_t choose_number(struct names *names, const struct domain *domain)
-{
-        uint32_t number = 2166136261U;
-
-        for (size_t i = 0; i < domain->n_suffixes; i++) {
-                if (i > 0)
-                        number = (number ^ '\n') * 16777619U;
-                for (const char *at = domain->suffixes[i]; *at; at++)
-                        number = (number ^ (uint8_t)*at) * 16777619U;
-        }
-        while (number == 0 || find_number(names, number))
-                number++;
+        names->has_new_domains |= is_new;
         return number;
 }
 
-static void sort_suffixes(struct domain *domain)
+void names_catch_up(struct names *names)
 {
-        size_t n = 0;
-
-        qsort(domain->suffixes, domain->n_suffixes, sizeof(char *), compare_suffixes);
-        for (size_t i = 0; i < domain->n_suffixes; i++)
-                if (n == 0 || strcmp(domain->suffixes[n - 1], domain->suffixes[i]) != 0)
-                        domain->suffixes[n++] = domain->suffixes[i];
-        domain->n_suffixes = n;
-}
-
-static struct domain *domain_new(const char *const *suffixes, size_t n_suffixes)
-{
-        size_t size = sizeof(struct domain) + n_suffixes * sizeof(char *);
-        struct domain *domain;
-        char *text;
-
-        for (size_t i = 0; i < n_suffixes; i++)
-                size += strlen(suffixes[i]) + 1;
-        domain = malloc(size);
-        if (!domain)
-                return NULL;
-        *domain = (struct domain){ .n_users = 1, .n_suffixes = n_suffixes };
-        list_init(&domain->link);
-        text = (char *)&domain->suffixes[n_suffixes];
-        for (size_t i = 0; i < n_suffixes; i++) {
-                domain->suffixes[i] = text;
-                for (const char *from = suffixes[i]; *from; from++)
-                        *text++ = (char)tolower((unsigned char)*from);
-                *text++ = '\0';
-        }
-        sort_suffixes(domain);
-        return domain;
-}
-
-static bool is_same(const struct domain *a, const struct domain *b)
-{
-        if (a->n_suffixes != b->n_suffixes)
-                return false;
-        for (size_t i = 0; i < a->n_suffixes; i++)
-                if (strcmp(a->suffixes[i], b->suffixes[i]) != 0)
-                        return false;
-        return true;
-}
-
-static struct domain *find_same(struct names *names, const struct domain *wanted)
-{
-        struct domain *domain;
-
-        list_for_each (domain, &names->domains, link)
-                if (is_same(domain, wanted))
-                        return domain;
-        return NULL;
-}
-
-uint32_t names_use_domains(struct names *names, const char *const *suffixes, size_t n_suffixes)
-{
-        struct domain *domain = domain_new(suffixes, n_suffixes), *same;
         struct name_entry *entry;
 
-        if (!domain)
-                return 0;
-        same = find_same(names, domain);
-        if (same) {
-                domain_free(domain);
-                same->n_users++;
-                return same->number;
-        }
-        domain->number = choose_number(names, domain);
-        list_append(&names->domains, &domain->link);
+        if (!names->has_new_domains)
+                return;
+        names->has_new_domains = false;
         list_for_each (entry, &names->ages, age)
-                tell_rules(names, entry, domain);
-        return domain->number;
+                tell_rules(names, entry);
 }
 
 void names_drop_domain(struct names *names, uint32_t number)
 {
-        struct domain *domain = find_number(names, number);
-
-        if (domain && --domain->n_users == 0)
-                domain_free(domain);
+        domains_drop(&names->domains, number);
 }

@@ -12,14 +12,16 @@
 
 #include "base/htable.h"
 #include "base/list.h"
+#include "names/domains.h"
 
 struct hooks;
 
 struct names {
-        struct hooks *hooks;   /* borrowed */
-        struct htable entries; /* by address */
-        struct list ages;      /* name_entry.age, the oldest first */
-        struct list domains;   /* domain.link */
+        struct hooks *hooks;    /* borrowed */
+        struct htable entries;  /* by address */
+        struct list ages;       /* name_entry.age, the oldest first */
+        struct domains domains; /* in use */
+        bool has_new_domains;   /* the rules have not been told yet what is known of them */
         size_t n_entries;
 };
 
@@ -36,3 +38,5 @@ const char *names_find(struct names *names, const struct in6_addr *address);
  * with names_drop_domain(). */
 uint32_t names_use_domains(struct names *names, const char *const *domains, size_t n_domains);
 void names_drop_domain(struct names *names, uint32_t number);
+/* To be called before what uses new domains is in force: what is known of them by now. */
+void names_catch_up(struct names *names);

@@ -231,6 +231,7 @@ static int put(struct sets *sets, struct set *set, const struct set_content *con
                 if (!domains)
                         return -ENOMEM;
         }
+        names_catch_up(sets->names);
         r = hooks_put_set(sets->hooks, set->number, content->networks, content->n_networks,
                           domains);
         if (r < 0) {

@@ -753,13 +753,31 @@ int hooks_open_door(struct hooks *hooks, const struct steer_door *door, int list
         return bpf_map_update_elem(fd, door, &socket, BPF_ANY) < 0 ? -errno : 0;
 }
 
+/* Its place, or a free one, or that of the name which would go first. */
+static struct steer_known_name *place_for_name(struct steer_names *names, uint32_t domain)
+{
+        struct steer_known_name *place = &names->known[0];
+
+        for (size_t i = 0; i < STEER_NAMES_MAX; i++) {
+                if (names->known[i].domain == domain || names->known[i].domain == 0)
+                        return &names->known[i];
+                if (names->known[i].expiry_ns < place->expiry_ns)
+                        place = &names->known[i];
+        }
+        return place;
+}
+
 int hooks_set_name(struct hooks *hooks, const struct steer_address *address, uint32_t domain,
                    uint64_t expiry_ns)
 {
-        struct steer_name name = { .remote = *address, .domain = domain };
         int fd = bpf_map__fd(hooks->skeleton->maps.names);
+        struct steer_names names = {};
+        struct steer_known_name *place;
 
-        return bpf_map_update_elem(fd, &name, &expiry_ns, BPF_ANY) < 0 ? -errno : 0;
+        (void)bpf_map_lookup_elem(fd, address, &names);
+        place = place_for_name(&names, domain);
+        *place = (struct steer_known_name){ .expiry_ns = expiry_ns, .domain = domain };
+        return bpf_map_update_elem(fd, address, &names, BPF_ANY) < 0 ? -errno : 0;
 }
 
 /* By the batch, which takes half as long; one by one where a kernel cannot do that. */

@@ -50,6 +50,8 @@ static struct steer_shape shape_of(const struct steer_rule *rule)
                 shape.fields |= STEER_SHAPE_UID;
         if (rule->port_last && rule->port_first == rule->port_last)
                 shape.fields |= STEER_SHAPE_PORT;
+        if (rule->domain)
+                shape.fields |= STEER_SHAPE_DOMAIN;
         return shape;
 }
 
@@ -123,6 +125,7 @@ static uint32_t *bucket_of(struct image *image, uint32_t rule)
                 .program = named->program,
                 .digest = named->digest,
                 .uid = named->uid,
+                .domain = named->domain,
                 .port = named->port_first,
         };
         uint32_t bucket = shape->first_bucket + shape_bucket(shape, &fields);

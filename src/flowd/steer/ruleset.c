@@ -33,13 +33,10 @@
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      mark & M == 0                              goto ask
  *      udp, mark & M == PASS                      into passed4 or passed6
- *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard clears
- *                                                 both
- *      mark & M == PASS                           clear ours, accept
- *      mark & M == PASS_ONCE                      clear ours, accept
- *      mark & M == DROP                           drop
- *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse
- *                                                 goto ask
+ *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard
+ * clears both mark & M == PASS                           clear ours, accept mark & M == PASS_ONCE
+ * clear ours, accept mark & M == DROP                           drop mark & M == REFUSE, NO_HOST or
+ * NO_NETWORK  goto refuse goto ask
  *
  *   ask:
  *      udp, in passed4 or passed6                 accept     decided before
