@@ -111,11 +111,25 @@ def expect_records(instance, **wanted):
            f"not every record says {wanted}: {flows[:1]}")
 
 
-def netext_rules(site):
+def rules_about_others(n):
+    """That many lines about networks, programs and ports of every kind, none of them the load's."""
+    kinds = (lambda i: f"deny to 198.19.{i // 256 % 256}.{i % 256}",
+             lambda i: f"allow to fd00:{i:x}::/{32 + i % 33} port {1 + i % 1000}",
+             lambda i: f"deny program /opt/vendor-{i}/bin/agent",
+             lambda i: f"allow to domain host{i}.example.org port 443",
+             lambda i: f"deny user {10000 + i} to 198.19.0.0/16 protocol udp")
+    return "".join(kinds[i % len(kinds)](i) + "\n" for i in range(n))
+
+
+def netext_rules(site, earlier_rules="", sets=()):
     """The firewall's rules allow every connection in the kernel; nobody is asked."""
     instance = site.stack.enter_context(netext_instance(site.lab))
     rules = pathlib.Path(instance.log).with_name("rules")
-    rules.write_text(FIREWALL_RULES, encoding="ascii")
+    rules.write_text(earlier_rules + FIREWALL_RULES, encoding="ascii")
+    for name, lines in sets:
+        content = rules.with_name(name)
+        content.write_text(lines, encoding="ascii")
+        instance.ctl("set", "put", name, content)
     instance.start_session("firewall", "--rules", rules)
     growth = Growth(site, instance)
 
@@ -127,6 +141,18 @@ def netext_rules(site):
         expect_records(instance, verdict="allow", decided_by="firewall", reason="rule")
 
     return check
+
+
+def netext_many_rules(n):
+    """As many rules, and the one about the load is the last."""
+    return lambda site: netext_rules(site, rules_about_others(n))
+
+
+def netext_set(n):
+    """A rule about a set of as many networks, which the load's address is not in, comes first."""
+    networks = "".join(f"198.19.{i // 256}.{i % 256}\n" if i < 65536 else
+                       f"fd00:{i >> 16:x}:{i & 0xffff:x}::/{48 + i % 17}\n" for i in range(n))
+    return lambda site: netext_rules(site, "deny to set:elsewhere\n", [("elsewhere", networks)])
 
 
 def netext_inspection(*options):

@@ -49,7 +49,7 @@ int lines_read(struct words *words, const struct choice *statements,
 {
         if (words->end - words->at > RULES_FILE_MAX) {
                 problems_add(words->problems, (struct position){ 1, 1 },
-                             "the file is too large: expected at most 1 MiB");
+                             "the file is too large: expected at most 4 MiB");
                 return RULES_E_INVALID;
         }
         while (words_next_line(words)) {

@@ -9,7 +9,7 @@
 
 #include "common/values.h"
 
-#define RULES_FILE_MAX (1024 * 1024) /* bytes */
+#define RULES_FILE_MAX (4 * 1024 * 1024) /* bytes */
 
 /* Reads what stands behind keyword, a line's first word; statement is its value in the table. */
 typedef int line_statement_fn(const struct word *keyword, int statement, void *userdata);

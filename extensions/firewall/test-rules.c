@@ -427,12 +427,12 @@ static void test_limits(void **state)
         size_t n = 0;
 
         memset(text, '\n', size);
-        assert_problem(text, size, "1:1: the file is too large: expected at most 1 MiB");
+        assert_problem(text, size, "1:1: the file is too large: expected at most 4 MiB");
         text[size - 1] = '\0';
         rules_free(parse(text));
         for (unsigned int i = 0; i <= RULES_MAX; i++)
                 n += (size_t)sprintf(text + n, "deny\n");
-        assert_problem(text, n, "1001:1: one rule too many: expected at most 1000");
+        assert_problem(text, n, "10001:1: one rule too many: expected at most 10000");
         free(text);
 }
 

@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 #include "cli/output/writer.h"
 
-#define FILE_MAX (4 * 1024 * 1024)
+#define FILE_MAX (8 * 1024 * 1024)
 
 struct lines {
         const char **items; /* in the text */
@@ -37,7 +37,7 @@ static char *read_text(const char *path, FILE *file)
         if (ferror(file))
                 cli_complain("cannot read '%s': %s", path, strerror(errno));
         else if (size > FILE_MAX)
-                cli_complain("'%s' is too large for a set: expected at most 4 MiB", path);
+                cli_complain("'%s' is too large for a set: expected at most 8 MiB", path);
         else if (strlen(text) != size)
                 cli_complain("'%s' is not text: there is a zero byte in it", path);
         else

@@ -6,6 +6,9 @@
 
 #include "sdk/peer.h"
 
+/* Settings can have ten thousand rules with long paths; what waits is this process's own. */
+#define BACKLOG_MAX (64 * 1024 * 1024)
+
 int peer_open(struct peer *peer, struct loop *loop, int fd, loop_io_fn *fn, void *userdata)
 {
         int r;
@@ -16,6 +19,7 @@ int peer_open(struct peer *peer, struct loop *loop, int fd, loop_io_fn *fn, void
         r = channel_init(&peer->channel, fd);
         if (r < 0)
                 return r;
+        peer->channel.backlog_max = BACKLOG_MAX;
         r = loop_add(loop, &peer->io, fd, EPOLLIN, fn, userdata);
         if (r < 0)
                 peer_close(peer);

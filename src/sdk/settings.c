@@ -319,7 +319,7 @@ int settings_send(const struct settings *settings, struct channel *channel, uint
         struct wire_writer *writer;
         int r;
 
-        if (channel->backlog + channel->writer.size + size_bound(settings) > CHANNEL_BACKLOG_MAX)
+        if (channel->backlog + channel->writer.size + size_bound(settings) > channel->backlog_max)
                 return -ENOBUFS;
         writer = channel_begin(channel, NX_MSG_ENGINE_SETTINGS_BEGIN, id);
         wire_put(writer, WIRE_ATTR_ACTION, (uint64_t)settings->default_action);

@@ -38,7 +38,7 @@ int channel_init(struct channel *channel, int fd)
 {
         int size = SOCKET_BUFFER_SIZE;
 
-        *channel = (struct channel){ .fd = fd };
+        *channel = (struct channel){ .fd = fd, .backlog_max = CHANNEL_BACKLOG_MAX };
         channel->last = &channel->first;
         channel->batch = malloc(WIRE_BATCH_SIZE_MAX);
         if (!channel->batch) {
@@ -125,7 +125,7 @@ static int keep_for_later(struct channel *channel, size_t size)
 {
         struct channel_packet *packet;
 
-        if (channel->backlog + size > CHANNEL_BACKLOG_MAX)
+        if (channel->backlog + size > channel->backlog_max)
                 return -ENOBUFS;
         packet = malloc(sizeof(*packet) + size);
         if (!packet)

@@ -4,7 +4,7 @@
 /*
  * One end of a SOCK_SEQPACKET connection that carries messages in batches, with
  * descriptors beside them. The receiver never blocks; what the peer does not read is
- * kept up to CHANNEL_BACKLOG_MAX bytes and then refused.
+ * kept up to backlog_max bytes and then refused.
  */
 
 #include <stdbool.h>
@@ -32,6 +32,7 @@ struct channel {
         struct channel_fds fds;    /* of its messages */
         struct channel_packet *first, **last;
         size_t backlog;
+        size_t backlog_max; /* CHANNEL_BACKLOG_MAX, unless its owner trusts the peer with more */
         size_t n_backlog_fds;
         bool may_lack_fds; /* a descriptor that we have no room for is our fault: see below */
         int begin_error;   /* a full batch was lost by channel_begin(): for channel_end() to say */

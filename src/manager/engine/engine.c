@@ -26,6 +26,7 @@
 #define QUIT_TIMEOUT_MS  5000
 #define FREE_RESTARTS    3
 #define RECONNECT_MS     50
+#define LINK_BACKLOG_MAX (64 * 1024 * 1024)
 #define RECONNECTS_MAX   5 /* in RESTARTS_WINDOW_MS */
 
 void engine_init(struct engine *engine, sd_event *event, const struct options *options,
@@ -84,6 +85,17 @@ static int engine_late(sd_event_source *source, uint64_t usec, void *userdata)
 static void engine_lost(const char *why, void *userdata);
 static void engine_ended(const char *how, bool clean, void *userdata);
 
+/* A flowd that starts gets all sets at once. */
+static int open_link(struct engine *engine, int fd)
+{
+        int r;
+
+        r = peer_open(&engine->peer, engine->event, fd, engine_message, engine_lost, engine);
+        if (r >= 0)
+                engine->peer.channel.backlog_max = LINK_BACKLOG_MAX;
+        return r;
+}
+
 int engine_start(struct engine *engine)
 {
         _cleanup_fd_ int our_fd = -1, their_fd = -1;
@@ -98,8 +110,7 @@ int engine_start(struct engine *engine)
                 r = engine_launch(engine, their_fd, engine_ended, &step);
         }
         if (r >= 0)
-                r = peer_open(&engine->peer, engine->event, take_fd(&our_fd), engine_message,
-                              engine_lost, engine);
+                r = open_link(engine, take_fd(&our_fd));
         if (r < 0) {
                 log_error("%s does not start: it could not %s: %s", engine->paths->flowd_program,
                           step, strerror(-r));
@@ -290,8 +301,7 @@ static int connect_to_flowd(struct engine *engine)
 
         if (fd < 0)
                 return fd;
-        r = peer_open(&engine->peer, engine->event, take_fd(&fd), engine_message, engine_lost,
-                      engine);
+        r = open_link(engine, take_fd(&fd));
         if (r < 0)
                 return r;
         engine->state = ENGINE_ADOPTING;

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 
-#define SET_ENTRIES_MAX 10000
+#define SET_ENTRIES_MAX 100000
 
 #define SET_DOMAIN_SIZE 254 /* of the longest, with its NUL (RFC 1035) */
 

@@ -11,7 +11,7 @@
 #include "manager/set/content.h"
 
 #define SETS_MAX      64
-#define SETS_SIZE_MAX (4 * 1024 * 1024) /* of all contents together; half of what a link holds */
+#define SETS_SIZE_MAX (16 * 1024 * 1024) /* of all contents together */
 
 struct set {
         struct list link; /* set_table.sets */
