@@ -145,7 +145,7 @@ def netext_rules(site, earlier_rules="", sets=()):
 
 def netext_many_rules(n):
     """As many rules, and the one about the load is the last."""
-    return lambda site: netext_rules(site, rules_about_others(n))
+    return lambda site: netext_rules(site, rules_about_others(n - 1))
 
 
 def netext_set(n):

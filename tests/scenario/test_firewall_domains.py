@@ -30,3 +30,15 @@ def test_a_provider_is_told_the_name(netext, scripted, client, server, resolver)
     resolver("Web.Example.Test")
     client.tcp(80)
     assert netext.flow(remote_port=80)["remote_name"].lower() == "web.example.test"
+
+
+def test_ten_thousand_rules_and_the_last_one_is_met(netext, firewall, client, server, resolver):
+    others = [f"allow to domain host{i}.example.test port 80" for i in range(9_000)]
+    others += [f"deny to 198.19.{i // 256}.{i % 256} port 80" for i in range(998)]
+    firewall(*others, "deny to example.test port 80", "allow port 81")
+    assert client.tcp(80).error is None
+    assert resolver("host8999.example.test") == Lab.SERVER
+    assert client.tcp(80).error is None and netext.flow(remote_port=80, reason="rule")["rule"] == "rules:9000"
+    assert resolver("ads.example.test", "AAAA", Lab.SERVER6) == Lab.SERVER6
+    assert client.tcp(80, Lab.SERVER6).error == "EPERM"
+    assert netext.flow(remote_port=80, verdict="refuse")["rule"] == "rules:9999"

@@ -113,10 +113,12 @@ def test_a_line_that_is_not_utf_8_is_named(netext, tmp_path):
     assert netext.ctl("set", "list") == []
 
 
-def test_sets_are_bounded(netext, sets):
-    many = [f"10.{i // 256}.{i % 256}.0/24" for i in range(10001)]
-    assert "set-a:10001:1: '10.39.16.0/24' is one too many" in sets("a", *many).stderr
-    assert sets("a", *many[:10000]).returncode == 0
+def test_sets_are_bounded(netext, firewall, sets, client, server):
+    many = [f"fd00:{i >> 16:x}:{i & 0xffff:x}::/48" for i in range(100_001)]
+    assert "set-a:100001:1: 'fd00:1:86a0::/48' is one too many" in sets("a", *many).stderr
+    assert sets("a", *many[:-2], Lab.SERVER).returncode == 0
+    firewall("deny to set:a port 80")
+    assert client.tcp(80).error == "EPERM" and client.tcp(80, Lab.SERVER6).error is None
     for i in range(63):
         assert sets(f"small-{i}", "fd00::1").returncode == 0
     assert "64 sets already" in sets("one-more", "fd00::1").stderr
