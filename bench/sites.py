@@ -143,6 +143,20 @@ def netext_rules(site, earlier_rules="", sets=()):
     return check
 
 
+def netext_remembering(site):
+    """A filter is asked about the first connections, and the kernel remembers what it said."""
+    instance = site.stack.enter_context(netext_instance(site.lab))
+    instance.start_session(program("filter-remember"))
+    growth = Growth(site, instance)
+
+    def check():
+        grown = growth.now()
+        expect(0 < grown["asked"] < site.n_connections / 10, f"asked about too many: {grown}")
+        expect_records(instance, verdict="allow", decided_by="filter-remember", reason="remembered")
+
+    return check
+
+
 def netext_many_rules(n):
     """As many rules, and the one about the load is the last."""
     return lambda site: netext_rules(site, rules_about_others(n - 1))

@@ -123,6 +123,19 @@ const char *nx_filter_get_name(struct nx_filter *filter);
 void nx_filter_report(struct nx_filter *filter, enum nx_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/** The longest time for nx_flow_remember(): a day. */
+#define NX_FLOW_REMEMBER_MAX 86400
+
+/** The ALLOW, DROP or REFUSE that is returned next (or given to nx_flow_resume()) is the answer for
+ *  so many seconds, whenever the same user's same program, by its path, begins a flow of the same
+ *  protocol to the same address and port: the kernel gives it then, and this filter is not asked.
+ *  What is dropped or refused that way is denied as by a rule. Rules that match are stronger, and
+ *  nx_filter_apply() has all of it forgotten. Where a program has no path that can be trusted, or
+ *  the kernel has no room, the filter is asked as ever. 0: not (the default). -EINVAL for an
+ *  inbound flow, one that is not being decided, or more than NX_FLOW_REMEMBER_MAX; -ESTALE as in
+ *  nx_flow_resume(). */
+int nx_flow_remember(struct nx_flow *flow, unsigned int seconds);
+
 /** @name Inspected flows
  *  @{ */
 /** What the FILTER_DATA that is returned next (or given to nx_flow_resume()) asks for: how many

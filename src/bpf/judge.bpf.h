@@ -67,6 +67,15 @@ struct {
         __type(value, __u8);
 } local_addresses SEC(".maps");
 
+/* Written by flowd, aged by itself: what filters answered; the least recently used goes when full.
+ */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, 16384);
+        __type(key, struct steer_memory_key);
+        __type(value, struct steer_memory);
+} memories SEC(".maps");
+
 static __always_inline bool is_loopback(const struct steer_address *address)
 {
         struct steer_address key = *address;
@@ -302,6 +311,33 @@ static __always_inline void scan_rules(struct scan *scan,
                 bpf_loop(scan->n_rules, scan_rule, scan, 0);
 }
 
+/* What the filter in slot answered the last time, if it said that this holds; else STEER_ASK. */
+static __always_inline __u32 remember(__u32 slot, const struct steer_question *question,
+                                      struct steer_outcome *outcome)
+{
+        struct steer_memory_key key = {
+                .remote = question->remote,
+                .program = question->path_hash,
+                .uid = question->uid,
+                .epoch = state.epochs[slot % STEER_SESSIONS_MAX],
+                .remote_port = question->remote_port,
+                .protocol = question->protocol,
+                .slot = slot,
+        };
+        const struct steer_memory *memory;
+
+        if (!(state.remembering_slots >> slot & 1) || !question->path_hash ||
+            question->direction != DIRECTION_OUTBOUND)
+                return STEER_ASK;
+        memory = bpf_map_lookup_elem(&memories, &key);
+        if (!memory || memory->expiry_ns < bpf_ktime_get_boot_ns())
+                return STEER_ASK;
+        outcome->slot = slot;
+        outcome->rule = 0;
+        outcome->reason = STEER_REASON_REMEMBERED;
+        return memory->action;
+}
+
 /*
  * The action of the session in slot, with its reason in outcome. Inbound flows concern only the
  * session that says so by a rule.
@@ -369,6 +405,8 @@ static long ask_place(__u32 place, struct walk *walk)
                 return 0;
         }
         action = ask_session(slot, question, outcome);
+        if (action == STEER_ASK && !outcome->wants_digest)
+                action = remember(slot, question, outcome);
         if (action == STEER_DENY) {
                 outcome->verdict = STEER_DENY;
                 return 1;

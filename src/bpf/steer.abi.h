@@ -47,6 +47,7 @@ enum steer_reason {
         STEER_REASON_OWN_TRAFFIC,
         STEER_REASON_CARRIED, /* it carries a flow on that passed the session */
         STEER_REASON_DIRECT,  /* who carries it on chose to go past the session, a proxy */
+        STEER_REASON_REMEMBERED,
 };
 
 /* setsockopt(2) at this level says which flow a socket carries on; see wire/table.h. */
@@ -383,6 +384,24 @@ struct steer_set_key {
 #define STEER_SET_ENTRY_BITS 32
 #define STEER_SET_WHOLE_BITS (STEER_SET_ENTRY_BITS + 128)
 
+/* A program of a user's that the filter in slot was asked about, and where it went. */
+struct steer_memory_key {
+        struct steer_address remote;
+        __u64 program; /* siphash of its reversed path */
+        __u32 uid;
+        __u32 epoch; /* steer_state.epochs[slot] */
+        __u16 remote_port;
+        __u8 protocol;
+        __u8 slot;
+        __u32 pad;
+};
+
+struct steer_memory {
+        __u64 expiry_ns; /* CLOCK_BOOTTIME */
+        __u32 action;    /* enum steer_action */
+        __u32 pad;
+};
+
 struct steer_counters {
         __u64 events_lost;      /* the ring was full */
         __u64 owners_lost;      /* no memory for a socket's record */
@@ -412,6 +431,10 @@ struct steer_state {
         __u64 ancestor_slots;
         /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
         __u64 inbound_slots;
+        /* Written by flowd: bit k: the filter in slot k wants its answers remembered. */
+        __u64 remembering_slots;
+        /* Written by flowd: what was remembered in another epoch of the slot is forgotten. */
+        __u32 epochs[STEER_SESSIONS_MAX];
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */
@@ -434,6 +457,8 @@ _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 96, "shared layout");
 _Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
+_Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
+_Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_shape) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");

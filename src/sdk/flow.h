@@ -53,6 +53,7 @@ struct nx_flow {
         uint32_t peek_bytes; /* of the next or last PEEK; 0: nobody said how many */
         uint32_t peek_timeout_ms;
         uint64_t peek_outbound, peek_inbound; /* of FILTER_DATA */
+        uint32_t remember_s;                  /* of ALLOW, DROP and REFUSE; 0: not */
         enum nx_direction asked; /* whose bytes a function of the extension looks at now, or any */
         struct htable_link kept; /* session_run.kept; see kept.c for its reference */
         bool is_program_trusted;

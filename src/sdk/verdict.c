@@ -19,6 +19,14 @@
 #include "sdk/public.h"
 #include "sdk/verdict.h"
 
+_Static_assert(NX_FLOW_REMEMBER_MAX == WIRE_REMEMBER_S_MAX, "flowd takes what the SDK does");
+
+static bool is_final(enum nx_verdict verdict)
+{
+        return verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DROP ||
+               verdict == NX_VERDICT_REFUSE;
+}
+
 static int send_verdict(struct session *session, const struct nx_flow *flow,
                         enum nx_verdict verdict)
 {
@@ -32,6 +40,8 @@ static int send_verdict(struct session *session, const struct nx_flow *flow,
                 peek_put(flow, answer);
         if (verdict == NX_VERDICT_FILTER_DATA)
                 inspect_put(flow, answer);
+        if (flow->remember_s > 0 && is_final(verdict))
+                wire_put(answer, WIRE_ATTR_REMEMBER_S, flow->remember_s);
         return channel_end(channel);
 }
 
@@ -123,6 +133,20 @@ int verdict_is_due(const struct nx_flow *flow)
         if (!flow->run->session || flow->state == FLOW_OVER)
                 return -ESTALE;
         return flow->state == FLOW_ASKED || flow->state == FLOW_PAUSED ? 0 : -EINVAL;
+}
+
+_public_ int nx_flow_remember(struct nx_flow *flow, unsigned int seconds)
+{
+        int r;
+
+        r = verdict_is_due(flow);
+        if (r < 0)
+                return r;
+        if (flow->run->session->role != &filter_role || seconds > NX_FLOW_REMEMBER_MAX ||
+            flow->direction != NX_DIRECTION_OUTBOUND)
+                return -EINVAL;
+        flow->remember_s = seconds;
+        return 0;
 }
 
 _public_ int nx_flow_resume(struct nx_flow *flow, enum nx_verdict verdict)

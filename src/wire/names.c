@@ -66,6 +66,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_LOOP, "loop" },
         { WIRE_REASON_MEMORY_SHORT, "memory-short" },
         { WIRE_REASON_DIRECT, "direct" },
+        { WIRE_REASON_REMEMBERED, "remembered" },
         {},
 };
 

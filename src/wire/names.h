@@ -68,6 +68,7 @@ enum wire_reason {
         WIRE_REASON_LOOP,            /* it came back to a session that it had passed: refused */
         WIRE_REASON_MEMORY_SHORT,    /* its bytes did not move, and others found no memory: reset */
         WIRE_REASON_DIRECT,          /* the proxy that carries it on chose to go past the others */
+        WIRE_REASON_REMEMBERED,      /* what a provider answered about an earlier flow */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

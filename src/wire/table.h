@@ -16,6 +16,7 @@
 #define WIRE_DATA_MAX         (32 * 1024) /* of one WIRE_BYTES */
 #define WIRE_STRING_MAX       1024        /* a string with its NUL */
 #define WIRE_UDP_IDLE_S_MAX   3600
+#define WIRE_REMEMBER_S_MAX   86400
 
 /* Of PROVIDER_MEMORY: how many questions wait there at once, and how long each may be. */
 #define WIRE_SLOTS     8
@@ -122,6 +123,7 @@ enum wire_type {
         ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
         ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */                       \
         ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
+        ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
         ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */
 
@@ -197,7 +199,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(42, PROVIDER_MEMORY, 0, 1) /* WIRE_SLOTS of WIRE_SLOT_SIZE bytes, to read */           \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
-        /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND */          \
+        /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND;            \
+         * of a filter's others perhaps REMEMBER_S */                                              \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
         MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK),                      \
             0) /* UDP_IDLE_S: of a proxy's claimed flows; 0: never */                              \

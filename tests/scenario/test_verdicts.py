@@ -4,6 +4,7 @@ import pytest
 
 from harness.client import TRANSPORTS
 from harness.paths import PROGRAMS
+from harness.wait import wait_until
 
 NUMBERS = {"tcp": "tcp", "udp": "udp", "udp-connected": "udp"}
 
@@ -78,3 +79,26 @@ def test_a_cgroup_by_another_spelling_is_the_same(instances, lab, client, server
     instance = instances("spelt", cgroup=f"{lab.cgroup.path}{suffix}")
     instance.start_session(PROGRAMS / "scripted", "--file", f"script={rules('80 refuse', name='spelt')}")
     assert client.tcp(80).error == "ECONNREFUSED"
+
+
+def test_an_answer_that_is_to_be_remembered_is_asked_for_once(netext, scripted, client, server, serve):
+    serve(82), serve(83)
+    scripted("80 remember 600 allow", "81 remember 600 refuse", "82 remember 1 allow", "83 pause 50 allow")
+
+    def reasons(port, protocol="tcp", n=3):
+        answers = [client.talk(protocol, "198.18.0.2", port, "-t", "500") for _ in range(n)]
+        return ([answer.error for answer in answers],
+                [netext.flow(local_port=answer.local_port, protocol=protocol)["reason"] for answer in answers
+                 if answer.error is None])
+
+    assert reasons(80) == ([None] * 3, ["provider", "remembered", "remembered"])
+    assert reasons(80, "udp") == ([None] * 3, ["provider", "remembered", "remembered"])
+    assert reasons(81)[0] == ["ECONNREFUSED", "EPERM", "EPERM"]
+    assert reasons(82)[1][0] == "provider"
+    wait_until(lambda: reasons(82, n=1)[1] == ["provider"], "asked again after a second")
+    assert reasons(83, n=2)[1] == ["provider"] * 2
+    netext.restart_extension("scripted")
+    assert reasons(80, n=1)[1] == ["remembered"]
+    other = client.run("/bin/bash", "-c", "exec 3<>/dev/tcp/198.18.0.2/80")
+    assert other.returncode == 0
+    assert netext.flow(remote_port=80, comm="bash")["reason"] != "remembered"

@@ -651,6 +651,67 @@ static void what_goes_direct_skips_the_proxies_only(void **state)
         assert_int_equal(judge(q).ask_slots, 1 << 1);
 }
 
+static void an_answer_is_remembered_for_its_program_user_and_destination(void **state)
+{
+        const struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_question other = q;
+        struct steer_rule deny = rule(STEER_DENY);
+
+        deny.port_first = deny.port_last = 25;
+        put_rules(0, STEER_ASK, true, &deny, 1);
+        put_chain("0");
+        assert_int_equal(judge(q).verdict, STEER_ASK);
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        assert_int_equal(judge(q).reason, STEER_REASON_REMEMBERED);
+        other.uid++;
+        assert_int_equal(judge(other).verdict, STEER_ASK);
+        other = question("198.18.0.1", 80, IPPROTO_UDP);
+        assert_int_equal(judge(other).verdict, STEER_ASK);
+        assert_int_equal(judge_to("198.18.0.1", 81).verdict, STEER_ASK);
+        assert_int_equal(judge_to("198.18.0.2", 80).verdict, STEER_ASK);
+        other = q;
+        other.path_hash = hooks_hash_path(hooks, "/usr/bin/wget");
+        assert_int_equal(judge(other).verdict, STEER_ASK);
+        other.path_hash = 0;
+        assert_int_equal(hooks_remember(hooks, 0, &other, STEER_ALLOW, now_ns() + 60000000000ULL),
+                         0);
+        assert_int_equal(judge(other).verdict, STEER_ASK);
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_DENY, now_ns() - 1), 0);
+        assert_int_equal(judge(q).verdict, STEER_ASK);
+}
+
+static void a_rule_is_stronger_than_what_is_remembered(void **state)
+{
+        const struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_rule rules[] = { rule(STEER_DENY) };
+
+        put_rules(0, STEER_ASK, true, NULL, 0);
+        put_chain("0");
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
+        put_rules(0, STEER_ASK, true, rules, 1);
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+}
+
+static void new_settings_and_another_session_know_nothing_of_it(void **state)
+{
+        const struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+
+        put_rules(0, STEER_ASK, true, NULL, 0);
+        put_rules(1, STEER_ASK, true, NULL, 0);
+        put_chain("01");
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_DENY, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        put_rules(0, STEER_ASK, true, NULL, 0);
+        assert_int_equal(judge(q).ask_slots, 1 << 0 | 1 << 1);
+        assert_int_equal(hooks_remember(hooks, 0, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge(q).ask_slots, 1 << 1);
+        hooks_set_extension(hooks, 0, 0);
+        assert_int_equal(hooks_remember(hooks, 1, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
+        assert_int_equal(judge(q).ask_slots, 1 << 0);
+}
+
 static void the_kernel_s_own_sockets_pass(void **state)
 {
         struct steer_question q = question("198.18.0.1", 2049, IPPROTO_TCP);
@@ -837,6 +898,9 @@ int main(void)
                 cmocka_unit_test(sixty_four_sessions_are_asked),
                 cmocka_unit_test(an_extension_s_own_traffic_skips_its_session_only),
                 cmocka_unit_test(what_goes_direct_skips_the_proxies_only),
+                cmocka_unit_test(an_answer_is_remembered_for_its_program_user_and_destination),
+                cmocka_unit_test(a_rule_is_stronger_than_what_is_remembered),
+                cmocka_unit_test(new_settings_and_another_session_know_nothing_of_it),
                 cmocka_unit_test(the_kernel_s_own_sockets_pass),
                 cmocka_unit_test(the_last_of_ten_thousand_rules_is_reached),
                 cmocka_unit_test(many_rules_answer_like_few),

@@ -108,6 +108,9 @@ enum ruleset_inbound chain_inbound(const struct chain *chain);
 
 /* What the rules in force say: for flows that no hook saw, or that newer rules have overtaken. */
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome);
+/* The filter's answer holds for later flows of the same kind: see hooks_remember(). */
+void chain_remember(struct chain *chain, const struct session *session, const struct flow *flow,
+                    enum nx_verdict verdict, uint32_t seconds);
 /* The program that the bytes are of, as rules see it; NULL where it is unknown. */
 struct process *chain_program(const struct flow *flow);
 /* Sends a flow on its way by what the rules said. */

@@ -297,10 +297,12 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
+        uint32_t remember_s = (uint32_t)wire_get(message, WIRE_ATTR_REMEMBER_S);
         struct chain *chain = session->chain;
         struct flow *flow;
 
-        if (!is_answer_of(session, verdict))
+        if (!is_answer_of(session, verdict) || remember_s > WIRE_REMEMBER_S_MAX ||
+            (remember_s > 0 && session->kind != NX_PROVIDER_KIND_FILTER))
                 return -EBADMSG;
         flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
         if (!flow || flow->waits_for != session || list_is_empty(&flow->waiting)) {
@@ -318,6 +320,8 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 return on_filter_data(session, flow, message);
         if (verdict == NX_VERDICT_PEEK)
                 return on_peek(session, flow, message);
+        if (remember_s > 0)
+                chain_remember(chain, session, flow, verdict, remember_s);
         chain_answer(chain, session, flow, verdict);
         return 0;
 }

@@ -33,6 +33,8 @@
 #include "steer/queue.h"
 #include "steer/route.h"
 
+#define NS_PER_S 1000000000ULL
+
 _Static_assert(NX_EGRESS_NEXT == (int)STEER_EGRESS_NEXT, "one set of numbers");
 _Static_assert(NX_EGRESS_DIRECT == (int)STEER_EGRESS_DIRECT, "one set of numbers");
 _Static_assert(NX_EGRESS_TUNNEL == (int)STEER_EGRESS_TUNNEL, "one set of numbers");
@@ -110,6 +112,7 @@ static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
                 [STEER_REASON_OWN_TRAFFIC] = WIRE_REASON_OWN_TRAFFIC,
                 [STEER_REASON_CARRIED] = WIRE_REASON_CARRIED,
                 [STEER_REASON_DIRECT] = WIRE_REASON_DIRECT,
+                [STEER_REASON_REMEMBERED] = WIRE_REASON_REMEMBERED,
         };
 
         return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
@@ -119,7 +122,7 @@ void chain_note_outcome(struct chain *chain, struct flow *flow, const struct ste
 {
         enum wire_reason reason = wire_reason_of(outcome);
         bool is_by_session = reason == WIRE_REASON_RULE || reason == WIRE_REASON_DEFAULT_ACTION ||
-                             reason == WIRE_REASON_LOOPBACK;
+                             reason == WIRE_REASON_LOOPBACK || reason == WIRE_REASON_REMEMBERED;
         struct session *session = is_by_session ? chain_session(chain, outcome->slot) : NULL;
 
         flow->generation = outcome->generation;
@@ -146,7 +149,7 @@ static uint64_t digest_of(const struct flow *flow)
         return program && !flow->has_no_digest ? program->digest : STEER_DIGEST_NONE;
 }
 
-void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
+static struct steer_question question_about(const struct flow *flow)
 {
         const struct process *program = chain_program(flow);
         struct steer_question question = {
@@ -164,10 +167,28 @@ void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outc
         };
 
         memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));
+        return question;
+}
+
+void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
+{
+        struct steer_question question = question_about(flow);
+
         if (hooks_judge(chain->hooks, &question) < 0)
                 question.outcome =
                         (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = ~0ULL };
         *ret_outcome = question.outcome;
+}
+
+/* Where it cannot be kept the filter is asked again. */
+void chain_remember(struct chain *chain, const struct session *session, const struct flow *flow,
+                    enum nx_verdict verdict, uint32_t seconds)
+{
+        enum steer_action action = verdict == NX_VERDICT_ALLOW ? STEER_ALLOW : STEER_DENY;
+        const struct steer_question question = question_about(flow);
+
+        (void)hooks_remember(chain->hooks, session->slot, &question, action,
+                             now_ns() + seconds * NS_PER_S);
 }
 
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)

@@ -605,6 +605,36 @@ void hooks_forget_digests(struct hooks *hooks)
                 ;
 }
 
+static void forget_answers(struct hooks *hooks, unsigned int slot)
+{
+        struct steer_state *state = hooks_state(hooks);
+
+        state->remembering_slots &= ~(1ULL << slot);
+        state->epochs[slot]++;
+}
+
+int hooks_remember(struct hooks *hooks, unsigned int slot, const struct steer_question *question,
+                   enum steer_action action, uint64_t expiry_ns)
+{
+        const struct steer_memory memory = { .expiry_ns = expiry_ns, .action = action };
+        struct steer_state *state = hooks_state(hooks);
+        const struct steer_memory_key key = {
+                .remote = question->remote,
+                .program = question->path_hash,
+                .uid = question->uid,
+                .epoch = state->epochs[slot],
+                .remote_port = question->remote_port,
+                .protocol = question->protocol,
+                .slot = (uint8_t)slot,
+        };
+
+        if (bpf_map_update_elem(bpf_map__fd(hooks->skeleton->maps.memories), &key, &memory,
+                                BPF_ANY) < 0)
+                return -errno;
+        state->remembering_slots |= 1ULL << slot;
+        return 0;
+}
+
 /* They do so before the rules come, and until they are gone. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
@@ -627,6 +657,7 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                 state->ancestor_slots &= ~bit;
         if (!needs.inbound && r >= 0)
                 state->inbound_slots &= ~bit;
+        forget_answers(hooks, slot);
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         state->generation++;
         return r;
@@ -646,6 +677,7 @@ void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id)
 {
         hooks_state(hooks)->extension_cgroups[slot] = cgroup_id;
+        forget_answers(hooks, slot);
         hooks_state(hooks)->generation++;
 }
 

@@ -85,6 +85,10 @@ int hooks_judge(struct hooks *hooks, struct steer_question *question);
 /* Puts a session's settings in force as one; entries[0] is the header. NULL takes them away. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries);
+/* The filter in slot is not asked again by the question's program and user about its destination
+ * until expiry_ns (CLOCK_BOOTTIME), new settings or another session there: the answer is action. */
+int hooks_remember(struct hooks *hooks, unsigned int slot, const struct steer_question *question,
+                   enum steer_action action, uint64_t expiry_ns);
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
 /* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
 void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);

@@ -9,6 +9,7 @@
  *         81 pause 300 refuse         answers after 300 ms, meanwhile others are decided
  *         81 wait allow               answers once the script is written again
  *         82 sleep 5000 allow         blocks all of itself meanwhile
+ *         82 remember 60 allow        the kernel answers for so many seconds then
  *         83 crash                    dies while it is asked
  *         84 nonsense                 answers with a verdict that does not exist
  *         85 call 198.18.0.2 7        opens a connection of its own, then allows
@@ -149,6 +150,10 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
                 return pause_flow(scripted, flow, line->first, NO_TIME);
         if (strcmp(line->what, "sleep") == 0) {
                 poll(NULL, 0, atoi(line->first));
+                return verdict_from(line->second);
+        }
+        if (strcmp(line->what, "remember") == 0) {
+                (void)nx_flow_remember(flow, (unsigned int)atoi(line->first));
                 return verdict_from(line->second);
         }
         if (strcmp(line->what, "crash") == 0)
