@@ -6,6 +6,7 @@ instance takes everything away and ends, also when the test run is killed.
 What it changed in the namespace and on the machine must be as before then;
 stop() is what checks it, in every scenario.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -97,7 +98,8 @@ class Instance:
         if self.process and self.process.poll() is None:
             self.process.kill()
         for pid in self._alive():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _outside(self):
         """A cgroup that the instance does not cover: its own processes are never its subject."""

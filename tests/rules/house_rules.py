@@ -83,11 +83,11 @@ def may_include(where, target):
         "sdk": (own, "src/wire/", "src/base/"),
         "bundle": (own, "src/wire/", "src/base/"),
         "cli": (own, "src/bundle/"),
-        "bpf": () if where.endswith(".abi.h") else (own,),
+        "bpf": (own,),
         "manager": (own, "src/bundle/", "src/wire/", "src/base/"),
         "flowd": (own, "src/wire/", "src/base/"),
     }.get(layer[1], ())
-    if layer[1] in DAEMONS and target.startswith("src/bpf/"):
+    if where.endswith(".abi.h") or (layer[1] in DAEMONS and target.startswith("src/bpf/")):
         return target.endswith(".abi.h")
     return target.startswith(allowed)
 

@@ -6,100 +6,23 @@
  * makes (a mount in a namespace of its own, a cgroup) goes with it.
  */
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <mntent.h>
-#include <sched.h>
-#include <stdarg.h>
 #include <setjmp.h>
-#include <stdio.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "base/endpoint.h"
 #include "base/loop.h"
-#include "steer/hooks.h"
+#include "judging.h"
 
-#define CURL   "/usr/bin/curl"
 #define DOMAIN 7
 #define SET    11
-
-static struct hooks *hooks;
-
-static struct steer_address address(const char *text)
-{
-        struct steer_address steer;
-        struct in6_addr parsed;
-
-        assert_int_equal(address_from_string(text, &parsed), 0);
-        memcpy(&steer, &parsed, sizeof(steer));
-        return steer;
-}
-
-static struct steer_rule rule(enum steer_action action)
-{
-        return (struct steer_rule){ .action = action, .uid = ~0U };
-}
-
-static void put_rules(unsigned int slot, enum steer_action default_action, bool loopback,
-                      const struct steer_rule *rules, uint32_t n_rules)
-{
-        static union steer_settings_entry entries[STEER_RULES_MAX + 1];
-        bool inbound = false;
-
-        memset(entries, 0, (n_rules + 1) * sizeof(*entries));
-        for (uint32_t i = 0; i < n_rules; i++) {
-                entries[i + 1].rule = rules[i];
-                inbound |= rules[i].direction == 1;
-        }
-        entries[0].header = (struct steer_settings_header){
-                .n_rules = n_rules,
-                .default_action = default_action,
-                .loopback = loopback,
-                .inbound = inbound,
-        };
-        assert_int_equal(hooks_set_settings(hooks, slot, entries, n_rules + 1), 0);
-}
-
-static void put_chain(const char *slots)
-{
-        uint8_t numbers[STEER_SESSIONS_MAX] = {};
-        size_t n = strlen(slots);
-
-        for (size_t i = 0; i < n; i++)
-                numbers[i] = (uint8_t)(slots[i] - '0');
-        hooks_set_chain(hooks, numbers, n);
-}
-
-static struct steer_question question(const char *remote, uint16_t port, uint8_t protocol)
-{
-        return (struct steer_question){
-                .remote = address(remote),
-                .remote_port = port,
-                .protocol = protocol,
-                .direction = 2,
-                .uid = 1000,
-                .kind = STEER_OWNER_PROGRAM,
-                .path_hash = hooks_hash_path(hooks, CURL),
-        };
-}
-
-static struct steer_outcome judge(struct steer_question q)
-{
-        assert_int_equal(hooks_judge(hooks, &q), 0);
-        return q.outcome;
-}
-
-static struct steer_outcome judge_to(const char *remote, uint16_t port)
-{
-        return judge(question(remote, port, IPPROTO_TCP));
-}
 
 static void a_flow_without_sessions_is_allowed(void **state)
 {
@@ -143,17 +66,6 @@ static void the_default_action_answers_what_no_rule_matches(void **state)
                 assert_int_equal(judge_to("198.18.0.1", 80).verdict, actions[i]);
                 assert_int_equal(judge_to("198.18.0.1", 80).reason, STEER_REASON_DEFAULT);
         }
-}
-
-static void to_network(struct steer_rule *rule, const char *text, unsigned int prefix)
-{
-        unsigned int high = prefix > 64 ? 64 : prefix, low = prefix - high;
-        struct steer_address network = address(text);
-
-        rule->mask.high = high ? htobe64(~0ULL << (64 - high)) : 0;
-        rule->mask.low = low ? htobe64(~0ULL << (64 - low)) : 0;
-        rule->remote.high = network.high & rule->mask.high;
-        rule->remote.low = network.low & rule->mask.low;
 }
 
 struct network_case {
@@ -724,150 +636,6 @@ static void the_kernel_s_own_sockets_pass(void **state)
         assert_int_equal(judge(q).reason, STEER_REASON_KERNEL);
 }
 
-static void the_last_of_ten_thousand_rules_is_reached(void **state)
-{
-        static struct steer_rule rules[STEER_RULES_MAX];
-
-        for (uint32_t i = 0; i < STEER_RULES_MAX; i++) {
-                rules[i] = rule(STEER_ALLOW);
-                rules[i].port_first = rules[i].port_last = (uint16_t)(1000 + i);
-        }
-        rules[STEER_RULES_MAX - 1].action = STEER_DENY;
-        put_rules(0, STEER_ASK, true, rules, STEER_RULES_MAX);
-        put_chain("0");
-        assert_int_equal(judge_to("198.18.0.1", 1000 + STEER_RULES_MAX - 1).verdict, STEER_DENY);
-        assert_int_equal(judge_to("198.18.0.1", 1000 + STEER_RULES_MAX - 1).rule, STEER_RULES_MAX);
-}
-
-static const char *const PLACES[] = { "198.18.0.1", "198.18.0.2", "198.19.0.1", "fd00::1",
-                                      "fd00:1::1" };
-static const char *const PROGRAMS[] = { "/usr/bin/curl", "/usr/bin/wget", "/bin/nc" };
-
-static struct steer_rule any_rule(void)
-{
-        static const unsigned int prefixes[] = { 0, 8, 96, 111, 112, 127, 128 };
-        struct steer_rule any = rule(random() % 2 ? STEER_ALLOW : STEER_DENY);
-
-        if (random() % 4)
-                to_network(&any, PLACES[random() % 5], prefixes[random() % 7]);
-        if (random() % 2)
-                any.program = hooks_hash_path(hooks, PROGRAMS[random() % 3]);
-        if (random() % 8 == 0)
-                any.digest = 1 + (__u64)random() % 3;
-        if (random() % 4 == 0)
-                any.uid = 1000 + (__u32)random() % 2;
-        if (random() % 2)
-                any.port_first = any.port_last = (__u16)(80 + random() % 3);
-        if (random() % 8 == 0)
-                any.port_last = any.port_first + 1;
-        if (random() % 4 == 0)
-                any.protocol = random() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
-        if (random() % 4 == 0)
-                any.domain = 100 + (__u32)random() % 20;
-        return any;
-}
-
-static struct steer_question any_question(void)
-{
-        struct steer_question any = question(PLACES[random() % 5], (__u16)(80 + random() % 4),
-                                             random() % 2 ? IPPROTO_TCP : IPPROTO_UDP);
-
-        any.path_hash = random() % 4 ? hooks_hash_path(hooks, PROGRAMS[random() % 3]) : 0;
-        any.digest = (__u64)random() % 4; /* 0: not known */
-        any.uid = 1000 + (__u32)random() % 3;
-        return any;
-}
-
-#define N_QUESTIONS 50
-
-/* By so few rules at a time that they are looked at one by one. */
-static void judge_in_pieces(const struct steer_rule *rules, uint32_t n_rules,
-                            const struct steer_question questions[static N_QUESTIONS],
-                            struct steer_outcome ret_outcomes[static N_QUESTIONS])
-{
-        const uint32_t piece = 10;
-
-        for (uint32_t first = 0; first < n_rules; first += piece) {
-                put_rules(0, STEER_ASK, true, rules + first,
-                          n_rules - first < piece ? n_rules - first : piece);
-                for (unsigned int i = 0; i < N_QUESTIONS; i++) {
-                        if (ret_outcomes[i].rule)
-                                continue;
-                        ret_outcomes[i] = judge(questions[i]);
-                        ret_outcomes[i].rule += ret_outcomes[i].rule ? first : 0;
-                }
-        }
-}
-
-static void many_rules_answer_like_few(void **state)
-{
-        struct steer_question questions[N_QUESTIONS];
-        struct steer_rule rules[200];
-        unsigned int n_late = 0;
-
-        put_chain("0");
-        srandom(1);
-        for (unsigned int i = 0; i < 30; i++) {
-                struct steer_address place = address(PLACES[random() % 5]);
-
-                assert_int_equal(hooks_set_name(hooks, &place, 100 + (__u32)random() % 20,
-                                                now_ns() + 60000000000ULL),
-                                 0);
-        }
-        for (unsigned int round = 0; round < 40; round++) {
-                struct steer_outcome expected[N_QUESTIONS] = {}, outcome;
-                uint32_t n_rules = 17 + (uint32_t)random() % (ARRAY_SIZE(rules) - 16);
-
-                for (uint32_t i = 0; i < n_rules; i++)
-                        rules[i] = any_rule();
-                for (unsigned int i = 0; i < N_QUESTIONS; i++)
-                        questions[i] = any_question();
-                judge_in_pieces(rules, n_rules, questions, expected);
-                put_rules(0, STEER_ASK, true, rules, n_rules);
-                for (unsigned int i = 0; i < N_QUESTIONS; i++) {
-                        outcome = judge(questions[i]);
-                        assert_int_equal(outcome.rule, expected[i].rule);
-                        assert_int_equal(outcome.verdict, expected[i].verdict);
-                        assert_int_equal(outcome.wants_digest, expected[i].wants_digest);
-                        n_late += outcome.rule > 16;
-                }
-        }
-        assert_true(n_late > 100);
-}
-
-static bool find_cgroup_root(char *path, size_t size)
-{
-        _cleanup_file_ FILE *mounts = setmntent("/proc/self/mounts", "re");
-        struct mntent *entry;
-
-        while (mounts && (entry = getmntent(mounts)))
-                if (strcmp(entry->mnt_type, "cgroup2") == 0) {
-                        snprintf(path, size, "%s", entry->mnt_dir);
-                        return true;
-                }
-        return false;
-}
-
-static int open_hooks(void **state)
-{
-        struct hooks_config config = { .pin_dir = "/mnt", .mark_mask = 0x0f000000 };
-        static char cgroup_root[256];
-        const char *problem = NULL;
-
-        if (!find_cgroup_root(cgroup_root, sizeof(cgroup_root)) || unshare(CLONE_NEWNS) < 0 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("bpf", "/mnt", "bpf", 0, NULL) < 0)
-                return -1;
-        config.cgroup_path = cgroup_root; /* opened, not attached to */
-        return hooks_open(&hooks, &config, &problem);
-}
-
-static int close_hooks(void **state)
-{
-        hooks = hooks_close(hooks);
-        return umount2("/mnt", MNT_DETACH);
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -902,9 +670,7 @@ int main(void)
                 cmocka_unit_test(a_rule_is_stronger_than_what_is_remembered),
                 cmocka_unit_test(new_settings_and_another_session_know_nothing_of_it),
                 cmocka_unit_test(the_kernel_s_own_sockets_pass),
-                cmocka_unit_test(the_last_of_ten_thousand_rules_is_reached),
-                cmocka_unit_test(many_rules_answer_like_few),
         };
 
-        return cmocka_run_group_tests(tests, open_hooks, close_hooks);
+        return cmocka_run_group_tests(tests, judging_begin, judging_end);
 }

@@ -28,6 +28,9 @@ static const struct reason reasons[] = {
           "No rule of the session matched, so its default action applied." },
         { "loopback", false, "It stays on this host, and the session leaves such flows alone." },
         { "provider", false, "The session's extension was asked, and this is its answer." },
+        { "remembered", false,
+          "The extension answered so about an earlier flow of the program, and had it "
+          "remembered." },
         { "kernel-owner", false,
           "The socket belongs to the kernel itself, not to a program; such flows pass." },
         { "own-traffic", false,
