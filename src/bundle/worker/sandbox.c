@@ -7,14 +7,13 @@
  */
 
 #include <errno.h>
-#include <linux/landlock.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 #include "bundle/bundle.h"
 #include "bundle/worker/sandbox.h"
 
@@ -67,49 +66,24 @@ static const int allowed[] = {
 
 /* --- Landlock -------------------------------------------------------------------------- */
 
-#define LANDLOCK_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define LANDLOCK_WRITE                                                                             \
-        (LANDLOCK_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |             \
+#define READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define WRITE                                                                                      \
+        (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                      \
          LANDLOCK_ACCESS_FS_MAKE_REG)
-/* All that the first version knows. */
-#define LANDLOCK_ALL ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
-static int create_ruleset(const struct landlock_ruleset_attr *attribute, size_t size,
-                          uint32_t flags)
+/* What the kernel cannot do is no error. */
+static int restrict_files(const int *readable, int n_readable, int writable)
 {
-        return (int)syscall(SYS_landlock_create_ruleset, attribute, size, flags);
-}
-
-bool sandbox_has_landlock(void)
-{
-        return create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
-}
-
-static int allow_below(int ruleset_fd, int folder_fd, uint64_t access)
-{
-        struct landlock_path_beneath_attr rule = { .allowed_access = access,
-                                                   .parent_fd = folder_fd };
-
-        return syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)
-                       ? -errno
-                       : 0;
-}
-
-static int enter_landlock(const int *readable, int n_readable, int writable)
-{
-        const struct landlock_ruleset_attr all = { .handled_access_fs = LANDLOCK_ALL };
-        _cleanup_fd_ int ruleset_fd = create_ruleset(&all, sizeof(all), 0);
+        _cleanup_fd_ int ruleset_fd = landlock_create(LANDLOCK_FIRST_VERSION);
         int r = 0;
 
         if (ruleset_fd < 0)
-                return -errno;
+                return ruleset_fd == -EOPNOTSUPP ? 0 : ruleset_fd;
         for (int i = 0; i < n_readable && r >= 0; i++)
-                r = allow_below(ruleset_fd, readable[i], LANDLOCK_READ);
+                r = landlock_allow(ruleset_fd, readable[i], READ);
         if (r >= 0 && writable >= 0)
-                r = allow_below(ruleset_fd, writable, LANDLOCK_WRITE);
-        if (r < 0)
-                return r;
-        return syscall(SYS_landlock_restrict_self, ruleset_fd, 0) ? -errno : 0;
+                r = landlock_allow(ruleset_fd, writable, WRITE);
+        return r < 0 ? r : landlock_restrict(ruleset_fd);
 }
 
 /* --- the rest -------------------------------------------------------------------------- */
@@ -164,10 +138,6 @@ int sandbox_enter(const int *readable, int n_readable, int writable)
                 return r;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
                 return -errno;
-        if (sandbox_has_landlock()) {
-                r = enter_landlock(readable, n_readable, writable);
-                if (r < 0)
-                        return r;
-        }
-        return enter_seccomp();
+        r = restrict_files(readable, n_readable, writable);
+        return r < 0 ? r : enter_seccomp();
 }

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 #include "bundle/worker/sandbox.h"
 
 #define NO_SANDBOX 200
@@ -143,7 +144,7 @@ static int write_to_the_source(int folder_fd)
 /* Whether or not this kernel has it, what it would do is said here. */
 static void test_landlock_leaves_only_what_was_given(void **state)
 {
-        if (!sandbox_has_landlock())
+        if (!landlock_is_there())
                 skip();
         assert_int_equal(attempt(read_elsewhere, "/usr", *state), EACCES);
         assert_int_equal(attempt(write_to_the_source, *state, NULL), EACCES);

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <linux/landlock.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <poll.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 #include "base/log.h"
 #include "deliver/transparent.h"
 #include "flow/packet.h"
@@ -264,10 +264,10 @@ static void probe_limits(struct probe_scene *scene, struct probe_result *result)
 
 static void probe_landlock(struct probe_scene *scene, struct probe_result *result)
 {
-        if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0)
-                missing(result, "the kernel has no Landlock, or it is switched off", -errno);
-        else
+        if (landlock_is_there())
                 active(result, "Landlock");
+        else
+                missing(result, "the kernel has no Landlock, or it is switched off", -errno);
 }
 
 static void probe_pidfd(struct probe_scene *scene, struct probe_result *result)

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -22,9 +21,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/landlock.h"
 
 #define NAMESPACES                                                                                 \
         (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | \
@@ -208,7 +207,6 @@ int sandbox_prepare(void)
 #define READ                                                                                       \
         (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE_FILE LANDLOCK_ACCESS_FS_WRITE_FILE
-#define ALL        ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* of the first version, in its order */
 
 static const struct {
         const char *path;
@@ -236,30 +234,24 @@ static const struct {
 static int allow(int ruleset_fd, const char *path, uint64_t access)
 {
         _cleanup_fd_ int fd = path ? open(path, O_PATH | O_CLOEXEC) : -1;
-        struct landlock_path_beneath_attr rule = { .allowed_access = access, .parent_fd = fd };
 
-        if (fd < 0)
-                return 0;
-        return syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
-                       ? -errno
-                       : 0;
+        return fd < 0 ? 0 : landlock_allow(ruleset_fd, fd, access);
 }
 
 int sandbox_open_files(const struct sandbox *sandbox, int *ret_fd)
 {
-        const struct landlock_ruleset_attr handled = { .handled_access_fs = ALL };
         _cleanup_fd_ int fd = -1;
         int r;
 
         *ret_fd = -1;
         if (!sandbox->bundle_folder)
                 return 0;
-        fd = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+        fd = landlock_create(LANDLOCK_FIRST_VERSION);
         if (fd < 0)
-                return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+                return fd == -EOPNOTSUPP ? 0 : fd;
         r = allow(fd, sandbox->bundle_folder, READ);
         if (r >= 0)
-                r = allow(fd, sandbox->state_folder, ALL);
+                r = allow(fd, sandbox->state_folder, LANDLOCK_FIRST_VERSION);
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(base_system); i++)
                 r = allow(fd, base_system[i].path, base_system[i].access);
         if (r < 0)
@@ -271,9 +263,10 @@ int sandbox_open_files(const struct sandbox *sandbox, int *ret_fd)
 int sandbox_enter(const struct sandbox *sandbox, int files_fd)
 {
         _cleanup_fd_ int fd = files_fd;
+        int r = fd < 0 ? 0 : landlock_restrict(fd);
 
-        if (fd >= 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-                return -errno;
+        if (r < 0)
+                return r;
         return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
                      &filters[sandbox->may_make_internet_sockets], 0, 0) < 0
                        ? -errno
