@@ -447,6 +447,39 @@ static const struct endpoint_key *find_endpoint_key(const char *name)
         return NULL;
 }
 
+/* The user that an activation command runs as; NULL: none is listed. */
+static const char *find_user(const struct manifest_endpoint *endpoint)
+{
+        for (size_t i = 0; i < endpoint->n_peers; i++)
+                if (endpoint->peers[i].kind == MANIFEST_PEER_USER)
+                        return endpoint->peers[i].value;
+        return NULL;
+}
+
+static bool is_root(const char *user)
+{
+        return strcmp(user, "root") == 0 || strspn(user, "0") == strlen(user);
+}
+
+static void check_activation(struct parser *parser, const char *key,
+                             const struct manifest_endpoint *endpoint)
+{
+        const char *user = find_user(endpoint);
+        char place[KEY_SIZE];
+
+        if (!endpoint->activation)
+                return;
+        snprintf(place, sizeof(place), "%.100s.activation", key);
+        if (!user)
+                warn(parser, ENDPOINTS_ACTIVATION, place,
+                     "is never run: it runs as the first user among the peers, and there is none; "
+                     "add one, such as {\"user\": \"alice\"}");
+        else if (is_root(user))
+                warn(parser, ENDPOINTS_ACTIVATION, place,
+                     "is never run: the first user among the peers, as whom it runs, is root; put "
+                     "another one before it");
+}
+
 static void check_endpoint(struct parser *parser, const char *key, const json_t *value,
                            size_t number)
 {
@@ -463,6 +496,7 @@ static void check_endpoint(struct parser *parser, const char *key, const json_t 
                     strcmp(endpoints[i].name, endpoints[number].name) == 0)
                         fail(parser, ENDPOINTS_DUPLICATE, key, "'%s' is there twice",
                              endpoints[i].name);
+        check_activation(parser, key, &endpoints[number]);
 }
 
 static void read_endpoint(struct parser *parser, const char *key, const json_t *value,

@@ -24,7 +24,8 @@ static const char whole[] =
         " \"executable\": \"bin/filter\", \"providers\": [\"filter\", \"app-proxy\"],"
         " \"capabilities\": [\"filter-provider\", \"app-proxy-provider\", \"network-client\"],"
         " \"endpoints\": [{\"name\": \"control\", \"peers\": [{\"group\": \"users\"}, "
-        "{\"executable\": \"/usr/bin/app\"}], \"activation\": [\"/usr/bin/app\", \"--wake\"]},"
+        "{\"executable\": \"/usr/bin/app\"}, {\"user\": \"alice\"}], \"activation\": "
+        "[\"/usr/bin/app\", \"--wake\"]},"
         " {\"name\": \"status\", \"peers\": [\"everyone\"]}],"
         " \"groups\": [\"shared\", \"logs\"]}";
 
@@ -82,7 +83,7 @@ static void test_a_whole_manifest_is_read(void **state)
                                  1U << MANIFEST_CAPABILITY_NETWORK_CLIENT);
         assert_int_equal(manifest.n_endpoints, 2);
         assert_string_equal(manifest.endpoints[0].name, "control");
-        assert_int_equal(manifest.endpoints[0].n_peers, 2);
+        assert_int_equal(manifest.endpoints[0].n_peers, 3);
         assert_int_equal(manifest.endpoints[0].peers[0].kind, MANIFEST_PEER_GROUP);
         assert_string_equal(manifest.endpoints[0].peers[0].value, "users");
         assert_int_equal(manifest.endpoints[0].peers[1].kind, MANIFEST_PEER_EXECUTABLE);
@@ -252,6 +253,40 @@ static void test_capabilities_without_use_are_warnings(void **state)
                                "\"app-proxy-provider\" without a provider 'app-proxy'"));
 }
 
+static void test_an_activation_that_is_never_run_is_a_warning(void **state)
+{
+        static const struct {
+                const char *peers, *sentence; /* NULL: it is fine */
+        } cases[] = {
+                { "[\"everyone\"]", "there is none" },
+                { "[{\"group\": \"users\"}, {\"executable\": \"/usr/bin/app\"}]", "there is none" },
+                { "[{\"user\": \"root\"}, {\"user\": \"alice\"}]", "is root" },
+                { "[{\"user\": \"0\"}]", "is root" },
+                { "[{\"group\": \"root\"}, {\"user\": \"alice\"}, {\"user\": \"root\"}]", NULL },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                _cleanup_(bundle_report_deinit) struct bundle_report report = {};
+                _cleanup_(manifest_deinit) struct manifest manifest = {};
+                _cleanup_free_ char *endpoints = NULL, *text = NULL;
+                const struct bundle_finding *finding;
+
+                assert_true(asprintf(&endpoints,
+                                     "[{\"name\": \"a\", \"peers\": %s, \"activation\": "
+                                     "[\"/usr/bin/app\"]}]",
+                                     cases[i].peers) > 0);
+                text = manifest_with("endpoints", endpoints);
+                manifest_parse(&manifest, text, strlen(text), &report);
+                assert_int_equal(report.n_failed, 0);
+                assert_int_equal(report.n_warned, cases[i].sentence ? 1 : 0);
+                if (!cases[i].sentence)
+                        continue;
+                finding = find(&report, BUNDLE_CHECK_ENDPOINTS_ACTIVATION);
+                assert_string_equal(finding->key, "endpoints[0].activation");
+                assert_non_null(strstr(finding->text, cases[i].sentence));
+        }
+}
+
 static void test_reserved_categories_need_no_provider(void **state)
 {
         _cleanup_(bundle_report_deinit) struct bundle_report report = {};
@@ -298,6 +333,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_no_object_is_refused_as_a_whole),
                 cmocka_unit_test(test_unknown_keys_are_warnings),
                 cmocka_unit_test(test_capabilities_without_use_are_warnings),
+                cmocka_unit_test(test_an_activation_that_is_never_run_is_a_warning),
                 cmocka_unit_test(test_reserved_categories_need_no_provider),
                 cmocka_unit_test(test_a_report_has_every_check_in_order_and_is_short),
         };

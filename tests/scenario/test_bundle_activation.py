@@ -177,5 +177,6 @@ def test_a_worker_that_lies_gets_nothing_in_and_ends_nothing(workshop, facts):
     (libexec / "netext-bundle").chmod(0o755)
     done = workshop.activate(workshop.bundle().folder)
     assert done.returncode == 1 and "failed" in done.stderr, done
+    assert facts or "the bundle could not be looked at" in done.stderr, done
     assert workshop.instance.ctl("extension", "list") == []
     assert workshop.instance.process.poll() is None

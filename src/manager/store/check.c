@@ -37,7 +37,7 @@ static char *take_answer(struct copy *copy, struct bundle_answer *answer, const 
         const char *difference;
         char *text;
 
-        if (problem || !bundle_answer_is_good(answer)) {
+        if (problem || !bundle_answer_is_bundle(answer)) {
                 text = verify_explain(answer, problem, &error);
                 copy_set_report(copy, &answer->bundle.report);
                 return text ?: strdup("it cannot be verified");

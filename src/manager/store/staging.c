@@ -70,10 +70,12 @@ static void take_bundle(struct staging *staging)
         staging->worker.answer.bundle = (struct bundle){};
 }
 
-/* True where the worker found everything in order; else the staging has failed. */
-static bool is_in_order(struct staging *staging, const char *problem)
+/* True where the worker found everything in order, as far as it was asked; else the staging has
+ * failed. */
+static bool is_in_order(struct staging *staging, const char *problem,
+                        bool (*has_all)(const struct bundle_answer *answer))
 {
-        bool is_good = !problem && bundle_answer_is_good(&staging->worker.answer);
+        bool is_good = !problem && has_all(&staging->worker.answer);
         _cleanup_free_ char *text = NULL;
         enum nx_request_error code;
 
@@ -90,7 +92,7 @@ static void verified(struct worker *worker, const char *problem, void *userdata)
 {
         struct staging *staging = userdata;
 
-        if (!is_in_order(staging, problem))
+        if (!is_in_order(staging, problem, bundle_answer_is_bundle))
                 return;
         staging->done_fn(staging, 0, 0, NULL, staging->userdata);
 }
@@ -102,7 +104,7 @@ static void copied(struct worker *worker, const char *problem, void *userdata)
         int r;
 
         staging->source_fd = close_fd(staging->source_fd);
-        if (!is_in_order(staging, problem))
+        if (!is_in_order(staging, problem, bundle_answer_is_good))
                 return;
         r = staged_take(staging->folder_fd);
         if (r < 0) {
