@@ -8,13 +8,16 @@
  *
  * Parent and child talk over a socket pair, the gate: the child reports its set-up
  * (0 or what failed), waits for one byte, and reports a failing execve(2); success
- * closes the gate, which is close-on-exec.
+ * closes the gate, which is close-on-exec. The parent waits for both in its loop, so neither may
+ * take long: a child that was stopped in between is ended at once, and one that is slow after a
+ * while.
  */
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -30,6 +33,13 @@
 
 #define FIRST_FD    3
 #define N_FILES_MAX 65536
+
+/* Of the loop's time: a machine may be busy, and a child that is stopped is not waited for. */
+#define PATIENCE_MS 5000
+#define LOOK_MS     50
+
+/* What receive_report() returns where the child closed the gate, by execve(2) or its end. */
+#define GATE_E_CLOSED 1
 
 enum step {
         STEP_CGROUP,
@@ -225,22 +235,45 @@ static _Noreturn void child(const struct spawn *spawn, int gate_fd)
         _exit(127);
 }
 
-/* False when the gate was closed instead. */
-static bool receive_report(int gate_fd, struct report *report)
+/* A child of its user can be stopped by that user: it is not waited for. */
+static bool is_stopped(pid_t pid)
 {
-        ssize_t n;
+        siginfo_t info = {};
 
-        do
-                n = recv(gate_fd, report, sizeof(*report), 0);
-        while (n < 0 && errno == EINTR);
-        return n == sizeof(*report) && report->step < _STEP_MAX;
+        return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+               info.si_pid == pid;
+}
+
+static int wait_for_report(const struct spawned *spawned)
+{
+        struct pollfd gate = { .fd = spawned->gate_fd, .events = POLLIN };
+
+        for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms += LOOK_MS) {
+                if (poll(&gate, 1, LOOK_MS) > 0)
+                        return 0;
+                if (is_stopped(spawned->pid))
+                        break;
+        }
+        return -ETIMEDOUT;
+}
+
+/* 0; GATE_E_CLOSED; or -ETIMEDOUT. */
+static int receive_report(const struct spawned *spawned, struct report *report)
+{
+        int r = wait_for_report(spawned);
+
+        if (r < 0)
+                return r;
+        if (recv(spawned->gate_fd, report, sizeof(*report), MSG_DONTWAIT) != sizeof(*report))
+                return GATE_E_CLOSED;
+        return report->step < _STEP_MAX ? 0 : GATE_E_CLOSED;
 }
 
 int spawn_prepare(const struct spawn *spawn, struct spawned *ret, const char **ret_step)
 {
         _cleanup_(spawn_cancel) struct spawned spawned = SPAWNED_NULL;
         struct report report = {};
-        int gate[2];
+        int gate[2], r;
 
         priv_trace(PRIV_SPAWN, spawn->program);
         *ret_step = "be made";
@@ -257,8 +290,10 @@ int spawn_prepare(const struct spawn *spawn, struct spawned *ret, const char **r
         close_fd(gate[1]);
         if (spawned.pid < 0)
                 return -errno;
-        if (!receive_report(spawned.gate_fd, &report))
-                return -ECHILD;
+        *ret_step = "get ready (did somebody stop it?)";
+        r = receive_report(&spawned, &report);
+        if (r != 0)
+                return r < 0 ? r : -ECHILD;
         *ret_step = steps[report.step];
         if (report.error < 0)
                 return report.error;
@@ -269,12 +304,14 @@ int spawn_prepare(const struct spawn *spawn, struct spawned *ret, const char **r
 
 int spawn_release(struct spawned *spawned)
 {
-        struct report report = {};
+        struct report report = { .error = -ECHILD };
+        int r = 0;
 
-        if (send(spawned->gate_fd, "", 1, MSG_NOSIGNAL) < 0 ||
-            receive_report(spawned->gate_fd, &report)) {
+        if (send(spawned->gate_fd, "", 1, MSG_NOSIGNAL) >= 0)
+                r = receive_report(spawned, &report);
+        if (r != GATE_E_CLOSED) {
                 spawn_cancel(spawned);
-                return report.error < 0 ? report.error : -ECHILD;
+                return r < 0 ? r : report.error;
         }
         spawned->gate_fd = close_fd(spawned->gate_fd);
         spawned->pid = 0;
@@ -284,7 +321,9 @@ int spawn_release(struct spawned *spawned)
 void spawn_cancel(struct spawned *spawned)
 {
         spawned->gate_fd = close_fd(spawned->gate_fd);
-        if (spawned->pid > 0)
+        if (spawned->pid > 0) {
+                (void)kill(spawned->pid, SIGKILL); /* it may be stopped, and not see the gate */
                 (void)waitpid(spawned->pid, NULL, 0);
+        }
         spawned->pid = 0;
 }

@@ -47,9 +47,11 @@ struct spawned {
         }
 #define SPAWN_FDS_MAX 4
 
-/* 0, or negative errno with what could not be done in *ret_step ("enter its cgroup"). */
+/* 0, or negative errno with what could not be done in *ret_step ("enter its cgroup"); -ETIMEDOUT:
+ * somebody stopped it, and it was ended. */
 int spawn_prepare(const struct spawn *spawn, struct spawned *ret, const char **ret_step);
-/* 0 when the program runs; else the negative errno of execve(2), and the process is gone. */
+/* 0 when the program runs; else the negative errno of execve(2), or -ETIMEDOUT as above, and the
+ * process is gone. */
 int spawn_release(struct spawned *spawned);
 /* Ends a process that was not released. Fine on SPAWNED_NULL and twice. */
 void spawn_cancel(struct spawned *spawned);
