@@ -11,12 +11,13 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
-from harness.bundles import Bundle, run
+from harness.bundles import Bundle, compile, run
 from harness.paths import BUILD, PROGRAMS, SOURCE, for_everybody
-from harness.store import IDENTIFIER, TEAM
+from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
 
 CONVERSE = for_everybody(PROGRAMS / "converse")
@@ -74,6 +75,42 @@ def test_who_is_not_listed_is_told_why(store, workshop):
     assert "was refused: it is none of its peers" in store.instance.messages()
     extension = store.extension()
     assert (extension["endpoint_refusals"], extension["endpoint_connections"]) == (1, 2)
+
+
+SILENT_DIRECTORY = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+int getpwnam_r(const char *name, struct passwd *entry, char *room, size_t size, struct passwd **found)
+{
+        int (*real)(const char *, struct passwd *, char *, size_t, struct passwd **) = dlsym(RTLD_NEXT, "getpwnam_r");
+
+        while (strcmp(name, "far-away") == 0)
+                pause();
+        return real(name, entry, room, size, found);
+}
+"""
+
+
+def test_a_directory_that_does_not_answer_keeps_nobody_else_out(instances, workshop, tmp_path):
+    """A user is looked for beside netextd's loop: others are served, and whoever is not found in time is told so."""
+    library = compile(SILENT_DIRECTORY, tmp_path / "silent.so", "-shared", "-fPIC", "-ldl")
+    store = Store(instances(arguments=workshop.arguments, environment={"LD_PRELOAD": str(library)}))
+    began = time.monotonic()
+    store.activate(workshop.bundle(endpoints=[{"name": "talk", "peers": [{"user": "far-away"}, {"user": "daemon"}]}]),
+                   "--approve")
+    app = App(store.instance)
+    stranger = subprocess.Popen(app.command("call", "echo"), stdout=subprocess.PIPE, text=True)
+    assert app.call("echo in", user="daemon", group="daemon", extra_groups=[]) == "echo in"
+    assert store.extension()["active"]
+    assert time.monotonic() - began < 5, "the loop waited"
+    answer = stranger.communicate(timeout=20)[0]
+    assert "(13) The endpoint" in answer and "for the user far-away, the user daemon" in answer
+    assert time.monotonic() - began > 4, "it was refused before it could be found"
 
 
 def test_a_name_is_there_while_its_process_dies(store, app):

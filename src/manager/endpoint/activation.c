@@ -8,8 +8,6 @@
  */
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +16,40 @@
 #include "base/log.h"
 #include "manager/endpoint/activation.h"
 #include "manager/loop/timer.h"
+#include "manager/priv/account.h"
 #include "manager/priv/spawn.h"
 
-#define RUNS_MAX   3 /* in RESTARTS_WINDOW_MS */
-#define GROUPS_MAX 256
+#define RUNS_MAX    3 /* in RESTARTS_WINDOW_MS */
+#define LOOKUPS_MAX 8
+#define TIMEOUT_MS  5000
 
-struct person {
-        struct passwd entry;
-        char room[4096];
-        gid_t groups[GROUPS_MAX];
-        int n_groups;
+/* The job of finding out as whom it runs. */
+struct lookup {
+        uid_t uid;
+        int result;
+        struct account_person person;
+};
+
+static void look(void *job)
+{
+        struct lookup *lookup = job;
+
+        lookup->result = account_find_person(lookup->uid, &lookup->person);
+}
+
+static void lookup_free(void *job)
+{
+        struct lookup *lookup = job;
+
+        account_person_deinit(&lookup->person);
+        free(lookup);
+}
+
+static struct aside_sort lookups = {
+        .work_fn = look,
+        .free_fn = lookup_free,
+        .max = LOOKUPS_MAX,
+        .timeout_ms = TIMEOUT_MS,
 };
 
 void activation_init(struct activation *activation, sd_event *event)
@@ -53,36 +75,32 @@ static void leave_behind(struct activation *activation)
                 free(orphan);
 }
 
+void activation_forget(struct activation *activation)
+{
+        aside_cancel(take_ptr(activation->looking));
+}
+
 void activation_deinit(struct activation *activation)
 {
+        activation_forget(activation);
         if (process_is_alive(&activation->process))
                 leave_behind(activation);
         process_close(&activation->process);
         free(activation->endpoint);
 }
 
-/* 0; -ENOENT: no peer is a user; -EPERM: it is root; or what asking for it fails with. */
-static int find_person(const struct endpoint_declaration *declaration, struct person *person)
+/* 0; -ENOENT: no peer is a user that is known; -EPERM: it is root. */
+static int find_user(const struct endpoint_declaration *declaration, uid_t *ret)
 {
-        const struct endpoint_peer *peer = NULL;
-        struct passwd *found = NULL;
-        int r;
+        for (size_t i = 0; i < declaration->n_peers; i++) {
+                const struct endpoint_peer *peer = &declaration->peers[i];
 
-        for (size_t i = 0; !peer && i < declaration->n_peers; i++)
-                if (declaration->peers[i].kind == MANIFEST_PEER_USER &&
-                    declaration->peers[i].is_resolved)
-                        peer = &declaration->peers[i];
-        if (!peer)
-                return -ENOENT;
-        if (peer->id == 0)
-                return -EPERM;
-        r = -getpwuid_r(peer->id, &person->entry, person->room, sizeof(person->room), &found);
-        if (r < 0 || !found)
-                return r < 0 ? r : -ENOENT;
-        person->n_groups = GROUPS_MAX;
-        if (getgrouplist(found->pw_name, found->pw_gid, person->groups, &person->n_groups) < 0)
-                return -E2BIG;
-        return 0;
+                if (peer->kind != MANIFEST_PEER_USER || !peer->is_resolved)
+                        continue;
+                *ret = peer->id;
+                return peer->id == 0 ? -EPERM : 0;
+        }
+        return -ENOENT;
 }
 
 static void ended(const char *how, bool clean, void *userdata)
@@ -99,17 +117,15 @@ struct surroundings {
         const char *environ[8];
 };
 
-static void surroundings_of(struct surroundings *ret, const struct person *person,
+static void surroundings_of(struct surroundings *ret, const struct account_person *person,
                             const char *endpoint)
 {
-        const struct passwd *entry = &person->entry;
-
-        snprintf(ret->home, sizeof(ret->home), "HOME=%s", entry->pw_dir);
-        snprintf(ret->user, sizeof(ret->user), "USER=%s", entry->pw_name);
-        snprintf(ret->logname, sizeof(ret->logname), "LOGNAME=%s", entry->pw_name);
-        snprintf(ret->runtime, sizeof(ret->runtime), "XDG_RUNTIME_DIR=/run/user/%u", entry->pw_uid);
+        snprintf(ret->home, sizeof(ret->home), "HOME=%s", person->home);
+        snprintf(ret->user, sizeof(ret->user), "USER=%s", person->name);
+        snprintf(ret->logname, sizeof(ret->logname), "LOGNAME=%s", person->name);
+        snprintf(ret->runtime, sizeof(ret->runtime), "XDG_RUNTIME_DIR=/run/user/%u", person->uid);
         snprintf(ret->bus, sizeof(ret->bus), "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%u/bus",
-                 entry->pw_uid);
+                 person->uid);
         snprintf(ret->endpoint, sizeof(ret->endpoint), "NETEXT_ENDPOINT=%s", endpoint);
         ret->environ[0] = "PATH=/usr/local/bin:/usr/bin:/bin";
         ret->environ[1] = ret->home;
@@ -122,11 +138,11 @@ static void surroundings_of(struct surroundings *ret, const struct person *perso
 }
 
 static int start(struct activation *activation, const struct endpoint_declaration *declaration,
-                 const struct person *person, const char **ret_step)
+                 const struct account_person *person, const char **ret_step)
 {
         _cleanup_(spawn_cancel) struct spawned spawned = SPAWNED_NULL;
         const struct spawn_groups groups = {
-                .gid = person->entry.pw_gid,
+                .gid = person->gid,
                 .others = person->groups,
                 .n_others = (size_t)person->n_groups,
         };
@@ -135,7 +151,7 @@ static int start(struct activation *activation, const struct endpoint_declaratio
                 .program = declaration->activation[0],
                 .argv = (const char *const *)declaration->activation,
                 .environ = surroundings.environ,
-                .uid = person->entry.pw_uid,
+                .uid = person->uid,
                 .groups = &groups,
                 .cgroup_fd = -1,
         };
@@ -157,29 +173,64 @@ static int start(struct activation *activation, const struct endpoint_declaratio
         return r;
 }
 
-void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
-                    const char *endpoint)
+static void complain(const struct activation *activation, const char *step, int error)
 {
-        const char *step = "find the user among the peers that it runs as (which may not be root)";
-        uint64_t now_ms = clock_now_ms();
-        struct person person;
-        int r;
+        log_warning("endpoint %s: its activation command %s could not %s: %s",
+                    activation->endpoint ?: "?", activation->declaration->activation[0], step,
+                    strerror(-error));
+}
 
-        if (!declaration->activation || process_is_alive(&activation->process) ||
-            restarts_recent(&activation->runs, now_ms) >= RUNS_MAX)
-                return;
-        restarts_add(&activation->runs, now_ms);
-        free(activation->endpoint);
-        activation->endpoint = strdup(endpoint);
-        r = activation->endpoint ? find_person(declaration, &person) : -ENOMEM;
+#define STEP_FIND "find the user among the peers that it runs as (which may not be root)"
+
+static void found(void *job, void *userdata)
+{
+        struct activation *activation = userdata;
+        const struct lookup *lookup = job;
+        const char *step = STEP_FIND;
+        int r = lookup ? lookup->result : -ETIMEDOUT;
+
+        activation->looking = NULL;
         if (r >= 0)
-                r = start(activation, declaration, &person, &step);
+                r = start(activation, activation->declaration, &lookup->person, &step);
         if (r < 0) {
-                log_warning("endpoint %s: its activation command %s could not %s: %s", endpoint,
-                            declaration->activation[0], step, strerror(-r));
+                complain(activation, step, r);
                 return;
         }
         activation->n_runs++;
-        log_info("endpoint %s: no app is there for its events: %s was run", endpoint,
-                 declaration->activation[0]);
+        log_info("endpoint %s: no app is there for its events: %s was run", activation->endpoint,
+                 activation->declaration->activation[0]);
+}
+
+static int find_person(struct activation *activation)
+{
+        _cleanup_free_ struct lookup *lookup = calloc(1, sizeof(*lookup));
+        int r;
+
+        if (!lookup)
+                return -ENOMEM;
+        r = find_user(activation->declaration, &lookup->uid);
+        if (r >= 0)
+                r = aside_start(&lookups, activation->event, lookup, found, activation,
+                                &activation->looking);
+        if (r >= 0)
+                (void)take_ptr(lookup);
+        return r;
+}
+
+void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
+                    const char *endpoint)
+{
+        uint64_t now_ms = clock_now_ms();
+        int r;
+
+        if (!declaration->activation || process_is_alive(&activation->process) ||
+            activation->looking || restarts_recent(&activation->runs, now_ms) >= RUNS_MAX)
+                return;
+        restarts_add(&activation->runs, now_ms);
+        activation->declaration = declaration;
+        free(activation->endpoint);
+        activation->endpoint = strdup(endpoint);
+        r = activation->endpoint ? find_person(activation) : -ENOMEM;
+        if (r < 0)
+                complain(activation, STEP_FIND, r);
 }

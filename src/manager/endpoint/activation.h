@@ -5,18 +5,23 @@
  */
 
 #include "manager/endpoint/declaration.h"
+#include "manager/loop/aside.h"
 #include "manager/loop/restarts.h"
 #include "manager/priv/process.h"
 
 struct activation {
         sd_event *event;
-        struct process process; /* its last run, while that lasts */
+        struct process process;                         /* its last run, while that lasts */
+        struct aside *looking;                          /* for the person that it runs as */
+        const struct endpoint_declaration *declaration; /* borrowed, while looking */
         struct restarts runs;
         uint64_t n_runs;
         char *endpoint; /* for messages */
 };
 
 void activation_init(struct activation *activation, sd_event *event);
+/* The declaration changes: what was about to be run is not. */
+void activation_forget(struct activation *activation);
 /* What runs goes on. */
 void activation_deinit(struct activation *activation);
 /* Runs the command, if there is one, it is not running, and it did not run too often lately. */

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A copy of one declaration, with the numbers of its users and groups. Who they are is asked
- * when an extension is activated: a connection must not wait for a directory server.
+ * A copy of one declaration, with the numbers of its users and groups, as far as it names them by
+ * number. The others are looked for by names.c.
  */
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,46 +26,10 @@ static bool parse_number(const char *text, uid_t *ret)
         return true;
 }
 
-static bool find_user(const char *name, uid_t *ret)
+bool peer_is_unknown(const struct endpoint_peer *peer)
 {
-        char room[16384];
-        struct passwd entry, *found = NULL;
-
-        if (getpwnam_r(name, &entry, room, sizeof(room), &found) != 0 || !found)
-                return false;
-        *ret = found->pw_uid;
-        return true;
-}
-
-static bool find_group(const char *name, gid_t *ret)
-{
-        char room[65536];
-        struct group entry, *found = NULL;
-
-        if (getgrnam_r(name, &entry, room, sizeof(room), &found) != 0 || !found)
-                return false;
-        *ret = found->gr_gid;
-        return true;
-}
-
-static bool peer_resolve(struct endpoint_peer *peer)
-{
-        if (peer->is_resolved ||
-            (peer->kind != MANIFEST_PEER_USER && peer->kind != MANIFEST_PEER_GROUP))
-                return false;
-        peer->is_resolved = parse_number(peer->value, &peer->id) ||
-                            (peer->kind == MANIFEST_PEER_USER ? find_user(peer->value, &peer->id)
-                                                              : find_group(peer->value, &peer->id));
-        return peer->is_resolved;
-}
-
-bool declaration_resolve(struct endpoint_declaration *declaration)
-{
-        bool found = false;
-
-        for (size_t i = 0; i < declaration->n_peers; i++)
-                found |= peer_resolve(&declaration->peers[i]);
-        return found;
+        return !peer->is_resolved &&
+               (peer->kind == MANIFEST_PEER_USER || peer->kind == MANIFEST_PEER_GROUP);
 }
 
 void declaration_deinit(struct endpoint_declaration *declaration)
@@ -112,6 +74,9 @@ static int copy_peers(struct endpoint_declaration *copy, const struct manifest_e
                 copy->peers[i].value = strdup(from->peers[i].value);
                 if (!copy->peers[i].value)
                         return -ENOMEM;
+                if (peer_is_unknown(&copy->peers[i]))
+                        copy->peers[i].is_resolved =
+                                parse_number(copy->peers[i].value, &copy->peers[i].id);
         }
         return 0;
 }
@@ -130,7 +95,6 @@ int declaration_make(struct endpoint_declaration *ret, const struct manifest_end
                 declaration_deinit(&copy);
                 return r;
         }
-        (void)declaration_resolve(&copy);
         *ret = copy;
         return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an extension's manifest says of one of its endpoints, with its users and groups found. */
+/* What an extension's manifest says of one of its endpoints. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 struct endpoint_peer {
         enum manifest_peer_kind kind;
         char *value; /* owned; NULL for everyone */
-        /* Of a user or group, where there is one of that name. */
+        /* Of a user or group, where it is known that there is one of that name. */
         bool is_resolved;
         uid_t id;
 };
@@ -27,11 +27,12 @@ struct endpoint_declaration {
         char **activation;
 };
 
-/* 0 or -ENOMEM. */
+/* It names a user or group whose number is not known. */
+bool peer_is_unknown(const struct endpoint_peer *peer);
+
+/* Knows users and groups by their numbers only; see names.h. 0 or -ENOMEM. */
 int declaration_make(struct endpoint_declaration *ret, const struct manifest_endpoint *from);
 void declaration_deinit(struct endpoint_declaration *declaration);
-/* Looks again for users and groups that were not there. True: some were found. */
-bool declaration_resolve(struct endpoint_declaration *declaration);
 bool declaration_is_of(const struct endpoint_declaration *declaration,
                        const struct manifest_endpoint *endpoint);
 /* "the user alice, extensions of the team EXAMPLE". Caller owns; NULL: no memory. */

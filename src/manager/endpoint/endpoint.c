@@ -4,7 +4,8 @@
  * One name: its socket, and the way of a connection from accept(2) to the extension's process.
  *
  *      accepted → who is it? → listed? → the process takes it, or it waits for one
- *                                └ no: told so          └ failed: told why
+ *                              │ └ no: told so          └ failed: told why
+ *                              └ not known yet: it waits until users and groups were looked for
  *
  * Not one byte of it is read here. A socket appears under its name by rename(2), ready to be
  * connected to: the name is never gone for a moment, also not while a restarted netextd takes
@@ -27,11 +28,11 @@
 #include "manager/priv/socket-folder.h"
 #include "wire/frame.h"
 
-#define ACCEPTS_PER_ROUND   16
-#define ACCEPT_PAUSE_MS     100 /* no descriptor is left: no endless round */
-#define IN_FLIGHT_MAX       8
-#define LOG_INTERVAL_MS     1000
-#define RESOLVE_INTERVAL_MS 10000
+#define ACCEPTS_PER_ROUND 16
+#define ACCEPT_PAUSE_MS   100 /* no descriptor is left: no endless round */
+#define IN_FLIGHT_MAX     8
+#define LOG_INTERVAL_MS   1000
+#define LOOK_INTERVAL_MS  10000
 
 DEFINE_CLEANUP(struct endpoint *, endpoint, endpoint_free)
 
@@ -78,24 +79,12 @@ static void refuse_unlisted(struct endpoint *endpoint, int fd, const struct call
         log_refusal(endpoint, who ?: "a program");
 }
 
-/* Users that came after the activation: looked for now and then, since that can take a while. */
-static bool resolve_again(struct endpoint *endpoint)
-{
-        uint64_t now_ms = clock_now_ms();
-
-        if (now_ms - endpoint->resolved_ms < RESOLVE_INTERVAL_MS)
-                return false;
-        endpoint->resolved_ms = now_ms;
-        return declaration_resolve(&endpoint->declaration);
-}
-
-static bool is_listed(struct endpoint *endpoint, const struct caller *caller)
+static bool is_listed(const struct endpoint *endpoint, const struct caller *caller)
 {
         struct endpoint_table *table = endpoint->table;
         const char *team = table->host->team_of(caller->uid, table->userdata);
 
-        return admission_allows(&endpoint->declaration, caller, team) ||
-               (resolve_again(endpoint) && admission_allows(&endpoint->declaration, caller, team));
+        return admission_allows(&endpoint->declaration, caller, team);
 }
 
 /*
@@ -137,6 +126,62 @@ void endpoint_hand_over_waiting(struct endpoint *endpoint)
         }
 }
 
+/* It stays where it is while it may still turn out to be listed. */
+static void judge(struct waiting *waiting)
+{
+        struct endpoint *endpoint = waiting->endpoint;
+
+        if (is_listed(endpoint, &waiting->caller)) {
+                waiting_move(waiting, &endpoint->waiting);
+        } else if (endpoint->names.n_looked_for == 0) {
+                refuse_unlisted(endpoint, waiting->fd, &waiting->caller);
+                waiting_free(waiting);
+        }
+}
+
+static void judge_all(struct endpoint *endpoint)
+{
+        struct waiting *waiting, *following;
+
+        list_for_each_safe (waiting, following, &endpoint->unjudged, link)
+                judge(waiting);
+        endpoint_hand_over_waiting(endpoint);
+}
+
+static void names_are_changed(void *userdata)
+{
+        struct endpoint *endpoint = userdata;
+
+        judge_all(endpoint);
+        if (endpoint->wants_peer)
+                endpoint_activate(endpoint);
+}
+
+static void look_for_names(struct endpoint *endpoint)
+{
+        int r = names_look(&endpoint->names, endpoint->table->event);
+
+        endpoint->looked_ms = clock_now_ms();
+        if (r < 0)
+                log_warning("endpoint %s: some users and groups are not looked for now: %s",
+                            endpoint->full_name, strerror(-r));
+}
+
+void endpoint_activate(struct endpoint *endpoint)
+{
+        endpoint->wants_peer = endpoint->names.n_looked_for > 0;
+        if (!endpoint->wants_peer)
+                activation_run(&endpoint->activation, &endpoint->declaration, endpoint->full_name);
+}
+
+/* Users that came after the activation are looked for now and then. */
+static bool may_be_listed(struct endpoint *endpoint)
+{
+        if (clock_now_ms() - endpoint->looked_ms >= LOOK_INTERVAL_MS)
+                look_for_names(endpoint);
+        return endpoint->names.n_looked_for > 0;
+}
+
 static void admit(struct endpoint *endpoint, int fd)
 {
         _cleanup_(caller_deinit) struct caller caller = {};
@@ -150,13 +195,17 @@ static void admit(struct endpoint *endpoint, int fd)
                 return;
         }
         if (!is_listed(endpoint, &caller)) {
-                refuse_unlisted(endpoint, fd, &caller);
+                if (may_be_listed(endpoint))
+                        (void)waiting_add(endpoint, &endpoint->unjudged, &caller,
+                                          take_fd(&owned_fd));
+                else
+                        refuse_unlisted(endpoint, fd, &caller);
                 return;
         }
         /* In their order: nobody overtakes those that wait. */
-        r = endpoint->n_waiting > 0 ? -EAGAIN : hand_over(endpoint, &caller, fd);
+        r = list_is_empty(&endpoint->waiting) ? hand_over(endpoint, &caller, fd) : -EAGAIN;
         if (r == -EAGAIN)
-                (void)waiting_add(endpoint, &caller, take_fd(&owned_fd));
+                (void)waiting_add(endpoint, &endpoint->waiting, &caller, take_fd(&owned_fd));
 }
 
 static int accept_again(sd_event_source *source, uint64_t usec, void *userdata)
@@ -206,6 +255,9 @@ struct endpoint *endpoint_free(struct endpoint *endpoint)
                 return NULL;
         while ((waiting = list_first(&endpoint->waiting, struct waiting, link)))
                 waiting_free(waiting);
+        while ((waiting = list_first(&endpoint->unjudged, struct waiting, link)))
+                waiting_free(waiting);
+        names_forget(&endpoint->names);
         activation_deinit(&endpoint->activation);
         list_remove(&endpoint->link);
         sd_event_source_disable_unref(endpoint->source);
@@ -223,7 +275,8 @@ void endpoint_withdraw(struct endpoint *endpoint)
         char why[256];
 
         snprintf(why, sizeof(why), "The extension %s was deactivated", endpoint->extension);
-        waiting_refuse_all(endpoint, -ENOENT, why);
+        waiting_refuse_all(endpoint, &endpoint->waiting, -ENOENT, why);
+        waiting_refuse_all(endpoint, &endpoint->unjudged, -ENOENT, why);
         socket_folder_remove(endpoint->table->folder, endpoint->full_name);
         endpoint_free(endpoint);
 }
@@ -238,8 +291,12 @@ int endpoint_redeclare(struct endpoint *endpoint, const struct manifest_endpoint
         r = declaration_make(&copy, declaration);
         if (r < 0)
                 return r;
+        activation_forget(&endpoint->activation);
+        names_forget(&endpoint->names);
         declaration_deinit(&endpoint->declaration);
         endpoint->declaration = copy;
+        look_for_names(endpoint);
+        judge_all(endpoint);
         return 0;
 }
 
@@ -268,8 +325,10 @@ static int endpoint_new(struct endpoint **ret, struct endpoint_table *table, con
                 return -ENOMEM;
         list_init(&endpoint->link);
         list_init(&endpoint->waiting);
+        list_init(&endpoint->unjudged);
         endpoint->table = table;
         endpoint->listen_fd = -1;
+        names_init(&endpoint->names, &endpoint->declaration, names_are_changed, endpoint);
         activation_init(&endpoint->activation, table->event);
         endpoint->extension = strdup(extension);
         if (asprintf(&endpoint->full_name, "%s.%s.%s", team, extension, declaration->name) < 0)
@@ -295,6 +354,7 @@ int endpoint_open(struct endpoint_table *table, const char *extension, const cha
         if (r < 0)
                 return text_problem(ret_problem, r, "The endpoint %s of %s cannot be opened: %s",
                                     declaration->name, extension, strerror(-r));
+        look_for_names(endpoint);
         list_append(&table->endpoints, &endpoint->link);
         (void)take_ptr(endpoint);
         return 0;

@@ -4,6 +4,7 @@
 /* For the files of this folder: one endpoint. */
 
 #include "manager/endpoint/activation.h"
+#include "manager/endpoint/names.h"
 #include "manager/endpoint/table.h"
 
 struct endpoint {
@@ -14,13 +15,16 @@ struct endpoint {
         struct endpoint_declaration declaration;
         int listen_fd;
         sd_event_source *source;
-        struct list waiting; /* waiting.link, in the order in which they came */
-        unsigned int n_waiting;
+        struct list waiting;    /* waiting.link, in the order in which they came */
+        struct list unjudged;   /* waiting.link: until users and groups were looked for */
+        unsigned int n_waiting; /* in both */
+        struct names names;     /* of the declaration's users and groups */
+        bool wants_peer;        /* it is to run its activation command, when that is over */
         struct activation activation;
         sd_event_source *pause;   /* until accept(2) is tried again */
         unsigned int n_in_flight; /* handed over, and the process has not said that it has them */
         uint64_t n_connections, n_refused;
-        uint64_t resolved_ms; /* when users and groups were looked for last */
+        uint64_t looked_ms; /* when users and groups were looked for last */
         uint64_t logged_ms;
         unsigned int n_not_logged;
 };
@@ -34,6 +38,8 @@ struct endpoint *endpoint_free(struct endpoint *endpoint);
 int endpoint_redeclare(struct endpoint *endpoint, const struct manifest_endpoint *declaration);
 /* Takes the name away. */
 void endpoint_withdraw(struct endpoint *endpoint);
+/* Events wait, and nobody is there: its command is run. */
+void endpoint_activate(struct endpoint *endpoint);
 /* Hands those that wait to the extension, as far as it takes them. */
 void endpoint_hand_over_waiting(struct endpoint *endpoint);
 

@@ -149,7 +149,7 @@ void endpoint_table_failed(struct endpoint_table *table, const char *extension, 
                 if (strcmp(endpoint->extension, extension) != 0)
                         continue;
                 snprintf(text, sizeof(text), "The extension %s does not run: %s", extension, why);
-                waiting_refuse_all(endpoint, -EHOSTDOWN, text);
+                waiting_refuse_all(endpoint, &endpoint->waiting, -EHOSTDOWN, text);
         }
 }
 
@@ -159,7 +159,7 @@ int endpoint_table_wants_peer(struct endpoint_table *table, const char *extensio
 
         if (!endpoint)
                 return -EPROTO;
-        activation_run(&endpoint->activation, &endpoint->declaration, endpoint->full_name);
+        endpoint_activate(endpoint);
         return 0;
 }
 

@@ -252,8 +252,7 @@ static void a_declaration_is_copied_whole(void **state)
         struct endpoint_declaration declaration;
 
         assert_int_equal(declaration_make(&declaration, &endpoint), 0);
-        assert_true(declaration.peers[0].is_resolved);
-        assert_int_equal(declaration.peers[0].id, 0);
+        assert_true(peer_is_unknown(&declaration.peers[0]));
         assert_true(declaration_is_of(&declaration, &endpoint));
         endpoint.activation = other_command;
         assert_false(declaration_is_of(&declaration, &endpoint));

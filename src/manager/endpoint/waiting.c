@@ -36,15 +36,23 @@ static int waiting_left(sd_event_source *source, int fd, uint32_t events, void *
         return 0;
 }
 
-static unsigned int count_of_user(const struct endpoint_table *table, uid_t uid)
+static unsigned int count_in(const struct list *list, uid_t uid)
 {
-        struct endpoint *endpoint;
         struct waiting *waiting;
         unsigned int n = 0;
 
+        list_for_each (waiting, list, link)
+                n += waiting->caller.uid == uid;
+        return n;
+}
+
+static unsigned int count_of_user(const struct endpoint_table *table, uid_t uid)
+{
+        struct endpoint *endpoint;
+        unsigned int n = 0;
+
         list_for_each (endpoint, &table->endpoints, link)
-                list_for_each (waiting, &endpoint->waiting, link)
-                        n += waiting->caller.uid == uid;
+                n += count_in(&endpoint->waiting, uid) + count_in(&endpoint->unjudged, uid);
         return n;
 }
 
@@ -67,7 +75,7 @@ static bool has_room(struct waiting *waiting)
         return false;
 }
 
-int waiting_add(struct endpoint *endpoint, struct caller *caller, int fd)
+int waiting_add(struct endpoint *endpoint, struct list *list, struct caller *caller, int fd)
 {
         _cleanup_(cleanup_waiting) struct waiting *waiting = calloc(1, sizeof(*waiting));
         int r;
@@ -88,18 +96,24 @@ int waiting_add(struct endpoint *endpoint, struct caller *caller, int fd)
                             waiting);
         if (r < 0)
                 return r;
-        list_append(&endpoint->waiting, &waiting->link);
+        list_append(list, &waiting->link);
         endpoint->n_waiting++;
         endpoint->table->n_waiting++;
         (void)take_ptr(waiting);
         return 0;
 }
 
-void waiting_refuse_all(struct endpoint *endpoint, int error, const char *why)
+void waiting_move(struct waiting *waiting, struct list *list)
+{
+        list_remove(&waiting->link);
+        list_append(list, &waiting->link);
+}
+
+void waiting_refuse_all(struct endpoint *endpoint, struct list *list, int error, const char *why)
 {
         struct waiting *waiting;
 
-        while ((waiting = list_first(&endpoint->waiting, struct waiting, link))) {
+        while ((waiting = list_first(list, struct waiting, link))) {
                 endpoint_refuse(endpoint, waiting->fd, error, "%s", why);
                 waiting_free(waiting);
         }
