@@ -111,6 +111,10 @@ int nx_manager_get_extension(struct nx_manager *manager, const char *extension,
  *  of a request that was refused. -ENOENT. */
 int nx_manager_explain_extension(struct nx_manager *manager, const char *extension,
                                  struct nx_list **ret_checks);
+/** A record for each capability that it asks for: whether it is in effect, and who granted it.
+ *  -ENOENT. */
+int nx_manager_inspect_extension(struct nx_manager *manager, const char *extension,
+                                 struct nx_list **ret_capabilities);
 /** For an administrator: yes or no to one that waits for approval. -ENOENT: none does; -EPERM: a
  *  policy forbids it. */
 int nx_manager_approve_extension(struct nx_manager *manager, const char *extension);

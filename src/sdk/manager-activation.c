@@ -246,6 +246,12 @@ _public_ int nx_manager_explain_extension(struct nx_manager *manager, const char
         return manager_ask(manager, "ExplainExtension", "aa{sv}", ret_checks, "s", extension);
 }
 
+_public_ int nx_manager_inspect_extension(struct nx_manager *manager, const char *extension,
+                                          struct nx_list **ret_capabilities)
+{
+        return manager_ask(manager, "InspectExtension", "aa{sv}", ret_capabilities, "s", extension);
+}
+
 _public_ int nx_manager_approve_extension(struct nx_manager *manager, const char *extension)
 {
         return manager_ask(manager, "ApproveExtension", NULL, NULL, "s", extension);

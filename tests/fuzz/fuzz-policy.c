@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: src/manager/policy/document.c src/manager/policy/policy.c */
-/* fuzz-sources: src/manager/loop/text.c */
+/* fuzz-sources: src/manager/policy/place.c src/manager/loop/text.c */
 /* fuzz-flags: -ljansson */
 
 /*
@@ -32,8 +32,12 @@ static void ask(const struct policy *policy)
 {
         static const struct policy_subject subject = { "ALPHA", "com.example.one", "network" };
         enum policy_answer answer = policy_judge(policy, &subject, NULL);
+        struct policy_place place;
+        bool is_allowed = policy_find_allowance(policy, &subject, &place);
 
         require(answer == POLICY_ASK || answer == POLICY_ALLOWED || answer == POLICY_FORBIDDEN);
+        require(answer != POLICY_ALLOWED || is_allowed);
+        require(!is_allowed || *place.key);
         for (enum policy_action action = 0; action < _POLICY_ACTION_MAX; action++) {
                 int user = policy_permit(policy, &subject, action, POLICY_USER, NULL);
                 int administrator =

@@ -2,6 +2,7 @@
 """What the administrator's policy files allow and forbid, whenever they come."""
 import pytest
 
+from harness.bundles import Signer
 from harness.store import IDENTIFIER, TEAM
 from harness.wait import wait_until
 
@@ -58,6 +59,57 @@ def test_what_an_administrator_approved_stays_without_policy(store, workshop):
     policy.unlink()
     wait_until(lambda: not store.instance.ctl("extension", "policy"), "the policy stays")
     assert store.extension()["active"]
+
+
+DAEMON = 1  # a user that every Debian has
+
+
+def logged_in(store, uid, *arguments):
+    """netextctl as root, who logged in as another user: what sudo leaves in audit's hands."""
+    argv = ["/bin/sh", "-c", 'echo "$0" >/proc/self/loginuid && exec "$@"', str(uid),
+            *store.instance.ctl_command("extension", *map(str, arguments))]
+    done = store.instance.lab.client.run(argv, check=False)
+    assert done.returncode == 0, done
+
+
+def test_each_capability_says_who_granted_it(store, workshop):
+    """L19: what is in effect, by which approval or which line of a policy, also after a restart."""
+    number = store.submit(workshop.bundle(capabilities=["filter-provider", "network-client"]))
+    store.wait_for(number, "needs-approval")
+    waiting = store.instance.ctl("extension", "inspect", IDENTIFIER)
+    assert [(one["capability"], one["effective"], one["granted_by"]) for one in waiting] == \
+        [("filter-provider", False, "nobody"), ("network-client", False, "nobody")]
+    logged_in(store, DAEMON, "approve", number)
+    assert store.outcome(number)["status"] == "finished"
+
+    before = store.instance.ctl("extension", "inspect", f"{TEAM}.{IDENTIFIER}")
+    assert len(before) == 2 and all(one["effective"] and one["asked_for_by"] == "signer" for one in before)
+    for one in [*before, store.extension()]:
+        assert (one["granted"], one["granted_by"]) == ("approval", "daemon (uid 1) as root"), one
+        assert (one["approved_uid"], one["approved_login"], one["approved_request"]) == (0, DAEMON, number), one
+        assert one["granted_ns"] >= one["approved_ns"] > store.request(number)["submitted_ns"]
+    assert store.extension()["capabilities"] == "filter-provider network-client"
+
+    policy = workshop.policy / "office.json"
+    policy.write_text('{\n  "AllowedSystemExtensions": {\n    "%s": ["com.example.other",\n      "%s"]\n  }\n}\n' % (TEAM, IDENTIFIER))
+    by_policy = store.wait_for_extension(granted="policy")
+    assert by_policy["granted_by"] == f"office.json:4 (AllowedSystemExtensions.{TEAM})" and by_policy["policy_line"] == 4
+    assert f"office.json:4 (AllowedSystemExtensions.{TEAM})" in store.do("list")
+    store.instance.kill_netextd()
+    store.instance.restart_netextd()
+    again = store.wait_for_extension(active=True)
+    assert {key: again[key] for key in again if "granted" in key} == {key: by_policy[key] for key in by_policy if "granted" in key}
+    policy.unlink()
+    store.wait_for_extension(granted="approval", granted_by="daemon (uid 1) as root", active=True)
+
+    store.do("developer", "on")
+    store.activate(workshop.bundle(identifier="com.example.mine", signer=Signer(workshop.folder, "unknown", TEAM)), "--approve")
+    mine = store.extension("com.example.mine")
+    assert (mine["granted_by"], mine["developer_by"]) == ("root", "root") and mine["developer_ns"] < mine["granted_ns"]
+    number = store.submit(workshop.bundle(identifier="com.example.refused"))
+    store.wait_for(number, "needs-approval")
+    logged_in(store, DAEMON, "refuse", number)
+    assert store.outcome(number)["message"] == "an administrator refused it: daemon (uid 1) as root"
 
 
 def test_nobody_overrides_where_that_is_not_allowed(store, workshop):

@@ -18,6 +18,9 @@ void extension_add_digest(struct table *table, const struct nx_properties *exten
 /* Each record as its keys and values; a list of them as JSON. */
 void extension_print_records(struct cli *cli, const struct nx_list *records);
 
+/* The verb `inspect`, of an installed one. Returns an exit status. */
+int extension_show_granted(struct cli *cli);
+
 /* Waits for the outcome of a request and says what it is: as a sentence, or as JSON. approve: do
  * that, where it is asked for. Returns an exit status. */
 int extension_wait(struct cli *cli, struct nx_manager *manager, uint64_t request, bool approve);

@@ -68,6 +68,8 @@ static const struct writer_column columns[] = {
         { "LAST EXIT", "last_exit" },
         { "DIGEST", .fn = extension_add_digest },
         { "MANAGED", .fn = add_managed },
+        { "CAPABILITIES", "capabilities" },
+        { "GRANTED BY", "granted_by" },
         { "ENDPOINTS", "endpoints" },
         {},
 };

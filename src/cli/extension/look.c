@@ -3,11 +3,15 @@
 /*
  * netextctl extension verify, lint and inspect: three ways to tell of one look at a bundle. verify
  * says what netextd would say of it; lint says every check, and can do without a signature;
- * inspect says what is in it.
+ * inspect says what is in it, and of an installed one what it may do (granted.c).
  */
+
+#include <string.h>
+#include <unistd.h>
 
 #include "cli/cleanup.h"
 #include "cli/cli.h"
+#include "cli/extension/extension.h"
 #include "cli/extension/opened.h"
 #include "cli/extension/show.h"
 
@@ -63,8 +67,17 @@ int verb_extension_lint(struct cli *cli)
         return conclude(&bundle);
 }
 
+/* A path is a bundle, whether or not it is there; anything else an installed extension. */
+static bool is_path(const char *word)
+{
+        size_t length = strlen(word);
+
+        return strchr(word, '/') || access(word, F_OK) == 0 ||
+               (length > 4 && strcmp(word + length - 4, ".nxt") == 0);
+}
+
 /* Also of a bundle that is refused: that is when one wants to know. */
-int verb_extension_inspect(struct cli *cli)
+static int inspect_bundle(struct cli *cli)
 {
         const struct bundle_options options = {};
         _cleanup_(bundle_deinit) struct bundle bundle = {};
@@ -80,4 +93,9 @@ int verb_extension_inspect(struct cli *cli)
         putchar('\n');
         show_report(&bundle, cli->arguments[0], false);
         return CLI_OK;
+}
+
+int verb_extension_inspect(struct cli *cli)
+{
+        return is_path(cli->arguments[0]) ? inspect_bundle(cli) : extension_show_granted(cli);
 }

@@ -11,6 +11,7 @@
 
 #include "manager/control/explain.h"
 #include "manager/control/extensions.h"
+#include "manager/control/grants.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
 #include "manager/extension/extension.h"
@@ -95,50 +96,6 @@ int extensions_deactivate(sd_bus_message *message, void *userdata, sd_bus_error 
         if (r < 0)
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
         return answer_request(client, message, number);
-}
-
-/* Methods of one word that end with nothing to tell. */
-static int change(sd_bus_message *message, void *userdata,
-                  int (*fn)(struct store *store, const char *word, char **ret_problem))
-{
-        struct client *client = userdata;
-        _cleanup_free_ char *problem = NULL;
-        const char *word;
-        int r;
-
-        r = sd_bus_message_read(message, "s", &word);
-        if (r < 0)
-                return r;
-        r = fn(client->control->store, word, &problem);
-        if (r < 0)
-                return control_refuse(message, r, "%s", problem ?: strerror(-r));
-        return sd_bus_reply_method_return(message, "");
-}
-
-int extensions_approve(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
-{
-        return change(message, userdata, store_approve);
-}
-
-int extensions_refuse(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
-{
-        return change(message, userdata, store_refuse);
-}
-
-int extensions_switch(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
-{
-        struct client *client = userdata;
-        _cleanup_free_ char *problem = NULL;
-        const char *word;
-        int on, r;
-
-        r = sd_bus_message_read(message, "sb", &word, &on);
-        if (r < 0)
-                return r;
-        r = store_switch(client->control->store, word, on, &problem);
-        if (r < 0)
-                return control_refuse(message, r, "%s", problem ?: strerror(-r));
-        return sd_bus_reply_method_return(message, "");
 }
 
 /* --- listing ------------------------------------------------------------------------------ */
@@ -284,8 +241,8 @@ static int append_connections(sd_bus_message *reply, const struct control *contr
         return r;
 }
 
-/* The process that is made of that copy. */
-static const struct extension *find_process(struct control *control, const struct copy *copy)
+const struct extension *extensions_find_process(const struct control *control,
+                                                const struct copy *copy)
 {
         const struct extension *extension = extension_table_find(control->sessions->extensions,
                                                                  copy->bundle.manifest.identifier);
@@ -304,7 +261,7 @@ static int append_copy(sd_bus_message *reply, struct control *control, const str
 
         if (!copy)
                 return 0;
-        extension = find_process(control, copy);
+        extension = extensions_find_process(control, copy);
         folder = copy_get_folder(copy);
         text_set(&path, "%s/%s", life->store->folder, folder);
         r = record_begin(reply);
@@ -320,6 +277,8 @@ static int append_copy(sd_bus_message *reply, struct control *control, const str
                 r = append_connections(reply, control, copy);
         if (r >= 0)
                 r = append_signer(reply, copy);
+        if (r >= 0)
+                r = grants_append(reply, life->store, copy);
         if (r >= 0)
                 r = record_put_string(reply, "path", path);
         if (r >= 0)
@@ -413,21 +372,6 @@ int extensions_reset(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 int extensions_collect(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         return change_all(message, userdata, store_collect);
-}
-
-int extensions_set_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
-{
-        struct client *client = userdata;
-        _cleanup_free_ char *problem = NULL;
-        int on, r;
-
-        r = sd_bus_message_read(message, "b", &on);
-        if (r < 0)
-                return r;
-        r = store_set_developer(client->control->store, on, &problem);
-        if (r < 0)
-                return control_refuse(message, r, "%s", problem ?: strerror(-r));
-        return sd_bus_reply_method_return(message, "");
 }
 
 int extensions_get_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)

@@ -7,13 +7,13 @@
 
 int extensions_activate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_deactivate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
-int extensions_approve(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
-int extensions_refuse(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
-int extensions_switch(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_reset(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_collect(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
-int extensions_set_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_get_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_list_policies(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+
+/* The process that is made of that copy; NULL: there is none. */
+const struct extension *extensions_find_process(const struct control *control,
+                                                const struct copy *copy);

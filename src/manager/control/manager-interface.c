@@ -9,7 +9,9 @@
 #include "manager/control/call.h"
 #include "manager/control/configuration-reader.h"
 #include "manager/control/control.h"
+#include "manager/control/decisions.h"
 #include "manager/control/extensions.h"
+#include "manager/control/grants.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
 #include "manager/control/sets.h"
@@ -281,21 +283,23 @@ const sd_bus_vtable manager_interface[] = {
         SD_BUS_METHOD_WITH_ARGS("DeactivateExtension", SD_BUS_ARGS("s", extension),
                                 SD_BUS_RESULT("t", request), extensions_deactivate, 0),
         SD_BUS_METHOD_WITH_ARGS("ApproveExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
-                                extensions_approve, 0),
+                                decisions_take, 0),
         SD_BUS_METHOD_WITH_ARGS("RefuseExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
-                                extensions_refuse, 0),
+                                decisions_take, 0),
         SD_BUS_METHOD_WITH_ARGS("SwitchExtension", SD_BUS_ARGS("s", extension, "b", on),
-                                SD_BUS_NO_RESULT, extensions_switch, 0),
+                                SD_BUS_NO_RESULT, decisions_take, 0),
         SD_BUS_METHOD_WITH_ARGS("ListExtensions", SD_BUS_ARGS("s", extension),
                                 SD_BUS_RESULT("aa{sv}", extensions), extensions_list, 0),
         SD_BUS_METHOD_WITH_ARGS("ExplainExtension", SD_BUS_ARGS("s", extension),
                                 SD_BUS_RESULT("aa{sv}", checks), extensions_explain, 0),
+        SD_BUS_METHOD_WITH_ARGS("InspectExtension", SD_BUS_ARGS("s", extension),
+                                SD_BUS_RESULT("aa{sv}", capabilities), grants_list, 0),
         SD_BUS_METHOD_WITH_ARGS("ResetExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
                                 extensions_reset, 0),
         SD_BUS_METHOD_WITH_ARGS("CollectExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
                                 extensions_collect, 0),
         SD_BUS_METHOD_WITH_ARGS("SetDeveloperMode", SD_BUS_ARGS("b", on), SD_BUS_NO_RESULT,
-                                extensions_set_developer, 0),
+                                decisions_take, 0),
         SD_BUS_METHOD_WITH_ARGS("GetDeveloperMode", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", on),
                                 extensions_get_developer, 0),
         SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", files),

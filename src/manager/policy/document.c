@@ -12,8 +12,10 @@
 
 #include "manager/loop/text.h"
 #include "manager/policy/document.h"
+#include "manager/policy/place.h"
 
-#define WARNINGS_MAX 100
+#define WARNINGS_MAX  100
+#define ALLOWED_TEAMS "AllowedTeamIdentifiers"
 
 static const char *const list_keys[_POLICY_LIST_MAX] = {
         [POLICY_ALLOWED_EXTENSIONS] = "AllowedSystemExtensions",
@@ -163,7 +165,7 @@ static int read_key(struct policy_document *document, const char *key, json_t *v
 {
         if (strcmp(key, "AllowUserOverrides") == 0)
                 return read_overrides(document, value, ret_problem);
-        if (strcmp(key, "AllowedTeamIdentifiers") == 0) {
+        if (strcmp(key, ALLOWED_TEAMS) == 0) {
                 document->teams = value;
                 return check_strings(value, key, ret_problem);
         }
@@ -208,7 +210,8 @@ int policy_document_parse(struct policy_document *ret, const char *text, size_t 
                 return text_problem(ret_problem, -EBADMSG, "line %d, column %d: %s", error.line,
                                     error.column, clean);
         }
-        r = read_root(&document, ret_problem);
+        document.text = strndup(text, size);
+        r = document.text ? read_root(&document, ret_problem) : -ENOMEM;
         if (r < 0)
                 return r;
         *ret = document;
@@ -221,6 +224,7 @@ void policy_document_deinit(struct policy_document *document)
         for (size_t i = 0; i < document->n_warnings; i++)
                 free(document->warnings[i]);
         free(document->warnings);
+        free(document->text);
         json_decref(document->root);
         *document = (struct policy_document){};
 }
@@ -253,6 +257,17 @@ bool policy_document_names_team(const struct policy_document *document, enum pol
 bool policy_document_allows_team(const struct policy_document *document, const char *team)
 {
         return has_string(document->teams, team);
+}
+
+unsigned int policy_document_line_of_team(const struct policy_document *document, const char *team)
+{
+        return place_find_line(document->text, ALLOWED_TEAMS, NULL, team);
+}
+
+unsigned int policy_document_line_of(const struct policy_document *document, enum policy_list list,
+                                     const char *team, const char *item)
+{
+        return place_find_line(document->text, list_keys[list], team, item);
 }
 
 static char *teams_contradict(const struct policy_document *one,

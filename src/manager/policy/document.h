@@ -28,6 +28,7 @@ struct policy_document {
         json_t *teams;                   /* allowed whole: array of strings; NULL: none */
         json_t *lists[_POLICY_LIST_MAX]; /* {team: [string]}; NULL: the key is not there */
         json_t *root;                    /* owns what is above */
+        char *text;                      /* as it was written */
         char **warnings;                 /* what was read over */
         size_t n_warnings;
 };
@@ -49,6 +50,10 @@ bool policy_document_names_team(const struct policy_document *document, enum pol
                                 const char *team);
 /* Does it allow everything of the team? */
 bool policy_document_allows_team(const struct policy_document *document, const char *team);
+/* On which lines that stands; 0: it cannot be said. */
+unsigned int policy_document_line_of_team(const struct policy_document *document, const char *team);
+unsigned int policy_document_line_of(const struct policy_document *document, enum policy_list list,
+                                     const char *team, const char *item);
 
 /* What one says cannot be true beside the other (or within one: give it twice). A sentence, caller
  * owns; NULL: nothing. */

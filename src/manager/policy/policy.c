@@ -14,6 +14,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "manager/loop/text.h"
@@ -159,23 +160,46 @@ static const struct policy_file *find_no_overrides(const struct policy *policy)
         return NULL;
 }
 
+bool policy_find_allowance(const struct policy *policy, const struct policy_subject *subject,
+                           struct policy_place *ret)
+{
+        const enum policy_list list = POLICY_ALLOWED_EXTENSIONS;
+        const struct policy_file *file;
+
+        if ((file = find_team(policy, subject->team))) {
+                *ret = (struct policy_place){
+                        .file = file->name,
+                        .key = "AllowedTeamIdentifiers",
+                        .line = policy_document_line_of_team(&file->document, subject->team),
+                };
+                return true;
+        }
+        file = find_listing(policy, list, subject);
+        if (!file)
+                return false;
+        *ret = (struct policy_place){
+                .file = file->name,
+                .line = policy_document_line_of(&file->document, list, subject->team,
+                                                subject->identifier),
+        };
+        snprintf(ret->key, sizeof(ret->key), "%s.%s", policy_list_to_string(list), subject->team);
+        return true;
+}
+
 enum policy_answer policy_judge(const struct policy *policy, const struct policy_subject *subject,
                                 char **ret_why)
 {
         const struct policy_file *file;
+        struct policy_place place;
 
         if ((file = find_type_refusal(policy, subject))) {
                 say(ret_why, "%s: AllowedSystemExtensionTypes.%s does not have %s", file->name,
                     subject->team, type_of(subject->category));
                 return POLICY_FORBIDDEN;
         }
-        if ((file = find_team(policy, subject->team))) {
-                say(ret_why, "%s: AllowedTeamIdentifiers has %s", file->name, subject->team);
-                return POLICY_ALLOWED;
-        }
-        if ((file = find_listing(policy, POLICY_ALLOWED_EXTENSIONS, subject))) {
-                say(ret_why, "%s: AllowedSystemExtensions.%s has %s", file->name, subject->team,
-                    subject->identifier);
+        if (policy_find_allowance(policy, subject, &place)) {
+                say(ret_why, "%s: %s has %s", place.file, place.key,
+                    strchr(place.key, '.') ? subject->identifier : subject->team);
                 return POLICY_ALLOWED;
         }
         if ((file = find_no_overrides(policy))) {

@@ -59,6 +59,17 @@ enum policy_answer policy_judge(const struct policy *policy, const struct policy
 int policy_permit(const struct policy *policy, const struct policy_subject *subject,
                   enum policy_action action, enum policy_caller caller, char **ret_why);
 
+/* Where a file says that something is so. */
+struct policy_place {
+        const char *file;  /* "10-office.json"; borrowed from the policy */
+        char key[80];      /* "AllowedSystemExtensions.TEAM" */
+        unsigned int line; /* 0: it cannot be said */
+};
+
+/* What has policy_judge() say POLICY_ALLOWED. False: nothing does. */
+bool policy_find_allowance(const struct policy *policy, const struct policy_subject *subject,
+                           struct policy_place *ret);
+
 /* Does any file say anything of it? */
 bool policy_mentions(const struct policy *policy, const char *team, const char *identifier);
 

@@ -147,6 +147,38 @@ static void test_what_contradicts_itself_is_refused(void **state)
         }
 }
 
+static void test_what_is_allowed_stands_on_a_line(void **state)
+{
+        static const char text[] =
+                "\n{ \"Note\": {\"AllowedTeamIdentifiers\": [\"ALPHA\"], \"x\": \"}]\\\"\"},\n"
+                "  \"PayloadDisplayName\": \"AllowedTeamIdentifiers\",\n"
+                "  \"AllowedTeamIdentifiers\":\n"
+                "    [ \"GAMMA\",\n"
+                "      \"ALPHA\", \"\\u0044ELTA\" ],\n"
+                "  \"AllowedSystemExtensions\": {\"OTHER\": [\"com.example.one\"],\n"
+                "    \"BETA\" : [\n"
+                "      \"com.example.two\",\n"
+                "      \"com.example.one\"] },\n"
+                "  \"RemovableSystemExtensions\": {} }";
+        _cleanup_policy_document_ struct policy_document document = {};
+        _cleanup_free_ char *problem = NULL;
+
+        assert_int_equal(parse(&document, text, &problem), 0);
+        assert_int_equal(policy_document_line_of_team(&document, "GAMMA"), 5);
+        assert_int_equal(policy_document_line_of_team(&document, "ALPHA"), 6);
+        assert_int_equal(policy_document_line_of(&document, POLICY_ALLOWED_EXTENSIONS, "BETA",
+                                                 "com.example.one"),
+                         10);
+        assert_int_equal(policy_document_line_of(&document, POLICY_ALLOWED_EXTENSIONS, "OTHER",
+                                                 "com.example.one"),
+                         7);
+        assert_int_equal(policy_document_line_of(&document, POLICY_REMOVABLE, "BETA", "x"), 0);
+        assert_int_equal(policy_document_line_of(&document, POLICY_NON_REMOVABLE, "BETA", "x"), 0);
+        /* As it is not written: it is allowed, and nobody says where. */
+        assert_true(policy_document_allows_team(&document, "DELTA"));
+        assert_int_equal(policy_document_line_of_team(&document, "DELTA"), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -155,6 +187,7 @@ int main(void)
                 cmocka_unit_test(test_unknown_keys_are_remembered_at_every_level),
                 cmocka_unit_test(test_what_makes_no_sense_is_refused_by_key),
                 cmocka_unit_test(test_what_contradicts_itself_is_refused),
+                cmocka_unit_test(test_what_is_allowed_stands_on_a_line),
         };
 
         return cmocka_run_group_tests_name("policy-document", tests, NULL, NULL);

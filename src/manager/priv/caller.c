@@ -142,6 +142,17 @@ static int read_started(struct caller *caller)
         return 0;
 }
 
+/* Kept from a login through every su(1) and sudo(8), where the kernel has audit. */
+static void read_login(struct caller *caller)
+{
+        _cleanup_fd_ int fd = open_process_file(caller->pid, "loginuid", O_RDONLY);
+        char text[16] = {};
+
+        caller->login = CALLER_NOBODY;
+        if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+                caller->login = (uid_t)strtoul(text, NULL, 10);
+}
+
 static bool has_ended(int pidfd)
 {
         struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
@@ -154,6 +165,7 @@ static int read_process(struct caller *caller)
         int r;
 
         r = read_started(caller);
+        read_login(caller);
         if (r >= 0)
                 r = read_executable(caller);
         return r < 0 ? r : read_cgroup(caller);
@@ -163,6 +175,7 @@ static int read_process(struct caller *caller)
 static int forget_process(struct caller *caller)
 {
         caller->started_ticks = 0;
+        caller->login = CALLER_NOBODY;
         caller->executable = (struct file_identity){};
         free(caller->program);
         free(caller->cgroup);

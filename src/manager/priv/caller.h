@@ -27,7 +27,10 @@ struct caller {
         char *program;          /* path of its executable, never NULL */
         struct file_identity executable;
         char *cgroup; /* path below the cgroup v2 root, never NULL */
+        uid_t login;  /* who logged in, as audit(7) keeps it; CALLER_NOBODY: nobody, or not known */
 };
+
+#define CALLER_NOBODY ((uid_t)-1)
 
 /* 0 or negative errno. The process can be gone: see above. */
 int caller_identify(int socket_fd, struct caller *ret);

@@ -19,6 +19,7 @@ static struct approval *approval_free(struct approval *approval)
         free(approval->identifier);
         free(approval->team);
         free(approval->signer);
+        actor_deinit(&approval->by);
         free(approval);
         return NULL;
 }
@@ -57,34 +58,41 @@ const struct approval *approval_find(const struct list *approvals, const struct 
 }
 
 static int append(struct list *approvals, const char *identifier, const char *team,
-                  const char *signer, uint32_t capabilities, uint64_t approved_ns)
+                  const char *signer, struct approval **ret)
 {
         struct approval *approval = calloc(1, sizeof(*approval));
 
         if (!approval)
                 return -ENOMEM;
         list_init(&approval->link);
+        approval->by = (struct actor)ACTOR_NULL;
         approval->identifier = strdup(identifier);
         approval->team = strdup(team);
         approval->signer = strdup(signer);
-        approval->capabilities = capabilities;
-        approval->approved_ns = approved_ns;
         if (!approval->identifier || !approval->team || !approval->signer) {
                 approval_free(approval);
                 return -ENOMEM;
         }
         list_append(approvals, &approval->link);
+        *ret = approval;
         return 0;
 }
 
-int approval_add(struct list *approvals, const struct copy *copy)
+int approval_add(struct list *approvals, const struct copy *copy, const struct actor *by)
 {
         const struct manifest *manifest = &copy->bundle.manifest;
+        struct approval *approval;
+        int r;
 
         approvals_forget(approvals, manifest->identifier);
-        return append(approvals, manifest->identifier, manifest->team,
-                      copy->bundle.signer.identity ?: "", manifest->capabilities,
-                      clock_realtime_ns());
+        r = append(approvals, manifest->identifier, manifest->team,
+                   copy->bundle.signer.identity ?: "", &approval);
+        if (r < 0)
+                return r;
+        approval->capabilities = manifest->capabilities;
+        approval->approved_ns = clock_realtime_ns();
+        approval->request = copy->request;
+        return actor_copy(&approval->by, by);
 }
 
 void approvals_forget(struct list *approvals, const char *identifier)
@@ -98,21 +106,30 @@ void approvals_forget(struct list *approvals, const char *identifier)
 
 json_t *approval_pack(const struct approval *approval)
 {
-        return json_pack("{ss ss ss sI sI}", "identifier", approval->identifier, "team",
+        return json_pack("{ss ss ss sI sI sI so}", "identifier", approval->identifier, "team",
                          approval->team, "signer", approval->signer, "capabilities",
                          (json_int_t)approval->capabilities, "approved_ns",
-                         (json_int_t)approval->approved_ns);
+                         (json_int_t)approval->approved_ns, "request",
+                         (json_int_t)approval->request, "by", actor_pack(&approval->by));
 }
 
 int approval_unpack(struct list *approvals, const json_t *object)
 {
         const char *identifier, *team, *signer;
         json_int_t capabilities, approved_ns;
+        struct approval *approval;
+        int r;
 
         if (json_unpack((json_t *)object, "{ss ss ss sI sI}", "identifier", &identifier, "team",
                         &team, "signer", &signer, "capabilities", &capabilities, "approved_ns",
                         &approved_ns) < 0)
                 return -EBADMSG;
-        return append(approvals, identifier, team, signer, (uint32_t)capabilities,
-                      (uint64_t)approved_ns);
+        r = append(approvals, identifier, team, signer, &approval);
+        if (r < 0)
+                return r;
+        approval->capabilities = (uint32_t)capabilities;
+        approval->approved_ns = (uint64_t)approved_ns;
+        approval->request = (uint64_t)json_integer_value(json_object_get(object, "request"));
+        actor_unpack(&approval->by, json_object_get(object, "by"));
+        return 0;
 }

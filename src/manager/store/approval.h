@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/list.h"
+#include "manager/store/actor.h"
 #include "manager/store/copy.h"
 
 struct approval {
@@ -18,6 +19,8 @@ struct approval {
         char *signer; /* bundle_signer.identity */
         uint32_t capabilities;
         uint64_t approved_ns; /* CLOCK_REALTIME */
+        struct actor by;
+        uint64_t request; /* that waited for it */
 };
 
 /* The one that covers copy, or NULL. */
@@ -26,7 +29,7 @@ const struct approval *approval_find(const struct list *approvals, const struct 
  * it never was. Static storage. */
 const char *approval_explain(const struct list *approvals, const struct copy *copy);
 /* Replaces what was approved of the identifier. 0 or -ENOMEM. */
-int approval_add(struct list *approvals, const struct copy *copy);
+int approval_add(struct list *approvals, const struct copy *copy, const struct actor *by);
 /* All of the identifier; NULL: of every one. */
 void approvals_forget(struct list *approvals, const char *identifier);
 

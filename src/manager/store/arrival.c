@@ -205,15 +205,9 @@ static bool is_of_other_team(const struct life *life)
 
 enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy, char **ret_why)
 {
-        const struct manifest *manifest = &copy->bundle.manifest;
+        const struct policy_subject subject = copy_to_subject(copy);
 
-        return policy_judge(life->store->policy,
-                            &(struct policy_subject){
-                                    .team = manifest->team,
-                                    .identifier = manifest->identifier,
-                                    .category = manifest_category_name(manifest->category),
-                            },
-                            ret_why);
+        return policy_judge(life->store->policy, &subject, ret_why);
 }
 
 static void wait_for_approval(struct life *life)
@@ -269,7 +263,10 @@ void life_abandon(struct life *life)
                       "who could have said replace or cancel was not there any more");
 }
 
-void life_refuse(struct life *life)
+void life_refuse(struct life *life, const struct actor *by)
 {
-        refuse_coming(life, NX_REQUEST_ERROR_CANCELED, "an administrator refused it");
+        _cleanup_free_ char *who = actor_describe(by), *message = NULL;
+
+        text_set(&message, "an administrator refused it: %s", who ?: "nobody knows who");
+        refuse_coming(life, NX_REQUEST_ERROR_CANCELED, message);
 }

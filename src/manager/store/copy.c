@@ -60,6 +60,7 @@ struct copy *copy_free(struct copy *copy)
                 return NULL;
         list_remove(&copy->link);
         bundle_deinit(&copy->bundle);
+        grant_deinit(&copy->grant);
         free(copy->problem);
         free(copy->last_failure);
         free(copy);
@@ -107,12 +108,23 @@ void copy_set_problem(struct copy *copy, const char *problem)
         copy->problem = text;
 }
 
+struct policy_subject copy_to_subject(const struct copy *copy)
+{
+        const struct manifest *manifest = &copy->bundle.manifest;
+
+        return (struct policy_subject){
+                .team = manifest->team,
+                .identifier = manifest->identifier,
+                .category = manifest_category_name(manifest->category),
+        };
+}
+
 json_t *copy_pack(const struct copy *copy)
 {
         const struct manifest *manifest = &copy->bundle.manifest;
         const struct bundle_signer *signer = &copy->bundle.signer;
 
-        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si ss sI sI sb sb}",
+        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si ss sI sI sb sb so}",
                          "identifier", manifest->identifier, "team", manifest->team, "version",
                          manifest->version, "short_version", manifest->short_version, "name",
                          manifest->name, "vendor", manifest->vendor, "category",
@@ -121,7 +133,8 @@ json_t *copy_pack(const struct copy *copy)
                          signer->name, "signer_root", signer->root, "capabilities",
                          (int)manifest->capabilities, "state", states[copy->state], "request",
                          (json_int_t)copy->request, "staged_ns", (json_int_t)copy->staged_ns,
-                         "developer", copy->developer, "switched_off", copy->switched_off);
+                         "developer", copy->developer, "switched_off", copy->switched_off, "grant",
+                         grant_pack(&copy->grant));
 }
 
 static char *take_string(const json_t *object, const char *key)
@@ -175,6 +188,7 @@ int copy_unpack(const json_t *object, struct copy **ret_copy)
         copy->staged_ns = (uint64_t)json_integer_value(json_object_get(object, "staged_ns"));
         copy->developer = json_is_true(json_object_get(object, "developer"));
         copy->switched_off = json_is_true(json_object_get(object, "switched_off"));
+        grant_unpack(&copy->grant, json_object_get(object, "grant"));
         *ret_copy = take_ptr(copy);
         return 0;
 }

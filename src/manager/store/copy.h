@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "bundle/answer.h"
+#include "manager/store/grant.h"
 
 /* What systemextensionsctl calls them; written down with underscores, shown with blanks. */
 enum copy_state {
@@ -38,6 +39,7 @@ struct copy {
         bool developer;     /* its signer is unknown, and developer mode let it in */
         bool switched_off;  /* by an administrator */
         bool fresh;         /* it was verified a moment ago */
+        struct grant grant; /* who has it run */
         char *problem;      /* why it does not do what its state says; NULL: it does */
         char *last_failure; /* why the last version that was to replace it did not; NULL: it did */
 };
@@ -61,6 +63,9 @@ void copy_set_bundle(struct copy *copy, struct bundle *bundle);
 void copy_set_report(struct copy *copy, struct bundle_report *report);
 /* Copies problem, which may be NULL. */
 void copy_set_problem(struct copy *copy, const char *problem);
+
+/* What a policy is asked about; borrows from copy. */
+struct policy_subject copy_to_subject(const struct copy *copy);
 
 /* What a later netextd has to know of it before it has looked at it itself. */
 json_t *copy_pack(const struct copy *copy);

@@ -34,6 +34,14 @@ static void pack_life(json_t *copies, const struct life *life)
                 pack_copy(copies, copy);
 }
 
+/* When developer mode was switched last, and by whom. */
+static void pack_developer(json_t *object, const struct store *store)
+{
+        (void)json_object_set_new(object, "developer_ns",
+                                  json_integer((json_int_t)store->developer_ns));
+        (void)json_object_set_new(object, "developer_by", actor_pack(&store->developer_by));
+}
+
 int database_save(const struct store *store)
 {
         _cleanup_(cleanup_json) json_t *object = json_object();
@@ -47,6 +55,8 @@ int database_save(const struct store *store)
         list_for_each (approval, &store->approvals, link)
                 (void)json_array_append_new(approvals, approval_pack(approval));
         (void)json_object_set_new(object, "developer", json_boolean(store->developer));
+        if (store->developer_ns)
+                pack_developer(object, store);
         (void)json_object_set_new(object, "approvals", approvals);
         (void)json_object_set_new(object, "copies", copies);
         text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
@@ -81,6 +91,8 @@ static void fill(struct store *store, const json_t *root)
         int r;
 
         store->developer = json_is_true(json_object_get(root, "developer"));
+        store->developer_ns = (uint64_t)json_integer_value(json_object_get(root, "developer_ns"));
+        actor_unpack(&store->developer_by, json_object_get(root, "developer_by"));
         json_array_foreach(json_object_get(root, "approvals"), i, object)
         {
                 r = approval_unpack(&store->approvals, object);

@@ -99,6 +99,7 @@ void life_enable(struct life *life, struct copy *copy)
         timer_stop(&life->retry);
         copy->fresh = false;
         copy->state = COPY_ENABLING;
+        (void)life_note_grant(life, copy);
         store_save(life->store);
         life_set_status(life, copy, REQUEST_ENABLING);
         if (fresh)

@@ -165,6 +165,19 @@ void life_next(struct life *life)
 
 /* --- what the active copy is to do -------------------------------------------------------- */
 
+bool life_note_grant(const struct life *life, struct copy *copy)
+{
+        const struct store *store = life->store;
+        const struct policy_subject subject = copy_to_subject(copy);
+        struct policy_place place;
+
+        if (policy_find_allowance(store->policy, &subject, &place))
+                return grant_set(&copy->grant, &place);
+        if (approval_find(&store->approvals, copy))
+                return grant_set(&copy->grant, NULL);
+        return grant_clear(&copy->grant);
+}
+
 enum wish {
         WISH_RUN,
         WISH_WAIT, /* for approval */
@@ -200,6 +213,8 @@ static void rest(struct life *life, enum copy_state state, const char *why)
         bool runs = active->state == COPY_ENABLED || active->state == COPY_ENABLING;
 
         copy_set_problem(active, why);
+        if (life_note_grant(life, active))
+                store_save(life->store);
         if (active->state == state)
                 return;
         timer_stop(&life->retry);
@@ -219,6 +234,8 @@ static void reconcile_active(struct life *life)
         case WISH_RUN:
                 if (active->state != COPY_ENABLED)
                         life_enable(life, active);
+                else if (life_note_grant(life, active))
+                        store_save(life->store);
                 return;
         case WISH_WAIT:
                 rest(life, COPY_WAITING_FOR_USER, why);

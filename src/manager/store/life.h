@@ -44,7 +44,7 @@ void life_remove(struct life *life, struct request *request);
 /* Policy, approvals or developer mode have changed: what follows for it. */
 void life_reconcile(struct life *life);
 /* An administrator says no to coming, which waits for approval. */
-void life_refuse(struct life *life);
+void life_refuse(struct life *life, const struct actor *by);
 /* After a restart of netextd: what it left, copy by copy, and then what follows from that. */
 void life_take_up(struct life *life, struct copy *copy);
 void life_resume(struct life *life);
@@ -76,6 +76,8 @@ void life_supersede(struct life *life, struct copy **copy, uint64_t by);
 void life_next(struct life *life);
 enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy,
                                    char **ret_why);
+/* Who has it run? True: that has changed, and is to be written down. */
+bool life_note_grant(const struct life *life, struct copy *copy);
 /* A copy that is in its folder comes now, or is what is active already. */
 void life_admit(struct life *life, struct copy *copy);
 /* Is coming let in? */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "manager/loop/text.h"
+#include "manager/loop/timer.h"
 #include "manager/priv/staged.h"
 #include "manager/store/activation.h"
 #include "manager/store/database.h"
@@ -27,7 +28,7 @@ static void request_changed(struct request *request, void *userdata)
 
 void store_init(struct store *store)
 {
-        *store = (struct store){ .place = { .store_fd = -1 } };
+        *store = (struct store){ .place = { .store_fd = -1 }, .developer_by = ACTOR_NULL };
         list_init(&store->lives);
         list_init(&store->approvals);
         list_init(&store->activations);
@@ -54,6 +55,7 @@ void store_deinit(struct store *store)
         while ((refusal = list_first(&store->refusals, struct refusal, link)))
                 refusal_free(refusal);
         approvals_forget(&store->approvals, NULL);
+        actor_deinit(&store->developer_by);
         request_log_deinit(&store->requests);
         store->place.store_fd = close_fd(store->place.store_fd);
 }
@@ -325,15 +327,9 @@ int store_activate(struct store *store, int source_fd, const char *source,
 static int permit(const struct store *store, const struct life *life, enum policy_action action,
                   enum policy_caller caller, char **ret_why)
 {
-        const struct manifest *manifest = &life_get_copy(life)->bundle.manifest;
+        const struct policy_subject subject = copy_to_subject(life_get_copy(life));
 
-        return policy_permit(store->policy,
-                             &(struct policy_subject){
-                                     .team = manifest->team,
-                                     .identifier = manifest->identifier,
-                                     .category = manifest_category_name(manifest->category),
-                             },
-                             action, caller, ret_why);
+        return policy_permit(store->policy, &subject, action, caller, ret_why);
 }
 
 static int deactivate(struct store *store, struct life *life, uint64_t *ret_request,
@@ -415,8 +411,9 @@ static int find_waiting(struct store *store, const char *word, struct life **ret
         return 0;
 }
 
-int store_approve(struct store *store, const char *word, char **ret_problem)
+int store_approve(struct store *store, const char *word, const struct actor *by, char **ret_problem)
 {
+        _cleanup_free_ char *who = actor_describe(by);
         struct life *life = NULL;
         int r;
 
@@ -425,16 +422,16 @@ int store_approve(struct store *store, const char *word, char **ret_problem)
             life_ask_policy(life, life_get_waiting(life), ret_problem) == POLICY_FORBIDDEN)
                 r = -EPERM;
         if (r >= 0)
-                r = approval_add(&store->approvals, life_get_waiting(life));
+                r = approval_add(&store->approvals, life_get_waiting(life), by);
         if (r < 0)
                 return r;
-        log_info("%s is approved", life->identifier);
+        log_info("%s is approved by %s", life->identifier, who ?: "somebody");
         store_save(store);
         life_reconcile(life);
         return 0;
 }
 
-int store_refuse(struct store *store, const char *word, char **ret_problem)
+int store_refuse(struct store *store, const char *word, const struct actor *by, char **ret_problem)
 {
         struct life *life = NULL;
         int r;
@@ -447,7 +444,7 @@ int store_refuse(struct store *store, const char *word, char **ret_problem)
                                     "%s is installed and not approved, so it does not run; to take "
                                     "it away: netextctl extension deactivate %s",
                                     life->identifier, life->identifier);
-        life_refuse(life);
+        life_refuse(life, by);
         return 0;
 }
 
@@ -478,16 +475,20 @@ static void reconcile(struct store *store)
                 life_reconcile(life);
 }
 
-int store_set_developer(struct store *store, bool developer, char **ret_problem)
+int store_set_developer(struct store *store, bool developer, const struct actor *by,
+                        char **ret_problem)
 {
         int r = store_make(store, ret_problem);
 
+        if (r >= 0)
+                r = actor_copy(&store->developer_by, by);
         if (r < 0)
                 return r;
         if (store->developer != developer)
                 log_warning("developer mode is %s",
                             developer ? "on: anybody may sign extensions" : "off");
         store->developer = developer;
+        store->developer_ns = clock_realtime_ns();
         store_save(store);
         reconcile(store);
         return 0;

@@ -40,9 +40,11 @@ struct store {
         const struct policy *policy;
         const struct store_runner *runner;
         const struct store_listener *listener;
-        void *userdata;          /* of both */
-        bool ending;             /* nothing is begun any more, and nothing that ends is news */
-        bool developer;          /* signers whom no root vouches for are let in */
+        void *userdata;        /* of both */
+        bool ending;           /* nothing is begun any more, and nothing that ends is news */
+        bool developer;        /* signers whom no root vouches for are let in */
+        uint64_t developer_ns; /* CLOCK_REALTIME: when that was said last; 0: never */
+        struct actor developer_by;
         struct list lives;       /* life.link */
         struct list approvals;   /* approval.link */
         struct list activations; /* activation.link: on their way into the store */
@@ -75,12 +77,14 @@ int store_reply(struct store *store, uint64_t request, bool replace, char **ret_
 /* Who could have replied is gone. */
 void store_audience_left(struct store *store, uint64_t request);
 
-/* -ENOENT: nothing waits; -EPERM: by policy. */
-int store_approve(struct store *store, const char *word, char **ret_problem);
-int store_refuse(struct store *store, const char *word, char **ret_problem);
+/* by: who decides, in the following. -ENOENT: nothing waits; -EPERM: by policy. */
+int store_approve(struct store *store, const char *word, const struct actor *by,
+                  char **ret_problem);
+int store_refuse(struct store *store, const char *word, const struct actor *by, char **ret_problem);
 /* Off and on again, by an administrator. */
 int store_switch(struct store *store, const char *word, bool on, char **ret_problem);
-int store_set_developer(struct store *store, bool developer, char **ret_problem);
+int store_set_developer(struct store *store, bool developer, const struct actor *by,
+                        char **ret_problem);
 /* Deactivates every extension. -EPERM: a policy keeps one. */
 int store_reset(struct store *store, unsigned int *ret_n, char **ret_problem);
 /* Removes what lies in the state directory and belongs to nothing. */
