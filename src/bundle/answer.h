@@ -10,7 +10,10 @@
  * The worker is told its job by its arguments, and finds descriptors:
  *
  *   netext-bundle stage                 3 answers, 4 the folder or archive, 5 an empty folder
- *   netext-bundle verify [--developer]  3 answers, 4 the folder, 5 the trust folder (or nothing)
+ *   netext-bundle verify [--developer] [--sync]
+ *                                       3 answers, 4 the folder, 5 the trust folder (or nothing)
+ *
+ * --sync: what is good is on disk when DONE is sent.
  *
  * It exits with 0 once DONE was sent, whatever that says.
  */

@@ -15,8 +15,8 @@
 
 /* Shown above, or in the title. */
 static const char *const about_instance[] = {
-        "version",     "instance",  "state",          "cgroup", "mark_mask",
-        "netextd_pid", "flowd_pid", "flowd_restarts", NULL,
+        "version",     "instance",  "state",          "cgroup",        "mark_mask",
+        "netextd_pid", "flowd_pid", "flowd_restarts", "store_problem", NULL,
 };
 
 static bool is_about_instance(const char *key)
@@ -54,6 +54,10 @@ static void print_instance(const struct nx_properties *status)
         table_add_taken(&table,
                         cli_format("pid %lu, restarts: %s",
                                    nx_properties_get_uint64(status, "flowd_pid"), restarts));
+        if (nx_properties_has(status, "store_problem")) {
+                table_add(&table, "extensions");
+                table_add(&table, text_of(status, "store_problem"));
+        }
         table_print(&table, stdout, false, 2);
 }
 

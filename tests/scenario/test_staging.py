@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness.bundles import list_of, run
+from harness.bundles import Signer, list_of, run
 from harness.instance import started_at
 from harness.manager import ASK, Manager
 from harness.store import IDENTIFIER, TEAM, Store
@@ -194,6 +194,54 @@ def test_a_copy_that_was_damaged_while_nothing_ran_is_found_at_the_start(store, 
     assert "resources/refuse" in store.extension()["message"] and not store.extension()["active"]
     store.activate(workshop.folder / "bundle-1")
     store.wait_for_extension(active=True)
+
+
+def put_aside(workshop, name):
+    return sorted(workshop.state.glob(f"{name}.damaged-2*"))
+
+
+def test_a_store_that_was_damaged_comes_back_from_its_folders(store, workshop):
+    """Power fails, disks lie: netextd starts, says what it lost, and has what lies there approved again."""
+    bundle = workshop.bundle()
+    number = store.activate(bundle, "--approve")["request"]
+    pid = store.extension()["pid"]
+    kept = workshop.state / "data" / IDENTIFIER / "kept"
+    kept.write_text("its own")
+    database, journal = workshop.state / "extensions.json", workshop.state / "requests"
+    whole, lines = database.read_bytes(), journal.read_bytes()
+
+    store.instance.kill_netextd()
+    database.write_bytes(whole[:len(whole) // 2])
+    journal.write_bytes(b"\0" * 100 + b"\n" + lines[:-1])
+    store.instance.restart_netextd()
+    lost = store.wait_for_extension(state="activated_waiting_for_user", active=False)
+    assert [path.read_bytes() for path in put_aside(workshop, "extensions.json")] == [whole[:len(whole) // 2]]
+    assert len(put_aside(workshop, "requests")) == 1
+    aside = put_aside(workshop, "extensions.json")[0].name
+    assert aside in lost["message"] and "approve it again" in lost["message"]
+    assert {check["check"]: check["result"] for check in store.why()}["store.recovery"] == "warned"
+    for said in (store.do("list"), store.instance.status()["store_problem"], store.instance.messages()):
+        assert aside in said and put_aside(workshop, "requests")[0].name in said, said
+    wait_until(lambda: started_at(pid) is None, "it runs without approval")
+    store.do("approve", IDENTIFIER)
+    store.wait_for_extension(active=True)
+    assert kept.read_text() == "its own" and "store.recovery" not in [check["check"] for check in store.why()]
+    assert store.submit(bundle) > number
+
+    store.do("developer", "on")
+    store.activate(workshop.bundle(identifier="com.example.mine", signer=Signer(workshop.folder, "unknown", TEAM)), "--approve")
+    allow(store, workshop)
+    store.instance.stop()
+    database.write_bytes(b"\xff" * 1000)
+    for program in (workshop.state / "extensions").glob("com.example.mine/*/bin/filter"):
+        program.write_bytes(b"damaged as well")
+    store.instance.start()
+    assert store.wait_for_extension(active=True)["granted"] == "policy"
+    wait_until(lambda: "file.size" in store.failed("com.example.mine"), lambda: store.instance.messages())
+    assert [one["identifier"] for one in store.list()] == [IDENTIFIER]
+    assert store.instance.ctl("extension", "gc")["removed"] >= 3
+    assert not put_aside(workshop, "extensions.json") and "store_problem" not in store.instance.status()
+    assert workshop.staged() == [f"data/{IDENTIFIER}", f"extensions/{IDENTIFIER}"] and kept.exists()
 
 
 @pytest.mark.parametrize("many", [100, pytest.param(1000, marks=pytest.mark.soak)])

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "bundle/answer.h"
 #include "bundle/stage.h"
+#include "bundle/sync.h"
 #include "bundle/worker/sandbox.h"
 
 #define ANSWER_FD 3
@@ -63,9 +64,14 @@ static int stage(struct bundle *ret, const char **ret_problem)
         return r;
 }
 
-static int verify(bool developer, struct bundle *ret, const char **ret_problem)
+struct verify {
+        bool developer;
+        bool sync;
+};
+
+static int verify(const struct verify *how, struct bundle *ret, const char **ret_problem)
 {
-        const struct bundle_options options = { .unknown_signer = developer };
+        const struct bundle_options options = { .unknown_signer = how->developer };
         bool has_trust = fcntl(OTHER_FD, F_GETFD) >= 0;
         const int readable[] = { SOURCE_FD, OTHER_FD };
         int r = sandbox_enter(readable, has_trust ? 2 : 1, -1);
@@ -75,9 +81,27 @@ static int verify(bool developer, struct bundle *ret, const char **ret_problem)
                 return r;
         }
         r = bundle_verify(SOURCE_FD, has_trust ? OTHER_FD : -1, &options, ret);
-        if (r < 0)
+        if (r < 0) {
                 *ret_problem = "cannot look at the bundle";
+                return r;
+        }
+        r = how->sync && bundle_report_is_good(&ret->report) ? bundle_sync(SOURCE_FD) : 0;
+        if (r < 0)
+                *ret_problem = "cannot have the bundle written to disk";
         return r;
+}
+
+/* False: there is a word that is no option of verify. */
+static bool parse_verify(struct verify *how, char **words)
+{
+        for (; *words; words++)
+                if (strcmp(*words, "--developer") == 0)
+                        how->developer = true;
+                else if (strcmp(*words, "--sync") == 0)
+                        how->sync = true;
+                else
+                        return false;
+        return true;
 }
 
 static int explain(void)
@@ -91,14 +115,14 @@ static int explain(void)
 int main(int argc, char *argv[])
 {
         bool is_stage = argc == 2 && strcmp(argv[1], "stage") == 0;
-        bool is_verify = argc >= 2 && argc <= 3 && strcmp(argv[1], "verify") == 0;
-        bool developer = argc == 3 && strcmp(argv[2], "--developer") == 0;
+        bool is_verify = argc >= 2 && strcmp(argv[1], "verify") == 0;
+        struct verify how = {};
         struct channel channel = CHANNEL_NULL;
         struct bundle bundle = {};
         const char *problem = NULL;
         int r;
 
-        if (!is_stage && (!is_verify || (argc == 3 && !developer)))
+        if (!is_stage && (!is_verify || !parse_verify(&how, argv + 2)))
                 return explain();
         if (fcntl(ANSWER_FD, F_GETFD) < 0 || fcntl(SOURCE_FD, F_GETFD) < 0 ||
             (is_stage && !is_folder(OTHER_FD)) || (is_verify && !is_folder(SOURCE_FD)))
@@ -106,7 +130,7 @@ int main(int argc, char *argv[])
         r = channel_init(&channel, ANSWER_FD);
         if (r < 0)
                 return EXIT_FAILURE;
-        r = is_stage ? stage(&bundle, &problem) : verify(developer, &bundle, &problem);
+        r = is_stage ? stage(&bundle, &problem) : verify(&how, &bundle, &problem);
         r = send_answer(&channel, &bundle, r, problem);
         bundle_deinit(&bundle);
         channel_deinit(&channel);

@@ -37,6 +37,7 @@ static const int allowed[] = {
         SCMP_SYS(getdents64),
         SCMP_SYS(mkdirat),
         SCMP_SYS(umask),
+        SCMP_SYS(fsync),
         /* the answer */
         SCMP_SYS(sendmsg),
         SCMP_SYS(poll),

@@ -94,6 +94,22 @@ static void print_notes(const struct nx_list *extensions)
         }
 }
 
+/* What was lost stands below, also where no extension is left to say it. */
+static void print_damage(struct nx_manager *manager)
+{
+        _cleanup_list_ struct nx_list *status = NULL;
+        const char *problem;
+
+        if (nx_manager_get_status(manager, &status) || nx_list_get_count(status) == 0)
+                return;
+        problem = nx_properties_get_string(nx_list_get(status, 0), "store_problem");
+        if (!problem)
+                return;
+        putchar('\n');
+        escape_text(stdout, problem);
+        putchar('\n');
+}
+
 int verb_extension_list(struct cli *cli)
 {
         _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
@@ -106,7 +122,9 @@ int verb_extension_list(struct cli *cli)
         writer_list(
                 cli->json, extensions, columns,
                 "No extension is installed; 'netextctl extension activate BUNDLE' installs one.");
-        if (!cli->json)
+        if (!cli->json) {
                 print_notes(extensions);
+                print_damage(manager);
+        }
         return CLI_OK;
 }

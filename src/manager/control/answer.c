@@ -15,6 +15,7 @@
 #include "manager/control/record.h"
 #include "manager/engine/request.h"
 #include "manager/loop/text.h"
+#include "manager/store/recovery.h"
 
 #define ANSWERS_MAX 4 /* of a client: under construction, and as many that it did not read yet */
 
@@ -182,6 +183,7 @@ int answer_get_flow(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 static int append_own_status(sd_bus_message *reply, const struct control *control,
                              const char *state)
 {
+        _cleanup_free_ char *damage = recovery_explain_damage(control->store);
         const struct engine *engine = control->engine;
         char mark_mask[16];
         int r;
@@ -200,6 +202,8 @@ static int append_own_status(sd_bus_message *reply, const struct control *contro
                 r = record_put_uint64(reply, "flowd_pid", (uint64_t)engine->process.pid);
         if (r >= 0)
                 r = record_put_uint64(reply, "flowd_restarts", engine->restarts.total);
+        if (r >= 0)
+                r = record_put_string(reply, "store_problem", damage);
         return r < 0 ? r : record_put_string(reply, "state", state);
 }
 

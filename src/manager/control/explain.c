@@ -107,6 +107,22 @@ static int append_approval(sd_bus_message *reply, const struct store *store,
         return append_step(reply, &step);
 }
 
+static int append_recovery(sd_bus_message *reply, const struct copy *copy)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!copy->recovered)
+                return 0;
+        text_set(&text,
+                 "it was found in its folder when what was known of it could not be read: %s",
+                 copy->recovered);
+        return append_step(reply, &(struct step){
+                                          .name = "store.recovery",
+                                          .result = "warned",
+                                          .text = text,
+                                  });
+}
+
 static int append_switch(sd_bus_message *reply, const struct copy *copy)
 {
         return append_step(
@@ -173,6 +189,8 @@ static int append_copy(sd_bus_message *reply, const struct store *store, const s
         int r;
 
         r = append_report(reply, &copy->bundle.report);
+        if (r >= 0)
+                r = append_recovery(reply, copy);
         if (r >= 0)
                 r = append_developer(reply, store, copy);
         if (r >= 0)

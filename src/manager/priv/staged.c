@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "manager/priv/priv.h"
@@ -25,6 +26,8 @@
 
 #define FOLDER_MODE 0711
 #define DEPTH_MAX   32
+#define DAMAGED     ".damaged-"
+#define ASIDE_MAX   100
 
 /* A path below folder_fd that leads over no link. Negative errno. */
 static int open_below(int folder_fd, const char *path, uint64_t flags)
@@ -173,6 +176,28 @@ int staged_take(int folder_fd)
         return r < 0 ? r : for_each_entry(folder_fd, take_entry, 0);
 }
 
+/* The store and each folder on the way to what path names: a name is for good when its folder is
+ * written. */
+static int sync_folders_to(int store_fd, const char *path)
+{
+        _cleanup_free_ char *folder = strdup(path);
+        char *slash;
+
+        if (!folder)
+                return -ENOMEM;
+        while ((slash = strrchr(folder, '/'))) {
+                _cleanup_fd_ int fd = -1;
+
+                *slash = '\0';
+                fd = staged_open(store_fd, folder);
+                if (fd < 0)
+                        return fd;
+                if (fsync(fd) < 0)
+                        return -errno;
+        }
+        return fsync(store_fd) < 0 ? -errno : 0;
+}
+
 int staged_move(int store_fd, const char *from, const char *to)
 {
         _cleanup_free_ char *folder = strdup(to);
@@ -189,7 +214,10 @@ int staged_move(int store_fd, const char *from, const char *to)
         }
         if (r < 0)
                 return r;
-        return renameat2(store_fd, from, store_fd, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+        if (renameat2(store_fd, from, store_fd, to, RENAME_NOREPLACE) < 0)
+                return -errno;
+        r = sync_folders_to(store_fd, to);
+        return r < 0 ? r : sync_folders_to(store_fd, from);
 }
 
 static int remove_entry(int folder_fd, const char *name, unsigned int depth)
@@ -277,7 +305,8 @@ int staged_replace_file(int store_fd, const char *name, const char *text, size_t
         if (fd < 0)
                 return -errno;
         r = write_all(fd, text, size);
-        if (r >= 0 && (fdatasync(fd) < 0 || renameat(store_fd, new_name, store_fd, name) < 0))
+        if (r >= 0 && (fdatasync(fd) < 0 || renameat(store_fd, new_name, store_fd, name) < 0 ||
+                       fsync(store_fd) < 0))
                 r = -errno;
         if (r < 0)
                 (void)unlinkat(store_fd, new_name, 0);
@@ -290,6 +319,37 @@ int staged_append_file(int store_fd, const char *name)
                         0600);
 
         return fd < 0 ? -errno : fd;
+}
+
+bool staged_was_put_aside(const char *name)
+{
+        return strstr(name, DAMAGED) != NULL;
+}
+
+int staged_put_aside(int store_fd, const char *name, char **ret_name)
+{
+        time_t now = time(NULL);
+        char when[32];
+        struct tm tm;
+
+        priv_trace(PRIV_STORE, name);
+        gmtime_r(&now, &tm);
+        strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &tm);
+        for (unsigned int i = 1; i < ASIDE_MAX; i++) {
+                _cleanup_free_ char *aside = NULL;
+
+                /* The second of a second has a number. */
+                if ((i == 1 ? asprintf(&aside, "%s" DAMAGED "%s", name, when)
+                            : asprintf(&aside, "%s" DAMAGED "%s-%u", name, when, i)) < 0)
+                        return -ENOMEM;
+                if (renameat2(store_fd, name, store_fd, aside, RENAME_NOREPLACE) == 0) {
+                        *ret_name = take_ptr(aside);
+                        return fsync(store_fd) < 0 ? -errno : 0;
+                }
+                if (errno != EEXIST)
+                        return -errno;
+        }
+        return -EEXIST;
 }
 
 int staged_read_file(int store_fd, const char *name)

@@ -6,6 +6,7 @@
  * before, nothing is followed out of them: each step goes by descriptor.
  */
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Makes the folder at path (root, 0711), with its parent, and locks it. Returns a descriptor that
@@ -25,7 +26,7 @@ int staged_make(int store_fd, const char *path, uid_t owner, mode_t mode);
  */
 int staged_take(int folder_fd);
 
-/* Moves it to where there must be nothing yet. 0, or negative errno. */
+/* Moves it to where there must be nothing yet, for good when this returns. 0, or negative errno. */
 int staged_move(int store_fd, const char *from, const char *to);
 /* Removes path and all in it. 0, also where nothing is there; or negative errno. */
 int staged_remove(int store_fd, const char *path);
@@ -35,9 +36,13 @@ int staged_remove(int store_fd, const char *path);
 int staged_for_each(int store_fd, const char *path, int (*fn)(const char *name, void *userdata),
                     void *userdata);
 
-/* Replaces the file name of the store by text, as one, on disk when this returns. */
+/* Replaces the file name of the store by text, as one, for good when this returns. */
 int staged_replace_file(int store_fd, const char *name, const char *text, size_t size);
 /* Opens it to be appended to, made where it is not there (root, 0600). Negative errno. */
 int staged_append_file(int store_fd, const char *name);
 /* For reading; -ENOENT. */
 int staged_read_file(int store_fd, const char *name);
+/* Gives what lies under name, whatever that is, another one: "NAME.damaged-20261125T220100". Caller
+ * owns *ret_name. 0 or negative errno. */
+int staged_put_aside(int store_fd, const char *name, char **ret_name);
+bool staged_was_put_aside(const char *name);

@@ -52,7 +52,7 @@ static void name_request(struct request *request, const struct bundle *bundle)
 static void refuse(struct store *store, struct request *request, struct bundle *bundle,
                    enum nx_request_error code, const char *problem)
 {
-        store_keep_refusal(store, request, bundle);
+        store_keep_report(store, request->number, request->identifier, bundle);
         request_fail(&store->requests, request, code, strdup(problem));
 }
 

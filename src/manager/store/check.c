@@ -79,8 +79,8 @@ void check_start(struct check *check, const struct store_place *place, struct co
                 conclude(check, problem ?: "its copy cannot be opened");
                 return;
         }
-        r = verify_start(&check->worker, place, check->folder_fd, developer, answered, check,
-                         &problem);
+        r = verify_start(&check->worker, place, check->folder_fd, developer ? VERIFY_DEVELOPER : 0,
+                         answered, check, &problem);
         if (r < 0)
                 conclude(check, problem ?: strerror(-r));
 }

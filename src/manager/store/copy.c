@@ -61,6 +61,7 @@ struct copy *copy_free(struct copy *copy)
         list_remove(&copy->link);
         bundle_deinit(&copy->bundle);
         grant_deinit(&copy->grant);
+        free(copy->recovered);
         free(copy->problem);
         free(copy->last_failure);
         free(copy);
@@ -124,7 +125,7 @@ json_t *copy_pack(const struct copy *copy)
         const struct manifest *manifest = &copy->bundle.manifest;
         const struct bundle_signer *signer = &copy->bundle.signer;
 
-        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si ss sI sI sb sb so}",
+        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si ss sI sI sb sb so ss*}",
                          "identifier", manifest->identifier, "team", manifest->team, "version",
                          manifest->version, "short_version", manifest->short_version, "name",
                          manifest->name, "vendor", manifest->vendor, "category",
@@ -134,7 +135,7 @@ json_t *copy_pack(const struct copy *copy)
                          (int)manifest->capabilities, "state", states[copy->state], "request",
                          (json_int_t)copy->request, "staged_ns", (json_int_t)copy->staged_ns,
                          "developer", copy->developer, "switched_off", copy->switched_off, "grant",
-                         grant_pack(&copy->grant));
+                         grant_pack(&copy->grant), "recovered", copy->recovered);
 }
 
 static char *take_string(const json_t *object, const char *key)
@@ -189,6 +190,7 @@ int copy_unpack(const json_t *object, struct copy **ret_copy)
         copy->developer = json_is_true(json_object_get(object, "developer"));
         copy->switched_off = json_is_true(json_object_get(object, "switched_off"));
         grant_unpack(&copy->grant, json_object_get(object, "grant"));
+        copy->recovered = take_string(object, "recovered");
         *ret_copy = take_ptr(copy);
         return 0;
 }

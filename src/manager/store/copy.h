@@ -40,6 +40,7 @@ struct copy {
         bool switched_off;  /* by an administrator */
         bool fresh;         /* it was verified a moment ago */
         struct grant grant; /* who has it run */
+        char *recovered;    /* what was lost, so that it has to be approved again; NULL: nothing */
         char *problem;      /* why it does not do what its state says; NULL: it does */
         char *last_failure; /* why the last version that was to replace it did not; NULL: it did */
 };

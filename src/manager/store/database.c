@@ -12,8 +12,7 @@
 #include "manager/store/activation.h"
 #include "manager/store/database.h"
 #include "manager/store/life.h"
-
-#define DATABASE "extensions.json"
+#include "manager/store/recovery.h"
 
 DEFINE_CLEANUP(json_t *, json, json_decref)
 
@@ -62,7 +61,7 @@ int database_save(const struct store *store)
         text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
         if (!text)
                 return -ENOMEM;
-        return staged_replace_file(store->place.store_fd, DATABASE, text, strlen(text));
+        return staged_replace_file(store->place.store_fd, DATABASE_NAME, text, strlen(text));
 }
 
 static int load_copy(struct store *store, const json_t *object)
@@ -80,33 +79,59 @@ static int load_copy(struct store *store, const json_t *object)
                 copy_free(copy);
                 return -ENOMEM;
         }
+        request_log_skip(&store->requests, copy->request);
         life_take_up(life, copy);
         return 0;
 }
 
-static void fill(struct store *store, const json_t *root)
+/* False: some of it is not known. */
+static bool fill_approvals(struct store *store, const json_t *root)
 {
+        const json_t *approvals = json_object_get(root, "approvals");
+        bool is_whole = json_is_array(approvals);
         json_t *object;
         size_t i;
-        int r;
+
+        json_array_foreach(approvals, i, object)
+        {
+                int r = approval_unpack(&store->approvals, object);
+
+                if (r < 0)
+                        log_error("%s/" DATABASE_NAME ": approval %zu is forgotten: %s",
+                                  store->folder, i, strerror(-r));
+                is_whole &= r >= 0;
+        }
+        return is_whole;
+}
+
+static bool fill_copies(struct store *store, const json_t *root)
+{
+        const json_t *copies = json_object_get(root, "copies");
+        bool is_whole = json_is_array(copies);
+        json_t *object;
+        size_t i;
+
+        json_array_foreach(copies, i, object)
+        {
+                int r = load_copy(store, object);
+
+                if (r < 0)
+                        log_error("%s/" DATABASE_NAME ": copy %zu is forgotten: %s", store->folder,
+                                  i, strerror(-r));
+                is_whole &= r >= 0;
+        }
+        return is_whole;
+}
+
+static bool fill(struct store *store, const json_t *root)
+{
+        bool is_whole;
 
         store->developer = json_is_true(json_object_get(root, "developer"));
         store->developer_ns = (uint64_t)json_integer_value(json_object_get(root, "developer_ns"));
         actor_unpack(&store->developer_by, json_object_get(root, "developer_by"));
-        json_array_foreach(json_object_get(root, "approvals"), i, object)
-        {
-                r = approval_unpack(&store->approvals, object);
-                if (r < 0)
-                        log_error("%s/" DATABASE ": approval %zu is forgotten: %s", store->folder,
-                                  i, strerror(-r));
-        }
-        json_array_foreach(json_object_get(root, "copies"), i, object)
-        {
-                r = load_copy(store, object);
-                if (r < 0)
-                        log_error("%s/" DATABASE ": copy %zu is forgotten: %s", store->folder, i,
-                                  strerror(-r));
-        }
+        is_whole = fill_approvals(store, root);
+        return fill_copies(store, root) && is_whole;
 }
 
 /* An earlier netextd was killed between a copy's end and its approval's. */
@@ -119,24 +144,47 @@ static void forget_approvals(struct store *store)
                         approvals_forget(&store->approvals, approval->identifier);
 }
 
-int database_load(struct store *store)
+/* False: it is none of ours, or not all of it can be read. */
+static bool read_database(struct store *store, int fd)
 {
-        _cleanup_fd_ int fd = staged_read_file(store->place.store_fd, DATABASE);
         _cleanup_(cleanup_json) json_t *root = NULL;
         json_error_t error;
 
-        if (fd < 0)
-                return fd;
         root = json_loadfd(fd, 0, &error);
-        if (!root) {
-                log_error("%s/" DATABASE ":%d:%d: %s; move it away, and activate the extensions "
-                          "again",
-                          store->folder, error.line, error.column, error.text);
-                return -EBADMSG;
+        if (root)
+                return fill(store, root);
+        log_error("%s/" DATABASE_NAME ":%d:%d: %s", store->folder, error.line, error.column,
+                  error.text);
+        return false;
+}
+
+static void put_aside(struct store *store)
+{
+        _cleanup_free_ char *aside = NULL;
+        int r;
+
+        r = staged_put_aside(store->place.store_fd, DATABASE_NAME, &aside);
+        if (r < 0)
+                log_error("%s/" DATABASE_NAME " is damaged and cannot be put aside: %s",
+                          store->folder, strerror(-r));
+        else
+                log_error("%s/" DATABASE_NAME
+                          " was damaged, and is %s now: the extensions are looked "
+                          "for in their folders, and have to be approved again",
+                          store->folder, aside);
+}
+
+void database_load(struct store *store)
+{
+        _cleanup_fd_ int fd = staged_read_file(store->place.store_fd, DATABASE_NAME);
+
+        if (fd == -ENOENT)
+                return;
+        if (fd < 0 || !read_database(store, fd)) {
+                put_aside(store);
+                store_save(store);
         }
-        fill(store, root);
         forget_approvals(store);
-        return 0;
 }
 
 /* --- orphans ----------------------------------------------------------------------------- */
@@ -190,27 +238,25 @@ static bool is_life(const struct collection *collection, const char *name)
 {
         const struct life *life = store_find(collection->store, name);
 
-        return life && life_get_copy(life);
-}
-
-static bool has_digest(const struct copy *copy, const char *digest)
-{
-        return copy && strcmp(copy->bundle.digest, digest) == 0;
+        return (life && life_get_copy(life)) || recovery_has(collection->store, name);
 }
 
 static bool is_copy(const struct collection *collection, const char *name)
 {
-        const struct life *life =
-                store_find(collection->store, strrchr(collection->parent, '/') + 1);
-        const struct copy *copy;
+        const char *identifier = strrchr(collection->parent, '/') + 1;
 
-        if (!life || has_digest(life->active, name) || has_digest(life->coming, name) ||
-            has_digest(life->next, name))
-                return life;
-        list_for_each (copy, &life->leaving, link)
-                if (has_digest(copy, name))
-                        return true;
-        return false;
+        return recovery_has(collection->store, identifier) ||
+               life_has(collection->store, identifier, name);
+}
+
+static bool is_no_damage(const struct collection *collection, const char *name)
+{
+        return !staged_was_put_aside(name);
+}
+
+unsigned int database_collect_staging(const struct store *store)
+{
+        return collect(store, "staging", is_being_staged);
 }
 
 unsigned int database_collect(const struct store *store)
@@ -218,7 +264,7 @@ unsigned int database_collect(const struct store *store)
         const struct life *life;
         unsigned int n;
 
-        n = collect(store, "staging", is_being_staged);
+        n = database_collect_staging(store);
         n += collect(store, "extensions", is_life);
         n += collect(store, "data", is_life);
         list_for_each (life, &store->lives, link) {
@@ -228,5 +274,5 @@ unsigned int database_collect(const struct store *store)
                 if (folder)
                         n += collect(store, folder, is_copy);
         }
-        return n;
+        return n + collect(store, ".", is_no_damage);
 }

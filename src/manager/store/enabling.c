@@ -108,14 +108,21 @@ void life_enable(struct life *life, struct copy *copy)
                 look(life, copy);
 }
 
+/* It does what its state says, so it was approved again, if it had to be. */
+static void is_enabled(struct copy *copy)
+{
+        copy->state = COPY_ENABLED;
+        copy_set_problem(copy, NULL);
+        free(take_ptr(copy->recovered));
+}
+
 static void coming_is_enabled(struct life *life)
 {
         struct copy *copy = take_ptr(life->coming), *former = take_ptr(life->active);
         struct request *request = life_request_of(life, copy);
 
         life->active = copy;
-        copy->state = COPY_ENABLED;
-        copy_set_problem(copy, NULL);
+        is_enabled(copy);
         if (former)
                 life_leave(life, former, COPY_TERMINATING_FOR_UPGRADE);
         store_save(life->store);
@@ -162,7 +169,7 @@ void life_settled(struct life *life, int result, const char *message)
         }
         if (!life->active || life->active->state != COPY_ENABLING)
                 return;
-        life->active->state = COPY_ENABLED;
+        is_enabled(life->active);
         copy_set_problem(life->active, result < 0 ? message ?: strerror(-result) : NULL);
         store_save(life->store);
         life_next(life);

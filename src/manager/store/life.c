@@ -114,6 +114,25 @@ void life_drop(struct life *life, struct copy *copy)
         copy_free(copy);
 }
 
+static bool has_digest(const struct copy *copy, const char *digest)
+{
+        return copy && strcmp(copy->bundle.digest, digest) == 0;
+}
+
+bool life_has(const struct store *store, const char *identifier, const char *digest)
+{
+        const struct life *life = store_find(store, identifier);
+        const struct copy *leaving;
+
+        if (!life)
+                return false;
+        list_for_each (leaving, &life->leaving, link)
+                if (has_digest(leaving, digest))
+                        return true;
+        return has_digest(life->active, digest) || has_digest(life->coming, digest) ||
+               has_digest(life->next, digest);
+}
+
 struct copy *life_get_waiting(const struct life *life)
 {
         if (life->coming && life->coming->state == COPY_WAITING_FOR_USER)
@@ -201,6 +220,13 @@ static enum wish wish_for(const struct life *life, const struct copy *copy, char
         }
         if (answer == POLICY_ALLOWED || approval_find(&life->store->approvals, copy))
                 return WISH_RUN;
+        if (copy->recovered) {
+                text_set(ret_why,
+                         "whether it was approved was in a file that could not be read (%s now): "
+                         "approve it again",
+                         copy->recovered);
+                return WISH_WAIT;
+        }
         text_set(ret_why, "%s",
                  approval_explain(&life->store->approvals, copy)
                          ?: "no policy allows it any more, and nobody approved it");

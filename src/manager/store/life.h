@@ -55,6 +55,8 @@ void life_gone(struct life *life);
 
 /* The copy that waits for approval, or NULL. */
 struct copy *life_get_waiting(const struct life *life);
+/* Is there a copy with that digest? */
+bool life_has(const struct store *store, const char *identifier, const char *digest);
 /* The newest: what to show where one is asked for. NULL: there is none, and the life is an empty
  * one. */
 struct copy *life_get_copy(const struct life *life);

@@ -3,7 +3,8 @@
 /*
  * The journal has one JSON object a line, a line for each change; the last line of a number
  * counts. Appending is what makes a thousand requests cheap, and a line that was cut off by a
- * power failure is the only one that is lost. It is written anew when most of it is old.
+ * power failure is the only one that is lost. It is written anew when most of it is old, and when
+ * there is more in it than that which cannot be read; then what was there is put aside.
  */
 
 #include <errno.h>
@@ -162,9 +163,18 @@ static void write_down(struct request_log *log, const struct request *request)
                           (unsigned long long)request->number, strerror(-r));
 }
 
+/* An outcome is for good: it is what is asked for later. */
+static void sync_outcome(const struct request_log *log, const struct request *request)
+{
+        if (log->fd >= 0 && request_is_ended(request) && fdatasync(log->fd) < 0)
+                log_error("cannot have request %llu written to disk: %s",
+                          (unsigned long long)request->number, strerror(errno));
+}
+
 static void changed(struct request_log *log, struct request *request)
 {
         write_down(log, request);
+        sync_outcome(log, request);
         log->changed_fn(request, log->userdata);
 }
 
@@ -195,6 +205,12 @@ static struct request *append_new(struct request_log *log, uint64_t number)
         if (number > log->last_number)
                 log->last_number = number;
         return request;
+}
+
+void request_log_skip(struct request_log *log, uint64_t number)
+{
+        if (number > log->last_number)
+                log->last_number = number;
 }
 
 int request_log_add(struct request_log *log, enum request_kind kind, struct request **ret_request)
@@ -312,25 +328,59 @@ static int read_line(struct request_log *log, const char *line)
         return 0;
 }
 
+/* True where every line, but perhaps the last, is one of ours: that one may have been cut off. */
+static bool read_lines(struct request_log *log, FILE *in)
+{
+        _cleanup_free_ char *line = NULL;
+        unsigned int n_lost = 0;
+        bool is_cut = false;
+        size_t size = 0;
+        ssize_t length;
+
+        while ((length = getline(&line, &size, in)) > 0) {
+                if (read_line(log, line) >= 0)
+                        continue;
+                is_cut = line[length - 1] != '\n';
+                n_lost++;
+        }
+        if (n_lost)
+                log_warning("%u lines of the requests' journal cannot be read", n_lost);
+        return !ferror(in) && n_lost == is_cut;
+}
+
+/* What was lost is lost; the rest is written anew, and numbers are not given away again. */
+static void put_aside(struct request_log *log)
+{
+        _cleanup_free_ char *aside = NULL;
+        int r;
+
+        r = staged_put_aside(log->store_fd, JOURNAL, &aside);
+        if (r < 0)
+                log_error("the requests' journal is damaged and cannot be put aside: %s",
+                          strerror(-r));
+        else
+                log_error("the requests' journal was damaged, and is %s now: what became of some "
+                          "requests is not known any more",
+                          aside);
+        r = rewrite(log);
+        if (r < 0)
+                log_error("cannot write the requests' journal anew: %s", strerror(-r));
+}
+
 int request_log_open(struct request_log *log, int store_fd, request_changed_fn *changed_fn,
                      void *userdata)
 {
         int fd = staged_read_file(store_fd, JOURNAL);
         _cleanup_file_ FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
-        _cleanup_free_ char *line = NULL;
-        unsigned int n_lost = 0;
         struct request *request;
-        size_t size = 0;
 
         log->store_fd = store_fd;
         log->changed_fn = changed_fn;
         log->userdata = userdata;
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        while (in && getline(&line, &size, in) > 0)
-                n_lost += read_line(log, line) < 0;
-        if (n_lost)
-                log_warning("%u lines of the requests' journal cannot be read", n_lost);
+        if (fd == -ENOENT)
+                return 0;
+        if (!in || !read_lines(log, in))
+                put_aside(log);
         list_for_each (request, &log->requests, link)
                 log->n_pending += !request_is_ended(request);
         forget_old(log);

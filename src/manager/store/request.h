@@ -82,10 +82,12 @@ struct request_log {
 
 void request_log_init(struct request_log *log);
 void request_log_deinit(struct request_log *log);
-/* Reads the journal of an earlier netextd. 0, or negative errno after a log line. */
+/* Reads the journal of an earlier netextd, as far as it can be read. 0. */
 int request_log_open(struct request_log *log, int store_fd, request_changed_fn *changed_fn,
                      void *userdata);
 
+/* That number was given to a request, of which nothing may be known any more. */
+void request_log_skip(struct request_log *log, uint64_t number);
 /* -EBUSY: REQUESTS_PENDING have no outcome yet. */
 int request_log_add(struct request_log *log, enum request_kind kind, struct request **ret_request);
 struct request *request_log_find(const struct request_log *log, uint64_t number);

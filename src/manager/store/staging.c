@@ -3,8 +3,9 @@
 /*
  * Two workers, one after the other. The first copies or unpacks into a folder that is its own.
  * When it is dead the copy is taken away from it: from then on only root can change it. The second
- * worker, with another user id and nothing it could write to, verifies the copy. So there is no
- * moment at which what was verified can still be exchanged by whoever made it.
+ * worker, with another user id and nothing it could write to, verifies the copy, and waits until
+ * that is on disk. So there is no moment at which what was verified can still be exchanged by
+ * whoever made it, and none from which a power failure leaves a part of it.
  */
 
 #include <errno.h>
@@ -112,8 +113,9 @@ static void copied(struct worker *worker, const char *problem, void *userdata)
                      "what netext-bundle staged cannot be taken over: %s", strerror(-r));
                 return;
         }
-        r = verify_start(&staging->worker, staging->place, staging->folder_fd, staging->developer,
-                         verified, staging, &text);
+        r = verify_start(&staging->worker, staging->place, staging->folder_fd,
+                         VERIFY_SYNC | (staging->developer ? VERIFY_DEVELOPER : 0), verified,
+                         staging, &text);
         if (r < 0)
                 fail(staging, NX_REQUEST_ERROR_UNKNOWN, "%s", text ?: strerror(-r));
 }

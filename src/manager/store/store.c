@@ -16,6 +16,7 @@
 #include "manager/store/activation.h"
 #include "manager/store/database.h"
 #include "manager/store/life.h"
+#include "manager/store/recovery.h"
 
 #define REFUSALS_KEPT 16
 
@@ -33,6 +34,7 @@ void store_init(struct store *store)
         list_init(&store->approvals);
         list_init(&store->activations);
         list_init(&store->refusals);
+        list_init(&store->recoveries);
         request_log_init(&store->requests);
 }
 
@@ -50,6 +52,7 @@ void store_deinit(struct store *store)
         struct life *life;
 
         activations_free(store);
+        recovery_end(store);
         while ((life = list_first(&store->lives, struct life, link)))
                 life_free(life);
         while ((refusal = list_first(&store->refusals, struct refusal, link)))
@@ -123,22 +126,22 @@ static void resume_removals(struct store *store)
 
 static int take_up(struct store *store)
 {
+        _cleanup_free_ char *damage = NULL;
         struct life *life, *following;
         int r;
 
         r = request_log_open(&store->requests, store->place.store_fd, request_changed, store);
-        if (r < 0) {
-                log_error("%s: cannot read the requests' journal: %s", store->folder, strerror(-r));
+        if (r < 0)
                 return r;
-        }
-        r = database_load(store);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        database_collect(store);
+        database_load(store);
+        damage = recovery_find_damage(store);
+        (void)(damage ? database_collect_staging(store) : database_collect(store));
         end_interrupted(store);
         resume_removals(store);
         list_for_each_safe (life, following, &store->lives, link)
                 life_resume(life);
+        if (damage)
+                recovery_begin(store);
         return 0;
 }
 
@@ -249,21 +252,22 @@ const struct refusal *store_find_refusal(const struct store *store, const char *
         uint64_t number = to_number(word);
 
         list_for_each (refusal, &store->refusals, link)
-                if (refusal->request == number ||
+                if ((number && refusal->request == number) ||
                     (refusal->identifier && strcmp(refusal->identifier, word) == 0))
                         found = refusal;
         return found;
 }
 
-void store_keep_refusal(struct store *store, const struct request *request, struct bundle *bundle)
+void store_keep_report(struct store *store, uint64_t request, const char *identifier,
+                       struct bundle *bundle)
 {
         struct refusal *refusal = calloc(1, sizeof(*refusal)), *oldest;
         unsigned int n = 0;
 
         if (!refusal)
                 return;
-        refusal->request = request->number;
-        refusal->identifier = request->identifier ? strdup(request->identifier) : NULL;
+        refusal->request = request;
+        refusal->identifier = identifier ? strdup(identifier) : NULL;
         refusal->report = bundle->report;
         bundle->report = (struct bundle_report){};
         list_append(&store->refusals, &refusal->link);
@@ -531,6 +535,7 @@ void store_end(struct store *store)
 {
         store->ending = true;
         activations_free(store);
+        recovery_end(store);
 }
 
 void store_policy_changed(struct store *store)

@@ -49,6 +49,7 @@ struct store {
         struct list approvals;   /* approval.link */
         struct list activations; /* activation.link: on their way into the store */
         struct list refusals;    /* refusal.link: what was not let in lately */
+        struct list recoveries;  /* recovery.link: to be looked at, after a damage */
         struct request_log requests;
 };
 
@@ -119,7 +120,7 @@ int store_permit_stop(const struct store *store, const char *identifier, char **
 /* A bundle that was not let in, and why. */
 struct refusal {
         struct list link; /* store.refusals, newest last */
-        uint64_t request;
+        uint64_t request; /* 0: none; it was found damaged at a start */
         char *identifier; /* NULL: that was not found out */
         struct bundle_report report;
 };
@@ -130,5 +131,6 @@ const struct refusal *store_find_refusal(const struct store *store, const char *
 /* Makes the state directory, if it is not there yet. 0, or negative errno with a sentence. */
 int store_make(struct store *store, char **ret_problem);
 void store_save(struct store *store);
-/* Keeps the report, whose bundle is left without it. */
-void store_keep_refusal(struct store *store, const struct request *request, struct bundle *bundle);
+/* Keeps the report, whose bundle is left without it. identifier: may be NULL. */
+void store_keep_report(struct store *store, uint64_t request, const char *identifier,
+                       struct bundle *bundle);

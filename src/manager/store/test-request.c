@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "manager/store/request.h"
 
 struct fixture {
@@ -45,12 +47,32 @@ static int setup(void **state)
 {
         struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-        strcpy(fixture->path, "/tmp/netext-request-XXXXXX");
+        strcpy(fixture->path, "/dev/shm/netext-request-XXXXXX"); /* where a sync costs nothing */
         assert_non_null(mkdtemp(fixture->path));
         fixture->fd = open(fixture->path, O_DIRECTORY | O_CLOEXEC);
         open_log(fixture);
         *state = fixture;
         return 0;
+}
+
+/* Removes what was put aside, and returns how many files that were, and the size of the last. */
+static unsigned int remove_aside(struct fixture *fixture, size_t *ret_size)
+{
+        _cleanup_dir_ DIR *folder = opendir(fixture->path);
+        struct dirent *entry;
+        unsigned int n = 0;
+        struct stat st;
+
+        while ((entry = readdir(folder))) {
+                if (strncmp(entry->d_name, "requests.damaged-", 17) != 0)
+                        continue;
+                assert_int_equal(fstatat(fixture->fd, entry->d_name, &st, 0), 0);
+                assert_int_equal(unlinkat(fixture->fd, entry->d_name, 0), 0);
+                if (ret_size)
+                        *ret_size = (size_t)st.st_size;
+                n++;
+        }
+        return n;
 }
 
 static int teardown(void **state)
@@ -59,6 +81,7 @@ static int teardown(void **state)
 
         request_log_deinit(&fixture->log);
         (void)unlinkat(fixture->fd, "requests", 0);
+        remove_aside(fixture, NULL);
         close(fixture->fd);
         (void)rmdir(fixture->path);
         free(fixture);
@@ -144,6 +167,62 @@ static void test_lines_that_are_none_of_ours_are_read_over(void **state)
                    "{\"request\":7,\"kind\":\"dance\",\"status\":\"queued\"}\n");
         reopen_log(fixture);
         assert_int_equal(fixture->log.n_requests, 1);
+        /* What could be read was written anew, beside what could not. */
+        assert_int_equal(remove_aside(fixture, NULL), 1);
+        reopen_log(fixture);
+        assert_int_equal(fixture->log.n_requests, 1);
+        assert_int_equal(remove_aside(fixture, NULL), 0);
+}
+
+/* Each byte of a journal of three requests: with what was cut off behind it, and with what a disk
+ * made of it. */
+static void test_whatever_became_of_the_journal_there_is_one_again(void **state)
+{
+        struct fixture *fixture = *state;
+        char journal[4096];
+        ssize_t size;
+        int fd;
+
+        for (unsigned int i = 0; i < 3; i++)
+                request_finish(&fixture->log, add(fixture), NULL);
+        fd = openat(fixture->fd, "requests", O_RDWR | O_CLOEXEC);
+        size = read(fd, journal, sizeof(journal));
+        assert_true(size > 100 && size < (ssize_t)sizeof(journal));
+        for (ssize_t at = 0; at < size; at++) {
+                assert_int_equal(ftruncate(fd, at), 0);
+                reopen_log(fixture);
+                assert_true(fixture->log.n_requests <= 3);
+                assert_int_equal(remove_aside(fixture, NULL), 0);
+                assert_int_equal(pwrite(fd, journal, (size_t)size, 0), size);
+        }
+        close(fd);
+        for (ssize_t at = 0; at < size; at += 3) {
+                size_t aside = 0;
+
+                fd = openat(fixture->fd, "requests", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+                assert_int_equal(write(fd, journal, (size_t)size), size);
+                assert_int_equal(pwrite(fd, "\0\xff{", 3, at), 3);
+                close(fd);
+                reopen_log(fixture);
+                assert_true(fixture->log.n_requests <= 3);
+                if (remove_aside(fixture, &aside) > 0)
+                        assert_true(aside >= (size_t)size);
+                request_finish(&fixture->log, add(fixture), NULL);
+        }
+}
+
+static void test_a_journal_that_is_no_file_is_put_aside(void **state)
+{
+        struct fixture *fixture = *state;
+
+        request_finish(&fixture->log, add(fixture), NULL);
+        assert_int_equal(unlinkat(fixture->fd, "requests", 0), 0);
+        assert_int_equal(symlinkat("/etc/passwd", fixture->fd, "requests"), 0);
+        reopen_log(fixture);
+        assert_int_equal(fixture->log.n_requests, 0);
+        request_finish(&fixture->log, add(fixture), NULL);
+        reopen_log(fixture);
+        assert_int_equal(fixture->log.n_requests, 1);
 }
 
 static void test_the_last_thousand_are_kept(void **state)
@@ -185,6 +264,8 @@ int main(void)
                 request_test(test_the_next_netextd_reads_what_was_last),
                 request_test(test_a_line_that_was_cut_off_is_the_only_one_lost),
                 request_test(test_lines_that_are_none_of_ours_are_read_over),
+                request_test(test_whatever_became_of_the_journal_there_is_one_again),
+                request_test(test_a_journal_that_is_no_file_is_put_aside),
                 request_test(test_the_last_thousand_are_kept),
                 request_test(test_those_without_an_outcome_are_never_forgotten),
         };

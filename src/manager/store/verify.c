@@ -10,14 +10,18 @@
 #include "manager/store/verify.h"
 
 int verify_start(struct worker *worker, const struct store_place *place, int folder_fd,
-                 bool developer, worker_done_fn *done_fn, void *userdata, char **ret_problem)
+                 unsigned int flags, worker_done_fn *done_fn, void *userdata, char **ret_problem)
 {
-        const char *const argv[] = { "netext-bundle", "verify", developer ? "--developer" : NULL,
-                                     NULL };
+        const char *argv[] = { "netext-bundle", "verify", NULL, NULL, NULL };
+        size_t n = 2;
         _cleanup_fd_ int trust_fd =
                 open(place->trust_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         const int fds[] = { folder_fd, trust_fd };
 
+        if (flags & VERIFY_DEVELOPER)
+                argv[n++] = "--developer";
+        if (flags & VERIFY_SYNC)
+                argv[n++] = "--sync";
         if (trust_fd < 0 && errno != ENOENT)
                 return text_problem(ret_problem, -errno, "cannot open the trusted roots in %s: %s",
                                     place->trust_directory, strerror(errno));

@@ -16,10 +16,14 @@ struct store_place {
         int store_fd;
 };
 
-/* Has folder_fd looked at. developer: a signer whom no root vouches for is only warned of. 0, or
- * negative errno with a sentence. done_fn: see worker_start(). */
+enum verify_flags {
+        VERIFY_DEVELOPER = 1 << 0, /* a signer whom no root vouches for is only warned of */
+        VERIFY_SYNC = 1 << 1,      /* what is good is on disk when the answer is there */
+};
+
+/* Has folder_fd looked at. 0, or negative errno with a sentence. done_fn: see worker_start(). */
 int verify_start(struct worker *worker, const struct store_place *place, int folder_fd,
-                 bool developer, worker_done_fn *done_fn, void *userdata, char **ret_problem);
+                 unsigned int flags, worker_done_fn *done_fn, void *userdata, char **ret_problem);
 
 /* Why the bundle is not good: the first finding that says so, with file and key, or problem, if
  * there is one. Caller owns; NULL: no memory. */
