@@ -225,6 +225,7 @@ static void request_is_changed(struct request *request, void *userdata)
 {
         struct instance *instance = userdata;
 
+        policy_folder_keep(&instance->policies); /* the first one made the state directory */
         control_request_changed(&instance->control, request);
 }
 
@@ -251,7 +252,7 @@ static int open_store(struct instance *instance)
 {
         installed_init(instance);
         policy_folder_open(&instance->policies, instance->event, instance->options.policy_directory,
-                           policies_are_changed, instance);
+                           instance->paths.state_directory, policies_are_changed, instance);
         return store_open(&instance->store,
                           &(struct store_place){
                                   .event = instance->event,

@@ -151,8 +151,22 @@ def test_a_broken_file_leaves_in_force_what_it_said(store, workshop):
         "AllowedTeamIdentifiers: expected an array of strings, found a number"
     assert in_force(store)[0]["in_force"]
     store.activate(workshop.bundle())
+    store.instance.stop()
+    store.instance.start()
+    after = in_force(store)[0]
+    assert after["in_force"] and after["problem"].startswith("AllowedTeamIdentifiers: ")
+    assert store.wait_for_extension(active=True)["granted_by"] == "office.json:1 (AllowedTeamIdentifiers)"
+    never = workshop.write_policy("never", AllowUserOverrides=7)
+    assert not in_force(store, "never.json")[0]["in_force"]
+    never.unlink()
     policy.chmod(0o666)
     wait_until(lambda: "others than root" in in_force(store)[0].get("problem", ""), "anybody's policy was read")
+    store.instance.stop()
+    policy.unlink()
+    store.instance.start()
+    assert store.instance.ctl("extension", "policy") == [], "a file that is gone says nothing"
+    store.wait_for_extension(state="activated_waiting_for_user")
+    assert not list((workshop.state / "policy").iterdir())
 
 
 def test_a_folder_that_comes_later_is_read(store, workshop):

@@ -2,7 +2,9 @@
 
 /*
  * Every *.json of the folder is one file of the policy. A file that cannot be understood says so
- * and leaves in force what it said before; a file that is gone says nothing any more. Changes are
+ * and leaves in force what it said before, also before netextd was started (kept.h): a payload that
+ * makes no sense is not installed, and does not take away the one that is. A file that is gone says
+ * nothing any more. Changes are
  * read a moment after the last of them: a tool that removes a file and writes it anew, or writes
  * several, has not meant what lies in between.
  */
@@ -17,6 +19,7 @@
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
 #include "manager/policy/folder.h"
+#include "manager/policy/kept.h"
 #include "manager/priv/file.h"
 
 #define SETTLE_MS 100
@@ -91,8 +94,37 @@ static void take_document(struct policy_file *file, struct policy_document *docu
         policy_document_deinit(&file->document);
         file->document = *document;
         file->since_ns = clock_realtime_ns();
+        file->is_kept = false;
         for (size_t i = 0; i < document->n_warnings; i++)
                 log_warning("policy %s: %s", file->name, document->warnings[i]);
+}
+
+/* What it said before this netextd was there. */
+static void recall(struct policy_folder *folder, struct policy_file *file)
+{
+        _cleanup_free_ char *text = NULL, *problem = NULL;
+        struct policy_document document;
+        uint64_t since_ns;
+        size_t size;
+
+        if (kept_read(folder->state_directory, file->name, &text, &size, &since_ns) < 0 ||
+            policy_document_parse(&document, text, size, &problem) < 0)
+                return;
+        policy_document_deinit(&file->document);
+        file->document = document;
+        file->since_ns = since_ns;
+        file->is_kept = true;
+}
+
+static void fail(struct policy_folder *folder, struct policy_file *file, const char *problem)
+{
+        if (!file->since_ns)
+                recall(folder, file);
+        if (!file->problem || strcmp(file->problem, problem) != 0)
+                log_error("policy %s/%s: %s; %s", folder->path, file->name, problem,
+                          file->since_ns ? "what it said before stays in force"
+                                         : "it is not in force");
+        text_set(&file->problem, "%s", problem);
 }
 
 static void load_file(struct policy_folder *folder, const char *name)
@@ -109,14 +141,23 @@ static void load_file(struct policy_folder *folder, const char *name)
                 take_document(file, &document);
                 return;
         }
-        if (!problem)
-                text_set(&problem, "%s", strerror(-r));
-        if (!file->problem || strcmp(file->problem, problem ?: "") != 0)
-                log_error("policy %s: %s; %s", path, problem,
-                          file->since_ns ? "what it said before stays in force"
-                                         : "it is not in force");
-        free(file->problem);
-        file->problem = take_ptr(problem);
+        fail(folder, file, problem ?: strerror(-r));
+}
+
+void policy_folder_keep(struct policy_folder *folder)
+{
+        struct policy_file *file;
+
+        list_for_each (file, &folder->policy.files, link) {
+                int r = 0;
+
+                if (!file->is_kept && file->since_ns)
+                        r = kept_write(folder->state_directory, file->name, file->document.text);
+                file->is_kept |= file->since_ns && r >= 0;
+                if (r < 0 && r != -ENOENT)
+                        log_error("policy %s: what it says cannot be kept for the next netextd: %s",
+                                  file->name, strerror(-r));
+        }
 }
 
 static int is_policy(const struct dirent *entry)
@@ -146,6 +187,29 @@ static void drop_files(struct policy_folder *folder, struct dirent *const *entri
         }
 }
 
+/* Of files that are gone. */
+static int forget(const char *name, void *userdata)
+{
+        struct policy_folder *folder = userdata;
+        const struct policy_file *file;
+
+        list_for_each (file, &folder->policy.files, link)
+                if (strcmp(file->name, name) == 0)
+                        return 0;
+        kept_forget(folder->state_directory, name);
+        return 0;
+}
+
+static int recall_one(const char *name, void *userdata)
+{
+        struct policy_folder *folder = userdata;
+        struct policy_file *file = policy_get_file(&folder->policy, name);
+
+        if (file)
+                fail(folder, file, "its folder cannot be read");
+        return 0;
+}
+
 static void load_files(struct policy_folder *folder)
 {
         struct dirent **entries = NULL;
@@ -154,6 +218,7 @@ static void load_files(struct policy_folder *folder)
         if (n_entries < 0 && errno != ENOENT) {
                 log_error("policy folder %s: %s; what was read before stays in force", folder->path,
                           strerror(errno));
+                kept_for_each(folder->state_directory, recall_one, folder);
                 return;
         }
         drop_files(folder, entries, n_entries);
@@ -162,6 +227,8 @@ static void load_files(struct policy_folder *folder)
                 free(entries[i]);
         }
         free(entries);
+        kept_for_each(folder->state_directory, forget, folder);
+        policy_folder_keep(folder);
 }
 
 static void watch(struct policy_folder *folder);
@@ -215,10 +282,11 @@ void policy_folder_init(struct policy_folder *folder)
 }
 
 void policy_folder_open(struct policy_folder *folder, sd_event *event, const char *path,
-                        policy_changed_fn *changed_fn, void *userdata)
+                        const char *state_directory, policy_changed_fn *changed_fn, void *userdata)
 {
         folder->event = event;
         folder->path = path;
+        folder->state_directory = state_directory;
         folder->changed_fn = changed_fn;
         folder->userdata = userdata;
         watch(folder);

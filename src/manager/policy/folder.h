@@ -12,7 +12,8 @@ typedef void policy_changed_fn(void *userdata);
 struct policy_folder {
         struct policy policy;
         sd_event *event;
-        const char *path;        /* borrowed */
+        const char *path; /* borrowed, as is the next */
+        const char *state_directory;
         sd_event_source *watch;  /* inotify on the folder; NULL: it is not there */
         sd_event_source *reload; /* soon, or again where it is not there */
         policy_changed_fn *changed_fn;
@@ -21,7 +22,10 @@ struct policy_folder {
 
 /* Empty, until it is opened. */
 void policy_folder_init(struct policy_folder *folder);
-/* Reads what is there, without calling changed_fn, and watches. Stays at its address. */
+/* Reads what is there, without calling changed_fn, and watches. What is in force is kept below the
+ * state directory, where there is one. Stays at its address. */
 void policy_folder_open(struct policy_folder *folder, sd_event *event, const char *path,
-                        policy_changed_fn *changed_fn, void *userdata);
+                        const char *state_directory, policy_changed_fn *changed_fn, void *userdata);
+/* There may be a state directory now. */
+void policy_folder_keep(struct policy_folder *folder);
 void policy_folder_deinit(struct policy_folder *folder);

@@ -17,6 +17,7 @@ struct policy_file {
         struct policy_document document;
         uint64_t since_ns; /* CLOCK_REALTIME: when it came into force; 0: it never did */
         char *problem;     /* why its present content is not in force; NULL: it is */
+        bool is_kept;      /* what is in force is written down for the next netextd */
 };
 
 struct policy {
