@@ -37,7 +37,7 @@ static const int allowed[] = {
         SCMP_SYS(getdents64),
         SCMP_SYS(mkdirat),
         SCMP_SYS(umask),
-        SCMP_SYS(fsync),
+        SCMP_SYS(syncfs),
         /* the answer */
         SCMP_SYS(sendmsg),
         SCMP_SYS(poll),

@@ -176,8 +176,8 @@ int staged_take(int folder_fd)
         return r < 0 ? r : for_each_entry(folder_fd, take_entry, 0);
 }
 
-/* The store and each folder on the way to what path names: a name is for good when its folder is
- * written. */
+/* Each folder on the way to what path names, but the store itself: a name is for good when its
+ * folder is written. */
 static int sync_folders_to(int store_fd, const char *path)
 {
         _cleanup_free_ char *folder = strdup(path);
@@ -195,7 +195,7 @@ static int sync_folders_to(int store_fd, const char *path)
                 if (fsync(fd) < 0)
                         return -errno;
         }
-        return fsync(store_fd) < 0 ? -errno : 0;
+        return 0;
 }
 
 int staged_move(int store_fd, const char *from, const char *to)
@@ -216,8 +216,7 @@ int staged_move(int store_fd, const char *from, const char *to)
                 return r;
         if (renameat2(store_fd, from, store_fd, to, RENAME_NOREPLACE) < 0)
                 return -errno;
-        r = sync_folders_to(store_fd, to);
-        return r < 0 ? r : sync_folders_to(store_fd, from);
+        return sync_folders_to(store_fd, to);
 }
 
 static int remove_entry(int folder_fd, const char *name, unsigned int depth)

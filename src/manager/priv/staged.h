@@ -26,7 +26,8 @@ int staged_make(int store_fd, const char *path, uid_t owner, mode_t mode);
  */
 int staged_take(int folder_fd);
 
-/* Moves it to where there must be nothing yet, for good when this returns. 0, or negative errno. */
+/* Moves it to where there must be nothing yet, for good with the next file of the store that is
+ * replaced. 0, or negative errno. */
 int staged_move(int store_fd, const char *from, const char *to);
 /* Removes path and all in it. 0, also where nothing is there; or negative errno. */
 int staged_remove(int store_fd, const char *path);
