@@ -88,9 +88,10 @@ static __always_inline bool is_loopback(const struct steer_address *address)
         return bpf_map_lookup_elem(&local_addresses, &key);
 }
 
-static __always_inline bool name_matches(const struct steer_address *remote, __u32 domain)
+/* Like judge() this is a global function, verified once and not in each place of a scan. */
+__noinline int name_matches(const struct steer_address *remote, __u32 domain)
 {
-        const struct steer_names *of = bpf_map_lookup_elem(&names, remote);
+        const struct steer_names *of = remote ? bpf_map_lookup_elem(&names, remote) : NULL;
 
         for (int i = 0; of && i < STEER_NAMES_MAX; i++)
                 if (of->known[i].domain == domain)
@@ -116,7 +117,7 @@ static __always_inline bool set_has(const struct steer_address *remote, __u32 se
 }
 
 /* Is the cgroup of that number the one that a rule means, or below it? */
-static __always_inline bool cgroup_is_in(__u64 id, __u64 wanted)
+__noinline int cgroup_is_in(__u64 id, __u64 wanted)
 {
         const struct steer_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
 
@@ -136,9 +137,9 @@ static __always_inline bool cgroup_is_of_unit(__u64 id, __u64 unit)
 }
 
 /* Was the process started, however many others were between, by the program that a rule means? */
-static __always_inline bool has_ancestor(const struct steer_process_key *key, __u64 wanted)
+__noinline int has_ancestor(const struct steer_process_key *key, __u64 wanted)
 {
-        const struct steer_process *process = bpf_map_lookup_elem(&processes, key);
+        const struct steer_process *process = key ? bpf_map_lookup_elem(&processes, key) : NULL;
 
         if (!process)
                 return false;

@@ -68,34 +68,48 @@ static __always_inline bool append_component(char *path, __u32 *size, const void
         return true;
 }
 
+struct path_walk {
+        struct dentry *dentry;
+        struct mount *mount;
+        char *path;
+        __u32 size;
+        bool is_at_root;
+};
+
+static long walk_up(__u32 step, struct path_walk *walk)
+{
+        struct dentry *dentry = walk->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
+        struct mount *mount = walk->mount;
+        struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
+
+        if (dentry == root || dentry == parent) {
+                struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+                if (above == mount || dentry != root) {
+                        walk->is_at_root = true;
+                        return 1;
+                }
+                walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+                walk->mount = above;
+                return 0;
+        }
+        walk->dentry = parent;
+        return !append_component(walk->path, &walk->size, BPF_CORE_READ(dentry, d_name.name));
+}
+
 /* The walk of prepend_path() in fs/d_path.c: up the dentries, across mounts, to the last root. */
 static __always_inline bool read_file_path(struct file *file, char *path, __u32 *ret_size)
 {
         struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-        struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-        struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-        __u32 size = 0;
+        struct path_walk walk = {
+                .dentry = BPF_CORE_READ(file, f_path.dentry),
+                .mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt),
+                .path = path,
+        };
 
-        for (int i = 0; i < PATH_DEPTH_MAX; i++) {
-                struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-                struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
-
-                if (dentry == root || dentry == parent) {
-                        struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-
-                        *ret_size = size;
-                        if (above == mount || dentry != root)
-                                return true;
-                        dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-                        mount = above;
-                        continue;
-                }
-                if (!append_component(path, &size, BPF_CORE_READ(dentry, d_name.name)))
-                        break;
-                dentry = parent;
-        }
-        *ret_size = size;
-        return false;
+        bpf_loop(PATH_DEPTH_MAX, walk_up, &walk, 0);
+        *ret_size = walk.size;
+        return walk.is_at_root;
 }
 
 /*
@@ -112,17 +126,27 @@ static __always_inline bool path_is_trusted(struct file *file)
         return BPF_CORE_READ(mnt_ns, user_ns, ns.inum) == user_namespace_inode;
 }
 
+struct hashing {
+        struct siphash hash;
+        const void *at;
+        __u32 size;
+};
+
+static long hash_path_word(__u32 index, struct hashing *hashing)
+{
+        if (index >= STEER_PATH_MAX / 8 || index * 8 >= hashing->size)
+                return 1;
+        siphash_word(&hashing->hash, ((const __u64 *)hashing->at)[index]);
+        return 0;
+}
+
 static __always_inline __u64 path_hash(const char *path, __u32 size)
 {
-        struct siphash hash;
+        struct hashing hashing = { .at = path, .size = size };
 
-        siphash_begin(&hash, state.path_key[0], state.path_key[1]);
-        for (__u32 i = 0; i < STEER_PATH_MAX / 8; i++) {
-                if (i * 8 >= size)
-                        break;
-                siphash_word(&hash, ((const __u64 *)path)[i]);
-        }
-        return siphash_end(&hash, size);
+        siphash_begin(&hashing.hash, state.path_key[0], state.path_key[1]);
+        bpf_loop(STEER_PATH_MAX / 8, hash_path_word, &hashing, 0);
+        return siphash_end(&hashing.hash, size);
 }
 
 static __always_inline __u64 changed_ns(struct inode *inode)
@@ -191,45 +215,53 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
  * The hash of a cgroup's level by its name, a piece at a time: a name is too long for the
  * stack that the hooks leave.
  */
+static long hash_name_piece(__u32 index, struct hashing *hashing)
+{
+        __u64 piece[2] = {};
+        long n = bpf_probe_read_kernel_str(piece, 9, hashing->at + hashing->size);
+
+        siphash_word(&hashing->hash, piece[0]);
+        if (n > 0)
+                hashing->size += n - 1;
+        return n < 9;
+}
+
 __noinline __u64 cgroup_hash(__u64 above, __u64 name)
 {
-        struct siphash hash;
-        __u32 size = 0;
+        struct hashing hashing = { .at = (const void *)name };
 
-        siphash_begin(&hash, state.path_key[0], state.path_key[1]);
-        siphash_word(&hash, above);
-        for (int i = 0; i < STEER_NAME_MAX / 8; i++) {
-                __u64 piece[2] = {};
-                long n = bpf_probe_read_kernel_str(piece, 9, (const char *)name + size);
+        siphash_begin(&hashing.hash, state.path_key[0], state.path_key[1]);
+        siphash_word(&hashing.hash, above);
+        bpf_loop(STEER_NAME_MAX / 8, hash_name_piece, &hashing, 0);
+        return siphash_end(&hashing.hash, hashing.size);
+}
 
-                siphash_word(&hash, piece[0]);
-                if (n > 0)
-                        size += n - 1;
-                if (n < 9)
-                        break;
-        }
-        return siphash_end(&hash, size);
+struct measure {
+        __u64 name;
+        __u32 size;
+};
+
+static long measure_piece(__u32 index, struct measure *measure)
+{
+        char piece[9];
+        long n = bpf_probe_read_kernel_str(piece, 9, (const char *)measure->name + measure->size);
+
+        if (n > 0)
+                measure->size += n - 1;
+        return n < 9;
 }
 
 /* Whether a cgroup's name ends in ".slice". */
 __noinline int is_slice(__u64 name)
 {
+        struct measure measure = { .name = name };
         const int suffix_size = 6;
         char end[8] = {};
-        __u32 size = 0;
 
-        for (int i = 0; i < STEER_NAME_MAX / 8; i++) {
-                char piece[9];
-                long n = bpf_probe_read_kernel_str(piece, 9, (const char *)name + size);
-
-                if (n > 0)
-                        size += n - 1;
-                if (n < 9)
-                        break;
-        }
-        if (size <= suffix_size)
+        bpf_loop(STEER_NAME_MAX / 8, measure_piece, &measure, 0);
+        if (measure.size <= suffix_size)
                 return 0;
-        bpf_probe_read_kernel(end, suffix_size, (const char *)name + size - suffix_size);
+        bpf_probe_read_kernel(end, suffix_size, (const char *)name + measure.size - suffix_size);
         return *(__u64 *)end == *(const __u64 *)".slice\0";
 }
 
@@ -263,12 +295,34 @@ static __always_inline void record_levels(struct steer_cgroup *record, struct cg
         }
 }
 
+struct cgroup_walk {
+        struct kernfs_node *node;
+        struct steer_cgroup *cgroup;
+};
+
+static long walk_up_cgroups(__u32 step, struct cgroup_walk *walk)
+{
+        struct kernfs_node *node = walk->node, *parent = kernfs_parent(node);
+        struct steer_cgroup *cgroup = walk->cgroup;
+        __u32 size = cgroup->size;
+
+        if (!parent)
+                return 1;
+        if (!append_component(cgroup->path, &size, BPF_CORE_READ(node, name))) {
+                cgroup->flags |= STEER_PATH_TRUNCATED;
+                return 1;
+        }
+        cgroup->size = size;
+        walk->node = parent;
+        return 0;
+}
+
 __noinline int record_cgroup(__u64 id)
 {
         struct task_struct *task = (void *)bpf_get_current_task();
         struct cgroup *current_cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+        struct cgroup_walk walk = { .node = BPF_CORE_READ(current_cgroup, kn) };
         struct steer_cgroup *cgroup;
-        struct kernfs_node *node;
 
         cgroup = bpf_map_lookup_elem(&cgroups, &id);
         if (cgroup && cgroup->flags & STEER_PROCESS_READY)
@@ -280,20 +334,8 @@ __noinline int record_cgroup(__u64 id)
         cgroup->flags = 0;
         cgroup->size = 0;
         record_levels(cgroup, current_cgroup);
-        node = BPF_CORE_READ(current_cgroup, kn);
-        for (int i = 0; i < PATH_DEPTH_MAX; i++) {
-                struct kernfs_node *parent = kernfs_parent(node);
-                __u32 size = cgroup->size;
-
-                if (!parent)
-                        break;
-                if (!append_component(cgroup->path, &size, BPF_CORE_READ(node, name))) {
-                        cgroup->flags |= STEER_PATH_TRUNCATED;
-                        break;
-                }
-                cgroup->size = size;
-                node = parent;
-        }
+        walk.cgroup = cgroup;
+        bpf_loop(PATH_DEPTH_MAX, walk_up_cgroups, &walk, 0);
         cgroup->flags |= STEER_PROCESS_READY;
         return 0;
 }

@@ -27,24 +27,21 @@ struct shape_fields {
         __u16 port;
 };
 
+/* All bits of a word that the shape's rules name, none of another. */
+#define SHAPE_MASK(shape, field) (0 - (__u64) !!((shape)->fields & (field)))
+
+/* Without branches, whose ways the kernel's verifier would walk one by one. */
 static inline __attribute__((always_inline)) __u32 shape_bucket(const struct steer_shape *shape,
                                                                 const struct shape_fields *fields)
 {
         __u64 hash = 0;
 
-        if (shape->fields & STEER_SHAPE_REMOTE) {
-                hash = shape_mix(hash, fields->remote.high & shape->mask.high);
-                hash = shape_mix(hash, fields->remote.low & shape->mask.low);
-        }
-        if (shape->fields & STEER_SHAPE_PROGRAM)
-                hash = shape_mix(hash, fields->program);
-        if (shape->fields & STEER_SHAPE_DIGEST)
-                hash = shape_mix(hash, fields->digest);
-        if (shape->fields & STEER_SHAPE_UID)
-                hash = shape_mix(hash, fields->uid);
-        if (shape->fields & STEER_SHAPE_PORT)
-                hash = shape_mix(hash, fields->port);
-        if (shape->fields & STEER_SHAPE_DOMAIN)
-                hash = shape_mix(hash, fields->domain);
+        hash = shape_mix(hash, fields->remote.high & shape->mask.high);
+        hash = shape_mix(hash, fields->remote.low & shape->mask.low);
+        hash = shape_mix(hash, fields->program & SHAPE_MASK(shape, STEER_SHAPE_PROGRAM));
+        hash = shape_mix(hash, fields->digest & SHAPE_MASK(shape, STEER_SHAPE_DIGEST));
+        hash = shape_mix(hash, fields->uid & SHAPE_MASK(shape, STEER_SHAPE_UID));
+        hash = shape_mix(hash, fields->port & SHAPE_MASK(shape, STEER_SHAPE_PORT));
+        hash = shape_mix(hash, fields->domain & SHAPE_MASK(shape, STEER_SHAPE_DOMAIN));
         return (__u32)hash & (shape->n_buckets - 1);
 }
