@@ -36,7 +36,7 @@ enum nx_request_error {
         NX_REQUEST_ERROR_FORBIDDEN_BY_POLICY = 10,
         NX_REQUEST_ERROR_CANCELED = 11,
         NX_REQUEST_ERROR_SUPERSEDED = 12,
-        NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED = 13,
+        NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED = 13, /**< see nx_manager_set_interactive() */
 };
 
 /** What happens where another copy of the same identifier is active. */

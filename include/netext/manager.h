@@ -57,7 +57,7 @@ struct nx_manager;
 
 /**
  * Connects to netextd of the named instance. -ENOENT or -ECONNREFUSED where none runs,
- * -EACCES where the caller may not, -EINVAL for a name that cannot be one. On failure
+ * -EACCES where it is out of reach, -EINVAL for a name that cannot be one. On failure
  * *ret_problem, if not NULL, is the sentence for people (static storage or thread-local,
  * valid until the next call).
  */
@@ -67,6 +67,15 @@ int nx_manager_open(struct nx_manager **ret_manager, const char *instance,
 struct nx_manager *nx_manager_close(struct nx_manager *manager);
 /** What happened in the last call that failed: the daemon's sentence. Never NULL. */
 const char *nx_manager_get_error(struct nx_manager *manager);
+/**
+ * Everybody may read, but of flows only root sees those of others. What changes something is for
+ * root, and for whom polkit allows it: else it is -EACCES (of a request its outcome,
+ * NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED) and does nothing.
+ *
+ * interactive: polkit may ask a person for a password, for which such a call then waits. The
+ * default is that nobody is asked.
+ */
+void nx_manager_set_interactive(struct nx_manager *manager, bool interactive);
 /** @} */
 
 /** @name Sessions
@@ -136,13 +145,14 @@ int nx_manager_put_set(struct nx_manager *manager, const char *name, const char 
 int nx_manager_remove_set(struct nx_manager *manager, const char *name);
 int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets);
 /** What is in a set, in its order: records with one key, "network" or "domain". -ENOENT if there
- *  is none of that name. */
+ *  is none of that name. For those who may change it. */
 int nx_manager_get_set(struct nx_manager *manager, const char *name, struct nx_list **ret_entries);
 /** @} */
 
 /** @name Flows
  *  @{ */
-/** The newest `limit` flows (0: all that are kept), oldest first. */
+/** The newest `limit` flows (0: all that are kept), oldest first; of these the caller's own, unless
+ *  that is root. A flow is also whose origin it is. */
 int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_list **ret_flows);
 /** One flow, as a list of one. -ENOENT if it is not kept any more. */
 int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier, struct nx_list **ret_flow);

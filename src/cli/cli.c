@@ -69,8 +69,10 @@ struct nx_manager *cli_open(const char *instance)
         const char *problem;
         int r = nx_manager_open(&manager, instance, &problem);
 
-        if (r == 0)
+        if (r == 0) {
+                nx_manager_set_interactive(manager, true);
                 return manager;
+        }
         if (r == -EINVAL)
                 cli_complain("'%s' cannot be an instance: %s", instance, problem);
         else

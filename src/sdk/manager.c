@@ -41,6 +41,9 @@ int manager_new_call(struct nx_manager *manager, const char *method, sd_bus_mess
 
         r = sd_bus_message_new_method_call(manager->bus, ret_call, NULL, MANAGER_OBJECT,
                                            MANAGER_INTERFACE, method);
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(*ret_call,
+                                                                       manager->is_interactive);
         return r < 0 ? manager_fail_bus(manager, r) : 0;
 }
 
@@ -133,8 +136,7 @@ static const char *explain_open(int r, const char *instance)
         case -EACCES:
         case -EPERM:
                 snprintf(problem, sizeof(problem),
-                         "You may not control the instance \"%s\": only root may; try sudo",
-                         instance);
+                         "You may not reach the instance \"%s\" from here; try sudo", instance);
                 return problem;
         default:
                 snprintf(problem, sizeof(problem),
@@ -178,6 +180,11 @@ _public_ struct nx_manager *nx_manager_close(struct nx_manager *manager)
 _public_ const char *nx_manager_get_error(struct nx_manager *manager)
 {
         return manager->error[0] ? manager->error : "no error";
+}
+
+_public_ void nx_manager_set_interactive(struct nx_manager *manager, bool interactive)
+{
+        manager->is_interactive = interactive;
 }
 
 _public_ int nx_manager_get_status(struct nx_manager *manager, struct nx_list **ret_status)

@@ -15,6 +15,7 @@
 
 struct nx_manager {
         sd_bus *bus; /* NULL until connected */
+        bool is_interactive;
         char error[1024];
 };
 

@@ -89,6 +89,11 @@ static int on_stop_session(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 return r;
         if (strcmp(name, "crash") == 0)
                 _exit(0);
+        if (strcmp(name, "ask") == 0)
+                return sd_bus_error_set(error, "System.Error.EACCES",
+                                        sd_bus_message_get_allow_interactive_authorization(m)
+                                                ? "somebody may be asked"
+                                                : "nobody may be asked");
         return sd_bus_error_setf(error, "System.Error.ENOENT", "There is no session \"%s\"", name);
 }
 
@@ -402,6 +407,18 @@ static void test_errors_are_the_daemons_sentence(void **state)
         assert_null(list);
 }
 
+static void test_nobody_is_asked_for_a_password_unless_the_caller_says_so(void **state)
+{
+        struct fixture *fixture = *state;
+        struct nx_manager *manager = fixture->manager;
+
+        assert_int_equal(nx_manager_stop_session(manager, "ask"), -EACCES);
+        assert_string_equal(nx_manager_get_error(manager), "nobody may be asked");
+        nx_manager_set_interactive(manager, true);
+        assert_int_equal(nx_manager_stop_session(manager, "ask"), -EACCES);
+        assert_string_equal(nx_manager_get_error(manager), "somebody may be asked");
+}
+
 static void test_a_daemon_that_dies_is_an_error_at_once(void **state)
 {
         struct fixture *fixture = *state;
@@ -504,6 +521,7 @@ int main(void)
                 TEST(test_a_configuration_is_sent_as_far_as_it_is_set),
                 TEST(test_a_set_is_put_by_lines_and_read_by_entries),
                 TEST(test_errors_are_the_daemons_sentence),
+                TEST(test_nobody_is_asked_for_a_password_unless_the_caller_says_so),
                 TEST(test_a_daemon_that_dies_is_an_error_at_once),
                 TEST(test_a_watch_ends_when_its_caller_says),
                 TEST(test_a_watch_ends_with_the_connection),
