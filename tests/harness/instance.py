@@ -19,6 +19,7 @@ from .paths import NETEXTCTL, NETEXTD
 from .wait import wait_until
 
 READY_TIMEOUT_S = 15
+NO_BUS = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}  # not that of the machine
 STOP_TIMEOUT_S = 45
 
 
@@ -33,7 +34,7 @@ class Instance:
         self.lab, self.name, self.log = lab, name, pathlib.Path(log)
         self.cgroup = cgroup or str(lab.cgroup)
         self.arguments = list(arguments)
-        self.environment = dict(environment)
+        self.environment = {**NO_BUS, **dict(environment)}
         self.process = None
         self.owner = None
         self.started = []  # (pid, start time) of every process of ours that was ever seen
@@ -174,6 +175,16 @@ class Instance:
         """netextctl as a person runs it: the completed process."""
         return self.lab.client.run(self.ctl_command(*arguments), cgroup=self._outside(), check=False, **kwargs)
 
+    def run_ctl_of(self, uid, *arguments, **kwargs):
+        """netextctl as somebody else than root runs it."""
+        return self.lab.client.run([*as_user(uid), *self.ctl_command(*arguments)], cgroup=self._outside(),
+                                   check=False, **kwargs)
+
+    def start_ctl_of(self, uid, *arguments, before=(), **kwargs):
+        """The same in the background; before: a command that becomes it."""
+        return self.lab.client.start([*as_user(uid), *before, *self.ctl_command(*arguments)],
+                                     cgroup=self._outside(), stderr=subprocess.PIPE, **kwargs)
+
     def ctl(self, *arguments, check=True):
         """The parsed answer of a command with --json; None where it failed and check is False."""
         done = self.run_ctl(*arguments, "--json")
@@ -238,6 +249,11 @@ class Instance:
         found = wait_until(decided, lambda: f"no flow with {wanted} was decided; there are {self.flows()}")
         assert len(found) == 1, f"{len(found)} flows with {wanted}: {found}"
         return found[0]
+
+
+def as_user(uid):
+    """What a command line begins with that is not to run as root."""
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
 
 
 def waited_s(pid):

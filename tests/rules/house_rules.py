@@ -17,6 +17,9 @@ VERBS = ("run", "status", "doctor", "session", "set", "flow", "extension", "chai
 # The codes of src/bundle/check.h, as it abbreviates them.
 CODES = {"_SIGNATURE": "8", "_VALIDATION": "9"}
 
+# How methods begin that change nothing.
+TELLING = ("Get", "List", "Explain", "Inspect", "Follow", "Watch")
+
 FUNCTION_LINES_LONG = 100
 FUNCTION_LINES_MAX = 120
 LONG_FUNCTIONS_SHARE = 0.02
@@ -340,3 +343,30 @@ def documented_checks(root):
     for name, code in bundle_checks(root):
         if not re.search(rf"^\.It Li {re.escape(name)} Pq {code}\n(?!\.(It|El))", text, re.MULTILINE):
             yield f"docs/man/netext-bundle.5: no entry for '{name}' with code {code}"
+
+
+def documented_actions(root):
+    """Every action that polkit is asked about is in what polkit reads, and in netextd(8)."""
+    source = root / "src" / "manager" / "authority" / "authority.c"
+    for action in re.findall(r'"(org\.netext1\.[\w.]+)"', source.read_text("utf-8") if source.exists() else ""):
+        for where, line in (("dist/polkit/org.netext1.policy", f'<action id="{action}">'),
+                            ("docs/man/netextd.8", f".It Sy {action} Ta ")):
+            path = root / where
+            if line not in (path.read_text("utf-8") if path.exists() else ""):
+                yield f"{where}: nothing about {action}"
+
+
+# --- who may do what -----------------------------------------------------------------------
+
+
+def guarded_methods(root):
+    """A method of the control API that does not only tell has a line in the table of changes."""
+    path = root / "src" / "manager" / "control" / "manager-interface.c"
+    text = path.read_text("utf-8") if path.exists() else ""
+    changes = re.findall(r'^        \{ "(\w+)", AUTHORITY_', text, re.MULTILINE)
+    for match in re.finditer(r'SD_BUS_METHOD_WITH_ARGS\(\s*"(\w+)",.*?(\w+),\s*0\)', text, re.DOTALL):
+        method, handler = match.groups()
+        if handler == "change_something" and method in changes:
+            continue
+        if handler == "change_something" or not method.startswith(TELLING):
+            yield complaint(root, path, text.count("\n", 0, match.start()) + 1, f"anybody may call {method}")

@@ -106,6 +106,20 @@ SAMPLES = [
     (rules.documented_checks, "docs/man/netext-bundle.5", ".It Li file.digest Pq 8\nSign again.\n.El\n",
      ".It Li file.digest Pq 8\n.El\n",
      {"src/bundle/check.h": 'CHECK(FILE_DIGEST, "file.digest", _SIGNATURE, "the same")\n'}),
+    (rules.documented_actions, "docs/man/netextd.8", ".It Sy org.netext1.session.stop Ta StopSession\n",
+     ".It Sy org.netext1.session.start Ta StartSession\n",
+     {"src/manager/authority/authority.c": '{ "org.netext1.session.stop", "stop sessions" }',
+      "dist/polkit/org.netext1.policy": '<action id="org.netext1.session.stop">'}),
+    (rules.documented_actions, "dist/polkit/org.netext1.policy", '<action id="org.netext1.session.stop">',
+     '<action id="org.netext1.session.start">',
+     {"src/manager/authority/authority.c": '{ "org.netext1.session.stop", "stop sessions" }',
+      "docs/man/netextd.8": ".It Sy org.netext1.session.stop Ta StopSession\n"}),
+    (rules.guarded_methods, "src/manager/control/manager-interface.c",
+     '        { "Stop", AUTHORITY_STOP, stop },\nSD_BUS_METHOD_WITH_ARGS("Stop",\n SD_BUS_ARGS("s"), change_something,\n 0)\n',
+     'SD_BUS_METHOD_WITH_ARGS("Stop",\n SD_BUS_ARGS("s"), stop,\n 0)\n', {}),
+    (rules.guarded_methods, "src/manager/control/manager-interface.c",
+     'SD_BUS_METHOD_WITH_ARGS("GetAll", SD_BUS_NO_ARGS, get_all, 0)',
+     'SD_BUS_METHOD_WITH_ARGS("GetAll", SD_BUS_NO_ARGS, change_something, 0)', {}),
 ]
 
 RULES = sorted({sample[0] for sample in SAMPLES}, key=lambda rule: rule.__name__)

@@ -20,6 +20,7 @@ from harness.lab import Lab
 from harness.namespace import wait_for_line
 from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.peer import Peer
+from harness.polkit import SystemBus
 from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
 from harness.upstream import KINDS
@@ -86,6 +87,13 @@ def workshop(tmp_path):
 def store(workshop, instances):
     """The extension verbs of an instance whose store is the workshop's; store.instance is that."""
     return Store(instances(arguments=workshop.arguments))
+
+
+@pytest.fixture
+def system_bus(lab):
+    """A system bus of the test's own; see harness/polkit.py."""
+    with SystemBus(lab) as bus:
+        yield bus
 
 
 @pytest.fixture

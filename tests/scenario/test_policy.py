@@ -178,7 +178,7 @@ def test_a_folder_that_comes_later_is_read(store, workshop):
     assert store.outcome(number)["status"] == "finished"
 
 
-# The verbs of an administrator, who is root; whoever is not does not get as far as that.
+# The verbs of an administrator: root, or whom polkit takes for one (test_permission.py).
 ACTIONS = {
     "remove": ("extension", "deactivate", IDENTIFIER),
     "disable": ("extension", "disable", IDENTIFIER),
@@ -212,10 +212,22 @@ def test_without_policy_a_user_may_nothing_and_an_administrator_all(store, works
     store.activate(workshop.bundle(), "--approve")
     store.instance.start_session(IDENTIFIER)
     for command in ACTIONS.values():
-        done = store.instance.lab.client.run(
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-             *store.instance.ctl_command(*command)], check=False)
-        assert done.returncode == 1 and "only root may" in done.stderr, done
+        done = store.instance.run_ctl_of(65534, *command)
+        assert done.returncode == 1 and "only an administrator may" in done.stderr, done
     assert store.extension()["active"] and store.instance.session(IDENTIFIER)["state"] == "running"
     for action in ("stop", "disable", "remove"):
         assert store.instance.run_ctl(*ACTIONS[action]).returncode == 0
+
+
+def test_what_is_removable_a_user_removes_and_does_not_disable(store, workshop):
+    """L07: nobody is asked."""
+    workshop.write_policy(RemovableSystemExtensions=listed())
+    in_force(store)
+    store.activate(workshop.bundle(), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    for action in ("stop", "disable"):
+        assert store.instance.run_ctl_of(65534, *ACTIONS[action]).returncode == 1
+    assert store.extension()["active"] and store.instance.session(IDENTIFIER)["state"] == "running"
+    done = store.instance.run_ctl_of(65534, *ACTIONS["remove"])
+    assert done.returncode == 0, done
+    assert store.list() == [] and workshop.staged() == []

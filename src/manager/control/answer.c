@@ -17,7 +17,10 @@
 #include "manager/loop/text.h"
 #include "manager/store/recovery.h"
 
-#define ANSWERS_MAX 4 /* of a client: under construction, and as many that it did not read yet */
+/* Of a client: under construction, and as many that it did not read yet. flowd answers everybody's
+ * questions in turn, so whoever is not root has one at a time. */
+#define ANSWERS_MAX           4
+#define ANSWERS_MAX_OF_OTHERS 1
 
 struct answer {
         struct list link;      /* client.answers */
@@ -56,10 +59,11 @@ void answers_orphan(struct client *client)
 
 static int answer_new(struct client *client, sd_bus_message *call, struct answer **ret)
 {
+        const unsigned int max = client_is_root(client) ? ANSWERS_MAX : ANSWERS_MAX_OF_OTHERS;
         _cleanup_(cleanup_answer) struct answer *answer = NULL;
         int r;
 
-        if (client->n_answers >= ANSWERS_MAX || client_get_queued(client) >= ANSWERS_MAX)
+        if (client->n_answers >= max || client_get_queued(client) >= max)
                 return -EBUSY;
         answer = calloc(1, sizeof(*answer));
         if (!answer)
@@ -122,6 +126,8 @@ static void flow_item(const struct wire_message *message, void *userdata)
 {
         struct answer *answer = userdata;
 
+        if (!answer->client || !client_may_see_flow(answer->client, message))
+                return;
         if (answer->error >= 0 && message->type == NX_MSG_MANAGER_FLOW)
                 answer->error = append_flow(answer, message);
         answer->n_items++;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Connections. Who the peer is comes from the kernel and is checked before a byte is
- * read. At CLIENTS_MAX no more are accepted: the next ones wait in the socket's queue
- * until one leaves. A client that watches flows but does not read loses events, not us
- * memory, and is told how many when it reads again.
+ * Connections. Who the peer is comes from the kernel and is found out before a byte is
+ * read. At CLIENTS_MAX of root no more are accepted: the next ones wait in the socket's queue
+ * until one leaves. Other users have places of their own, and who wants more than that is
+ * turned away: nobody takes root's. A client that watches flows but does not read loses events,
+ * not us memory, and is told how many when it reads again.
  */
 
 #include <errno.h>
@@ -18,11 +19,14 @@
 #include "manager/control/answer.h"
 #include "manager/control/call.h"
 #include "manager/control/control.h"
+#include "manager/control/permission.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
 #include "manager/priv/folder.h"
 
-#define CLIENTS_MAX       64
+#define CLIENTS_MAX       64 /* of root */
+#define CLIENTS_PER_USER  8
+#define CLIENTS_OF_OTHERS 128
 #define EVENTS_QUEUED_MAX 4096
 
 /* Where accept() fails for want of descriptors, the socket stays readable: no endless round. */
@@ -54,18 +58,32 @@ void client_watch(struct client *client, bool enable)
         control_watch_for_clients(client->control);
 }
 
+bool client_may_see_flow(const struct client *client, const struct wire_message *flow)
+{
+        uid_t uid = client->caller.uid;
+
+        return client_is_root(client) ||
+               (wire_has(flow, WIRE_ATTR_UID) && wire_get(flow, WIRE_ATTR_UID) == uid) ||
+               (wire_has(flow, WIRE_ATTR_ORIGIN_UID) &&
+                wire_get(flow, WIRE_ATTR_ORIGIN_UID) == uid);
+}
+
 static struct client *client_free(struct client *client)
 {
         if (!client)
                 return NULL;
         list_remove(&client->link);
-        client->control->n_clients--;
         if (client->watching)
                 control_watch_for_clients(client->control);
+        permissions_withdraw(client);
         answers_orphan(client);
         requests_unfollow(client);
-        (void)sd_event_source_set_enabled(client->control->source, SD_EVENT_ON);
+        if (client_is_root(client)) {
+                client->control->n_root_clients--;
+                (void)sd_event_source_set_enabled(client->control->source, SD_EVENT_ON);
+        }
         sd_bus_close_unref(client->bus);
+        caller_deinit(&client->caller);
         free(client);
         return NULL;
 }
@@ -113,20 +131,38 @@ static int client_serve(struct client *client, int fd)
         return r;
 }
 
-static int client_new(struct control *control, int fd)
+/* Root has places of its own, and waits for one. */
+static bool has_room(const struct control *control, uid_t uid)
+{
+        unsigned int n_same = 0, n_others = 0;
+        struct client *client;
+
+        list_for_each (client, &control->clients, link) {
+                n_same += client->caller.uid == uid;
+                n_others += !client_is_root(client);
+        }
+        return uid == 0 || (n_same < CLIENTS_PER_USER && n_others < CLIENTS_OF_OTHERS);
+}
+
+/* Takes caller and fd over, also on failure. */
+static int client_new(struct control *control, struct caller *caller, int fd)
 {
         _cleanup_(cleanup_client) struct client *client = calloc(1, sizeof(*client));
         int r;
 
         if (!client) {
+                caller_deinit(caller);
                 close_fd(fd);
                 return -ENOMEM;
         }
         client->control = control;
+        client->caller = *caller;
+        *caller = (struct caller){};
+        list_init(&client->permissions);
         list_init(&client->answers);
         list_init(&client->follows);
         list_append(&control->clients, &client->link);
-        if (++control->n_clients >= CLIENTS_MAX)
+        if (client_is_root(client) && ++control->n_root_clients >= CLIENTS_MAX)
                 (void)sd_event_source_set_enabled(control->source, SD_EVENT_OFF);
         r = client_serve(client, fd);
         if (r < 0)
@@ -138,22 +174,24 @@ static int client_new(struct control *control, int fd)
 static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t events, void *userdata)
 {
         struct control *control = userdata;
-        struct ucred peer = {};
-        socklen_t size = sizeof(peer);
+        struct caller caller = {};
         _cleanup_fd_ int fd = -1;
+        pid_t pid;
         int r;
 
         fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        if (fd < 0 || caller_identify(fd, &caller) < 0)
                 return 0;
-        if (peer.uid != 0 && peer.uid != geteuid()) {
-                log_warning("uid %u (pid %d) may not control this instance: connection closed",
-                            peer.uid, peer.pid);
+        if (!has_room(control, caller.uid)) {
+                log_warning("user %u has as many connections as may be: that of pid %d is closed",
+                            caller.uid, caller.pid);
+                caller_deinit(&caller);
                 return 0;
         }
-        r = client_new(control, take_fd(&fd));
+        pid = caller.pid;
+        r = client_new(control, &caller, take_fd(&fd));
         if (r < 0)
-                log_error("cannot serve pid %d on the control socket: %s", peer.pid, strerror(-r));
+                log_error("cannot serve pid %d on the control socket: %s", pid, strerror(-r));
         return 0;
 }
 
@@ -175,13 +213,14 @@ void control_init(struct control *control, sd_event *event, const struct options
         };
         list_init(&control->clients);
         list_init(&control->calls);
+        authority_init(&control->authority, event);
 }
 
 int control_open(struct control *control)
 {
         int r;
 
-        control->listen_fd = folder_listen(control->paths->control_socket, SOCK_STREAM, 0600);
+        control->listen_fd = folder_listen(control->paths->control_socket, SOCK_STREAM, 0666);
         if (control->listen_fd < 0)
                 return control->listen_fd;
         r = sd_event_add_io(control->event, &control->source, control->listen_fd, EPOLLIN,
@@ -198,6 +237,7 @@ void control_deinit(struct control *control)
         calls_free(control);
         while ((client = list_first(&control->clients, struct client, link)))
                 client_free(client);
+        authority_deinit(&control->authority);
         control->source = sd_event_source_disable_unref(control->source);
         control->listen_fd = close_fd(control->listen_fd);
 }
@@ -225,7 +265,7 @@ void control_flow_event(struct control *control, const struct wire_message *mess
         struct client *client;
 
         list_for_each (client, &control->clients, link) {
-                if (!client->watching)
+                if (!client->watching || !client_may_see_flow(client, message))
                         continue;
                 if (client_get_queued(client) >= EVENTS_QUEUED_MAX ||
                     send_event(client, message) < 0)

@@ -5,13 +5,16 @@
  * The control API: D-Bus without a bus on the instance's socket. bus.c has the
  * connections, manager-interface.c the methods, answer.c those whose answers come from
  * flowd, call.c those that wait for a session, sets.c those about sets of destinations,
- * configuration-reader.c the arguments of StartSession, record.c what objects look like.
+ * configuration-reader.c the arguments of StartSession, record.c what objects look like,
+ * permission.c who may change something.
  */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "manager/authority/authority.h"
 #include "manager/endpoint/table.h"
+#include "manager/priv/caller.h"
 #include "manager/session/table.h"
 #include "manager/set/table.h"
 #include "manager/store/store.h"
@@ -31,17 +34,20 @@ struct control {
         int listen_fd;
         sd_event_source *source;
         struct list clients; /* client.link */
-        unsigned int n_clients;
+        unsigned int n_root_clients;
         struct list calls; /* call.link */
         unsigned int n_calls;
+        struct authority authority;
         bool ending; /* the instance ends: nothing new is started */
 };
 
 struct client {
         struct list link; /* control.clients */
         struct control *control;
+        struct caller caller; /* owned */
         sd_bus *bus;
-        struct list answers; /* answer.link */
+        struct list permissions; /* permission.link: calls that wait for one */
+        struct list answers;     /* answer.link */
         unsigned int n_answers;
         struct list follows; /* follow.link: requests whose outcome it has still to hear */
         unsigned int n_follows;
@@ -73,6 +79,15 @@ bool control_has_audience(struct control *control, uint64_t request);
 /* For the files of this folder. */
 
 extern const sd_bus_vtable manager_interface[];
+
+static inline bool client_is_root(const struct client *client)
+{
+        return client->caller.uid == 0;
+}
+
+/* Whether the flow that the message is about is the client's, or somebody's on whose behalf it is:
+ * nobody but root sees what others do. */
+bool client_may_see_flow(const struct client *client, const struct wire_message *flow);
 
 /* Messages that wait because the client does not read. */
 uint64_t client_get_queued(const struct client *client);

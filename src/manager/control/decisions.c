@@ -151,16 +151,12 @@ static int look_for_names(struct decision *decision)
         return r;
 }
 
-static void find_actor(sd_bus_message *message, struct actor *ret)
+static void find_actor(const struct caller *caller, struct actor *ret)
 {
-        _cleanup_(caller_deinit) struct caller caller = {};
-
         *ret = (struct actor)ACTOR_NULL;
-        if (caller_identify(sd_bus_get_fd(sd_bus_message_get_bus(message)), &caller) < 0)
-                return;
-        ret->uid = caller.uid;
-        ret->login = caller.login;
-        ret->user = caller.uid == 0 ? strdup("root") : NULL;
+        ret->uid = caller->uid;
+        ret->login = caller->login;
+        ret->user = caller->uid == 0 ? strdup("root") : NULL;
 }
 
 /* --- the way in --------------------------------------------------------------------------- */
@@ -193,7 +189,7 @@ int decisions_take(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
         decision->control = client->control;
         decision->method = method;
         decision->message = sd_bus_message_ref(message);
-        find_actor(message, &decision->by);
+        find_actor(&client->caller, &decision->by);
         r = read_arguments(decision, message);
         if (r < 0)
                 return r;

@@ -92,10 +92,49 @@ int extensions_deactivate(sd_bus_message *message, void *userdata, sd_bus_error 
         r = sd_bus_message_read(message, "s", &word);
         if (r < 0)
                 return r;
-        r = store_deactivate(client->control->store, word, POLICY_ADMINISTRATOR, &number, &problem);
+        r = store_deactivate(client->control->store, word, &number, &problem);
         if (r < 0)
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
         return answer_request(client, message, number);
+}
+
+bool extensions_deactivation_needs_authority(sd_bus_message *message, struct client *client)
+{
+        const char *word;
+
+        return sd_bus_message_read(message, "s", &word) < 0 ||
+               store_permit_removal(client->control->store, word, POLICY_USER) == -EACCES;
+}
+
+/* A request that is denied is one all the same, and has its outcome at once. */
+static int deny_request(sd_bus_message *message, struct client *client, enum request_kind kind,
+                        const char *word, const char *why)
+{
+        uint64_t number;
+        int r;
+
+        r = store_deny(client->control->store, kind, word, why, &number);
+        return r < 0 ? control_refuse(message, -EACCES, "%s", why) : answer_number(message, number);
+}
+
+int extensions_deny_activation(sd_bus_message *message, struct client *client, const char *why)
+{
+        const char *source;
+        int r;
+
+        r = sd_bus_message_skip(message, "h");
+        if (r >= 0)
+                r = sd_bus_message_read(message, "s", &source);
+        return r < 0 ? r : deny_request(message, client, REQUEST_ACTIVATE, source, why);
+}
+
+int extensions_deny_deactivation(sd_bus_message *message, struct client *client, const char *why)
+{
+        const char *word;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &word);
+        return r < 0 ? r : deny_request(message, client, REQUEST_DEACTIVATE, word, why);
 }
 
 /* --- listing ------------------------------------------------------------------------------ */

@@ -6,6 +6,10 @@
 #include "manager/control/control.h"
 
 int extensions_activate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+/* Whether a policy leaves it to everybody, or what is asked comes to nothing anyway. */
+bool extensions_deactivation_needs_authority(sd_bus_message *message, struct client *client);
+int extensions_deny_activation(sd_bus_message *message, struct client *client, const char *why);
+int extensions_deny_deactivation(sd_bus_message *message, struct client *client, const char *why);
 int extensions_deactivate(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_list(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);

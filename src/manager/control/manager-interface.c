@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The methods of org.netext1.Manager, and what sessions and the chain look like there. */
+/*
+ * The methods of org.netext1.Manager, and what sessions and the chain look like there. A method
+ * whose handler is change_something() has a line in the table of changes, which says what it takes.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -12,6 +15,7 @@
 #include "manager/control/decisions.h"
 #include "manager/control/extensions.h"
 #include "manager/control/grants.h"
+#include "manager/control/permission.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
 #include "manager/control/sets.h"
@@ -139,9 +143,10 @@ static int append_configuration(sd_bus_message *reply, const struct configuratio
         return r;
 }
 
-static int append_process(sd_bus_message *reply, const struct extension *extension)
+/* What an extension wrote may be about anybody: it is for root. */
+static int append_process(sd_bus_message *reply, const struct extension *extension, bool for_root)
 {
-        _cleanup_free_ char *lines = extension_get_last_lines(extension);
+        _cleanup_free_ char *lines = for_root ? extension_get_last_lines(extension) : NULL;
         pid_t pid = extension_get_pid(extension);
         int r = 0;
 
@@ -156,17 +161,17 @@ static int append_process(sd_bus_message *reply, const struct extension *extensi
         return r < 0 ? r : record_put_string(reply, "last_lines", lines);
 }
 
-static int append_history(sd_bus_message *reply, const struct session *session)
+static int append_history(sd_bus_message *reply, const struct session *session, bool for_root)
 {
         int r;
 
-        r = append_process(reply, session->extension);
+        r = append_process(reply, session->extension, for_root);
         if (r >= 0 && session->running_since_ns)
                 r = record_put_uint64(reply, "running_since_ns", session->running_since_ns);
         return r < 0 ? r : record_put_string(reply, "message", session->message);
 }
 
-static int append_session(sd_bus_message *reply, const struct session *session)
+static int append_session(sd_bus_message *reply, const struct session *session, bool for_root)
 {
         int r;
 
@@ -183,7 +188,7 @@ static int append_session(sd_bus_message *reply, const struct session *session)
         if (r >= 0)
                 r = append_configuration(reply, &session->configuration);
         if (r >= 0)
-                r = append_history(reply, session);
+                r = append_history(reply, session, for_root);
         return r < 0 ? r : record_end(reply);
 }
 
@@ -198,7 +203,7 @@ static int list_sessions(sd_bus_message *message, void *userdata, sd_bus_error *
         if (r < 0)
                 return r;
         list_for_each (session, &client->control->sessions->sessions, link) {
-                r = append_session(reply, session);
+                r = append_session(reply, session, client_is_root(client));
                 if (r < 0)
                         return r;
         }
@@ -255,39 +260,69 @@ static int watch_flows(sd_bus_message *message, void *userdata, sd_bus_error *re
         return sd_bus_reply_method_return(message, "");
 }
 
+static const struct change changes[] = {
+        { "StartSession", AUTHORITY_SESSION_START, start_session },
+        { "StopSession", AUTHORITY_SESSION_STOP, stop_session },
+        { "RestartSession", AUTHORITY_SESSION_START, restart_session },
+        { "PutSet", AUTHORITY_SET_CONFIGURE, sets_put },
+        { "RemoveSet", AUTHORITY_SET_CONFIGURE, sets_remove },
+        { "GetSet", AUTHORITY_SET_CONFIGURE, sets_get },
+        { "ActivateExtension", AUTHORITY_EXTENSION_ACTIVATE, extensions_activate,
+          .deny = extensions_deny_activation },
+        { "DeactivateExtension", AUTHORITY_EXTENSION_DEACTIVATE, extensions_deactivate,
+          extensions_deactivation_needs_authority, extensions_deny_deactivation },
+        { "ApproveExtension", AUTHORITY_EXTENSION_APPROVE, decisions_take },
+        { "RefuseExtension", AUTHORITY_EXTENSION_APPROVE, decisions_take },
+        { "SwitchExtension", AUTHORITY_EXTENSION_CONFIGURE, decisions_take },
+        { "ResetExtensions", AUTHORITY_EXTENSION_DEACTIVATE, extensions_reset },
+        { "CollectExtensions", AUTHORITY_EXTENSION_CONFIGURE, extensions_collect },
+        { "SetDeveloperMode", AUTHORITY_EXTENSION_CONFIGURE, decisions_take },
+        { "ReplyToRequest", AUTHORITY_EXTENSION_ACTIVATE, requests_reply },
+};
+
+static int change_something(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        const char *member = sd_bus_message_get_member(message);
+
+        for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+                if (strcmp(changes[i].member, member) == 0)
+                        return permission_ask(message, userdata, &changes[i]);
+        return -ENOSYS;
+}
+
 const sd_bus_vtable manager_interface[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
                                 answer_get_status, 0),
         SD_BUS_METHOD_WITH_ARGS("StartSession", SD_BUS_ARGS("a{sv}", configuration),
-                                SD_BUS_NO_RESULT, start_session, 0),
+                                SD_BUS_NO_RESULT, change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("StopSession", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
-                                stop_session, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("RestartSession", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
-                                restart_session, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ListSessions", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", sessions),
                                 list_sessions, 0),
         SD_BUS_METHOD_WITH_ARGS("GetChain", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", chain),
                                 get_chain, 0),
         SD_BUS_METHOD_WITH_ARGS("PutSet", SD_BUS_ARGS("s", name, "as", lines), SD_BUS_NO_RESULT,
-                                sets_put, 0),
-        SD_BUS_METHOD_WITH_ARGS("RemoveSet", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, sets_remove,
-                                0),
+                                change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("RemoveSet", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT,
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ListSets", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", sets),
                                 sets_list, 0),
         SD_BUS_METHOD_WITH_ARGS("GetSet", SD_BUS_ARGS("s", name), SD_BUS_RESULT("aa{sv}", entries),
-                                sets_get, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ActivateExtension",
                                 SD_BUS_ARGS("h", bundle, "s", source, "s", replace),
-                                SD_BUS_RESULT("t", request), extensions_activate, 0),
+                                SD_BUS_RESULT("t", request), change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("DeactivateExtension", SD_BUS_ARGS("s", extension),
-                                SD_BUS_RESULT("t", request), extensions_deactivate, 0),
+                                SD_BUS_RESULT("t", request), change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ApproveExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
-                                decisions_take, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("RefuseExtension", SD_BUS_ARGS("s", extension), SD_BUS_NO_RESULT,
-                                decisions_take, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("SwitchExtension", SD_BUS_ARGS("s", extension, "b", on),
-                                SD_BUS_NO_RESULT, decisions_take, 0),
+                                SD_BUS_NO_RESULT, change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ListExtensions", SD_BUS_ARGS("s", extension),
                                 SD_BUS_RESULT("aa{sv}", extensions), extensions_list, 0),
         SD_BUS_METHOD_WITH_ARGS("ExplainExtension", SD_BUS_ARGS("s", extension),
@@ -295,11 +330,11 @@ const sd_bus_vtable manager_interface[] = {
         SD_BUS_METHOD_WITH_ARGS("InspectExtension", SD_BUS_ARGS("s", extension),
                                 SD_BUS_RESULT("aa{sv}", capabilities), grants_list, 0),
         SD_BUS_METHOD_WITH_ARGS("ResetExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
-                                extensions_reset, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("CollectExtensions", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", number),
-                                extensions_collect, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("SetDeveloperMode", SD_BUS_ARGS("b", on), SD_BUS_NO_RESULT,
-                                decisions_take, 0),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("GetDeveloperMode", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", on),
                                 extensions_get_developer, 0),
         SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", files),
@@ -311,7 +346,7 @@ const sd_bus_vtable manager_interface[] = {
         SD_BUS_METHOD_WITH_ARGS("FollowRequest", SD_BUS_ARGS("t", request),
                                 SD_BUS_RESULT("a{sv}", request), requests_follow, 0),
         SD_BUS_METHOD_WITH_ARGS("ReplyToRequest", SD_BUS_ARGS("t", request, "b", replace),
-                                SD_BUS_NO_RESULT, requests_reply, 0),
+                                SD_BUS_NO_RESULT, change_something, 0),
         SD_BUS_SIGNAL_WITH_ARGS("RequestEvent", SD_BUS_ARGS("a{sv}", request), 0),
         SD_BUS_METHOD_WITH_ARGS("ListFlows", SD_BUS_ARGS("t", limit),
                                 SD_BUS_RESULT("aa{sv}", flows), answer_list_flows, 0),

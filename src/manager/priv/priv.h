@@ -17,7 +17,7 @@ enum priv_job {
         PRIV_SIGNAL, /* process.c: ending a process that netextd started */
         PRIV_OPEN,   /* file.c: reading a file that the administrator named */
         PRIV_EXECUTABLE, /* executable.c: opening what a process executes, for flowd to read;
-                            caller.c: who connects to an endpoint */
+                            caller.c: who connects to an endpoint, or to control us */
         PRIV_STORE,      /* staged.c: the state directory; taking over what a worker staged there */
         _PRIV_JOB_MAX,
 };

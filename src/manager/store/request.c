@@ -178,11 +178,36 @@ static void changed(struct request_log *log, struct request *request)
         log->changed_fn(request, log->userdata);
 }
 
+static bool is_denied(const struct request *request)
+{
+        return request->status == REQUEST_FAILED &&
+               request->code == NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED;
+}
+
+static void forget_denied(struct request_log *log)
+{
+        struct request *request, *following;
+        unsigned int n = 0;
+
+        list_for_each (request, &log->requests, link)
+                n += is_denied(request);
+        list_for_each_safe (request, following, &log->requests, link) {
+                if (n <= REQUESTS_DENIED)
+                        return;
+                if (!is_denied(request))
+                        continue;
+                request_free(request);
+                log->n_requests--;
+                n--;
+        }
+}
+
 /* Those without an outcome are kept, however many there are. */
 static void forget_old(struct request_log *log)
 {
         struct request *request, *following;
 
+        forget_denied(log);
         list_for_each_safe (request, following, &log->requests, link) {
                 if (log->n_requests <= REQUESTS_KEPT)
                         return;
@@ -262,6 +287,7 @@ static void end(struct request_log *log, struct request *request, enum request_s
         free(request->message);
         request->message = message;
         log->n_pending--;
+        forget_denied(log);
         log_info("request %llu (%s %s) %s%s%s", (unsigned long long)request->number,
                  kinds[request->kind], request->identifier ?: request->source ?: "?",
                  statuses[status], message ? ": " : "", message ?: "");

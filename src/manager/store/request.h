@@ -15,6 +15,7 @@
 
 #define REQUESTS_KEPT    1000
 #define REQUESTS_PENDING 1000 /* without an outcome; more are refused */
+#define REQUESTS_DENIED  50   /* kept of those that anybody can make: they push no others out */
 
 enum request_kind {
         REQUEST_ACTIVATE,

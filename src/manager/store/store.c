@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -356,16 +357,44 @@ static int deactivate(struct store *store, struct life *life, uint64_t *ret_requ
         return 0;
 }
 
-int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
-                     uint64_t *ret_request, char **ret_problem)
+int store_deactivate(struct store *store, const char *word, uint64_t *ret_request,
+                     char **ret_problem)
 {
         struct life *life = NULL;
         int r;
 
         r = find_installed(store, word, &life, ret_problem);
         if (r >= 0)
-                r = permit(store, life, POLICY_REMOVE, caller, ret_problem);
+                r = permit(store, life, POLICY_REMOVE, POLICY_ADMINISTRATOR, ret_problem);
         return r < 0 ? r : deactivate(store, life, ret_request, ret_problem);
+}
+
+int store_permit_removal(const struct store *store, const char *word, enum policy_caller caller)
+{
+        const struct life *life = store_find(store, word);
+
+        return life && life_get_copy(life) ? permit(store, life, POLICY_REMOVE, caller, NULL)
+                                           : -ENOENT;
+}
+
+int store_deny(struct store *store, enum request_kind kind, const char *word, const char *why,
+               uint64_t *ret_request)
+{
+        const struct life *life = kind == REQUEST_DEACTIVATE ? store_find(store, word) : NULL;
+        struct request *request;
+        int r;
+
+        r = request_log_add(&store->requests, kind, &request);
+        if (r < 0)
+                return r;
+        *ret_request = request->number;
+        if (life)
+                request->identifier = strdup(life->identifier);
+        else
+                request->source = strdup(strlen(word) < PATH_MAX ? word : "?");
+        request_fail(&store->requests, request, NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED,
+                     strdup(why));
+        return 0;
 }
 
 static struct life *find_asking(const struct store *store, uint64_t number)

@@ -71,8 +71,14 @@ int store_activate(struct store *store, int source_fd, const char *source,
                    enum request_replace replace, uint64_t *ret_request, char **ret_problem);
 /* word: IDENTIFIER, TEAM.IDENTIFIER, or the number of a request about it, as in the following.
  * -ENOENT: there is none. */
-int store_deactivate(struct store *store, const char *word, enum policy_caller caller,
-                     uint64_t *ret_request, char **ret_problem);
+int store_deactivate(struct store *store, const char *word, uint64_t *ret_request,
+                     char **ret_problem);
+/* As policy_permit(); -ENOENT: there is none. */
+int store_permit_removal(const struct store *store, const char *word, enum policy_caller caller);
+/* A request that nobody with the authority for it made: it fails, with this reason. word: what it
+ * would have been about. 0, or negative errno, and it is not kept. */
+int store_deny(struct store *store, enum request_kind kind, const char *word, const char *why,
+               uint64_t *ret_request);
 /* The answer to a request that needs a reply. -ENOENT; -EALREADY: it does not, or not any more. */
 int store_reply(struct store *store, uint64_t request, bool replace, char **ret_problem);
 /* Who could have replied is gone. */

@@ -255,6 +255,24 @@ static void test_those_without_an_outcome_are_never_forgotten(void **state)
         assert_int_equal(request_log_add(&fixture->log, REQUEST_ACTIVATE, &request), 0);
 }
 
+static void test_those_that_were_denied_push_no_others_out(void **state)
+{
+        struct fixture *fixture = *state;
+
+        request_finish(&fixture->log, add(fixture), NULL);
+        for (unsigned int i = 0; i < REQUESTS_KEPT; i++)
+                request_fail(&fixture->log, add(fixture), NX_REQUEST_ERROR_AUTHORIZATION_REQUIRED,
+                             NULL);
+        request_fail(&fixture->log, add(fixture), NX_REQUEST_ERROR_CANCELED, NULL);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(fixture->log.n_requests, REQUESTS_DENIED + 2);
+                assert_non_null(request_log_find(&fixture->log, 1));
+                assert_null(request_log_find(&fixture->log, REQUESTS_KEPT + 1 - REQUESTS_DENIED));
+                assert_non_null(request_log_find(&fixture->log, REQUESTS_KEPT + 1));
+                reopen_log(fixture);
+        }
+}
+
 #define request_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -268,6 +286,7 @@ int main(void)
                 request_test(test_a_journal_that_is_no_file_is_put_aside),
                 request_test(test_the_last_thousand_are_kept),
                 request_test(test_those_without_an_outcome_are_never_forgotten),
+                request_test(test_those_that_were_denied_push_no_others_out),
         };
 
         return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is not root: what he may read, and what he may change where polkit says so."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+
+import pytest
+
+from harness.instance import as_user
+from harness.lab import Lab
+from harness.paths import PROGRAMS
+from harness.store import IDENTIFIER, Store
+from harness.wait import wait_until
+
+NOBODY, DAEMON = 65534, 1
+READING = [["status"], ["chain"], ["session", "list"], ["set", "list"], ["flow", "list"], ["extension", "list"],
+           ["extension", "why", IDENTIFIER], ["extension", "properties", IDENTIFIER], ["extension", "request"],
+           ["extension", "policy"], ["extension", "developer"]]
+CHANGING = [["session", "start", IDENTIFIER, "--name", "more"], ["session", "restart", IDENTIFIER],
+            ["session", "stop", IDENTIFIER], ["set", "put", "blocked", "/dev/null"], ["set", "show", "blocked"],
+            ["set", "remove", "blocked"], ["extension", "disable", IDENTIFIER], ["extension", "enable", IDENTIFIER],
+            ["extension", "deactivate", IDENTIFIER], ["extension", "approve", IDENTIFIER],
+            ["extension", "refuse", IDENTIFIER], ["extension", "reset"], ["extension", "gc"],
+            ["extension", "developer", "on"]]
+
+
+@pytest.fixture
+def permitting(workshop, instances):
+    """permitting(bus) starts an instance whose system bus is that; its extension verbs."""
+    return lambda bus: Store(instances(arguments=workshop.arguments, environment=bus.environment))
+
+
+def offer(workshop, **manifest):
+    """A bundle that everybody can read."""
+    place = workshop.state.parent / "offered"
+    shutil.copytree(workshop.bundle(**manifest), place)
+    return place
+
+
+def state_of(store):
+    """All that a call could have changed."""
+    instance = store.instance
+    return {"extensions": store.list(), "sessions": instance.sessions(), "sets": instance.ctl("set", "list"),
+            "blocked": instance.ctl("set", "show", "blocked"), "developer": instance.ctl("extension", "developer")}
+
+
+def prepare(store, workshop, rules):
+    """An extension that runs, a session of it, and a set."""
+    store.activate(workshop.bundle(), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    store.instance.ctl("set", "put", "blocked", rules("198.18.7.0/24", name="blocked"))
+
+
+def denied_requests(store):
+    return [one for one in store.instance.ctl("extension", "request") if one.get("error") == 13]
+
+
+def call_often(netext, number, method):
+    """That many calls of nobody at once, over one connection; says how each is answered, when it is."""
+    socket = pathlib.Path("/run/netext") / netext.name / "control"
+    return netext.lab.client.start([PROGRAMS / "many-calls", socket, number, NOBODY, method],
+                                   cgroup=netext.lab.daemons.path)
+
+
+def answers(calling, number):
+    return [calling.stdout.readline().strip() for _ in range(number)]
+
+
+def test_who_is_not_root_reads_and_changes_nothing(store, workshop, rules):
+    prepare(store, workshop, rules)
+    for verb in READING:
+        done = store.instance.run_ctl_of(NOBODY, *verb)
+        assert done.returncode == 0, done
+    before, bundle = state_of(store), offer(workshop, version="2.0")
+    for verb in [*CHANGING, ["extension", "activate", bundle]]:
+        done = store.instance.run_ctl_of(NOBODY, *verb)
+        assert done.returncode == 1 and "13 authorization-required" in done.stderr, done
+        assert "only an administrator may" in done.stderr and "no system bus" in done.stderr, done
+    assert state_of(store) == before
+    asked = [(one["kind"], one["status"]) for one in denied_requests(store)]
+    assert asked == [("deactivate", "failed"), ("activate", "failed")]
+
+
+def test_a_user_sees_his_own_flows_only(netext, scripted, client, server):
+    scripted("say yes", "80 allow")
+
+    def visit(uid):
+        done = client.run(*as_user(uid), PROGRAMS / "talk", "tcp", Lab.SERVER, "80")
+        return netext.flow(local_port=json.loads(done.stdout)["local_port"])["flow"]
+
+    watching = netext.start_ctl_of(NOBODY, "flow", "watch", "--json")
+    roots, nobodys, daemons = visit(0), visit(NOBODY), visit(DAEMON)
+    assert {one["flow"] for one in netext.flows()} == {roots, nobodys, daemons}
+    listed = json.loads(netext.run_ctl_of(NOBODY, "flow", "list", "--json").stdout)
+    assert [one["flow"] for one in listed] == [nobodys]
+    assert netext.run_ctl_of(NOBODY, "flow", "explain", nobodys).returncode == 0
+    assert "no such flow" in netext.run_ctl_of(NOBODY, "flow", "explain", roots).stderr
+    seen = visit_until_seen(watching, lambda: visit(NOBODY))
+    assert roots not in seen and daemons not in seen
+    wait_until(lambda: "about" in netext.session("scripted").get("last_lines", ""), "the filter said nothing")
+    assert "last_lines" not in json.loads(netext.run_ctl_of(NOBODY, "session", "list", "--json").stdout)[0]
+
+
+def visit_until_seen(watching, visit):
+    """The flows that were told of, until one more of the watcher's own is."""
+    last, seen = visit(), set()
+    while last not in seen:
+        seen.add(json.loads(watching.stdout.readline())["flow"])
+    return seen
+
+
+def test_nobody_takes_the_places_of_root(netext):
+    held = [netext.start_ctl_of(uid, "flow", "watch") for uid in (NOBODY, DAEMON) for _ in range(8)]
+    wait_until(lambda: netext.run_ctl_of(NOBODY, "status").returncode == 1, "a ninth connection is served")
+    assert netext.status()["state"] == "running"
+    for one in held:
+        netext.lab.client.stop(one)
+    wait_until(lambda: netext.run_ctl_of(NOBODY, "status").returncode == 0, "their places are not free again")
+    flowd = netext.flowd_pid()
+    netext.kill(flowd, signal.SIGSTOP)
+    asking = call_often(netext, 5, "ListFlows")
+    assert answers(asking, 4) == ["System.Error.EBUSY"] * 4
+    os.kill(flowd, signal.SIGCONT)
+    assert answers(asking, 1) == ["done"]
+
+
+RULES = """
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.netext1.extension.") == 0 && subject.user == "nobody")
+        return polkit.Result.YES;
+    if (action.id == "org.netext1.session.start")
+        return polkit.Result.AUTH_ADMIN;
+    return polkit.Result.NO;
+});
+"""
+
+
+def test_whom_polkit_allows_it_does_it(permitting, workshop, system_bus):
+    """The real polkitd, with rules of an administrator."""
+    system_bus.polkitd(RULES)
+    store = permitting(system_bus)
+    bundle = offer(workshop)
+    done = store.instance.run_ctl_of(NOBODY, "extension", "activate", "--approve", bundle)
+    assert done.returncode == 0, done
+    assert store.extension()["active"] and not denied_requests(store)
+    before = store.extension()
+    for verb, why in ((["session", "start", IDENTIFIER], "polkit wants a password"),
+                      (["set", "remove", "x"], "polkit does not let you")):
+        done = store.instance.run_ctl_of(NOBODY, *verb)
+        assert done.returncode == 1 and "13 authorization-required" in done.stderr and why in done.stderr, done
+    done = store.instance.run_ctl_of(DAEMON, "extension", "deactivate", IDENTIFIER)
+    assert done.returncode == 1 and "polkit does not let you" in done.stderr, done
+    assert store.extension() == before and store.instance.sessions() == []
+    assert store.instance.run_ctl_of(NOBODY, "extension", "deactivate", IDENTIFIER).returncode == 0
+    assert store.list() == []
+
+
+def test_an_administrator_is_asked_for_a_password(permitting, workshop, system_bus):
+    """The real polkitd, with what netext installs and no rules; only whoever knows the password is ours."""
+    system_bus.polkitd("")
+    store = permitting(system_bus)
+    store.activate(workshop.bundle(), "--approve")
+
+    def ask(verb):
+        """A netextctl that begins when somebody is there to be asked; and that."""
+        asking = store.instance.start_ctl_of(NOBODY, "extension", verb, IDENTIFIER, stdin=-1, ready="here",
+                                             before=["sh", "-c", 'echo here; read line; exec "$@"', "sh"])
+        agent = system_bus.agent(asking.pid)
+        asking.stdin.write("go\n")
+        assert agent.wait_for("begin") == "begin org.netext1.extension.configure"
+        return asking, agent
+
+    asking, agent = ask("disable")
+    assert store.extension()["active"] and asking.poll() is None
+    agent.answer()
+    assert asking.wait(10) == 0
+    before = store.wait_for_extension(state="activated_disabled")
+    asking, agent = ask("enable")
+    asking.kill()
+    agent.wait_for("cancel")
+    assert store.extension() == before
+
+
+def test_whoever_leaves_while_polkit_asks_has_changed_nothing(permitting, workshop, system_bus):
+    polkit = system_bus.double("hold")
+    store = permitting(system_bus)
+    store.activate(workshop.bundle(), "--approve")
+    before = store.extension()
+    asking = store.instance.start_ctl_of(NOBODY, "extension", "deactivate", IDENTIFIER)
+    assert polkit.wait_for("check") == f"check {asking.pid} {NOBODY} org.netext1.extension.deactivate interactive"
+    assert store.instance.status()["state"] == "running"  # nobody else waits
+    asking.kill()
+    polkit.wait_for("cancel")
+    polkit.answer()
+    outcome = wait_until(lambda: denied_requests(store), "the request has no outcome")
+    assert [one["status"] for one in outcome] == ["failed"] and "left before" in outcome[0]["message"]
+    assert store.extension() == before
+
+
+def test_what_polkit_says_late_counts_and_what_it_says_wrong_does_not(permitting, workshop, system_bus):
+    polkit = system_bus.double("hold")
+    store = permitting(system_bus)
+    store.activate(workshop.bundle(), "--approve")
+    late = store.instance.start_ctl_of(NOBODY, "extension", "disable", IDENTIFIER)
+    polkit.wait_for("check")
+    assert store.extension()["active"]
+    polkit.answer()
+    assert late.wait(10) == 0
+    store.wait_for_extension(state="activated_disabled")
+    dying = store.instance.start_ctl_of(NOBODY, "extension", "enable", IDENTIFIER)
+    polkit.wait_for("check")
+    polkit.kill()
+    assert dying.wait(10) == 1 and "polkit cannot say who else may" in dying.stderr.read()
+    wrong = system_bus.double("garbage")
+    done = store.instance.run_ctl_of(NOBODY, "extension", "enable", IDENTIFIER)
+    assert done.returncode == 1 and "polkitd's answer is not understood" in done.stderr, done
+    wrong.kill()
+    done = store.instance.run_ctl_of(NOBODY, "extension", "enable", IDENTIFIER)
+    assert done.returncode == 1 and "polkit cannot say who else may" in done.stderr, done
+    assert store.extension()["state"] == "activated_disabled"
+
+
+def test_a_hundred_questions_of_one_user_take_nobodys_place(permitting, system_bus):
+    polkit = system_bus.double("hold")
+    netext = permitting(system_bus).instance
+    asking = call_often(netext, 100, "RemoveSet")
+    assert set(answers(asking, 92)) == {"System.Error.EACCES"}
+    other = netext.start_ctl_of(DAEMON, "set", "remove", "x")
+    while f" {DAEMON} " not in polkit.wait_for("check"):
+        pass
+    assert netext.status()["state"] == "running"
+    polkit.answer()
+    assert other.wait(10) == 1 and "13" not in other.stderr.read()
+    assert answers(asking, 8) == ["System.Error.ENOENT"] * 8
+    assert asking.wait(10) == 0
