@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * netextctl doctor: can netext work here? Only the engine can tell, by trying each
+ * netextctl doctor: can netext work here? Of the kernel only the engine can tell, by trying each
  * mechanism, so netext-flowd --probe is run and its findings, one JSON object a line,
  * are put in words. It works without a running instance.
  */
@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/output/escape.h"
 #include "cli/output/writer.h"
+#include "cli/polkit.h"
 
 static void cleanup_json(json_t **json)
 {
@@ -232,10 +233,13 @@ int verb_doctor(struct cli *cli)
 
         if (geteuid() != 0)
                 return cli_complain("doctor tries each mechanism, which only root may: "
-                                    "'sudo netextctl doctor'");
+                                    "'sudo netextctl doctor'; what an instance that runs uses, "
+                                    "'netextctl status' tells everybody");
         findings = probe();
         if (!findings)
                 return CLI_FAILED;
+        if (json_array_append_new(findings, polkit_find()) < 0)
+                cli_no_memory();
         tally = tally_findings(findings);
         if (cli->json) {
                 print_json(findings);

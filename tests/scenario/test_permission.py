@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from harness.instance import as_user
+from harness.instance import NO_BUS, as_user
 from harness.lab import Lab
-from harness.paths import PROGRAMS
+from harness.paths import NETEXTCTL, PROGRAMS
 from harness.store import IDENTIFIER, Store
 from harness.wait import wait_until
 
@@ -181,6 +181,18 @@ def test_an_administrator_is_asked_for_a_password(permitting, workshop, system_b
     asking.kill()
     agent.wait_for("cancel")
     assert store.extension() == before
+
+
+def test_doctor_asks_polkit(lab, system_bus):
+    def finding(environment):
+        done = lab.client.run([NETEXTCTL, "doctor", "--json"], check=False, cgroup=lab.daemons.path,
+                              env={**os.environ, **environment})
+        return next(one for one in json.loads(done.stdout) if one["mechanism"] == "polkit")
+
+    missing = finding(NO_BUS)
+    assert missing["state"] == "missing" and not missing["essential"] and "only root" in missing["lost"]
+    system_bus.polkitd("")
+    assert finding(system_bus.environment)["state"] == "active"
 
 
 def test_whoever_leaves_while_polkit_asks_has_changed_nothing(permitting, workshop, system_bus):
