@@ -11,7 +11,7 @@ import pytest
 from harness.instance import NO_BUS, as_user
 from harness.lab import Lab
 from harness.paths import NETEXTCTL, PROGRAMS
-from harness.store import IDENTIFIER, Store
+from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
 
 NOBODY, DAEMON = 65534, 1
@@ -128,10 +128,11 @@ def test_nobody_takes_the_places_of_root(netext):
 
 RULES = """
 polkit.addRule(function(action, subject) {
-    if (action.id.indexOf("org.netext1.extension.") == 0 && subject.user == "nobody")
-        return polkit.Result.YES;
     if (action.id == "org.netext1.session.start")
         return polkit.Result.AUTH_ADMIN;
+    if (subject.user == "nobody" && (action.id == "org.netext1.extension.activate" ||
+        action.lookup("extension") == "com.example.filter" || action.lookup("session") == "nobodys"))
+        return polkit.Result.YES;
     return polkit.Result.NO;
 });
 """
@@ -145,15 +146,19 @@ def test_whom_polkit_allows_it_does_it(permitting, workshop, system_bus):
     done = store.instance.run_ctl_of(NOBODY, "extension", "activate", "--approve", bundle)
     assert done.returncode == 0, done
     assert store.extension()["active"] and not denied_requests(store)
+    for name in ("roots", "nobodys"):
+        store.instance.start_session(IDENTIFIER, "--name", name)
     before = store.extension()
     for verb, why in ((["session", "start", IDENTIFIER], "polkit wants a password"),
+                      (["session", "stop", "roots"], "polkit does not let you"),
                       (["set", "remove", "x"], "polkit does not let you")):
         done = store.instance.run_ctl_of(NOBODY, *verb)
         assert done.returncode == 1 and "13 authorization-required" in done.stderr and why in done.stderr, done
     done = store.instance.run_ctl_of(DAEMON, "extension", "deactivate", IDENTIFIER)
     assert done.returncode == 1 and "polkit does not let you" in done.stderr, done
-    assert store.extension() == before and store.instance.sessions() == []
-    assert store.instance.run_ctl_of(NOBODY, "extension", "deactivate", IDENTIFIER).returncode == 0
+    assert store.extension() == before and {one["name"] for one in store.instance.sessions()} == {"roots", "nobodys"}
+    assert store.instance.run_ctl_of(NOBODY, "session", "stop", "nobodys").returncode == 0
+    assert store.instance.run_ctl_of(NOBODY, "extension", "deactivate", f"{TEAM}.{IDENTIFIER}").returncode == 0
     assert store.list() == []
 
 
@@ -232,6 +237,12 @@ def test_what_polkit_says_late_counts_and_what_it_says_wrong_does_not(permitting
     done = store.instance.run_ctl_of(NOBODY, "extension", "enable", IDENTIFIER)
     assert done.returncode == 1 and "polkit cannot say who else may" in done.stderr, done
     assert store.extension()["state"] == "activated_disabled"
+    polkit = system_bus.double("hold")
+    overtaken = store.instance.start_ctl_of(NOBODY, "extension", "enable", f"{TEAM}.{IDENTIFIER}")
+    polkit.wait_for("check")
+    store.do("deactivate", IDENTIFIER)
+    polkit.answer()
+    assert overtaken.wait(10) == 1 and "it means another one since polkit was asked" in overtaken.stderr.read()
 
 
 def test_a_hundred_questions_of_one_user_take_nobodys_place(permitting, system_bus):

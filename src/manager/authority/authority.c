@@ -211,8 +211,14 @@ static int reach_bus(struct authority *authority)
         return r;
 }
 
+static int append_details(sd_bus_message *call, const struct authority_matter *matter)
+{
+        return matter->kind ? sd_bus_message_append(call, "a{ss}", 1, matter->kind, matter->name)
+                            : sd_bus_message_append(call, "a{ss}", 0);
+}
+
 static int send_question(struct authority_question *question, const struct caller *caller,
-                         bool may_ask)
+                         const struct authority_matter *matter, bool may_ask)
 {
         sd_bus *bus = question->authority->bus;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
@@ -223,11 +229,14 @@ static int send_question(struct authority_question *question, const struct calle
         r = sd_bus_message_new_method_call(bus, &call, POLKIT_NAME, POLKIT_OBJECT, POLKIT_INTERFACE,
                                            "CheckAuthorization");
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "unix-process", 3, "pid", "u",
+                r = sd_bus_message_append(call, "(sa{sv})s", "unix-process", 3, "pid", "u",
                                           (uint32_t)caller->pid, "start-time", "t",
                                           caller->started_ticks, "uid", "i", (int32_t)caller->uid,
-                                          actions[question->action].name, 0,
-                                          may_ask ? ALLOW_USER_INTERACTION : 0U, id);
+                                          actions[matter->action].name);
+        if (r >= 0)
+                r = append_details(call, matter);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "us", may_ask ? ALLOW_USER_INTERACTION : 0U, id);
         if (r >= 0)
                 r = sd_bus_call_async(bus, &question->slot, call, polkit_answered, question,
                                       UINT64_MAX);
@@ -273,8 +282,9 @@ static struct authority_question *question_new(struct authority *authority, uid_
 }
 
 int authority_ask(struct authority *authority, const struct caller *caller,
-                  enum authority_action action, bool may_ask, authority_answer_fn *answer_fn,
-                  void *userdata, struct authority_question **ret_question, char **ret_why)
+                  const struct authority_matter *matter, bool may_ask,
+                  authority_answer_fn *answer_fn, void *userdata,
+                  struct authority_question **ret_question, char **ret_why)
 {
         _cleanup_(cleanup_question) struct authority_question *question = NULL;
         _cleanup_free_ char *reason = NULL;
@@ -282,14 +292,14 @@ int authority_ask(struct authority *authority, const struct caller *caller,
         int r;
 
         if (obstacle)
-                return explain(ret_why, -EACCES, action, obstacle);
+                return explain(ret_why, -EACCES, matter->action, obstacle);
         r = reach_bus(authority);
         if (r >= 0)
-                question = question_new(authority, caller->uid, action);
+                question = question_new(authority, caller->uid, matter->action);
         if (r >= 0 && !question)
                 r = -ENOMEM;
         if (r >= 0)
-                r = send_question(question, caller, may_ask);
+                r = send_question(question, caller, matter, may_ask);
         if (r >= 0)
                 r = timer_start(authority->event, &question->deadline,
                                 may_ask ? authority->person_timeout_ms
@@ -298,7 +308,8 @@ int authority_ask(struct authority *authority, const struct caller *caller,
         if (r < 0) {
                 text_set(&reason, "polkit cannot be asked who else may: no system bus (%s)",
                          strerror(-r));
-                return explain(ret_why, -EACCES, action, reason ?: "polkit cannot be asked");
+                return explain(ret_why, -EACCES, matter->action,
+                               reason ?: "polkit cannot be asked");
         }
         question->answer_fn = answer_fn;
         question->userdata = userdata;

@@ -27,6 +27,13 @@ enum authority_action {
         _AUTHORITY_ACTION_MAX,
 };
 
+/* What is to be done, and to what: for rules that an administrator writes. */
+struct authority_matter {
+        enum authority_action action;
+        const char *kind; /* "session": what the name is of; NULL: there is none */
+        const char *name;
+};
+
 /* why: NULL where it is allowed; else a sentence with what can be done. Borrowed. */
 typedef void authority_answer_fn(const char *why, void *userdata);
 
@@ -47,12 +54,13 @@ void authority_init(struct authority *authority, sd_event *event);
 void authority_deinit(struct authority *authority);
 
 /*
- * caller: as it was identified when it connected; not kept. may_ask: polkit may ask a person for a
- * password. 0: answer_fn is called once, later; *ret_question lasts until then. Or negative errno:
- * it is not allowed, answer_fn is not called, and *ret_why is the sentence.
+ * caller: as it was identified when it connected; not kept, like matter. may_ask: polkit may ask a
+ * person for a password. 0: answer_fn is called once, later; *ret_question lasts until then. Or
+ * negative errno: it is not allowed, answer_fn is not called, and *ret_why is the sentence.
  */
 int authority_ask(struct authority *authority, const struct caller *caller,
-                  enum authority_action action, bool may_ask, authority_answer_fn *answer_fn,
-                  void *userdata, struct authority_question **ret_question, char **ret_why);
+                  const struct authority_matter *matter, bool may_ask,
+                  authority_answer_fn *answer_fn, void *userdata,
+                  struct authority_question **ret_question, char **ret_why);
 /* Whoever asked is gone: polkit is told, and answer_fn is not called. */
 void authority_withdraw(struct authority_question *question);

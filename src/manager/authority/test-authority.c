@@ -102,10 +102,11 @@ static struct caller caller_of(uid_t uid)
 static struct authority_question *ask_as(struct fixture *fixture, const struct caller *caller,
                                          bool may_ask)
 {
+        const struct authority_matter matter = { AUTHORITY_SESSION_STOP, "session", "firewall" };
         struct authority_question *question = NULL;
         _cleanup_free_ char *why = NULL;
-        int r = authority_ask(&fixture->authority, caller, AUTHORITY_SESSION_STOP, may_ask,
-                              answered, fixture, &question, &why);
+        int r = authority_ask(&fixture->authority, caller, &matter, may_ask, answered, fixture,
+                              &question, &why);
 
         assert_int_equal(r, question ? 0 : -EACCES);
         if (why)

@@ -2,7 +2,8 @@
 
 /*
  * A call that waits for polkit belongs to its connection and goes with it. What the call says is
- * read when it is carried out, so what has changed meanwhile counts.
+ * read when it is carried out, so what has changed meanwhile counts; but not that its words mean
+ * another extension than the one that was asked about.
  */
 
 #include <errno.h>
@@ -10,14 +11,17 @@
 
 #include "base/cleanup.h"
 #include "manager/control/permission.h"
-#include "manager/loop/text.h"
+#include "manager/store/life.h"
 #include "wire/names.h"
+
+#define NAME_LENGTH_MAX 255 /* what is longer is the name of nothing */
 
 struct permission {
         struct list link; /* client.permissions */
         struct client *client;
         const struct change *change;
         sd_bus_message *message;
+        char *name;                          /* what polkit was asked about; NULL: it has none */
         struct authority_question *question; /* borrowed */
 };
 
@@ -27,6 +31,7 @@ static struct permission *permission_free(struct permission *permission)
                 return NULL;
         list_remove(&permission->link);
         sd_bus_message_unref(permission->message);
+        free(permission->name);
         free(permission);
         return NULL;
 }
@@ -43,6 +48,32 @@ static int deny(sd_bus_message *message, struct client *client, const struct cha
                               wire_name_to_string(wire_request_errors, code), why);
 }
 
+/* An extension has several names, and a rule knows one of them. NULL: there is none, or no memory.
+ */
+static char *read_name(sd_bus_message *message, const struct client *client,
+                       const struct change *change)
+{
+        const char *word = NULL;
+        const struct life *life;
+
+        if (change->named)
+                (void)sd_bus_message_read(message, "s", &word);
+        (void)sd_bus_message_rewind(message, true);
+        if (!word || strlen(word) > NAME_LENGTH_MAX)
+                return NULL;
+        life = strcmp(change->named, "extension") == 0 ? store_find(client->control->store, word)
+                                                       : NULL;
+        return strdup(life ? life->identifier : word);
+}
+
+static bool still_means_the_same(const struct permission *permission)
+{
+        _cleanup_free_ char *name =
+                read_name(permission->message, permission->client, permission->change);
+
+        return permission->name ? name && strcmp(name, permission->name) == 0 : !name;
+}
+
 /* What is left of it is answered as sd-bus does where it calls a handler itself. */
 static void answered(const char *why, void *userdata)
 {
@@ -53,6 +84,8 @@ static void answered(const char *why, void *userdata)
         int r;
 
         list_remove(&permission->link);
+        if (!why && !still_means_the_same(permission))
+                why = "it means another one since polkit was asked; ask again";
         r = why ? deny(message, permission->client, change, why)
                 : change->carry_out(message, permission->client, &error);
         if (r < 0)
@@ -85,8 +118,14 @@ int permission_ask(sd_bus_message *message, struct client *client, const struct 
         permission->client = client;
         permission->change = change;
         permission->message = sd_bus_message_ref(message);
+        permission->name = read_name(message, client, change);
         list_append(&client->permissions, &permission->link);
-        r = authority_ask(&client->control->authority, &client->caller, change->action,
+        r = authority_ask(&client->control->authority, &client->caller,
+                          &(struct authority_matter){
+                                  .action = change->action,
+                                  .kind = permission->name ? change->named : NULL,
+                                  .name = permission->name,
+                          },
                           sd_bus_message_get_allow_interactive_authorization(message) > 0, answered,
                           permission, &permission->question, &why);
         if (r < 0)

@@ -12,6 +12,8 @@ struct change {
         const char *member; /* of the interface */
         enum authority_action action;
         sd_bus_message_handler_t carry_out; /* userdata struct client */
+        const char *named; /* "session", "set", "extension": what the first argument is a name of,
+                            * for polkit's rules; NULL: it is none */
         /* Whether the call needs authority; NULL: it does. */
         bool (*needs_authority)(sd_bus_message *message, struct client *client);
         /* Answers a call that was denied; NULL: with an error. */
