@@ -10,6 +10,7 @@ import pytest
 
 from harness.instance import NO_BUS, as_user
 from harness.lab import Lab
+from harness.namespace import wait_for_line
 from harness.paths import NETEXTCTL, PROGRAMS
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
@@ -57,10 +58,10 @@ def denied_requests(store):
     return [one for one in store.instance.ctl("extension", "request") if one.get("error") == 13]
 
 
-def call_often(netext, number, method):
+def call_often(netext, number, method, *how):
     """That many calls of nobody at once, over one connection; says how each is answered, when it is."""
     socket = pathlib.Path("/run/netext") / netext.name / "control"
-    return netext.lab.client.start([PROGRAMS / "many-calls", socket, number, NOBODY, method],
+    return netext.lab.client.start([PROGRAMS / "many-calls", socket, number, NOBODY, method, *how],
                                    cgroup=netext.lab.daemons.path)
 
 
@@ -111,7 +112,7 @@ def visit_until_seen(watching, visit):
     return seen
 
 
-def test_nobody_takes_the_places_of_root(netext):
+def test_nobody_takes_what_is_for_root(netext):
     held = [netext.start_ctl_of(uid, "flow", "watch") for uid in (NOBODY, DAEMON) for _ in range(8)]
     wait_until(lambda: netext.run_ctl_of(NOBODY, "status").returncode == 1, "a ninth connection is served")
     assert netext.status()["state"] == "running"
@@ -124,6 +125,8 @@ def test_nobody_takes_the_places_of_root(netext):
     assert answers(asking, 4) == ["System.Error.EBUSY"] * 4
     os.kill(flowd, signal.SIGCONT)
     assert answers(asking, 1) == ["done"]
+    wait_for_line(call_often(netext, 30000, "ListFlows", "deaf"), "closed", 10)
+    assert netext.status()["state"] == "running"
 
 
 RULES = """

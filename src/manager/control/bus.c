@@ -5,7 +5,8 @@
  * read. At CLIENTS_MAX of root no more are accepted: the next ones wait in the socket's queue
  * until one leaves. Other users have places of their own, and who wants more than that is
  * turned away: nobody takes root's. A client that watches flows but does not read loses events,
- * not us memory, and is told how many when it reads again.
+ * not us memory, and is told how many when it reads again; one that asks and does not read its
+ * answers is let go, unless it is root's.
  */
 
 #include <errno.h>
@@ -28,6 +29,7 @@
 #define CLIENTS_PER_USER  8
 #define CLIENTS_OF_OTHERS 128
 #define EVENTS_QUEUED_MAX 4096
+#define UNREAD_MAX        4 /* answers to another than root, which can be long */
 
 /* Where accept() fails for want of descriptors, the socket stays readable: no endless round. */
 #define ACCEPTS_MAX         64
@@ -95,6 +97,20 @@ static int client_gone(sd_bus_message *message, void *userdata, sd_bus_error *re
         return 0;
 }
 
+/* Before each message of the client. */
+static int client_asks(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct client *client = userdata;
+
+        if (client_is_root(client) || client_get_queued(client) < UNREAD_MAX)
+                return 0;
+        log_warning(
+                "user %u asks and does not read the answers: the connection of pid %d is closed",
+                client->caller.uid, client->caller.pid);
+        client_free(client);
+        return 1;
+}
+
 /* A server of its own for each connection; the peer is trusted since control_dispatch() let it in.
  */
 static int client_serve(struct client *client, int fd)
@@ -122,6 +138,8 @@ static int client_serve(struct client *client, int fd)
         if (r >= 0)
                 r = sd_bus_add_object_vtable(client->bus, NULL, CONTROL_PATH, CONTROL_INTERFACE,
                                              manager_interface, client);
+        if (r >= 0)
+                r = sd_bus_add_filter(client->bus, NULL, client_asks, client);
         if (r >= 0)
                 r = sd_bus_match_signal(client->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
                                         "org.freedesktop.DBus.Local", "Disconnected", client_gone,
