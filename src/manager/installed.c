@@ -105,8 +105,18 @@ static void gone(struct extension *extension, void *userdata)
                 store_gone(&instance->store, identifier);
 }
 
+static void process_gone(struct extension *extension, void *userdata)
+{
+        struct instance *instance = userdata;
+        const char *identifier = installed_identifier(extension);
+
+        if (identifier)
+                store_process_gone(&instance->store, identifier);
+}
+
 static const struct extension_listener listener = {
         .settled = settled,
+        .process_gone = process_gone,
         .gone = gone,
 };
 
@@ -126,9 +136,17 @@ static void vouched(const char *identifier, const char *problem, void *userdata)
                 extension_vouched(extension, problem);
 }
 
+static bool uses(const char *identifier, const char *digest, void *userdata)
+{
+        struct instance *instance = userdata;
+
+        return extension_table_uses(&instance->extensions, identifier, digest);
+}
+
 const struct store_runner installed_runner = {
         .put = put,
         .remove = end,
+        .uses = uses,
         .vouched = vouched,
 };
 

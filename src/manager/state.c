@@ -114,6 +114,7 @@ static json_t *pack_run(const struct run *run)
         put_number(object, "since_ns", run->since_ns);
         put_number(object, "leaving_slots", run->leaving_slots);
         put_number(object, "has_peers", run->has_peers);
+        put_text(object, "digest", run->digest);
         return object;
 }
 
@@ -347,6 +348,7 @@ static int restore_run(struct extension *extension, const json_t *state)
         run->since_ns = get_number(state, "since_ns");
         run->leaving_slots = get_number(state, "leaving_slots");
         run->has_peers = get_number(state, "has_peers") != 0;
+        (void)run_set_digest(run, get_text(state, "digest"));
         return 0;
 }
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A newer version takes the place of the active one: asked where that is wanted, or rolled back."""
+import os
 import pathlib
+import signal
 
 import pytest
 
+from harness.instance import started_at
 from harness.manager import Manager
 from harness.store import IDENTIFIER, TEAM
 from harness.wait import wait_until
@@ -21,6 +24,27 @@ def test_a_newer_version_takes_over_unasked_and_unapproved(store, workshop, clie
     states = {one["version"]: one["state"] for one in store.list()}
     assert states["1.1"] == "activated_enabled" and states.get("1.0", "terminating_for_upgrade") == \
         "terminating_for_upgrade"
+
+
+def test_a_former_copy_stays_as_long_as_a_process_is_made_of_it(store, workshop):
+    """It goes with the last of them, not by the clock, and netextd may be killed in between."""
+    store.activate(workshop.bundle(version="1.0"), "--approve")
+    former = store.extension()
+    store.activate(workshop.bundle(version="1.1"))
+    wait_until(lambda: [one["version"] for one in store.list()] == ["1.1"], store.list, 10)
+    assert started_at(former["pid"]) is None and not pathlib.Path(former["path"]).exists()
+
+    former = store.extension()
+    os.kill(former["pid"], signal.SIGSTOP)
+    store.activate(workshop.bundle(version="1.2"))
+    store.instance.kill_netextd()
+    store.instance.restart_netextd()
+    store.wait_for_extension_version("1.2")
+    assert started_at(former["pid"]) and pathlib.Path(former["path"], "bin/filter").exists()
+    assert {one["version"]: one["state"] for one in store.list()}["1.1"] == "terminating_for_upgrade"
+    os.kill(former["pid"], signal.SIGCONT)
+    wait_until(lambda: not pathlib.Path(former["path"]).exists(), store.list, 10)
+    assert started_at(former["pid"]) is None and [one["version"] for one in store.list()] == ["1.2"]
 
 
 def test_more_capabilities_are_approved_anew(store, workshop):

@@ -531,6 +531,7 @@ void extension_run_ended(struct run *run, const char *how)
         }
         problem = take_ptr(run->problem);
         run_free(run);
+        tell_watches(extension, process_gone);
         extension_limit(extension);
         if (extension->removing)
                 extension_try_to_go(extension);

@@ -85,6 +85,10 @@ void extension_table_guard(struct extension_table *table, extension_vouch_fn *vo
 /* The answer. problem: why it must not be started now; NULL: it may be. */
 void extension_vouched(struct extension *extension, const char *problem);
 
+/* Is a process of it made of the copy of that digest, also one that leaves? */
+bool extension_table_uses(const struct extension_table *table, const char *identifier,
+                          const char *digest);
+
 /* The team of the extension whose process has that uid; NULL: none has, or an anonymous one. */
 const char *extension_table_team_of(struct extension_table *table, uid_t uid);
 
@@ -120,6 +124,8 @@ struct extension_listener {
         void (*settled)(struct extension *extension, int result, void *userdata);
         /* Its process is gone (it may be made again, see the state), or it failed for now. */
         void (*down)(struct extension *extension, const char *why, void *userdata);
+        /* One of its processes is gone, whichever it was. */
+        void (*process_gone)(struct extension *extension, void *userdata);
         /* A message from the incumbent that is not for sessions. 0, or negative errno, which is
          * the end of its process. */
         int (*message)(struct extension *extension, const struct wire_message *message, int *fd,

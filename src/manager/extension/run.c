@@ -165,9 +165,16 @@ struct run *run_free(struct run *run)
         run_close(run);
         words_close(&run->words);
         free(run->name);
+        free(run->digest);
         free(run->problem);
         free(run);
         return NULL;
+}
+
+int run_set_digest(struct run *run, const char *digest)
+{
+        run->digest = digest ? strdup(digest) : NULL;
+        return digest && !run->digest ? -ENOMEM : 0;
 }
 
 /* All processes of an extension have one uid: it is chosen anew only where none runs. */
@@ -282,7 +289,9 @@ int run_start(struct extension *extension, enum run_role role, struct run **ret_
         int pair[2], r;
 
         run = run_new(extension, role, ++extension->last_run);
-        r = run ? channel_pair(pair) : -ENOMEM;
+        r = run ? run_set_digest(run, extension_spec_of(run)->digest) : -ENOMEM;
+        if (r >= 0)
+                r = channel_pair(pair);
         if (r >= 0) {
                 our_fd = pair[0];
                 their_fd = pair[1];

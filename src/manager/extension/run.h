@@ -32,6 +32,7 @@ struct run {
         bool greeted;           /* it said hello on this control channel */
         bool ending;            /* it was told to end */
         char *name;             /* what it calls itself; NULL before its first hello */
+        char *digest;           /* of the copy that it is made of; NULL: of none */
         uint64_t kinds;         /* what it provides: 1 << enum nx_provider_kind */
         uint64_t since_ns;      /* CLOCK_REALTIME of its first hello */
         int failure;            /* negative errno: why we ended it */
@@ -43,6 +44,8 @@ struct run {
         unsigned int n_reports;
 };
 
+/* What it is made of. 0 or -ENOMEM. */
+int run_set_digest(struct run *run, const char *digest);
 /* Makes the process, in the extension's cgroup. 0, or negative errno with a sentence. */
 int run_start(struct extension *extension, enum run_role role, struct run **ret_run,
               char **ret_problem);

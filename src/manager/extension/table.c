@@ -183,3 +183,20 @@ const char *extension_table_team_of(struct extension_table *table, uid_t uid)
                         return extension->spec.team;
         return NULL;
 }
+
+bool extension_table_uses(const struct extension_table *table, const char *identifier,
+                          const char *digest)
+{
+        struct extension *extension;
+        struct run *run;
+
+        list_for_each (extension, &table->extensions, link) {
+                if (extension_is_anonymous(extension) ||
+                    strcmp(extension->spec.identifier, identifier) != 0)
+                        continue;
+                list_for_each (run, &extension->runs, link)
+                        if (run->digest && strcmp(run->digest, digest) == 0)
+                                return true;
+        }
+        return false;
+}

@@ -47,7 +47,6 @@ struct life *life_free(struct life *life)
         check_end(&life->vouch);
         timer_stop(&life->retry);
         timer_stop(&life->reply);
-        timer_stop(&life->drain);
         while ((copy = list_first(&life->leaving, struct copy, link)))
                 copy_free(copy);
         copy_free(life->active);
@@ -296,6 +295,8 @@ void life_take_up(struct life *life, struct copy *copy)
 {
         switch (copy->state) {
         case COPY_TERMINATING_FOR_UPGRADE:
+                life_leave(life, copy, copy->state);
+                return;
         case COPY_VALIDATING:
         case COPY_WAITING_TO_UPGRADE:
                 life_drop(life, copy);

@@ -13,7 +13,7 @@ struct life {
         struct copy *active;     /* enabled, disabled, or on the way there or away; may be NULL */
         struct copy *coming;     /* of a request: to be answered, to be approved, being enabled */
         struct copy *next;       /* of a later request, while the one before is carried out */
-        struct list leaving;     /* copy.link: of earlier versions, as long as they are used */
+        struct list leaving;     /* copy.link: of earlier versions, whose processes still run */
         struct request *removal; /* being carried out, or waiting for its turn */
         bool replaces;           /* it was said that coming takes the place of active */
         uint64_t newest;         /* request that came this far */
@@ -24,7 +24,6 @@ struct life {
         unsigned int n_retries; /* of looks at an active copy that is damaged */
         sd_event_source *retry; /* for the next one */
         sd_event_source *reply; /* for who was asked whether to replace, and does not say */
-        sd_event_source *drain; /* until former copies are not used any more */
 };
 
 /* NULL: no memory. */
@@ -52,6 +51,9 @@ void life_resume(struct life *life);
 void life_vouch(struct life *life);
 void life_settled(struct life *life, int result, const char *message);
 void life_gone(struct life *life);
+
+/* One of its processes has ended: former copies that none is made of go. */
+void life_drop_unused(struct life *life);
 
 /* The copy that waits for approval, or NULL. */
 struct copy *life_get_waiting(const struct life *life);
@@ -87,5 +89,5 @@ void life_judge(struct life *life);
 void life_enable(struct life *life, struct copy *copy);
 /* There is no copy of it any more: nothing of it stays, on disk or approved. */
 void life_forget(struct life *life);
-/* Keeps copy until nothing uses it any more. */
+/* Keeps copy as long as a process is made of it. */
 void life_leave(struct life *life, struct copy *copy, enum copy_state state);

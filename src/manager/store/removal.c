@@ -14,28 +14,38 @@
 #include "manager/priv/staged.h"
 #include "manager/store/life.h"
 
-#define DRAIN_MS 35000 /* an earlier version's last flows: the grace time and a little */
-
-static int drained(sd_event_source *source, uint64_t usec, void *userdata)
+static void drop_all(struct life *life)
 {
-        struct life *life = userdata;
         struct copy *copy;
 
-        timer_stop(&life->drain);
         while ((copy = list_first(&life->leaving, struct copy, link)))
                 life_drop(life, copy);
         store_save(life->store);
-        return 0;
+}
+
+void life_drop_unused(struct life *life)
+{
+        const struct store *store = life->store;
+        struct copy *copy, *following;
+        bool dropped = false;
+
+        list_for_each_safe (copy, following, &life->leaving, link) {
+                if (store->runner->uses(life->identifier, copy->bundle.digest, store->userdata))
+                        continue;
+                log_debug("%s: nothing is made of version %s any more", life->identifier,
+                          copy->bundle.manifest.version);
+                life_drop(life, copy);
+                dropped = true;
+        }
+        if (dropped)
+                store_save(life->store);
 }
 
 void life_leave(struct life *life, struct copy *copy, enum copy_state state)
 {
         copy->state = state;
         list_append(&life->leaving, &copy->link);
-        if (timer_start(life->store->place.event, &life->drain, DRAIN_MS, drained, life) < 0)
-                log_error(
-                        "%s: cannot set a timer; `netextctl extension gc` removes its former copy",
-                        life->identifier);
+        life_drop_unused(life);
 }
 
 void life_forget(struct life *life)
@@ -67,7 +77,7 @@ static void uninstall(struct life *life)
         }
         if (life->active)
                 life_drop(life, take_ptr(life->active));
-        drained(NULL, 0, life);
+        drop_all(life);
         if (!life_get_copy(life))
                 life_forget(life);
         if (request)
@@ -114,6 +124,6 @@ void life_gone(struct life *life)
                 store_save(life->store);
         }
         if (!active)
-                drained(NULL, 0, life);
+                drop_all(life);
         life_next(life);
 }

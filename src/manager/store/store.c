@@ -589,6 +589,14 @@ void store_gone(struct store *store, const char *identifier)
                 life_gone(life);
 }
 
+void store_process_gone(struct store *store, const char *identifier)
+{
+        struct life *life = store->ending ? NULL : store_find(store, identifier);
+
+        if (life)
+                life_drop_unused(life);
+}
+
 void store_vouch(struct store *store, const char *identifier)
 {
         struct life *life = store_find(store, identifier);

@@ -23,6 +23,9 @@ struct store_runner {
         int (*put)(const struct copy *copy, const char *folder, char **ret_problem, void *userdata);
         /* Ends it: store_gone() follows. -ENOENT: there is none, and nothing follows. */
         int (*remove)(const char *identifier, void *userdata);
+        /* Does a process run that is made of that copy? Where one ends, store_process_gone()
+         * follows. */
+        bool (*uses)(const char *identifier, const char *digest, void *userdata);
         /* The answer to store_vouch(). problem: why it must not be started; NULL: nothing. */
         void (*vouched)(const char *identifier, const char *problem, void *userdata);
 };
@@ -105,6 +108,9 @@ void store_policy_changed(struct store *store);
 void store_settled(struct store *store, const char *identifier, int result, const char *message);
 /* What runner->remove() ended is no more. */
 void store_gone(struct store *store, const char *identifier);
+
+/* One of its processes is no more. */
+void store_process_gone(struct store *store, const char *identifier);
 
 /* It is about to be started again: is its copy still what was staged? runner->vouched() follows. */
 void store_vouch(struct store *store, const char *identifier);

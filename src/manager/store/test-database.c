@@ -38,7 +38,12 @@ static int remove_nothing(const char *identifier, void *userdata)
         return -ENOENT;
 }
 
-static const struct store_runner runner = { .remove = remove_nothing };
+static bool uses_nothing(const char *identifier, const char *digest, void *userdata)
+{
+        return false;
+}
+
+static const struct store_runner runner = { .remove = remove_nothing, .uses = uses_nothing };
 
 static void begin(struct fixture *fixture)
 {
