@@ -255,9 +255,9 @@ def worker(job, source, other=None, options=()):
     return Verdict(checks, done["result"] == 0 and not failed, {"facts": facts, **done})
 
 
-def look(bundle, trust):
+def look(bundle, trust, *options):
     """By the worker."""
-    return worker("verify", bundle, trust)
+    return worker("verify", bundle, trust, options)
 
 
 def stage(source, target):

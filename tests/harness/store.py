@@ -32,13 +32,17 @@ class Workshop:
         shutil.copy((signer or self.signer).certificate, self.trust)
 
     def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, program=PROGRAM,
-               endpoints=(), **manifest):
+               endpoints=(), app=None, **manifest):
+        """app: the program that it runs, and its arguments."""
         self.made += 1
         folder = self.folder / f"bundle-{self.made}"
         bundle = Bundle(folder, program)
         bundle.put("resources/identifier", f"{identifier}\n".encode())
         bundle.put("resources/refuse", f"{refuse}\n".encode())
-        bundle.put("resources/fate", f"{fate}\n".encode())
+        bundle.put("resources/fate", f"{'runs' if app else fate}\n".encode())
+        if app:
+            bundle.put("bin/app", app[0].read_bytes(), 0o755)
+            bundle.put("resources/app", " ".join(map(str, app)).encode())
         bundle.manifest.update(identifier=identifier, version=version, short_version=version,
                                endpoints=list(endpoints),
                                groups=[], **manifest)

@@ -49,7 +49,7 @@ def test_an_archive_is_unpacked_and_good(bundle, shop, tmp_path, options):
     staged, ours = both(archive, shop[2], tmp_path)
     assert staged.good and ours.good
     assert list_of(tmp_path / "staged") == list_of(bundle.folder)
-    assert look(tmp_path / "staged", shop[2]).good
+    assert look(tmp_path / "staged", shop[2], "--sync").good
 
 
 def test_a_folder_is_copied_and_good(bundle, shop, tmp_path):

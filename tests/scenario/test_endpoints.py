@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from harness.bundles import Bundle, compile, run
+from harness.bundles import Bundle, Signer, compile, run
 from harness.paths import BUILD, PROGRAMS, SOURCE, for_everybody
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
@@ -75,6 +75,31 @@ def test_who_is_not_listed_is_told_why(store, workshop):
     assert "was refused: it is none of its peers" in store.instance.messages()
     extension = store.extension()
     assert (extension["endpoint_refusals"], extension["endpoint_connections"]) == (1, 2)
+
+
+def test_a_team_is_its_extensions_and_nobody_else(store, workshop):
+    """An app is of the team of the extension that runs it: what it is called and who signed it otherwise is nothing."""
+    stranger = Signer(workshop.folder, "stranger", "STRANGER")
+    workshop.trust_signer(stranger)
+    store.activate(workshop.bundle(endpoints=[{"name": "talk", "peers": [{"team": TEAM}]}]), "--approve")
+    app = App(store.instance)
+
+    def said_by(identifier, **manifest):
+        """What the app of an extension was answered, and the user that it ran as."""
+        said = workshop.state / "data" / identifier / "said"
+        command = [PROGRAMS / "converse", *app.command("call", "who")[1:]]
+        store.activate(workshop.bundle(identifier=identifier, app=command, **manifest), "--approve")
+        wait_until(lambda: said.exists() and said.read_text().endswith("\n"), store.instance.messages, 10)
+        return said.read_text(), said.stat().st_uid
+
+    answer, uid = said_by("com.example.sibling")
+    assert answer.startswith(f"{uid} {uid} ") and answer.endswith("/bin/app\n") and uid > 60000, answer
+    answer, uid = said_by("org.stranger.app", team="STRANGER", signer=stranger)
+    assert answer.startswith(f"(13) The endpoint {app.endpoint} is for extensions of the team {TEAM}, and not for "), answer
+    assert answer.endswith(f"user {uid})\n"), answer
+    assert app.call("echo").startswith("(13) ")  # root, who is no extension
+    talking = next(one for one in store.list() if one["identifier"] == IDENTIFIER)
+    assert (talking["endpoint_connections"], talking["endpoint_refusals"]) == (1, 2)
 
 
 SILENT_DIRECTORY = """

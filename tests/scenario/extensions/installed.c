@@ -3,8 +3,9 @@
 /*
  * A filter that is installed from a bundle, and is what its files say: its identifier is in
  * resources/identifier, the port that it refuses in resources/refuse. resources/fate says what
- * else becomes of it: "dies" before it says hello, "hangs" instead. To apps it talks like
- * tests/endpoint/talker.h.
+ * else becomes of it: "dies" before it says hello, "hangs" instead; "runs" starts bin/app, an app
+ * whose arguments are in resources/app and whose output goes to its own folder. To apps it talks
+ * like tests/endpoint/talker.h.
  */
 
 #include <stdio.h>
@@ -41,6 +42,40 @@ static const char *read_word(const char *folder, const char *name, char word[sta
         return word;
 }
 
+#define WORDS_MAX 8
+
+/* resources/app, word by word. */
+static void read_words(const char *folder, char *words[static WORDS_MAX + 1])
+{
+        char path[4352];
+        FILE *file;
+        int n = 0;
+
+        snprintf(path, sizeof(path), "%s/resources/app", folder);
+        file = fopen(path, "re");
+        while (file && n < WORDS_MAX && fscanf(file, "%ms", &words[n]) == 1)
+                n++;
+        words[n] = NULL;
+        if (file)
+                fclose(file);
+}
+
+static void run_app(const char *folder)
+{
+        char path[4352], *words[WORDS_MAX + 1];
+        const char *own = getenv("NETEXT_STATE_FOLDER");
+
+        if (fork() != 0)
+                return;
+        read_words(folder, words);
+        snprintf(path, sizeof(path), "%s/said", own ? own : "");
+        if (!freopen(path, "w", stdout))
+                _exit(1);
+        snprintf(path, sizeof(path), "%s/bin/app", folder);
+        execv(path, words);
+        _exit(1);
+}
+
 static void find_folder(char folder[static 4096])
 {
         ssize_t length = readlink("/proc/self/exe", folder, 4095);
@@ -74,5 +109,7 @@ int main(void)
         }
         while (strcmp(word, "hangs") == 0)
                 pause();
+        if (strcmp(word, "runs") == 0)
+                run_app(folder);
         return nx_main(&extension, NULL);
 }
