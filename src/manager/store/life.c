@@ -295,7 +295,10 @@ void life_take_up(struct life *life, struct copy *copy)
 {
         switch (copy->state) {
         case COPY_TERMINATING_FOR_UPGRADE:
-                life_leave(life, copy, copy->state);
+                if (life_is_used(life, copy))
+                        list_append(&life->leaving, &copy->link);
+                else
+                        life_drop(life, copy);
                 return;
         case COPY_VALIDATING:
         case COPY_WAITING_TO_UPGRADE:

@@ -52,6 +52,8 @@ void life_vouch(struct life *life);
 void life_settled(struct life *life, int result, const char *message);
 void life_gone(struct life *life);
 
+/* Is a process of it made of copy? */
+bool life_is_used(const struct life *life, const struct copy *copy);
 /* One of its processes has ended: former copies that none is made of go. */
 void life_drop_unused(struct life *life);
 

@@ -23,14 +23,20 @@ static void drop_all(struct life *life)
         store_save(life->store);
 }
 
-void life_drop_unused(struct life *life)
+bool life_is_used(const struct life *life, const struct copy *copy)
 {
         const struct store *store = life->store;
+
+        return store->runner->uses(life->identifier, copy->bundle.digest, store->userdata);
+}
+
+void life_drop_unused(struct life *life)
+{
         struct copy *copy, *following;
         bool dropped = false;
 
         list_for_each_safe (copy, following, &life->leaving, link) {
-                if (store->runner->uses(life->identifier, copy->bundle.digest, store->userdata))
+                if (life_is_used(life, copy))
                         continue;
                 log_debug("%s: nothing is made of version %s any more", life->identifier,
                           copy->bundle.manifest.version);

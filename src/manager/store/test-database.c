@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,6 +172,28 @@ static void test_what_is_whole_is_read(void **state)
         assert_false(remove_aside(fixture, -1));
 }
 
+/* What an upgrade left goes where nothing is made of it; who is killed before all is read has lost
+ * nothing. */
+static void test_reading_writes_nothing(void **state)
+{
+        static const char enabled[] = "\"activated_enabled\"",
+                          leaving[] = "\"terminating_for_upgrade\"";
+        struct fixture *fixture = *state;
+        char *at = strstr(fixture->text, enabled), text[sizeof(fixture->text)];
+        _cleanup_fd_ int fd = -1;
+        size_t size;
+
+        *at = '\0';
+        size = (size_t)snprintf(text, sizeof(text), "%s%s%s", fixture->text, leaving,
+                                at + strlen(enabled));
+        write_file(fixture, text, size);
+        begin_again(fixture);
+        assert_false(remove_aside(fixture, -1));
+        fd = openat(fixture->fd, FILE_NAME, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(read(fd, fixture->text, sizeof(fixture->text)), size);
+        assert_memory_equal(fixture->text, text, size);
+}
+
 static void test_what_was_cut_off_anywhere_is_put_aside(void **state)
 {
         struct fixture *fixture = *state;
@@ -243,6 +266,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 database_test(test_what_is_whole_is_read),
+                database_test(test_reading_writes_nothing),
                 database_test(test_what_was_cut_off_anywhere_is_put_aside),
                 database_test(test_what_a_disk_made_of_it_keeps_nobody_from_starting),
                 database_test(test_of_what_is_partly_damaged_the_rest_is_kept),
