@@ -11,7 +11,7 @@
 #include "manager/loop/timer.h"
 #include "manager/store/approval.h"
 
-static struct approval *approval_free(struct approval *approval)
+struct approval *approval_free(struct approval *approval)
 {
         if (!approval)
                 return NULL;

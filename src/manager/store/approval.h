@@ -30,7 +30,9 @@ const struct approval *approval_find(const struct list *approvals, const struct 
 const char *approval_explain(const struct list *approvals, const struct copy *copy);
 /* Replaces what was approved of the identifier. 0 or -ENOMEM. */
 int approval_add(struct list *approvals, const struct copy *copy, const struct actor *by);
-/* All of the identifier; NULL: of every one. */
+/* NULL in, NULL out. */
+struct approval *approval_free(struct approval *approval);
+/* All of the identifier, which is no approval's own; NULL: of every one. */
 void approvals_forget(struct list *approvals, const char *identifier);
 
 json_t *approval_pack(const struct approval *approval);

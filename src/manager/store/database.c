@@ -141,7 +141,7 @@ static void forget_approvals(struct store *store)
 
         list_for_each_safe (approval, following, &store->approvals, link)
                 if (!store_find(store, approval->identifier))
-                        approvals_forget(&store->approvals, approval->identifier);
+                        approval_free(approval);
 }
 
 /* False: it is none of ours, or not all of it can be read. */
