@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "footprint/footprint.h"
 #include "manager/neighbours.h"
 
 DEFINE_CLEANUP(json_t *, json, json_decref)
@@ -24,7 +25,7 @@ static json_t *load_state(int all_fd, const char *instance)
         _cleanup_free_ char *path = NULL;
         _cleanup_fd_ int fd = -1;
 
-        if (asprintf(&path, "%s/state.json", instance) < 0)
+        if (asprintf(&path, "%s/" FOOTPRINT_STATE, instance) < 0)
                 return NULL;
         fd = openat(all_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         return fd < 0 ? NULL : json_loadfd(fd, 0, NULL);

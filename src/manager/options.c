@@ -14,6 +14,7 @@
 #include <netext/manager.h>
 
 #include "base/cleanup.h"
+#include "footprint/footprint.h"
 #include "manager/options.h"
 
 #define MARK_MASK_DEFAULT 0x0f000000U
@@ -24,9 +25,7 @@
 
 static int set_instance(struct options *options, const char *value)
 {
-        size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-        if (length == 0 || length > 40 || value[length])
+        if (!footprint_is_instance(value))
                 return -EINVAL;
         options->instance = value;
         return 0;

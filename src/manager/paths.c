@@ -14,6 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "footprint/footprint.h"
+#include "footprint/hierarchy.h"
 #include "manager/paths.h"
 #include "manager/priv/cgroup.h"
 
@@ -36,12 +38,12 @@ static int put_runtime(struct paths *paths, const struct options *options)
 {
         int r = 0;
 
-        put(&r, &paths->folder, "/run/netext/%s", options->instance);
+        put(&r, &paths->folder, FOOTPRINT_RUNTIME "/%s", options->instance);
         put(&r, &paths->control_socket, "%s/control", paths->folder);
         put(&r, &paths->extension_socket, "%s/extension", paths->folder);
         put(&r, &paths->flowd_socket, "%s/flowd", paths->folder);
         put(&r, &paths->endpoints, "%s/endpoints", paths->folder);
-        put(&r, &paths->state, "%s/state.json", paths->folder);
+        put(&r, &paths->state, "%s/" FOOTPRINT_STATE, paths->folder);
         put(&r, &paths->sets, "%s/sets.json", paths->folder);
         if (options->state_directory)
                 put(&r, &paths->state_directory, "%s", options->state_directory);
@@ -91,7 +93,7 @@ static int put_cgroups(struct paths *paths, const struct options *options)
         int r = 0;
 
         if (!options->cgroup || !options->extension_cgroup)
-                r = cgroup_find_root(&root);
+                r = hierarchy_find_root(&root);
         if (r == -ENOENT)
                 log_error("no cgroup v2 hierarchy is mounted here (\"ip netns exec\" hides it: "
                           "enter with \"nsenter --net=…\"); mount one, or give --cgroup and "
@@ -102,7 +104,7 @@ static int put_cgroups(struct paths *paths, const struct options *options)
         if (options->extension_cgroup)
                 put(&r, &paths->extension_cgroup, "%s", options->extension_cgroup);
         else
-                put(&r, &paths->extension_cgroup, "%s/netext/%s", root, options->instance);
+                put(&r, &paths->extension_cgroup, "%s/" FOOTPRINT_CGROUPS "/%s", root, options->instance);
         return r < 0 ? r : check_cgroup(paths->cgroup);
 }
 

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "footprint/footprint.h"
 #include "sdk/check.h"
 #include "sdk/endpoint-connection.h"
 #include "sdk/endpoint-message.h"
@@ -314,7 +315,7 @@ static int client_take_options(struct client *client, const char *endpoint,
                 client->options = *options;
         client->options.instance = strdup(instance);
         client->endpoint = strdup(endpoint);
-        if (asprintf(&client->folder, "/run/netext/%s/endpoints", instance) < 0)
+        if (asprintf(&client->folder, FOOTPRINT_RUNTIME "/%s/endpoints", instance) < 0)
                 client->folder = NULL;
         return client->options.instance && client->endpoint && client->folder ? 0 : -ENOMEM;
 }

@@ -83,14 +83,16 @@ def may_include(where, target):
     allowed = {
         "base": (own,),
         "wire": (own, "src/base/"),
-        "sdk": (own, "src/wire/", "src/base/"),
+        "footprint": (own, "src/base/"),
+        "reset": (own, "src/footprint/", "src/base/"),
+        "sdk": (own, "src/footprint/", "src/wire/", "src/base/"),
         "bundle": (own, "src/wire/", "src/base/"),
-        "cli": (own, "src/bundle/"),
+        "cli": (own, "src/bundle/", "src/footprint/"),
         "bpf": (own,),
-        "manager": (own, "src/bundle/", "src/wire/", "src/base/"),
-        "flowd": (own, "src/wire/", "src/base/"),
+        "manager": (own, "src/bundle/", "src/footprint/", "src/wire/", "src/base/"),
+        "flowd": (own, "src/footprint/", "src/wire/", "src/base/"),
     }.get(layer[1], ())
-    if where.endswith(".abi.h") or (layer[1] in DAEMONS and target.startswith("src/bpf/")):
+    if where.endswith(".abi.h") or (layer[1] in (*DAEMONS, "reset") and target.startswith("src/bpf/")):
         return target.endswith(".abi.h")
     return target.startswith(allowed)
 

@@ -18,8 +18,8 @@
 #include "cli/cli.h"
 #include "cli/run/cgroup.h"
 #include "cli/run/hierarchy.h"
+#include "footprint/footprint.h"
 
-#define NAME_PREFIX     "netext-run-"
 #define EMPTY_WAIT_MS   2000
 #define EVICT_ROUNDS    10
 #define NOTED_PROCESSES 8
@@ -38,8 +38,8 @@ static unsigned int count_runs(const char *path)
 {
         unsigned int n = 0;
 
-        while ((path = strstr(path, "/" NAME_PREFIX))) {
-                path += strlen("/" NAME_PREFIX);
+        while ((path = strstr(path, "/" FOOTPRINT_RUN_CGROUP))) {
+                path += strlen("/" FOOTPRINT_RUN_CGROUP);
                 n++;
         }
         return n;
@@ -83,7 +83,7 @@ int run_cgroup_open(struct run_cgroup *cgroup)
         if (r)
                 return r;
         cgroup->level = count_runs(cgroup->parent);
-        path = cli_format("%s/" NAME_PREFIX "%d", cgroup->parent, (int)getpid());
+        path = cli_format("%s/" FOOTPRINT_RUN_CGROUP "%d", cgroup->parent, (int)getpid());
         rmdir(path); /* of a run that was killed and had our pid */
         r = make_folder(path);
         if (r)

@@ -294,7 +294,7 @@ static void wire_parts(struct engine *engine)
         engine->ruleset.delivery.port4 = listener_port4(&engine->deliveries.listener);
         engine->ruleset.delivery.port6 = listener_port6(&engine->deliveries.listener);
         engine->route = (struct route_config){
-                .table = ROUTE_TABLE_BASE + engine->ruleset.hold_queue,
+                .table = FOOTPRINT_ROUTE_TABLE + engine->ruleset.hold_queue,
                 .mark = mark_bits(MARK_TO_LO_BITS, engine->config.mark_mask),
                 .mark_mask = mark_bits(MARK_TO_LO_BITS, engine->config.mark_mask),
         };
@@ -376,9 +376,7 @@ int engine_init(struct engine *engine, const struct engine_config *config, const
         int r;
 
         *engine = (struct engine){ .config = *config, .passed = PASSED_NULL };
-        snprintf(engine->table, sizeof(engine->table), "netext%s%s",
-                 strcmp(config->instance, "main") == 0 ? "" : "-",
-                 strcmp(config->instance, "main") == 0 ? "" : config->instance);
+        footprint_table(config->instance, engine->table);
         *ret_problem = "memory is short";
         r = loop_init(&engine->loop);
         if (r < 0)

@@ -8,6 +8,7 @@
 #include "deliver/delivery.h"
 #include "digest/digests.h"
 #include "flow/table.h"
+#include "footprint/footprint.h"
 #include "engine/callers.h"
 #include "engine/intake.h"
 #include "engine/link.h"
@@ -56,7 +57,7 @@ struct engine {
         struct route_config route;
         struct link link;
         struct ruleset_config ruleset;
-        char table[64];
+        char table[FOOTPRINT_TABLE_SIZE];
         struct passed passed;
         struct leftovers leftovers;
         bool in_force;       /* hooks attached, ruleset applied, queue read */

@@ -33,6 +33,7 @@
 #include "base/log.h"
 #include "deliver/transparent.h"
 #include "flow/packet.h"
+#include "footprint/footprint.h"
 #include "probe/probe.h"
 #include "engine/sandbox.h"
 #include "steer/hooks.h"
@@ -407,7 +408,7 @@ static int open_delivery(struct probe_scene *scene, int *ret_fd)
                 .address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) }),
         };
         struct route_config route = {
-                .table = ROUTE_TABLE_BASE,
+                .table = FOOTPRINT_ROUTE_TABLE,
                 .mark = mark_bits(MARK_DELIVER, MARK_MASK),
                 .mark_mask = MARK_MASK,
         };

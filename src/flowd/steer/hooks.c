@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "footprint/footprint.h"
 #include "steer/hooks-internal.h"
 #include "steer/hooks.h"
 #include "steer/mark.h"
@@ -119,7 +120,6 @@ static bool goes_with_us(const struct hooks *hooks, const struct bpf_map *map)
                map == hooks->skeleton->maps.doors || map == hooks->skeleton->maps.faces;
 }
 
-/* Map names as pins. */
 static int choose_pins(struct hooks *hooks)
 {
         struct bpf_map *map;
@@ -131,8 +131,8 @@ static int choose_pins(struct hooks *hooks)
 
                 if (goes_with_us(hooks, map))
                         continue;
-                snprintf(path, sizeof(path), "%s/map_%s", hooks->pin_dir,
-                         strstr(name, ".data") ? "state" : name);
+                snprintf(path, sizeof(path), "%s/" FOOTPRINT_MAP_PIN "%s", hooks->pin_dir,
+                         strstr(name, ".data") ? FOOTPRINT_STATE_MAP : name);
                 if (bpf_map__set_pin_path(map, path) < 0)
                         return -errno;
         }

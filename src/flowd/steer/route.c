@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "footprint/footprint.h"
 #include "steer/route.h"
 
 #define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
@@ -60,11 +61,11 @@ static int change_rule(const struct route_config *config, uint8_t family, uint16
         rule->family = family;
         rule->action = FR_ACT_TO_TBL;
         rule->table = RT_TABLE_UNSPEC;
-        mnl_attr_put_u32(message, FRA_PRIORITY, ROUTE_RULE_PRIORITY);
+        mnl_attr_put_u32(message, FRA_PRIORITY, FOOTPRINT_ROUTE_PRIORITY);
         mnl_attr_put_u32(message, FRA_FWMARK, config->mark);
         mnl_attr_put_u32(message, FRA_FWMASK, config->mark_mask);
         mnl_attr_put_u32(message, FRA_TABLE, config->table);
-        mnl_attr_put_u8(message, FRA_PROTOCOL, ROUTE_PROTOCOL);
+        mnl_attr_put_u8(message, FRA_PROTOCOL, FOOTPRINT_ROUTE_PROTOCOL);
         return request(message);
 }
 
@@ -80,7 +81,7 @@ static int change_route(const struct route_config *config, uint8_t family, uint1
         route = mnl_nlmsg_put_extra_header(message, sizeof(*route));
         route->rtm_family = family;
         route->rtm_table = RT_TABLE_UNSPEC;
-        route->rtm_protocol = ROUTE_PROTOCOL;
+        route->rtm_protocol = FOOTPRINT_ROUTE_PROTOCOL;
         route->rtm_scope = RT_SCOPE_HOST;
         route->rtm_type = RTN_LOCAL;
         mnl_attr_put_u32(message, RTA_TABLE, config->table);

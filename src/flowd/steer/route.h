@@ -8,7 +8,7 @@
  *      ip rule:   priority 78, fwmark DELIVER or ONWARD, lookup TABLE, protocol 78
  *      TABLE:     local default dev lo, protocol 78
  *
- * for IPv4 and IPv6. The table's number is ROUTE_TABLE_BASE plus the instance's queue
+ * for IPv4 and IPv6. The table's number is FOOTPRINT_ROUTE_TABLE plus the instance's queue
  * number, so instances of one namespace have tables of their own and a restarted flowd
  * has the same one. flowd removes both when the instance ends, or when the last session
  * that needs them does; they are harmless without marks.
@@ -17,10 +17,6 @@
 #include <stdint.h>
 
 #include "base/endpoint.h"
-
-#define ROUTE_TABLE_BASE    0x4e580000U
-#define ROUTE_RULE_PRIORITY 78
-#define ROUTE_PROTOCOL      78 /* ours in rt_protos: who made it */
 
 struct route_config {
         uint32_t table;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "footprint/footprint.h"
 #include "manager/extension/cause.h"
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
@@ -159,7 +160,7 @@ struct run *extension_incumbent(const struct extension *extension)
 
 static void cgroup_name(unsigned int number, char buffer[static 24])
 {
-        snprintf(buffer, 24, "extension-%u", number);
+        snprintf(buffer, 24, FOOTPRINT_EXTENSION_CGROUP "%u", number);
 }
 
 int extension_open_cgroup(struct extension *extension)

@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where cgroup v2 is mounted. Caller owns. -ENOENT: nowhere that this process can see. */
-int cgroup_find_root(char **ret_path);
 /* 0; -ENOENT; -ENOTDIR: path is not in a cgroup v2 hierarchy. */
 int cgroup_check(const char *path);
 

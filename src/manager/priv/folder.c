@@ -17,10 +17,10 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "footprint/footprint.h"
 #include "manager/priv/folder.h"
 #include "manager/priv/priv.h"
 
-#define LOCK_NAME   "lock"
 #define FOLDER_MODE 0711
 
 static int make_folder(const char *path)
@@ -75,14 +75,14 @@ static int lock_file(int folder_fd, int *ret_fd, pid_t *ret_holder)
 {
         _cleanup_fd_ int fd = -1;
 
-        fd = openat(folder_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = openat(folder_fd, FOOTPRINT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
                 *ret_holder = read_holder(fd);
                 return errno == EWOULDBLOCK ? -EBUSY : -errno;
         }
-        if (!is_file_at(fd, folder_fd, LOCK_NAME))
+        if (!is_file_at(fd, folder_fd, FOOTPRINT_LOCK))
                 return -ESTALE;
         if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0)
                 return -errno;
@@ -112,8 +112,8 @@ int folder_claim(const char *folder, int *ret_lock_fd, pid_t *ret_holder)
 void folder_remove(const char *folder)
 {
         static const char *const names[] = {
-                "control",        "extension", "flowd",         "state.json",
-                "state.json.new", "sets.json", "sets.json.new", LOCK_NAME,
+                "control",        "extension", "flowd",         FOOTPRINT_STATE,
+                FOOTPRINT_STATE ".new", "sets.json", "sets.json.new", FOOTPRINT_LOCK,
         };
         _cleanup_fd_ int folder_fd = open(folder, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_free_ char *parent = parent_of(folder);

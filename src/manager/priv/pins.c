@@ -16,11 +16,9 @@
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
+#include "footprint/footprint.h"
 #include "manager/priv/pins.h"
 #include "manager/priv/priv.h"
-
-#define SYSTEM_BPFFS  "/sys/fs/bpf"
-#define SYSTEM_FOLDER SYSTEM_BPFFS "/netext"
 
 static bool is_bpffs(const char *path)
 {
@@ -38,7 +36,7 @@ static int open_in_system_bpffs(const char *path)
 {
         int r;
 
-        r = make_folder(SYSTEM_FOLDER, 0711);
+        r = make_folder(FOOTPRINT_PINS, 0711);
         return r < 0 ? r : make_folder(path, 0700);
 }
 
@@ -55,12 +53,12 @@ static int open_in_own_bpffs(const char *path)
 
 int pins_open(const char *instance, const char *runtime_folder, char **ret_path)
 {
-        bool of_system = is_bpffs(SYSTEM_BPFFS);
+        bool of_system = is_bpffs(FOOTPRINT_BPFFS);
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = of_system ? asprintf(&path, SYSTEM_FOLDER "/%s", instance)
-                      : asprintf(&path, "%s/bpf", runtime_folder);
+        r = of_system ? asprintf(&path, FOOTPRINT_PINS "/%s", instance)
+                      : asprintf(&path, "%s/" FOOTPRINT_OWN_BPFFS, runtime_folder);
         if (r < 0)
                 return -ENOMEM;
         priv_trace(PRIV_PINS, path);
@@ -118,5 +116,5 @@ void pins_remove(const char *path, const char *runtime_folder)
         if (strncmp(path, runtime_folder, strlen(runtime_folder)) == 0)
                 (void)umount2(path, UMOUNT_NOFOLLOW | MNT_DETACH);
         (void)rmdir(path);
-        (void)rmdir(SYSTEM_FOLDER);
+        (void)rmdir(FOOTPRINT_PINS);
 }

@@ -16,28 +16,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/started.h"
 #include "manager/priv/priv.h"
 #include "manager/priv/process.h"
-
-/* Field 22 of /proc/PID/stat; the second, in parentheses, may contain anything. */
-static int read_start_time(pid_t pid, uint64_t *ret)
-{
-        char path[32], text[1024] = {};
-        _cleanup_fd_ int fd = -1;
-        const char *at;
-
-        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-                return -ESRCH;
-        at = strrchr(text, ')');
-        for (int field = 2; at && field < 22; field++)
-                at = strchr(at + 1, ' ');
-        if (!at)
-                return -ESRCH;
-        *ret = strtoull(at, NULL, 10);
-        return 0;
-}
 
 static bool describe_end(int pidfd, char *buffer, size_t size)
 {
@@ -85,7 +66,7 @@ int process_open(struct process *process, sd_event *event, pid_t pid, uint64_t s
         if (fd < 0)
                 return -errno;
         /* Read after the pidfd is held: if that one still lives, it is the one we read about. */
-        r = read_start_time(pid, &found);
+        r = started_read(pid, &found);
         if (r < 0)
                 return r;
         if (started && (started != found || has_ended(fd)))

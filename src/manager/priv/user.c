@@ -16,6 +16,7 @@
 #include <sys/file.h>
 
 #include "base/cleanup.h"
+#include "footprint/footprint.h"
 #include "manager/priv/user.h"
 
 #define UID_FIRST 61184
@@ -24,7 +25,7 @@
 
 int user_lock(void)
 {
-        _cleanup_fd_ int fd = open("/run/netext", O_DIRECTORY | O_CLOEXEC);
+        _cleanup_fd_ int fd = open(FOOTPRINT_RUNTIME, O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 || flock(fd, LOCK_EX) < 0)
                 return -errno;
