@@ -148,8 +148,8 @@ static void engine_is_gone(bool failed, void *userdata)
 
         if (failed && instance->ending)
                 log_error("netext-flowd did not end in order: kernel objects of instance %s may be "
-                          "left; starting and ending netextd once more takes them away",
-                          instance->options.instance);
+                          "left; netext-reset %s takes them away",
+                          instance->options.instance, instance->options.instance);
         instance->failed |= failed;
         instance_exit(instance);
 }

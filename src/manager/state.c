@@ -15,6 +15,7 @@
 #include <netext/netext.h>
 
 #include "base/log.h"
+#include "footprint/network.h"
 #include "manager/extension/parts.h"
 #include "manager/state.h"
 
@@ -248,6 +249,21 @@ static bool is_text(const json_t *object, const char *key, const char *expected)
         return value && strcmp(value, expected) == 0;
 }
 
+/* A namespace that is gone has taken with it what was ours there: who ran in it kept it. */
+static bool is_elsewhere(const struct instance *instance, const json_t *state)
+{
+        uint64_t network = get_number(state, "network");
+
+        if (network == instance->network)
+                return false;
+        if (network_exists(network))
+                return true;
+        log_notice("the network namespace of the earlier instance %s is gone: it goes on in this "
+                   "one",
+                   instance->options.instance);
+        return false;
+}
+
 /* A running flowd cannot change what it was started for. */
 static const char *find_difference(const struct instance *instance, const json_t *state)
 {
@@ -257,7 +273,7 @@ static const char *find_difference(const struct instance *instance, const json_t
                 return "--extension-cgroup";
         if (get_number(state, "mark_mask") != instance->options.mark_mask)
                 return "--mark-mask";
-        return get_number(state, "network") != instance->network ? "network namespace" : NULL;
+        return is_elsewhere(instance, state) ? "network namespace" : NULL;
 }
 
 int state_load(const struct instance *instance, json_t **ret_state)
@@ -270,17 +286,17 @@ int state_load(const struct instance *instance, json_t **ret_state)
                 return STATE_E_NONE;
         state = json_load_file(path, 0, &error);
         if (!state) {
-                log_error("%s:%d:%d: %s; end the instance's netext-flowd and extensions and remove "
-                          "the "
-                          "file",
-                          path, error.line, error.column, error.text);
+                log_error("%s:%d:%d: %s; have netext-reset %s take away what is there", path,
+                          error.line, error.column, error.text, instance->options.instance);
                 return -EBADMSG;
         }
         difference = find_difference(instance, state);
         if (difference) {
                 log_error("instance %s was started by an earlier netextd with another %s (see %s): "
-                          "start netextd as then, let it end, and start anew",
-                          instance->options.instance, difference, path);
+                          "start netextd as then, let it end, and start anew; or have netext-reset "
+                          "%s take it away",
+                          instance->options.instance, difference, path,
+                          instance->options.instance);
                 return -ESTALE;
         }
         *ret_state = take_ptr(state);

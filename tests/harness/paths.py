@@ -13,6 +13,7 @@ STAGE = pathlib.Path(os.environ.get("NETEXT_STAGE", BUILD / "stage" / "usr")).re
 
 NETEXTD = STAGE / "sbin" / "netextd"
 NETEXTCTL = STAGE / "bin" / "netextctl"
+RESET = STAGE / "sbin" / "netext-reset"
 FLOWD = STAGE / "libexec" / "netext" / "netext-flowd"
 EXTENSIONS = STAGE / "libexec" / "netext" / "extensions"
 PROGRAMS = BUILD / "tests"
