@@ -17,7 +17,7 @@
 #include "reset/pins.h"
 
 #define PATH_SIZE 320 /* a name of 255 bytes, too */
-#define STACK_MAX 16 /* file systems, one mounted over the other */
+#define STACK_MAX 16  /* file systems, one mounted over the other */
 
 typedef void pins_fn(const char *path, const char *instance, void *userdata);
 

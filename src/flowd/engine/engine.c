@@ -122,7 +122,7 @@ static void pretend(struct engine *engine, bool pretending)
                 log_debug("sockets cannot say whose flow they carry: %s", strerror(-r));
 }
 
-static int apply_ruleset(struct engine *engine)
+int engine_apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
         int r;
@@ -143,6 +143,7 @@ static int apply_ruleset(struct engine *engine)
         engine->ruleset = wanted;
         if (!wanted.delivery.is_on)
                 route_remove(&engine->route);
+        upkeep_note(&engine->upkeep);
         return 0;
 }
 
@@ -158,7 +159,7 @@ static void on_policy_changed(void *userdata)
             chain_inbound(&engine->chain) == engine->ruleset.inbound &&
             wants_delivery(engine) == engine->ruleset.delivery.is_on)
                 return;
-        r = apply_ruleset(engine);
+        r = engine_apply_ruleset(engine);
         if (r < 0) {
                 engine->is_running_out = false; /* not once more in each round */
                 log_error("the nft ruleset cannot be changed: %s", strerror(-r));
@@ -239,6 +240,11 @@ static int open_kernel(struct engine *engine, const char **ret_problem)
         r = passed_open(&engine->passed, engine->table);
         if (r < 0) {
                 *ret_problem = "netlink cannot be opened";
+                return r;
+        }
+        r = upkeep_open(&engine->upkeep, engine);
+        if (r < 0) {
+                *ret_problem = "changes that others make to the ruleset cannot be listened to";
                 return r;
         }
         r = leftovers_open(&engine->leftovers, &engine->passed);
@@ -375,7 +381,8 @@ int engine_init(struct engine *engine, const struct engine_config *config, const
 {
         int r;
 
-        *engine = (struct engine){ .config = *config, .passed = PASSED_NULL };
+        *engine =
+                (struct engine){ .config = *config, .passed = PASSED_NULL, .upkeep = UPKEEP_NULL };
         footprint_table(config->instance, engine->table);
         *ret_problem = "memory is short";
         r = loop_init(&engine->loop);
@@ -408,6 +415,7 @@ void engine_deinit(struct engine *engine)
         addresses_close(&engine->addresses);
         engine->hooks = hooks_close(engine->hooks);
         leftovers_close(&engine->leftovers);
+        upkeep_close(&engine->upkeep);
         passed_close(&engine->passed);
         loop_deinit(&engine->loop);
 }
@@ -422,7 +430,7 @@ int engine_put_in_force(struct engine *engine, const char **ret_problem)
         r = hooks_attach(engine->hooks, ret_problem);
         if (r < 0)
                 return r;
-        r = apply_ruleset(engine);
+        r = engine_apply_ruleset(engine);
         if (r < 0) {
                 *ret_problem = "the nft ruleset cannot be put in place";
                 return r;

@@ -12,6 +12,7 @@
 #include "engine/callers.h"
 #include "engine/intake.h"
 #include "engine/link.h"
+#include "engine/upkeep.h"
 #include "names/names.h"
 #include "names/sets.h"
 #include "owner/owner.h"
@@ -60,6 +61,7 @@ struct engine {
         char table[FOOTPRINT_TABLE_SIZE];
         struct passed passed;
         struct leftovers leftovers;
+        struct upkeep upkeep;
         bool in_force;       /* hooks attached, ruleset applied, queue read */
         bool is_running_out; /* nobody can claim any more, but claimed flows are open */
         struct engine_counters counters;
@@ -72,5 +74,7 @@ void engine_deinit(struct engine *engine);
 
 /* Attaches the hooks, puts the ruleset in place, and begins to read. */
 int engine_put_in_force(struct engine *engine, const char **ret_problem);
+/* Puts in the kernel what the chain needs now, over whatever is there. 0 or a negative errno. */
+int engine_apply_ruleset(struct engine *engine);
 /* Takes the ruleset away and ends the loop; the pins are netextd's to remove. */
 void engine_quit(struct engine *engine);

@@ -89,29 +89,43 @@ static int change_route(const struct route_config *config, uint8_t family, uint1
         return request(message);
 }
 
-static int add_family(const struct route_config *config, uint8_t family)
+typedef int change_fn(const struct route_config *config, uint8_t family, uint16_t type,
+                      uint16_t flags);
+
+/* 1, 0 for what is there already, or a negative errno. */
+static int add(const struct route_config *config, uint8_t family, uint16_t type, change_fn *change)
 {
         int r;
 
-        r = change_route(config, family, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
-        if (r < 0 && r != -EEXIST)
-                return r;
-        r = change_rule(config, family, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
-        return r == -EEXIST ? 0 : r;
+        r = change(config, family, type, NLM_F_CREATE | NLM_F_EXCL);
+        return r == -EEXIST ? 0 : r < 0 ? r : 1;
+}
+
+static int add_family(const struct route_config *config, uint8_t family)
+{
+        int n_routes, n_rules;
+
+        n_routes = add(config, family, RTM_NEWROUTE, change_route);
+        if (n_routes < 0)
+                return n_routes;
+        n_rules = add(config, family, RTM_NEWRULE, change_rule);
+        return n_rules < 0 ? n_rules : n_routes + n_rules;
 }
 
 int route_add(const struct route_config *config)
 {
-        int r = 0;
+        int n_added = 0, r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++) {
                 r = add_family(config, families[i]);
                 if (families[i] == AF_INET6 && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP))
                         r = 0; /* a machine without IPv6 has nothing to route there */
+                if (r > 0)
+                        n_added += r;
         }
         if (r < 0)
                 route_remove(config);
-        return r;
+        return r < 0 ? r : n_added;
 }
 
 static int on_route(const struct nlmsghdr *message, void *userdata)

@@ -24,7 +24,8 @@ struct route_config {
         uint32_t mark_mask; /* … and no more bits than those */
 };
 
-/* Repeating is harmless. 0 or a negative errno; a half that was done is undone. */
+/* Repeating is harmless. How many rules and routes were not there before, or a negative errno; a
+ * half that was done is undone. */
 int route_add(const struct route_config *config);
 /* What is not there needs no removing. */
 void route_remove(const struct route_config *config);

@@ -38,6 +38,7 @@ static void put_table_message(struct transaction *t, uint16_t type, uint16_t fla
         if (!table)
                 abort();
         nftnl_table_set_str(table, NFTNL_TABLE_NAME, t->table);
+        nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, 0); /* not dormant, whoever made it that */
         nftnl_table_nlmsg_build_payload(message_begin(t, type, flags), table);
         message_end(t);
         nftnl_table_free(table);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What others take away of ours in netfilter and policy routing is put back, counted, and told. */
+
+#include <stdint.h>
+
+#include "steer/changes.h"
+
+struct engine;
+
+struct upkeep {
+        struct changes changes;
+        uint64_t print;    /* the table as we left it; see steer/intact.h */
+        uint64_t n_tables; /* how often it was put back */
+        uint64_t n_routes; /* how many rules and routes were */
+        char last[160];    /* what, when and who; "" before the first time */
+};
+
+#define UPKEEP_NULL                                                                                \
+        {                                                                                          \
+                .changes = CHANGES_NULL                                                            \
+        }
+
+int upkeep_open(struct upkeep *upkeep, struct engine *engine);
+void upkeep_close(struct upkeep *upkeep);
+/* The table is as it has to be: this is what is compared with. */
+void upkeep_note(struct upkeep *upkeep);
