@@ -94,7 +94,8 @@ struct nx_session_configuration {
         int32_t order;
         /** For filters only; default firewall. */
         enum nx_filter_grade grade;
-        /** "open" (default) or "closed". */
+        /** What becomes of flows that the session was to decide and could not: "open" (default),
+         *  "closed", or "last-rules", the default action of the rules that it applied last. */
         const char *fail_policy;
         uint32_t verdict_timeout_ms; /**< default 1000 */
         uint32_t ready_timeout_ms;   /**< default 5000 */

@@ -435,6 +435,9 @@ struct steer_state {
         __u64 remembering_slots;
         /* Written by flowd: what was remembered in another epoch of the slot is forgotten. */
         __u32 epochs[STEER_SESSIONS_MAX];
+        /* Written by flowd: bit k: the rules of the session in slot k let pass what none of them
+         * matches. */
+        __u64 allowing_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */

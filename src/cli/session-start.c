@@ -22,7 +22,7 @@ static int64_t ready_timeout_ms;
 static struct option_list files;
 
 static const char *const grades[] = { "firewall", "inspector", NULL };
-static const char *const fail_policies[] = { "open", "closed", NULL };
+static const char *const fail_policies[] = { "open", "closed", "last-rules", NULL };
 
 const struct cli_option session_start_options[] = {
         { "name", "NAME", "what the session is called; default: the extension's identifier",
@@ -38,8 +38,9 @@ const struct cli_option session_start_options[] = {
         { "grade", "firewall|inspector",
           "of a filter: firewalls are asked before inspectors; default firewall", .words = grades,
           .string = &grade },
-        { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",
-          .words = fail_policies, .string = &fail_policy },
+        { "fail-policy", "open|closed|last-rules",
+          "what becomes of flows nobody decides; default open", .words = fail_policies,
+          .string = &fail_policy },
         { "verdict-timeout", "MS", "how long a flow may wait for its verdict; default 1000",
           .min = 1, .max = 600000, .number = &verdict_timeout_ms },
         { "ready-timeout", "MS", "how long the extension may take to start; default 5000", .min = 1,

@@ -73,6 +73,7 @@ const struct wire_name wire_reasons[] = {
 const struct wire_name wire_fail_policies[] = {
         { WIRE_FAIL_OPEN, "open" },
         { WIRE_FAIL_CLOSED, "closed" },
+        { WIRE_FAIL_LAST_RULES, "last-rules" },
         {},
 };
 

@@ -77,6 +77,7 @@ bool wire_reason_is_fallback(enum wire_reason reason);
 enum wire_fail_policy {
         WIRE_FAIL_OPEN = 1,
         WIRE_FAIL_CLOSED = 2,
+        WIRE_FAIL_LAST_RULES = 3, /* as the session's rules say of what they do not decide */
 };
 
 enum wire_session_state {

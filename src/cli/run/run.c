@@ -37,14 +37,15 @@ static const char *rules;
 static const char *fail_policy;
 static const char *summary_path;
 
-static const char *const fail_policies[] = { "open", "closed", NULL };
+static const char *const fail_policies[] = { "open", "closed", "last-rules", NULL };
 
 const struct cli_option run_options[] = {
         { "with", "EXTENSION[:KIND][=RULES][,...]",
           "extensions to run it under, by identifier or path; may be repeated",
           .list = &extensions },
         { "rules", "FILE", "short for --with firewall=FILE", .string = &rules },
-        { "fail-policy", "open|closed", "what becomes of flows nobody decides; default open",
+        { "fail-policy", "open|closed|last-rules",
+          "what becomes of flows nobody decides; default open",
           .words = fail_policies, .string = &fail_policy },
         { "summary", "FILE", "write the summary there instead of to stderr",
           .string = &summary_path },

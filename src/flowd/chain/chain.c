@@ -102,7 +102,7 @@ bool chain_delivers(const struct chain *chain)
 bool chain_is_closed(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                if (!session_falls_open(chain->order[i]))
                         return true;
         return false;
 }
@@ -116,7 +116,7 @@ enum ruleset_inbound chain_inbound(const struct chain *chain)
         for (size_t i = 0; i < chain->n_sessions; i++) {
                 if (!(slots >> chain->order[i]->slot & 1))
                         continue;
-                if (chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                if (!session_falls_open(chain->order[i]))
                         return INBOUND_CLOSED;
                 inbound = INBOUND_OPEN;
         }

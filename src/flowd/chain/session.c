@@ -46,6 +46,13 @@ void session_init(struct session *session)
         loop_timer_init(&session->news_timer, on_news_pause_over, session);
 }
 
+bool session_falls_open(const struct session *session)
+{
+        if (session->fail_policy == WIRE_FAIL_LAST_RULES)
+                return hooks_state(session->chain->hooks)->allowing_slots >> session->slot & 1;
+        return session->fail_policy == WIRE_FAIL_OPEN;
+}
+
 static void fall_back_all(struct session *session, struct list *flows, enum wire_reason reason)
 {
         struct flow *flow;

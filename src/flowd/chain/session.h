@@ -99,6 +99,9 @@ int session_put_rules(struct session *session);
 void session_judge_again(struct session *session);
 /* Asks the provider to say when it is done with the sockets that it was given. */
 void session_ask_to_drain(struct session *session);
+/* Does its fail policy let pass what it was to decide, and does not? Not for ever the same: a
+ * policy of last rules goes with those. */
+bool session_falls_open(const struct session *session);
 /* Hands flow to the provider; the answer comes through chain_answer(). */
 void session_ask(struct session *session, struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */

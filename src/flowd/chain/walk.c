@@ -390,7 +390,7 @@ void chain_fall_back(struct chain *chain, struct session *session, struct flow *
 {
         list_remove(&flow->waiting);
         note(flow, session, reason, "");
-        if (session->fail_policy == WIRE_FAIL_OPEN)
+        if (session_falls_open(session))
                 chain_advance(chain, flow);
         else
                 decide(chain, flow, NX_VERDICT_REFUSE);

@@ -269,7 +269,7 @@ static void go_on_without(struct session *session, struct flow *flow)
 static void lose_session(struct delivery *delivery, struct session *session)
 {
         struct flow *flow = delivery->flow;
-        bool is_closed = session->in_use && session->fail_policy == WIRE_FAIL_CLOSED;
+        bool is_closed = session->in_use && !session_falls_open(session);
 
         delivery_give_to(delivery, NULL);
         if (delivery->state == DELIVERY_CLAIMED) {

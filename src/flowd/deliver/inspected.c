@@ -40,7 +40,7 @@ static bool has_asked(const struct session *session, const struct flow_inspector
 /* What becomes of bytes without the session: a stopped one lets go, a dead one has its policy. */
 static bool lets_pass(const struct session *session)
 {
-        return !session || !session->in_use || session->fail_policy == WIRE_FAIL_OPEN;
+        return !session || !session->in_use || session_falls_open(session);
 }
 
 static uint64_t *debt(struct delivery *delivery, unsigned int inspector,

@@ -47,6 +47,11 @@ int hooks_remember(struct hooks *hooks, unsigned int slot, const struct steer_qu
         return 0;
 }
 
+static void set_bit(__u64 *slots, uint64_t bit, bool is_set)
+{
+        *slots = is_set ? *slots | bit : *slots & ~bit;
+}
+
 /* They do so before the rules come, and until they are gone. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,
                        const union steer_settings_entry *entries, uint32_t n_entries)
@@ -61,14 +66,14 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
         state->ancestor_slots |= needs.ancestors ? bit : 0;
         state->inbound_slots |= needs.inbound ? bit : 0;
         r = rules_put(bpf_map__fd(hooks_skeleton(hooks)->maps.settings), slot, entries, n_entries);
-        if (!needs.cgroups && r >= 0)
-                state->cgroup_slots &= ~bit;
-        if (!needs.digests && r >= 0)
-                state->digest_slots &= ~bit;
-        if (!needs.ancestors && r >= 0)
-                state->ancestor_slots &= ~bit;
-        if (!needs.inbound && r >= 0)
-                state->inbound_slots &= ~bit;
+        if (r >= 0) {
+                set_bit(&state->cgroup_slots, bit, needs.cgroups);
+                set_bit(&state->digest_slots, bit, needs.digests);
+                set_bit(&state->ancestor_slots, bit, needs.ancestors);
+                set_bit(&state->inbound_slots, bit, needs.inbound);
+                set_bit(&state->allowing_slots, bit,
+                        entries && entries[0].header.default_action == STEER_ALLOW);
+        }
         forget_answers(hooks, slot);
         /* Only now: what the old settings judged meanwhile must not look judged by the new. */
         state->generation++;
@@ -95,20 +100,13 @@ void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup
 
 void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy)
 {
-        struct steer_state *state = hooks_state(hooks);
-
-        if (is_proxy)
-                state->proxy_slots |= 1ULL << slot;
-        else
-                state->proxy_slots &= ~(1ULL << slot);
-        state->generation++;
+        set_bit(&hooks_state(hooks)->proxy_slots, 1ULL << slot, is_proxy);
+        hooks_state(hooks)->generation++;
 }
 
 void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting)
 {
-        __u64 *slots = &hooks_state(hooks)->inspecting_slots, bit = 1ULL << slot;
-
-        *slots = is_inspecting ? *slots | bit : *slots & ~bit;
+        set_bit(&hooks_state(hooks)->inspecting_slots, 1ULL << slot, is_inspecting);
 }
 
 bool hooks_is_inspecting(struct hooks *hooks, unsigned int slot)

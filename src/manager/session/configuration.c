@@ -142,7 +142,9 @@ int configuration_set_fail_policy(struct configuration *configuration, const cha
 
         if (policy < 0)
                 return text_problem(ret_problem, -EINVAL,
-                                    "fail_policy: \"%s\" is neither \"open\" nor \"closed\"", word);
+                                    "fail_policy: \"%s\" is neither \"open\", \"closed\" nor "
+                                    "\"last-rules\"",
+                                    word);
         configuration->fail_policy = policy;
         return 0;
 }

@@ -15,6 +15,8 @@
  *         85 call 198.18.0.2 7        opens a connection of its own, then allows
  *         86 garbage                  writes what is no message into each of its channels
  *         inbound ask                 has a rule for flows that others begin: ask, allow, deny
+ *         rule 80 deny                has a rule for flows to that port
+ *         default allow               what its rules say of all others; ask, unless it is said
  *         start fail                  start_filter fails
  *         start hang                  start_filter does not return
  *         start late                  it does, after 3 s
@@ -25,6 +27,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,18 +170,43 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         return verdict_from(line->what);
 }
 
-static int apply_inbound(struct nx_filter *filter, const char *what)
+static enum nx_filter_action action_from(const char *word)
 {
-        const struct nx_rule rule = { NX_RULE_INIT, .direction = NX_DIRECTION_INBOUND };
-        enum nx_filter_action action = NX_FILTER_ACTION_FILTER_DATA;
+        if (strcmp(word, "ask") == 0)
+                return NX_FILTER_ACTION_FILTER_DATA;
+        return strcmp(word, "deny") == 0 ? NX_FILTER_ACTION_DROP : NX_FILTER_ACTION_ALLOW;
+}
+
+static int add_rule(struct nx_filter_settings *settings, const struct line *line)
+{
+        struct nx_rule rule = { NX_RULE_INIT };
+
+        if (strcmp(line->port, "inbound") == 0) {
+                rule.direction = NX_DIRECTION_INBOUND;
+                return nx_filter_settings_add_rule(settings, action_from(line->what), &rule);
+        }
+        if (strcmp(line->port, "rule") != 0)
+                return 0;
+        rule.remote_port_first = rule.remote_port_last = (uint16_t)atoi(line->what);
+        return nx_filter_settings_add_rule(settings, action_from(line->first), &rule);
+}
+
+static bool has_rules(const struct scripted *scripted)
+{
+        return line_for(scripted, "inbound") || line_for(scripted, "rule") ||
+               line_for(scripted, "default");
+}
+
+static int apply_rules(struct nx_filter *filter, const struct scripted *scripted)
+{
+        const struct line *unmatched = line_for(scripted, "default");
         struct nx_filter_settings *settings;
         int r;
 
-        if (strcmp(what, "ask") != 0)
-                action = strcmp(what, "deny") == 0 ? NX_FILTER_ACTION_DROP : NX_FILTER_ACTION_ALLOW;
-        r = nx_filter_settings_new(&settings, NX_FILTER_ACTION_FILTER_DATA, true);
-        if (r >= 0)
-                r = nx_filter_settings_add_rule(settings, action, &rule);
+        r = nx_filter_settings_new(&settings, action_from(unmatched ? unmatched->what : "ask"),
+                                   true);
+        for (size_t i = 0; i < scripted->n_lines && r >= 0; i++)
+                r = add_rule(settings, &scripted->lines[i]);
         if (r >= 0)
                 r = nx_filter_apply(filter, settings, NULL, NULL);
         nx_filter_settings_free(settings);
@@ -187,11 +215,10 @@ static int apply_inbound(struct nx_filter *filter, const char *what)
 
 static int start_filter(struct nx_filter *filter, void *userdata)
 {
-        const struct line *inbound = line_for(userdata, "inbound");
         const struct line *line = line_for(userdata, "start");
 
-        if (inbound)
-                return apply_inbound(filter, inbound->what);
+        if (has_rules(userdata))
+                return apply_rules(filter, userdata);
         if (!line)
                 return 0;
         if (strcmp(line->what, "late") == 0)
