@@ -157,6 +157,18 @@ class Instance:
         for name in running:
             self.wait_for_session(name, "running")
 
+    @contextlib.contextmanager
+    def paused_flowd(self):
+        """flowd is stopped meanwhile, and with it netextd, which would not wait for it."""
+        pids = self.process.pid, self.flowd_pid()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
     def restart_extension(self, name):
         """kill -9; its session, once another process runs for it."""
         pid = self.extension_pid(name)

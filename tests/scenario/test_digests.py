@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 
@@ -91,14 +90,10 @@ def test_a_provider_is_told_the_digest(netext, firewall, scripted, client, serve
 def test_what_is_known_is_decided_without_flowd(netext, firewall, client, server, copy):
     firewall("default deny", f"allow digest {digest_of(TALK)}")
     assert client.tcp(80).error is None
-    flowd = netext.flowd_pid()
-    os.kill(flowd, signal.SIGSTOP)
-    try:
+    with netext.paused_flowd():
         assert client.tcp(80).error is None
         unread = client.tcp(80, Lab.SERVER, "-t", "200", program=copy("same"))
         assert unread.error == "ETIMEDOUT"
-    finally:
-        os.kill(flowd, signal.SIGCONT)
 
 
 EXECUTE = """
@@ -116,11 +111,9 @@ def test_a_program_is_what_it_was_when_it_connected(netext, firewall, client, se
     sleep.write_bytes(open("/bin/sleep", "rb").read())
     sleep.chmod(0o755)
     firewall("default deny", f"allow digest {digest_of(sleep)}")
-    flowd = netext.flowd_pid()
-    os.kill(flowd, signal.SIGSTOP)
-    process = client.start_python(EXECUTE, program=str(sleep))
-    wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(sleep), "it was not executed")
-    os.kill(flowd, signal.SIGCONT)
+    with netext.paused_flowd():
+        process = client.start_python(EXECUTE, program=str(sleep))
+        wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(sleep), "it was not executed")
     flow = wait_until(lambda: netext.flows(remote_port=80, verdict="refuse"), "not refused")[0]
     assert flow["pid"] == process.pid and "program_digest" not in flow
     process.kill()
@@ -130,10 +123,8 @@ def test_a_program_is_what_it_was_when_it_connected(netext, firewall, client, se
 def test_a_program_that_is_gone_has_no_digest(netext, firewall, client, server, copy):
     brief = copy("brief")
     firewall("default deny", f"allow digest {digest_of(brief)}")
-    flowd = netext.flowd_pid()
-    os.kill(flowd, signal.SIGSTOP)
-    late = client.udp(80, Lab.SERVER, "-t", "50", program=brief)
-    os.kill(flowd, signal.SIGCONT)
+    with netext.paused_flowd():
+        late = client.udp(80, Lab.SERVER, "-t", "50", program=brief)
     flow = wait_until(lambda: netext.flows(pid=late.pid, verdict="refuse"), "not refused")[0]
     assert "program_digest" not in flow
     assert client.udp(80, program=brief).error is None
@@ -252,9 +243,7 @@ def test_more_new_programs_at_once_than_are_looked_at(netext, firewall, client, 
     """They have their turns, and none is refused for the others' sake."""
     programs = [copy(f"program{n}") for n in range(100)]
     firewall("default deny", f"allow digest {digest_of(TALK)}")
-    flowd = netext.flowd_pid()
-    os.kill(flowd, signal.SIGSTOP)
-    processes = [client.start("tcp", Lab.SERVER, 80, "-t", "15000", program=program) for program in programs]
-    os.kill(flowd, signal.SIGCONT)
+    with netext.paused_flowd():
+        processes = [client.start("tcp", Lab.SERVER, 80, "-t", "15000", program=program) for program in programs]
     answers = [client.answer(process, 30) for process in processes]
     assert [answer.error for answer in answers if answer.error] == []

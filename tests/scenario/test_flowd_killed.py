@@ -41,6 +41,20 @@ def test_new_flows_are_decided_within_a_second(netext, scripted, client, server)
     assert (flow["decided_ns"] - killed_ns) / 1e9 - waited < 1
 
 
+def test_a_stopped_flowd_is_replaced_within_a_second(netext, scripted, client, server):
+    """SIGSTOP, with nobody to let it go on: who waits for it is decided by the next one."""
+    scripted("80 allow", fail_policy="closed")
+    before, flowd = waited_s(netext.process.pid), netext.flowd_pid()
+    netext.kill(flowd, signal.SIGSTOP)
+    stopped_ns = time.time_ns()
+    assert client.tcp(80, client.lab.SERVER, "-t", "10000").error is None
+    waited = waited_s(netext.process.pid) - before + waited_s(netext.flowd_pid())
+    flow = netext.flow(remote_port=80)
+    assert flow["reason"] == "provider" and netext.status()["flowd_restarts"] == 1
+    assert (flow["decided_ns"] - stopped_ns) / 1e9 - waited < 1
+    assert f"netext-flowd (pid {flowd}) is stopped while packets wait" in netext.messages()
+
+
 def test_a_flow_that_waits_is_asked_about_again(netext, scripted, client, server, lab):
     scripted("80 wait allow")
     process = client.start("tcp", lab.SERVER, 80, "-t", "10000")

@@ -356,11 +356,10 @@ def test_after_the_last_look_the_kernel_lets_them_pass(netext, inspecting, liste
         for _ in range(3):
             caller.send(b"hello")
             assert caller.recv(100) == b"hello"
-        os.kill(netext.flowd_pid(), signal.SIGSTOP)
-        for _ in range(10):
-            caller.send(b"hello")
-            assert caller.recv(100) == b"hello"
-        os.kill(netext.flowd_pid(), signal.SIGCONT)
+        with netext.paused_flowd():
+            for _ in range(10):
+                caller.send(b"hello")
+                assert caller.recv(100) == b"hello"
     assert [flow["state"] for flow in netext.flows()] == ["open"]
     os.kill(server.pid, signal.SIGKILL)
     wait_for_words(netext, "seen 0 out, 5 in")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A flow says whose it is, exactly, also when that program is gone."""
 import os
-import signal
 
 import pytest
 
@@ -127,10 +126,8 @@ def test_a_socket_closed_before_its_packet_is_read(netext, scripted, client, ser
     other.chmod(0o755)
     assert client.talk(protocol, lab.SERVER6, 80, "-p", "5555").error is None
     wait_until_free(client, 5555)
-    flowd = netext.flowd_pid()
-    os.kill(flowd, signal.SIGSTOP)
-    late = client.talk(protocol, lab.SERVER6, 80, "-p", "5555", "-t", "50", program=other)
-    os.kill(flowd, signal.SIGCONT)
+    with netext.paused_flowd():
+        late = client.talk(protocol, lab.SERVER6, 80, "-p", "5555", "-t", "50", program=other)
     assert late.error == "ETIMEDOUT"
     assert netext.flow(pid=late.pid)["program"] == str(other)
 

@@ -276,12 +276,8 @@ def test_a_segment_that_finds_no_socket_is_looked_at_twice(netext, proxy, client
     lab.client.nft("table inet deaf { chain lo { type filter hook prerouting priority -500; tcp flags rst drop; }; }")
     netext.restart_extension(PROXY)
     lab.client.nft("delete table inet deaf")
-    flowd = netext.flowd_pid()
-    netext.kill(flowd, signal.SIGSTOP)
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    try:
+    with netext.paused_flowd():
+        process.stdin.write("go\n")
+        process.stdin.flush()
         wait_for_line(process, "heard", 10)
-    finally:
-        os.kill(flowd, signal.SIGCONT)
     assert client.python_answer(process) == ["TimeoutError", "ConnectionResetError"]

@@ -56,6 +56,7 @@ void engine_deinit(struct engine *engine)
         timer_stop(&engine->deadline);
         process_close(&engine->process);
         engine->listen_fd = close_fd(engine->listen_fd);
+        watchdog_stop(engine);
         engine->queue_fd = close_fd(engine->queue_fd);
 }
 
@@ -265,6 +266,7 @@ static void engine_ended(const char *how, bool clean, void *userdata)
 
         peer_close(&engine->peer);
         timer_stop(&engine->deadline);
+        watchdog_stop(engine);
         engine->state = ENGINE_DOWN;
         engine_requests_end(engine, -ECONNRESET, false);
         if (orderly) {

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "manager/engine/watchdog.h"
 #include "manager/loop/peer.h"
 #include "manager/loop/restarts.h"
 #include "manager/loop/text.h"
@@ -57,6 +58,7 @@ struct engine {
         sd_event_source *deadline; /* for being in force, for the next start, for quitting */
         int listen_fd;             /* every flowd accepts a returning netextd on it */
         int queue_fd;              /* the NFQUEUE socket: held packets survive flowd with it */
+        struct watchdog watchdog;
         uid_t uid;
         struct restarts restarts;
         struct restarts reconnects;

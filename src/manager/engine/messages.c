@@ -30,8 +30,10 @@ static int receive_ready(struct engine *engine, const struct wire_message *messa
 
 static int receive_keep(struct engine *engine, int *fd)
 {
+        watchdog_stop(engine);
         close_fd(engine->queue_fd);
         engine->queue_fd = take_fd(fd);
+        watchdog_start(engine);
         return 0;
 }
 

@@ -90,6 +90,11 @@ void process_close(struct process *process)
         process->started = 0;
 }
 
+bool process_is_stopped(const struct process *process)
+{
+        return process_is_alive(process) && started_read_state(process->pid) == 'T';
+}
+
 void process_signal(const struct process *process, int signal)
 {
         char object[64];

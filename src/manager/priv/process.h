@@ -41,4 +41,6 @@ static inline bool process_is_alive(const struct process *process)
         return process->pid != 0;
 }
 
+/* By a signal: it does nothing until another one lets it go on. */
+bool process_is_stopped(const struct process *process);
 void process_signal(const struct process *process, int signal);
