@@ -445,6 +445,7 @@ struct steer_state {
         __u32 last_packet;
         __u32 last_answer;
         __u64 last_flow; /* and the last number that it gave a flow */
+        __u64 guarded;   /* and the packets that fail policies decided, by rules that are gone */
         /* Written by flowd, by slot: the cgroup of the extension, whose own traffic skips it. */
         __u64 extension_cgroups[STEER_SESSIONS_MAX];
         struct steer_counters counters; /* written by the hooks */

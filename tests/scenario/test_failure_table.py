@@ -89,16 +89,44 @@ def test_trouble(netext, scripted, client, serve, policy, default, passes):
     table.check_healed()
     table.check(85, "provider-gone", "provider-absent")
     table.check_healed()
+    before = netext.status()["packets_by_fail_policy"]
     with table.without_daemons():
         assert client.tcp(80).error == (None if passes else "ECONNREFUSED")
         table.check_rules()
     table.check_healed()
+    assert netext.status()["packets_by_fail_policy"] == before + 1
     table.crash_until_it_fails()
     table.check(80, "provider-absent")
     netext.restart_flowd()
     table.check(80, "provider-absent")
     assert len(servers[80].seen) == (4 if passes else 5)
     assert servers[82].seen == [] and (servers[84].seen == servers[85].seen == []) != passes
+
+
+# Each datagram to another port is another flow; what they are about is at its other end in a moment.
+CROWD = """
+    crowd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    crowd.setsockopt(socket.SOL_SOCKET, 32, 1 << 26)  # SO_SNDBUFFORCE: what waits is its own
+    for port in range(count):
+        crowd.sendto(b"!", (address, 10000 + port))
+    answer = count
+"""
+
+
+@pytest.mark.parametrize("policy", ("open", "closed"))
+def test_a_full_queue(netext, scripted, client, serve, policy):
+    """More flows wait than there is room for: the others go as the policy says, in the kernel, which counts them."""
+    server = serve(80)
+    scripted("80 refuse" if policy == "open" else "80 allow", fail_policy=policy, verdict_timeout=10000)
+    with netext.paused_flowd():
+        client.python(CROWD, address=client.lab.SERVER, count=18000)
+        answer = client.tcp(80)
+        assert answer.error == (None if policy == "open" else "ECONNREFUSED") and answer.ms < 1000
+    wait_until(lambda: netext.status()["flows_held"] == 0, "what waited was not decided", 30)
+    assert netext.status()["packets_by_fail_policy"] > 1000
+    answer = client.tcp(80)
+    assert netext.flow(local_port=answer.local_port)["reason"] == "provider"
+    assert len(server.seen) == 1
 
 
 def test_last_rules_of_who_has_none_refuse(netext, scripted, client, server):

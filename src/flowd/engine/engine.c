@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "chain/identify.h"
 #include "engine/engine.h"
+#include "steer/guarded.h"
 
 static void on_flow_held(struct flow *flow, void *userdata)
 {
@@ -122,9 +123,21 @@ static void pretend(struct engine *engine, bool pretending)
                 log_debug("sockets cannot say whose flow they carry: %s", strerror(-r));
 }
 
+uint64_t engine_count_guarded(const struct engine *engine)
+{
+        uint64_t packets = 0;
+        int r;
+
+        r = guarded_count(engine->table, &packets);
+        if (r < 0)
+                log_debug("the packets of fail policies cannot be counted: %s", strerror(-r));
+        return hooks_state(engine->hooks)->guarded + packets;
+}
+
 int engine_apply_ruleset(struct engine *engine)
 {
         struct ruleset_config wanted = engine->ruleset;
+        uint64_t n_guarded = engine_count_guarded(engine);
         int r;
 
         wanted.closed = chain_is_closed(&engine->chain);
@@ -141,6 +154,7 @@ int engine_apply_ruleset(struct engine *engine)
         if (r < 0)
                 return r;
         engine->ruleset = wanted;
+        hooks_state(engine->hooks)->guarded = n_guarded; /* new rules count from 0 */
         if (!wanted.delivery.is_on)
                 route_remove(&engine->route);
         upkeep_note(&engine->upkeep);

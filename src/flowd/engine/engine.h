@@ -74,6 +74,8 @@ void engine_deinit(struct engine *engine);
 
 /* Attaches the hooks, puts the ruleset in place, and begins to read. */
 int engine_put_in_force(struct engine *engine, const char **ret_problem);
+/* Packets that the fail policies decided in the kernel, since the instance began. */
+uint64_t engine_count_guarded(const struct engine *engine);
 /* Puts in the kernel what the chain needs now, over whatever is there. 0 or a negative errno. */
 int engine_apply_ruleset(struct engine *engine);
 /* Takes the ruleset away and ends the loop; the pins are netextd's to remove. */

@@ -205,6 +205,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_refused", engine->counters.refused);
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
         put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
+        put_fact(link, request, "packets_by_fail_policy", engine_count_guarded(engine));
         put_fact(link, request, "flows_unattributed", intake->unattributed);
         put_fact(link, request, "packets_unreadable", intake->packets_unreadable);
         put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
