@@ -55,6 +55,11 @@ static void on_flow_closed(struct flow *flow, void *userdata)
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
 
+static void on_owner_missing(void *userdata)
+{
+        upkeep_owner_missing(userdata);
+}
+
 static bool is_watched(void *userdata)
 {
         struct engine *engine = userdata;
@@ -361,6 +366,7 @@ static void wire_parts(struct engine *engine)
                 .flow_closed = on_flow_closed,
                 .flow_abandoned = on_flow_abandoned,
                 .flow_strayed = on_flow_strayed,
+                .owner_missing = on_owner_missing,
                 .userdata = engine,
         };
         intake_init(&engine->intake);

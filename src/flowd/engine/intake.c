@@ -190,6 +190,12 @@ static void set_server(struct intake *intake, struct flow *flow, const struct st
         flow->started_ns = 0;
 }
 
+static void on_unattributed(struct intake *intake)
+{
+        intake->counters.unattributed++;
+        intake->owner_missing(intake->userdata);
+}
+
 static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                         struct queue_held held)
 {
@@ -212,7 +218,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
         struct flow *flow;
 
         if (!owner)
-                intake->counters.unattributed++;
+                on_unattributed(intake);
         else if (is_inbound)
                 set_server(intake, &model, owner);
         else

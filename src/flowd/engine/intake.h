@@ -45,6 +45,8 @@ struct intake {
         void (*flow_closed)(struct flow *flow, void *userdata);
         /* The program of a flow with a delivery closed its socket. */
         void (*flow_abandoned)(struct flow *flow, void *userdata);
+        /* A program's flow came without the record that a hook leaves. */
+        void (*owner_missing)(void *userdata);
         /* A datagram of one found no socket. */
         void (*flow_strayed)(struct flow *flow, void *userdata);
         void *userdata;

@@ -216,6 +216,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "names_known", engine->names.n_entries);
         put_fact(link, request, "tables_put_back", engine->upkeep.n_tables);
         put_fact(link, request, "routes_put_back", engine->upkeep.n_routes);
+        put_fact(link, request, "hooks_put_back", engine->upkeep.n_hooks);
         if (engine->upkeep.last[0])
                 put_text_fact(link, request, "put_back_last", engine->upkeep.last);
         tell_done(link, request, 0, NULL);

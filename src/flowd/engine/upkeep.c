@@ -4,6 +4,9 @@
  * steer/changes.h says when to look, and steer/intact.h whether the table is what we made. Policy
  * rules and routes are simply made once more: the kernel says which of them were there.
  *
+ * That a BPF program was detached is told by nobody. It shows by a flow that has no record; so the
+ * first flow that it fails leads to it, and nobody has to look in between.
+ *
  * Between the change and our look the kernel asked nobody: what began then is not known to us, and
  * the message says so. What rules deny is denied by the hooks all the same.
  */
@@ -16,15 +19,19 @@
 #include "engine/upkeep.h"
 #include "steer/intact.h"
 
+#define HOOKS_PAUSE_NS 1000000000ULL
+
 static void remember(struct upkeep *upkeep, const char *what, const char *who)
 {
-        time_t now = time(NULL);
+        struct timespec now;
         struct tm utc;
         char when[32];
 
-        gmtime_r(&now, &utc);
-        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
-        snprintf(upkeep->last, sizeof(upkeep->last), "%s at %s, changed by %s", what, when, who);
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(upkeep->last, sizeof(upkeep->last), "%s at %s.%03ldZ, changed by %s", what, when,
+                 now.tv_nsec / 1000000, who);
 }
 
 static int put_table_back(struct engine *engine, const char *who)
@@ -77,6 +84,29 @@ static int keep_routes(struct engine *engine)
                     "proxy",
                     n_added);
         return 0;
+}
+
+void upkeep_owner_missing(struct engine *engine)
+{
+        struct upkeep *upkeep = &engine->upkeep;
+        uint64_t now = now_ns();
+        int n_hooks;
+
+        if (now < upkeep->hooks_checked_ns + HOOKS_PAUSE_NS)
+                return;
+        upkeep->hooks_checked_ns = now;
+        n_hooks = hooks_put_back(engine->hooks);
+        if (n_hooks < 0)
+                log_error("BPF programs that somebody detached cannot be attached again: %s",
+                          strerror(-n_hooks));
+        if (n_hooks <= 0)
+                return;
+        upkeep->n_hooks += (unsigned int)n_hooks;
+        remember(upkeep, "BPF programs", "somebody");
+        log_warning("somebody detached %d of the BPF programs from the instance's cgroup: they are "
+                    "put back; flows that began in between are unattributed, and rules about "
+                    "programs did not hold for them",
+                    n_hooks);
 }
 
 static int on_change(const char *who, void *userdata)

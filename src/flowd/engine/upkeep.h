@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What others take away of ours in netfilter and policy routing is put back, counted, and told. */
+/* What others take away of ours in the kernel is put back, counted, and told. */
 
 #include <stdint.h>
 
@@ -14,7 +14,9 @@ struct upkeep {
         uint64_t print;    /* the table as we left it; see steer/intact.h */
         uint64_t n_tables; /* how often it was put back */
         uint64_t n_routes; /* how many rules and routes were */
-        char last[160];    /* what, when and who; "" before the first time */
+        uint64_t n_hooks;  /* how many BPF programs were */
+        uint64_t hooks_checked_ns;
+        char last[160]; /* what, when and who; "" before the first time */
 };
 
 #define UPKEEP_NULL                                                                                \
@@ -24,5 +26,7 @@ struct upkeep {
 
 int upkeep_open(struct upkeep *upkeep, struct engine *engine);
 void upkeep_close(struct upkeep *upkeep);
+/* A flow has no record, as if there were no hooks: are they there? Asked once a second at most. */
+void upkeep_owner_missing(struct engine *engine);
 /* The table is as it has to be: this is what is compared with. */
 void upkeep_note(struct upkeep *upkeep);

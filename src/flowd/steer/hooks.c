@@ -285,11 +285,18 @@ static void link_path(struct hooks *hooks, struct bpf_program *program, int cgro
                  cgroup_fd == hooks->cgroup_fd ? "" : "extensions_", bpf_program__name(program));
 }
 
+/* Not bpf_link__pin(): it would make folders, and flowd may not any more. */
+static int pin(const struct bpf_link *link, const char *path)
+{
+        return bpf_obj_pin(bpf_link__fd(link), path) < 0 ? -errno : 0;
+}
+
 static int attach_one(struct hooks *hooks, struct bpf_program *program, int cgroup_fd,
                       struct bpf_link **ret_link)
 {
         struct bpf_link *link;
         char path[512];
+        int r;
 
         link_path(hooks, program, cgroup_fd, path, sizeof(path));
         link = open_pinned_link(path, cgroup_fd);
@@ -302,10 +309,8 @@ static int attach_one(struct hooks *hooks, struct bpf_program *program, int cgro
         link = bpf_program__attach_cgroup(program, cgroup_fd);
         if (!link)
                 return -errno;
-        /* Not bpf_link__pin(): it would make folders, and flowd may not any more. */
-        if (bpf_obj_pin(bpf_link__fd(link), path) < 0) {
-                int r = -errno;
-
+        r = pin(link, path);
+        if (r < 0) {
                 bpf_link__destroy(link);
                 return r;
         }
@@ -313,18 +318,57 @@ static int attach_one(struct hooks *hooks, struct bpf_program *program, int cgro
         return 0;
 }
 
-int hooks_attach(struct hooks *hooks, const char **ret_problem)
+/* One of ours that somebody detached belongs to no cgroup any more. */
+static bool is_attached(const struct bpf_link *link)
 {
-        struct bpf_program *programs[N_LINKS] = {
+        struct bpf_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) < 0 ||
+               info.cgroup.cgroup_id != 0;
+}
+
+/* 1 if it, or its pin, was gone; 0, or a negative errno. */
+static int put_back(struct hooks *hooks, struct bpf_program *program, int cgroup_fd,
+                    struct bpf_link **link)
+{
+        struct bpf_link *lost = *link;
+        char path[512];
+        struct stat st;
+        int r;
+
+        link_path(hooks, program, cgroup_fd, path, sizeof(path));
+        if (is_attached(lost)) {
+                if (stat(path, &st) == 0 || errno != ENOENT)
+                        return 0;
+                r = pin(lost, path);
+                return r < 0 ? r : 1;
+        }
+        r = attach_one(hooks, program, cgroup_fd, link);
+        if (r < 0)
+                return r;
+        bpf_link__destroy(lost);
+        return 1;
+}
+
+static struct bpf_program *program_of(const struct hooks *hooks, size_t i)
+{
+        struct bpf_program *const programs[N_LINKS] = {
                 hooks->skeleton->progs.connect4,     hooks->skeleton->progs.connect6,
                 hooks->skeleton->progs.sendmsg4,     hooks->skeleton->progs.sendmsg6,
                 hooks->skeleton->progs.bind4,        hooks->skeleton->progs.bind6,
                 hooks->skeleton->progs.sock_release,
         };
+
+        return programs[i];
+}
+
+int hooks_attach(struct hooks *hooks, const char **ret_problem)
+{
         int r;
 
         for (size_t i = 0; i < N_LINKS; i++) {
-                r = attach_one(hooks, programs[i], hooks->cgroup_fd, &hooks->links[i]);
+                r = attach_one(hooks, program_of(hooks, i), hooks->cgroup_fd, &hooks->links[i]);
                 if (r < 0) {
                         *ret_problem = "a BPF program cannot be attached to the instance's cgroup";
                         return r;
@@ -350,7 +394,7 @@ static void detach_one(struct hooks *hooks, const struct delivery_hook *hook,
         *link = NULL;
 }
 
-int hooks_set_delivering(struct hooks *hooks, bool delivering)
+static struct delivery_hook delivery_hook_of(const struct hooks *hooks, size_t i)
 {
         const struct steer_bpf *skeleton = hooks->skeleton;
         const int ours = hooks->cgroup_fd, theirs = hooks->extension_cgroup_fd;
@@ -363,18 +407,44 @@ int hooks_set_delivering(struct hooks *hooks, bool delivering)
                 { skeleton->progs.carried_connect6, hooks->extensions_are_inside ? -1 : theirs },
                 { skeleton->progs.sock_release, hooks->extensions_are_inside ? -1 : theirs },
         };
+
+        return wanted[i];
+}
+
+int hooks_set_delivering(struct hooks *hooks, bool delivering)
+{
         int r = 0;
 
         hooks_state(hooks)->has_proxies = delivering;
         for (size_t i = 0; i < N_DELIVERY_LINKS && r >= 0; i++) {
+                const struct delivery_hook wanted = delivery_hook_of(hooks, i);
                 struct bpf_link **link = &hooks->delivery_links[i];
 
-                if (delivering && !*link && wanted[i].cgroup_fd >= 0)
-                        r = attach_one(hooks, wanted[i].program, wanted[i].cgroup_fd, link);
+                if (delivering && !*link && wanted.cgroup_fd >= 0)
+                        r = attach_one(hooks, wanted.program, wanted.cgroup_fd, link);
                 else if (!delivering && *link)
-                        detach_one(hooks, &wanted[i], link);
+                        detach_one(hooks, &wanted, link);
         }
         return r;
+}
+
+int hooks_put_back(struct hooks *hooks)
+{
+        int n_put_back = 0, r = 0;
+
+        for (size_t i = 0; i < N_LINKS && r >= 0; i++) {
+                r = put_back(hooks, program_of(hooks, i), hooks->cgroup_fd, &hooks->links[i]);
+                n_put_back += r > 0;
+        }
+        for (size_t i = 0; i < N_DELIVERY_LINKS && r >= 0; i++) {
+                const struct delivery_hook hook = delivery_hook_of(hooks, i);
+
+                if (!hooks->delivery_links[i])
+                        continue;
+                r = put_back(hooks, hook.program, hook.cgroup_fd, &hooks->delivery_links[i]);
+                n_put_back += r > 0;
+        }
+        return r < 0 ? r : n_put_back;
 }
 
 /* Not pinned: without us there is nobody to send visitors to. */

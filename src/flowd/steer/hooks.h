@@ -38,6 +38,10 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
 void hooks_remove_pins(const char *dir);
 /* Attaches, or replaces the programs of links that an earlier flowd pinned, one by one. */
 int hooks_attach(struct hooks *hooks, const char **ret_problem);
+/* Attaches and pins again what others detached or unpinned. How many that were, or a negative
+ * errno.
+ */
+int hooks_put_back(struct hooks *hooks);
 /* Whether TCP connections can be delivered; see hooks_deliver(). 0 or a negative errno. */
 int hooks_set_delivering(struct hooks *hooks, bool delivering);
 /* Whether sockets can say that their ends are others; see hooks_set_face(). 0 or a negative errno.
