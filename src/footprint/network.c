@@ -6,13 +6,19 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "footprint/network.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 struct walk {
         network_fn *fn;
@@ -167,12 +173,44 @@ int network_for_each(network_fn *fn, void *userdata)
         return r;
 }
 
-static int is_wanted(int fd, uint64_t inode, void *userdata)
+uint64_t network_cookie(void)
 {
-        return inode == *(const uint64_t *)userdata;
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        uint64_t cookie = 0;
+        socklen_t size = sizeof(cookie);
+
+        if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+                return 0;
+        return cookie;
 }
 
-bool network_exists(uint64_t inode)
+struct wanted {
+        uint64_t inode, cookie;
+        int own_fd; /* to come back */
+};
+
+static bool has_cookie(int fd, const struct wanted *wanted)
 {
-        return network_for_each(is_wanted, &inode) != 0;
+        uint64_t cookie;
+
+        if (!wanted->cookie || wanted->own_fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+                return true;
+        cookie = network_cookie();
+        (void)setns(wanted->own_fd, CLONE_NEWNET);
+        return cookie == wanted->cookie;
+}
+
+static int is_wanted(int fd, uint64_t inode, void *userdata)
+{
+        const struct wanted *wanted = userdata;
+
+        return inode == wanted->inode && has_cookie(fd, wanted);
+}
+
+bool network_exists(uint64_t inode, uint64_t cookie)
+{
+        _cleanup_fd_ int own_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        struct wanted wanted = { .inode = inode, .cookie = cookie, .own_fd = own_fd };
+
+        return network_for_each(is_wanted, &wanted) != 0;
 }

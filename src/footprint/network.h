@@ -16,5 +16,9 @@ typedef int network_fn(int fd, uint64_t inode, void *userdata);
 
 /* Calls fn once for each, our own first. What fn said last, or a negative errno. */
 int network_for_each(network_fn *fn, void *userdata);
-/* Is there one with that inode? Where that cannot be found out, there is. */
-bool network_exists(uint64_t inode);
+/* Our own one's number, which no other will have until the machine starts again; 0: the kernel has
+ * none. */
+uint64_t network_cookie(void);
+/* Is there one with that inode and, if it is not 0, that cookie? An inode's number is soon
+ * another's. Where that cannot be found out, there is. */
+bool network_exists(uint64_t inode, uint64_t cookie);

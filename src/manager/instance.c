@@ -23,6 +23,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "footprint/network.h"
 #include "manager/installed.h"
 #include "manager/endpoints.h"
 #include "manager/instance.h"
@@ -329,6 +330,7 @@ int instance_new(struct instance **ret, const struct options *options)
                 return -errno;
         }
         instance->network = network.st_ino;
+        instance->network_cookie = network_cookie();
         r = paths_init(&instance->paths, options);
         if (r >= 0)
                 r = instance_open_loop(instance);

@@ -22,7 +22,8 @@ struct instance {
         sd_event_source *deadline; /* of the end */
         int lock_fd;               /* who holds it is the instance */
         char *pin_folder;
-        uint64_t network;           /* inode of our network namespace */
+        uint64_t network;           /* inode of our network namespace … */
+        uint64_t network_cookie;    /* … and its number, which no other has */
         bool made_extension_cgroup; /* it is ours to remove */
         bool owns;                  /* from here on, ending means taking everything away */
         bool ready, ending, failed;

@@ -171,6 +171,7 @@ static json_t *pack_instance(const struct instance *instance)
         put_bool(object, "made_extension_cgroup", instance->made_extension_cgroup);
         put_number(object, "mark_mask", instance->options.mark_mask);
         put_number(object, "network", instance->network);
+        put_number(object, "network_cookie", instance->network_cookie);
         put_number(object, "flowd_restarts", instance->engine.restarts.total);
         (void)json_object_set_new(object, "flowd", pack_flowd(&instance->engine));
         list_for_each (extension, &instance->extensions.extensions, link)
@@ -253,10 +254,11 @@ static bool is_text(const json_t *object, const char *key, const char *expected)
 static bool is_elsewhere(const struct instance *instance, const json_t *state)
 {
         uint64_t network = get_number(state, "network");
+        uint64_t cookie = get_number(state, "network_cookie");
 
-        if (network == instance->network)
+        if (network == instance->network && (!cookie || cookie == instance->network_cookie))
                 return false;
-        if (network_exists(network))
+        if (network_exists(network, cookie))
                 return true;
         log_notice("the network namespace of the earlier instance %s is gone: it goes on in this "
                    "one",
