@@ -27,6 +27,14 @@ static bool is_bpffs(const char *path)
         return statfs(path, &fs) == 0 && fs.f_type == BPF_FS_MAGIC;
 }
 
+/* flowd has a user of its own; bpftool(8) mounts one that only root may enter. */
+static bool is_open_to_all(const char *path)
+{
+        struct stat st;
+
+        return stat(path, &st) == 0 && st.st_mode & S_IXOTH;
+}
+
 static int make_folder(const char *path, mode_t mode)
 {
         return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
@@ -53,7 +61,7 @@ static int open_in_own_bpffs(const char *path)
 
 int pins_open(const char *instance, const char *runtime_folder, char **ret_path)
 {
-        bool of_system = is_bpffs(FOOTPRINT_BPFFS);
+        bool of_system = is_bpffs(FOOTPRINT_BPFFS) && is_open_to_all(FOOTPRINT_BPFFS);
         _cleanup_free_ char *path = NULL;
         int r;
 
