@@ -13,7 +13,8 @@
  *                         with a dash and the instance's name
  *      policy routing     rules of FOOTPRINT_ROUTE_PRIORITY to a table, and what is in that, both
  *                         of FOOTPRINT_ROUTE_PROTOCOL; the table's number is
- *                         FOOTPRINT_ROUTE_TABLE and the number of the instance's first queue
+ *                         FOOTPRINT_ROUTE_TABLE and the number of the instance's first queue,
+ *                         which is also the tag of its packets that wait (flowd/steer/chains.h)
  *
  * All else goes with the processes: queues, sockets, BPF programs that are not pinned.
  */

@@ -5,7 +5,7 @@
  * no network. It asks nobody and trusts no record: what is ours is known by its name and number
  * (footprint/footprint.h), and a record only adds to that.
  *
- *      processes → nft tables → policy rules and routes → pinned BPF → cgroups → runtime folders
+ *      processes → policy rules and routes → nft tables → pinned BPF → cgroups → runtime folders
  *
  * Who could put something back ends first, what stops the network goes next, what is needed to find
  * the rest goes last. To run it again is harmless, also where an earlier one was killed on its way.
@@ -61,8 +61,8 @@ static int usage(const char *problem, const char *what)
 static int run(struct reset *reset)
 {
         processes_end(reset);
-        netfilter_remove(reset);
         routing_remove(reset);
+        netfilter_remove(reset);
         pins_remove(reset);
         cgroups_remove(reset);
         folders_remove(reset);

@@ -53,7 +53,32 @@ static int list(struct tables *tables)
         return netlink_ask(NETLINK_NETFILTER, message, message->nlmsg_len, on_table, tables);
 }
 
-static int delete (const char *name)
+/* Packets that wait are tagged with that number, so it stands in the rules; see footprint.h. */
+static int find_number(const struct nlmsghdr *message, void *userdata)
+{
+        const uint32_t *words = mnl_nlmsg_get_payload(message);
+        uint32_t *number = userdata;
+
+        for (size_t i = 0; i < mnl_nlmsg_get_payload_len(message) / sizeof(*words); i++)
+                if (footprint_is_route_table(words[i]))
+                        *number = words[i];
+        return MNL_CB_OK;
+}
+
+uint32_t netfilter_find_route_table(const char *instance)
+{
+        char buffer[NETLINK_MESSAGE_MAX], table[FOOTPRINT_TABLE_SIZE];
+        struct nlmsghdr *message =
+                nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 1);
+        uint32_t number = 0;
+
+        footprint_table(instance, table);
+        mnl_attr_put_strz(message, NFTA_RULE_TABLE, table);
+        (void)netlink_ask(NETLINK_NETFILTER, message, message->nlmsg_len, find_number, &number);
+        return number;
+}
+
+static int drop(const char *name)
 {
         _cleanup_(cleanup_table) struct nftnl_table *table = nftnl_table_alloc();
         char buffer[NETLINK_MESSAGE_MAX];
@@ -89,7 +114,7 @@ static void remove_tables(struct reset *reset, const char *where, void *userdata
         if (r < 0 && r != -EOPNOTSUPP && r != -EPROTONOSUPPORT && r != -EINVAL)
                 reset_tell(reset, DEED_REMOVE, r, "the nft tables%s", where);
         for (size_t i = 0; i < tables.n; i++)
-                reset_tell(reset, DEED_REMOVE, reset->is_trial ? 0 : delete (tables.names[i]),
+                reset_tell(reset, DEED_REMOVE, reset->is_trial ? 0 : drop(tables.names[i]),
                            "the nft table inet %s%s", tables.names[i], where);
 }
 

@@ -42,21 +42,23 @@ static void visit_all(pins_fn *fn, void *userdata)
         visit(FOOTPRINT_RUNTIME, "/" FOOTPRINT_OWN_BPFFS, fn, userdata);
 }
 
-struct listing {
-        pins_queue_fn *fn;
-        void *userdata;
+struct search {
+        const char *instance;
+        uint32_t route_table;
 };
 
-/* The state of another version may have another size. */
+/* The state of another version has another size. */
 static void read_queue(const char *path, const char *instance, void *userdata)
 {
-        struct listing *listing = userdata;
         struct bpf_map_info info = {};
         uint32_t size = sizeof(info), first = 0, queue;
+        struct search *search = userdata;
         _cleanup_free_ char *value = NULL;
         _cleanup_fd_ int fd = -1;
         char pin[PATH_SIZE + 32];
 
+        if (strcmp(instance, search->instance) != 0)
+                return;
         snprintf(pin, sizeof(pin), "%s/" FOOTPRINT_MAP_PIN FOOTPRINT_STATE_MAP, path);
         fd = bpf_obj_get(pin);
         if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ||
@@ -66,14 +68,15 @@ static void read_queue(const char *path, const char *instance, void *userdata)
         if (!value || bpf_map_lookup_elem(fd, &first, value) < 0)
                 return;
         memcpy(&queue, value + offsetof(struct steer_state, queue), sizeof(queue));
-        listing->fn(instance, queue, listing->userdata);
+        search->route_table = FOOTPRINT_ROUTE_TABLE + queue;
 }
 
-void pins_list_queues(pins_queue_fn *fn, void *userdata)
+uint32_t pins_find_route_table(const char *instance)
 {
-        struct listing listing = { .fn = fn, .userdata = userdata };
+        struct search search = { .instance = instance };
 
-        visit_all(read_queue, &listing);
+        visit_all(read_queue, &search);
+        return search.route_table;
 }
 
 static bool is_bpffs(const char *path)

@@ -25,7 +25,7 @@
 #include "reset/networks.h"
 #include "reset/processes.h"
 
-#define ORDERLY_MS 10000
+#define ORDERLY_MS 20000
 #define KILLED_MS  5000
 
 static bool has_ended(int pidfd, int timeout_ms)
@@ -116,7 +116,6 @@ static void end_of_instance(struct reset *reset, const char *name, int folder_fd
         size_t i, j;
 
         take_lock(reset, name, folder_fd);
-        end_known(reset, "netext-flowd", name, json_object_get(state, "flowd"));
         json_array_foreach(json_object_get(state, "extensions"), i, extension)
         {
                 json_array_foreach(json_object_get(extension, "runs"), j, run)
@@ -124,6 +123,7 @@ static void end_of_instance(struct reset *reset, const char *name, int folder_fd
                         end_known(reset, "an extension", name, run);
                 }
         }
+        end_known(reset, "netext-flowd", name, json_object_get(state, "flowd"));
 }
 
 /* --- by sockets --------------------------------------------------------------------------- */

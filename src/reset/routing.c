@@ -4,7 +4,8 @@
  * Rules and routes bear our protocol's number and lead to a table of ours, which has the number of
  * the instance's queue in its own. What is listed is sent back as it came, to be deleted.
  *
- * Where an instance has lost its pinned state, its rules are those that no other instance has.
+ * Which number is an instance's, its nft table says, or its pinned state. Where both are gone
+ * nothing is touched, unless all instances are meant: it could be another's.
  */
 
 #include <errno.h>
@@ -15,50 +16,25 @@
 #include <sys/socket.h>
 
 #include "footprint/footprint.h"
+#include "reset/netfilter.h"
 #include "reset/netlink.h"
 #include "reset/networks.h"
 #include "reset/pins.h"
 #include "reset/routing.h"
 
-#define QUEUES_MAX 256
-
 struct routing {
         const struct reset *reset;
-        bool is_own_known;
-        uint32_t own; /* routing table of the instance that is meant */
-        size_t n_others;
-        uint32_t others[QUEUES_MAX];
+        uint32_t pinned; /* number of the instance's table, as its pinned state says; 0: unknown */
+        uint32_t own;    /* the same, in this namespace */
 
         size_t n;
         struct nlmsghdr **messages; /* to be sent back */
 };
 
-static void on_queue(const char *instance, uint32_t queue, void *userdata)
-{
-        struct routing *routing = userdata;
-        uint32_t table = FOOTPRINT_ROUTE_TABLE + queue;
-
-        if (!reset_means(routing->reset, instance)) {
-                if (routing->n_others < QUEUES_MAX)
-                        routing->others[routing->n_others++] = table;
-                return;
-        }
-        routing->is_own_known = true;
-        routing->own = table;
-}
-
 static bool is_meant(const struct routing *routing, uint32_t table)
 {
-        if (!footprint_is_route_table(table))
-                return false;
-        if (!routing->reset->instance)
-                return true;
-        if (routing->is_own_known)
-                return table == routing->own;
-        for (size_t i = 0; i < routing->n_others; i++)
-                if (routing->others[i] == table)
-                        return false;
-        return true;
+        return routing->reset->instance ? routing->own && table == routing->own
+                                        : footprint_is_route_table(table);
 }
 
 static int keep(struct routing *routing, const struct nlmsghdr *message)
@@ -122,7 +98,7 @@ static int list(struct routing *routing, uint8_t family, uint16_t type)
         return netlink_ask(NETLINK_ROUTE, message, message->nlmsg_len, on_message, routing);
 }
 
-static int delete (struct nlmsghdr *message)
+static int drop(struct nlmsghdr *message)
 {
         message->nlmsg_type += RTM_DELROUTE - RTM_NEWROUTE; /* and so of rules */
         message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
@@ -142,7 +118,7 @@ static void remove_listed(struct reset *reset, struct routing *routing, const ch
                                 ? get_number(message, sizeof(struct fib_rule_hdr), FRA_TABLE)
                                 : get_number(message, sizeof(*header), RTA_TABLE);
 
-                reset_tell(reset, DEED_REMOVE, reset->is_trial ? 0 : delete (message),
+                reset_tell(reset, DEED_REMOVE, reset->is_trial ? 0 : drop(message),
                            "the IPv%d %s table %u%s", is_ipv6 ? 6 : 4, what, table, where);
                 free(message);
         }
@@ -167,14 +143,20 @@ static void remove_kind(struct reset *reset, struct routing *routing, uint16_t t
 
 static void remove_routing(struct reset *reset, const char *where, void *userdata)
 {
-        remove_kind(reset, userdata, RTM_GETRULE, "policy rule to", where);
-        remove_kind(reset, userdata, RTM_GETROUTE, "route in", where);
+        struct routing *routing = userdata;
+
+        routing->own = 0;
+        if (reset->instance)
+                routing->own = netfilter_find_route_table(reset->instance) ?: routing->pinned;
+        remove_kind(reset, routing, RTM_GETRULE, "policy rule to", where);
+        remove_kind(reset, routing, RTM_GETROUTE, "route in", where);
 }
 
 void routing_remove(struct reset *reset)
 {
         struct routing routing = { .reset = reset };
 
-        pins_list_queues(on_queue, &routing);
+        if (reset->instance)
+                routing.pinned = pins_find_route_table(reset->instance);
         networks_visit(reset, remove_routing, &routing);
 }

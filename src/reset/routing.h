@@ -4,5 +4,5 @@
 #include "reset/reset.h"
 
 /* The policy rules of the instances that are meant, and the routes to which those lead. Before
- * pins_remove(): an instance's pinned state says which are its own. */
+ * netfilter_remove() and pins_remove(): what these remove says which are an instance's own. */
 void routing_remove(struct reset *reset);

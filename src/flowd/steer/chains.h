@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "footprint/footprint.h"
 #include "steer/expression.h"
 #include "steer/mark.h"
 #include "steer/passed.h"
@@ -17,7 +18,7 @@
 #include "steer/transaction.h"
 
 #define HOLD_PRIORITY (NF_IP_PRI_MANGLE + 5)
-#define TAG_BASE      0x4e580000U /* "NX" */
+#define TAG_BASE      FOOTPRINT_ROUTE_TABLE /* so that netext-reset can tell whose that is */
 #define NO_TAG        0
 /* An answer must not be taken for what a program says. */
 #define ANSWER_TAG_BASE 0x4e590000U
