@@ -18,7 +18,9 @@
 #include "base/cleanup.h"
 #include "steer/transaction.h"
 
-#define BATCH_SIZE (64 * 1024)
+/* What a netlink socket sends at once is bounded by its buffer, which is larger by default. */
+#define BATCH_SIZE   (128 * 1024)
+#define MESSAGE_SIZE (8 * 1024) /* none of ours is as long */
 
 static struct nlmsghdr *message_begin(struct transaction *t, uint16_t type, uint16_t flags)
 {
@@ -26,9 +28,11 @@ static struct nlmsghdr *message_begin(struct transaction *t, uint16_t type, uint
                                      t->sequence++);
 }
 
+/* A ruleset that does not fit is a mistake of ours. */
 static void message_end(struct transaction *t)
 {
-        mnl_nlmsg_batch_next(t->batch);
+        if (!mnl_nlmsg_batch_next(t->batch))
+                abort();
 }
 
 static void put_table_message(struct transaction *t, uint16_t type, uint16_t flags)
@@ -169,7 +173,7 @@ static int commit(struct transaction *t)
 
 int transact(const char *table, transaction_fn *put, const void *userdata)
 {
-        _cleanup_free_ char *buffer = malloc(BATCH_SIZE);
+        _cleanup_free_ char *buffer = malloc(BATCH_SIZE + MESSAGE_SIZE);
         struct transaction t = {
                 .table = table,
                 .userdata = userdata,
