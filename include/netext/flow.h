@@ -15,7 +15,7 @@ extern "C" {
 
 /**
  * One flow. Borrowed for the length of the callback; nx_flow_ref() keeps it.
- * After a NX_VERDICT_PAUSE it must be kept until it is resumed.
+ * After a NX_VERDICT_PAUSE it must be kept until it is resumed. One of UDP is dropped after 10 s.
  */
 struct nx_flow;
 

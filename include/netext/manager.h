@@ -158,6 +158,30 @@ int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_
 /** One flow, as a list of one. -ENOENT if it is not kept any more. */
 int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier, struct nx_list **ret_flow);
 
+/** Which flows are meant: what all of the members say that are not 0 or NULL. */
+struct nx_flow_selection {
+        size_t size;
+        uint64_t identifier;
+        /** The absolute path of the executable, or the last part of it. */
+        const char *program;
+        /** "198.18.0.1" or "fd00::1". */
+        const char *remote_address;
+        uint16_t remote_port;
+};
+
+#define NX_FLOW_SELECTION_INIT .size = sizeof(struct nx_flow_selection)
+
+/**
+ * Ends open flows now, both ways: a held one is refused, the program of another one is told
+ * ECONNABORTED (TCP, connected UDP) or EPERM (UDP), and nothing of it passes any more.
+ * *ret_n_ended: how many. -ENOENT if no open flow is meant, -EALREADY if the one that is named is
+ * over, -EINVAL for a selection that says nothing, -EOPNOTSUPP where this kernel cannot end a
+ * connection that passed. After -EAGAIN (netext-flowd ended before it answered) they may be over or
+ * not: ask again.
+ */
+int nx_manager_end_flows(struct nx_manager *manager, const struct nx_flow_selection *selection,
+                         uint64_t *ret_n_ended);
+
 /** flow: with key "event" (held, decided, closed), borrowed. Return non-zero to end the watch. */
 typedef int nx_flow_event_fn(const struct nx_properties *flow, void *userdata);
 /** Calls fn for each flow event until fn returns non-zero (which is returned), the connection

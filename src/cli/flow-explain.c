@@ -2,7 +2,6 @@
 
 /* netextctl flow explain: all that is known of one flow, as a person would tell it. */
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <string.h>
@@ -94,13 +93,20 @@ static void print_origin(const struct nx_properties *flow)
 }
 
 /* What ended it, where that was not its program. */
-static const char *end_of(const struct nx_properties *flow)
+static char *end_of(const struct nx_properties *flow)
 {
         const char *by = nx_properties_get_string(flow, "ended_by") ?: "";
 
         if (strcmp(by, "idle") == 0)
-                return ": no datagram passed for as long as its proxy waits";
-        return strcmp(by, "extension") == 0 ? ": by the extension that had it" : "";
+                return cli_format(": no datagram passed for as long as its proxy waits");
+        if (strcmp(by, "extension") == 0)
+                return cli_format(": by the extension that had it");
+        if (strcmp(by, "filter") == 0)
+                return cli_format(": by %s, which changed its verdict",
+                                  nx_properties_get_string(flow, "ended_session") ?: "a filter");
+        if (strcmp(by, "person") == 0)
+                return cli_format(": by somebody who asked netextd for it");
+        return cli_format("%s", "");
 }
 
 static void print_times(const struct nx_properties *flow)
@@ -119,9 +125,9 @@ static void print_times(const struct nx_properties *flow)
         }
         if (closed > started) {
                 _cleanup_free_ char *when = time_and_date(closed),
-                                    *lasted = time_span(closed - started);
+                                    *lasted = time_span(closed - started), *end = end_of(flow);
 
-                print_fact("closed", cli_format("%s, after %s%s", when, lasted, end_of(flow)));
+                print_fact("closed", cli_format("%s, after %s%s", when, lasted, end));
         }
 }
 
@@ -162,15 +168,6 @@ static void explain(const struct nx_properties *flow)
         print_verdict(flow);
 }
 
-static int parse_identifier(const char *text, uint64_t *ret_identifier)
-{
-        char *end;
-
-        errno = 0;
-        *ret_identifier = strtoull(text, &end, 10);
-        return errno || *end || *text < '0' || *text > '9' ? -EINVAL : 0;
-}
-
 int verb_flow_explain(struct cli *cli)
 {
         _cleanup_manager_ struct nx_manager *manager = NULL;
@@ -178,7 +175,7 @@ int verb_flow_explain(struct cli *cli)
         struct emitter json = EMITTER_INIT(stdout);
         uint64_t identifier;
 
-        if (parse_identifier(cli->arguments[0], &identifier)) {
+        if (flow_parse_identifier(cli->arguments[0], &identifier)) {
                 cli_complain("'%s' is not a flow's number; 'netextctl flow list' shows them",
                              cli->arguments[0]);
                 return CLI_USAGE;

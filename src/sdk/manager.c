@@ -214,6 +214,37 @@ _public_ int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit,
         return manager_ask(manager, "ListFlows", "aa{sv}", ret_flows, "t", limit);
 }
 
+/* Members that an older caller's struct does not have are 0. */
+static int read_selection(const struct nx_flow_selection *given, struct nx_flow_selection *ret)
+{
+        size_t smallest =
+                offsetof(struct nx_flow_selection, remote_port) + sizeof(ret->remote_port);
+
+        if (given->size < smallest)
+                return -EINVAL;
+        *ret = (struct nx_flow_selection){};
+        memcpy(ret, given, given->size < sizeof(*ret) ? given->size : sizeof(*ret));
+        return 0;
+}
+
+_public_ int nx_manager_end_flows(struct nx_manager *manager,
+                                  const struct nx_flow_selection *selection, uint64_t *ret_n_ended)
+{
+        _cleanup_(cleanup_list) struct nx_list *answer = NULL;
+        struct nx_flow_selection which;
+        int r;
+
+        if (read_selection(selection, &which) < 0)
+                return manager_fail(manager, -EINVAL,
+                                    "struct nx_flow_selection is not initialised");
+        r = manager_ask(manager, "EndFlows", "a{sv}", &answer, "tssq", which.identifier,
+                        which.program ?: "", which.remote_address ?: "", which.remote_port);
+        if (r < 0)
+                return r;
+        *ret_n_ended = nx_properties_get_uint64(nx_list_get(answer, 0), "flows_ended");
+        return 0;
+}
+
 _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
                                  struct nx_list **ret_flow)
 {

@@ -15,6 +15,7 @@
 #include "sdk/kept.h"
 #include "sdk/peek.h"
 #include "sdk/provider.h"
+#include "sdk/update.h"
 #include "sdk/verdict.h"
 
 #define KEPT_BUCKETS   64
@@ -63,6 +64,7 @@ static void session_stop(struct session *session, enum nx_provider_stop_reason r
         if (!session->run)
                 return;
         session->run->session = NULL;
+        update_cancel_all(session);
         session->role->stop(session, reason);
         session_end_run(session);
 }
@@ -247,6 +249,8 @@ static int handle_message(struct session *session, const struct wire_message *me
                 return handle_filter_message(session, message, fd);
         case NX_MSG_PROVIDER_FLOW_CLOSED:
                 return handle_closed(session, message);
+        case NX_MSG_PROVIDER_FLOW_UPDATED:
+                return update_handle_done(session, message);
         case NX_MSG_PROVIDER_SETTINGS_DONE:
                 return session_apply_done(session, message->id,
                                           wire_get_i32(message, WIRE_ATTR_RESULT));
@@ -298,6 +302,7 @@ static struct session *session_new(struct nx_provider *provider, const char *nam
         };
         list_init(&session->link);
         list_init(&session->applies);
+        list_init(&session->updates);
         list_init(&session->files);
         loop_timer_init(&session->drain_timer, on_drain_pause_over, session);
         if (!session->name)

@@ -83,6 +83,8 @@ struct session {
         struct list applies;           /* apply.link, oldest first */
         unsigned int n_applies;
         uint64_t last_apply_id;
+        struct list updates; /* update.link, oldest first */
+        unsigned int n_updates;
         struct list files; /* kept_file.link: those that came before the kind was known */
         char last_report[WIRE_STRING_MAX];
 };

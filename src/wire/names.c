@@ -67,6 +67,8 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_MEMORY_SHORT, "memory-short" },
         { WIRE_REASON_DIRECT, "direct" },
         { WIRE_REASON_REMEMBERED, "remembered" },
+        { WIRE_REASON_PAUSE_TIMEOUT, "pause-timeout" },
+        { WIRE_REASON_ENDED, "ended" },
         {},
 };
 
@@ -104,10 +106,9 @@ const struct wire_name wire_flow_events[] = {
 };
 
 const struct wire_name wire_flow_ends[] = {
-        { WIRE_END_NONE, "none" },
-        { WIRE_END_IDLE, "idle" },
-        { WIRE_END_EXTENSION, "extension" },
-        {},
+        { WIRE_END_NONE, "none" },           { WIRE_END_IDLE, "idle" },
+        { WIRE_END_EXTENSION, "extension" }, { WIRE_END_FILTER, "filter" },
+        { WIRE_END_PERSON, "person" },       {},
 };
 
 const struct wire_name wire_check_results[] = {

@@ -69,6 +69,8 @@ enum wire_reason {
         WIRE_REASON_MEMORY_SHORT,    /* its bytes did not move, and others found no memory: reset */
         WIRE_REASON_DIRECT,          /* the proxy that carries it on chose to go past the others */
         WIRE_REASON_REMEMBERED,      /* what a provider answered about an earlier flow */
+        WIRE_REASON_PAUSE_TIMEOUT,   /* of datagrams, and paused for too long: dropped */
+        WIRE_REASON_ENDED,           /* somebody ended it before it was decided: refused */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */
@@ -94,11 +96,13 @@ enum wire_flow_event {
         WIRE_EVENT_CLOSED,
 };
 
-/* What ended a flow of datagrams whose program has not closed its socket. */
+/* What ended a flow whose program has not closed its socket. */
 enum wire_flow_end {
         WIRE_END_NONE,
         WIRE_END_IDLE,      /* nothing passed for as long as its proxy, or the kernel, waits */
         WIRE_END_EXTENSION, /* the extension closed the flow's socket, or is gone */
+        WIRE_END_FILTER,    /* a filter changed its verdict */
+        WIRE_END_PERSON,    /* somebody asked netextd for it */
 };
 
 /* What came of a check of a bundle. */

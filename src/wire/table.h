@@ -111,6 +111,7 @@ enum wire_type {
         ATTR(64, SLOT, WIRE_U32, "slot", NULL)                                                     \
         ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
         ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
+        ATTR(67, ENDED_SESSION, WIRE_STRING, "ended_session", NULL)                                \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
         ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
         ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)                                      \
@@ -168,7 +169,10 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(12, FLOWD_SET_REMOVE, WIRE_HAS(NAME), 0)                                               \
         MSG(13, FLOWD_SETS_KEEP, 0, 0) /* all sets were sent: there are no others */               \
         MSG(14, FLOWD_SET_CHECK, WIRE_HAS(NAME),                                                   \
-            0)                          /* answered by MANAGER_DONE: is it in force? */            \
+            0) /* answered by MANAGER_DONE: is it in force? */                                     \
+        /* FLOW; or PROGRAM, REMOTE_ADDRESS and REMOTE_PORT, as many as there are. Answered by     \
+         * MANAGER_STATUS "flows_ended" */                                                         \
+        MSG(26, FLOWD_FLOWS_END, 0, 0)                                                             \
         MSG(25, FLOWD_EXECUTABLE, 0, 1) /* what MANAGER_EXECUTABLE_OPEN asked for */               \
         MSG(24, FLOWD_EXECUTABLE_FAILED, WIRE_HAS(RESULT), 0)                                      \
         /* flowd -> netextd; a reply carries the id of its request */                              \
@@ -197,6 +201,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
             0) /* DATA, or COUNT bytes in SLOT */                                                  \
         MSG(41, PROVIDER_FLOW_COMPLETE, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION), 0)                   \
         MSG(42, PROVIDER_MEMORY, 0, 1) /* WIRE_SLOTS of WIRE_SLOT_SIZE bytes, to read */           \
+        MSG(43, PROVIDER_FLOW_UPDATED, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0)                       \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND;            \
@@ -212,6 +217,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(56, ENGINE_DATA_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION) | WIRE_HAS(VERDICT),     \
             0) /* FILTER_DATA: PASS_BYTES, PEEK_BYTES. An answer has OFFSET, an update not */      \
         MSG(57, ENGINE_DATA_SEEN, WIRE_HAS(SLOT), 0) /* the slot is free */                        \
+        /* a live flow gets another verdict; answered by PROVIDER_FLOW_UPDATED */                  \
+        MSG(58, ENGINE_FLOW_UPDATE, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                         \
         /* netextd -> extension */                                                                 \
         /* a file of that session; TEXT: its path, for messages */                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME) | WIRE_HAS(SESSION_NAME), 1)                        \

@@ -6,7 +6,9 @@
  * paragraph for each.
  */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cleanup.h"
@@ -55,7 +57,21 @@ static const struct reason reasons[] = {
           "reset." },
         { "direct", false,
           "It carries a flow on, and the proxy that does chose to go past all other proxies." },
+        { "pause-timeout", false,
+          "The session's extension paused it for 10 seconds, which is as long as a datagram can "
+          "wait; it was dropped." },
+        { "ended", false,
+          "It waited for a verdict, and somebody ended it: another filter, or who asked netextd." },
 };
+
+int flow_parse_identifier(const char *text, uint64_t *ret_identifier)
+{
+        char *end;
+
+        errno = 0;
+        *ret_identifier = strtoull(text, &end, 10);
+        return errno || *end || *text < '0' || *text > '9' ? -EINVAL : 0;
+}
 
 static const struct reason *reason_find(const char *word)
 {

@@ -24,6 +24,9 @@ char *flow_why(const struct nx_properties *flow);
 const char *flow_outcome(const struct nx_properties *flow);
 enum table_colour flow_outcome_colour(const char *outcome);
 
+/* A flow's number. 0 or -EINVAL. */
+int flow_parse_identifier(const char *text, uint64_t *ret_identifier);
+
 /* The reason as a sentence. Static storage. */
 const char *flow_reason_sentence(const char *reason);
 

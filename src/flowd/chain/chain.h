@@ -19,8 +19,10 @@ struct deliveries;
 struct digests;
 struct flow_table;
 struct hooks;
+struct leftovers;
 struct names;
 struct owners;
+struct passed;
 struct queue;
 struct sets;
 
@@ -51,6 +53,8 @@ struct chain_deliverer {
         int (*go_direct)(struct deliveries *deliveries, struct flow *flow);
         /* A flow with a delivery is refused or dropped. */
         void (*deny)(struct flow *flow);
+        /* The same in whatever state it is, and who has it is told. */
+        void (*cut)(struct flow *flow);
         /* Of flows that have a delivery; -EBADMSG where the session may not say that. fd is
          * taken over. */
         int (*open)(struct flow *flow, struct session *session, int result);
@@ -68,6 +72,8 @@ struct chain {
         struct loop *loop; /* all borrowed */
         struct hooks *hooks;
         struct queue *queue;
+        const struct passed *passed;
+        struct leftovers *leftovers;
         struct owners *owners;
         struct names *names;
         struct sets *sets;
@@ -82,8 +88,9 @@ struct chain {
         unsigned int last_run;
         size_t n_sessions;
         uint64_t last_activation;
-        bool in_force;            /* the kernel knows the order */
-        struct list unidentified; /* flow.waiting: by deadline */
+        uint64_t n_updates_refused; /* of flows that were none of the session's */
+        bool in_force;              /* the kernel knows the order */
+        struct list unidentified;   /* flow.waiting: by deadline */
         struct loop_timer identify_timer;
 };
 
@@ -136,6 +143,9 @@ void chain_release_held(struct chain *chain, struct flow *flow);
 /* No answer: the session's fail policy stands in. */
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
                      enum wire_reason reason);
+/* A flow that is held is refused or dropped, without an answer. session: whose doing, or NULL. */
+void chain_deny(struct chain *chain, const struct session *session, struct flow *flow,
+                enum wire_reason reason, enum nx_verdict verdict);
 /* Without the session in its way, the flow goes on. */
 void chain_let_go(struct chain *chain, struct session *session, struct flow *flow);
 /* The same for all that wait for its answer. */

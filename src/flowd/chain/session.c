@@ -9,7 +9,9 @@
  *
  * A flow that comes while it is STARTING waits (the ready timeout bounds that), while it
  * is RUNNING it is asked (the verdict timeout bounds that), else the fail policy answers
- * at once. What a provider sends is checked against what it was asked: an answer about a
+ * at once. A provider that pauses a flow of TCP takes the time that it needs; a datagram is worth
+ * nothing when it is late, so a flow of them is dropped after DATAGRAMS_PAUSE_NS, whatever the fail
+ * policy. What a provider sends is checked against what it was asked: an answer about a
  * flow that does not wait for it is late and ignored; an answer that is none is a fault.
  */
 
@@ -20,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "chain/chain.h"
+#include "chain/ending.h"
 #include "chain/settings.h"
 #include "chain/successor.h"
 #include "flow/record.h"
@@ -27,10 +30,12 @@
 #include "names/names.h"
 #include "steer/hooks.h"
 
-#define NEWS_PAUSE_NS (5 * 1000000ULL)
+#define NEWS_PAUSE_NS      (5 * 1000000ULL)
+#define DATAGRAMS_PAUSE_NS (10 * 1000000000ULL) /* as long as NEFilterNewFlowVerdict's pause */
 
 static int on_ready_timeout(void *userdata);
 static int on_verdict_timeout(void *userdata);
+static int on_pause_over(void *userdata);
 static int on_news_pause_over(void *userdata);
 
 void session_init(struct session *session)
@@ -43,6 +48,7 @@ void session_init(struct session *session)
         list_init(&session->claimed);
         loop_timer_init(&session->ready_timer, on_ready_timeout, session);
         loop_timer_init(&session->verdict_timer, on_verdict_timeout, session);
+        loop_timer_init(&session->pause_timer, on_pause_over, session);
         loop_timer_init(&session->news_timer, on_news_pause_over, session);
 }
 
@@ -78,6 +84,7 @@ static void close_channel(struct session *session)
         session->wants_write = false;
         loop_timer_stop(&session->ready_timer);
         loop_timer_stop(&session->verdict_timer);
+        loop_timer_stop(&session->pause_timer);
         loop_timer_stop(&session->news_timer);
 }
 
@@ -232,6 +239,35 @@ static void tell_closed(struct session *session, uint64_t flow, const struct ses
         (void)channel_end(&session->channel);
 }
 
+/* What a filter has changed its mind to, about a flow that passed it. */
+static int judge_live_flow(struct session *session, uint64_t id)
+{
+        const struct ending ending = { .by = WIRE_END_FILTER, .session = session };
+        struct chain *chain = session->chain;
+        struct flow *flow = flow_table_find(chain->flows, id);
+        bool was_given = id > 0 && id <= *chain->flows->last_id;
+
+        if (flow ? ending_may(chain, session, flow) : was_given)
+                return flow ? ending_end(chain, flow, &ending) : -ENOENT;
+        chain->n_updates_refused++;
+        return -EPERM;
+}
+
+static int on_flow_update(struct session *session, const struct wire_message *message)
+{
+        uint64_t id = wire_get(message, WIRE_ATTR_FLOW);
+        struct wire_writer *writer;
+        int r;
+
+        if (wire_get(message, WIRE_ATTR_VERDICT) != NX_VERDICT_DROP)
+                return -EBADMSG;
+        r = judge_live_flow(session, id);
+        writer = begin(session, NX_MSG_PROVIDER_FLOW_UPDATED, message->id);
+        wire_put(writer, WIRE_ATTR_FLOW, id);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)r);
+        return channel_end(&session->channel);
+}
+
 static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
 {
         switch (verdict) {
@@ -301,6 +337,50 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
         return chain->deliverer->judge_data(flow, session, &verdict);
 }
 
+static void wait_for_pause(struct session *session, uint64_t deadline_ns)
+{
+        loop_timer_start(session->chain->loop, &session->pause_timer, deadline_ns);
+}
+
+/* Of all that are paused those of datagrams have a deadline; the one that comes first, or NULL. */
+static struct flow *next_to_drop(const struct session *session)
+{
+        struct flow *flow;
+
+        list_for_each (flow, &session->paused, waiting)
+                if (flow->protocol == IPPROTO_UDP)
+                        return flow;
+        return NULL;
+}
+
+static int on_pause_over(void *userdata)
+{
+        struct session *session = userdata;
+        struct flow *flow;
+
+        while ((flow = next_to_drop(session))) {
+                if (flow->deadline_ns > now_ns()) {
+                        wait_for_pause(session, flow->deadline_ns);
+                        break;
+                }
+                tell_too_late(session, flow->id);
+                chain_deny(session->chain, session, flow, WIRE_REASON_PAUSE_TIMEOUT,
+                           NX_VERDICT_DROP);
+        }
+        return 0;
+}
+
+static void pause_flow(struct session *session, struct flow *flow)
+{
+        list_remove(&flow->waiting);
+        list_append(&session->paused, &flow->waiting);
+        if (flow->protocol != IPPROTO_UDP)
+                return;
+        flow->deadline_ns = now_ns() + DATAGRAMS_PAUSE_NS;
+        if (list_is_empty(&session->pause_timer.link))
+                wait_for_pause(session, flow->deadline_ns);
+}
+
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
@@ -319,8 +399,7 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 return 0;
         }
         if (verdict == NX_VERDICT_PAUSE) {
-                list_remove(&flow->waiting);
-                list_append(&session->paused, &flow->waiting);
+                pause_flow(session, flow);
                 return 0;
         }
         if (verdict == NX_VERDICT_FILTER_DATA)
@@ -464,6 +543,8 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 return on_settings_commit(session, message);
         case NX_MSG_ENGINE_DATA_VERDICT:
                 return on_data_verdict(session, message);
+        case NX_MSG_ENGINE_FLOW_UPDATE:
+                return on_flow_update(session, message);
         case NX_MSG_ENGINE_DATA_SEEN:
                 return shared_release(&session->shared, wire_get(message, WIRE_ATTR_SLOT));
         case NX_MSG_ENGINE_FLOW_OPEN:

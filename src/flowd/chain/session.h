@@ -78,13 +78,14 @@ struct session {
         struct loop_timer news_timer; /* runs while the batch has only news */
         struct loop_timer ready_timer;
         struct loop_timer verdict_timer;
-        struct shared shared; /* what it is shown many of */
-        bool has_shared;      /* or could not get it: once for each channel */
-        struct list starting; /* flow.waiting: until the provider runs */
-        struct list asked;    /* flow.waiting: by deadline */
-        struct list paused;   /* flow.waiting: the provider said it takes time */
-        struct list opening;  /* flow.waiting: claimed, and not open yet */
-        struct list claimed;  /* delivery.link */
+        struct loop_timer pause_timer; /* while flows of datagrams are paused */
+        struct shared shared;          /* what it is shown many of */
+        bool has_shared;               /* or could not get it: once for each channel */
+        struct list starting;          /* flow.waiting: until the provider runs */
+        struct list asked;             /* flow.waiting: by deadline */
+        struct list paused;            /* flow.waiting: the provider said it takes time */
+        struct list opening;           /* flow.waiting: claimed, and not open yet */
+        struct list claimed;           /* delivery.link */
 
         struct settings *coming; /* between BEGIN and COMMIT */
         struct settings *rules;  /* in force */

@@ -41,6 +41,8 @@ _Static_assert(NX_EGRESS_TUNNEL == (int)STEER_EGRESS_TUNNEL, "one set of numbers
 
 static enum mark mark_of(const struct flow *flow)
 {
+        if (flow_was_ended(flow))
+                return MARK_REFUSE;
         if (flow->is_delivered && flow->direction == NX_DIRECTION_OUTBOUND)
                 return MARK_CLAIMED;
         if (flow->is_delivered && flow_is_call(flow) && flow->verdict == NX_VERDICT_ALLOW)
@@ -394,6 +396,14 @@ void chain_fall_back(struct chain *chain, struct session *session, struct flow *
                 chain_advance(chain, flow);
         else
                 decide(chain, flow, NX_VERDICT_REFUSE);
+}
+
+void chain_deny(struct chain *chain, const struct session *session, struct flow *flow,
+                enum wire_reason reason, enum nx_verdict verdict)
+{
+        list_remove(&flow->waiting);
+        note(flow, session, reason, "");
+        decide(chain, flow, verdict);
 }
 
 void chain_flush(struct chain *chain)

@@ -135,6 +135,22 @@ static void delivery_deny(struct flow *flow)
         delivery_forget(flow->delivery);
 }
 
+static void delivery_cut(struct flow *flow)
+{
+        struct delivery *delivery = flow->delivery;
+
+        if (delivery->state == DELIVERY_INSPECTED) {
+                inspected_cut(delivery, -ECONNABORTED);
+        } else if (delivery->state == DELIVERY_CARRIED && flow->protocol == IPPROTO_TCP) {
+                relay_pool_cut(delivery->all->relays, flow->id, -ECONNABORTED);
+        } else {
+                if (is_visit(delivery))
+                        visit_answered(delivery);
+                (void)socket_set_reset_on_close(delivery->app_fd, true);
+                delivery_end(delivery, &(struct session_flow_end){ .error = -ECONNABORTED });
+        }
+}
+
 int delivery_release(struct delivery *delivery)
 {
         struct flow *flow = delivery->flow;
@@ -240,6 +256,8 @@ void delivery_close_datagrams(struct delivery *delivery, enum wire_flow_end by)
         struct chain *chain = delivery->all->chain;
         struct flow *flow = delivery->flow;
 
+        if (flow_was_ended(flow))
+                return;
         passed_forget(delivery->all->passed, &flow->local, &flow->remote);
         if (flow->closed_ns)
                 return;
@@ -300,6 +318,7 @@ const struct chain_deliverer deliverer = {
         .peek = peek_begin,
         .go_direct = way_go_direct,
         .deny = delivery_deny,
+        .cut = delivery_cut,
         .open = claim_open,
         .splice = claim_splice,
         .judge_data = inspected_judge,

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "chain/chain.h"
+#include "chain/ending.h"
 #include "chain/successor.h"
 #include "deliver/inspected.h"
 #include "deliver/watched.h"
@@ -314,6 +315,9 @@ int inspected_judge(struct flow *flow, struct session *session,
         if (delivery->datagrams)
                 return datagrams_verdict(delivery->datagrams, (unsigned int)inspector,
                                          verdict->direction, &said);
+        if (verdict->verdict == NX_VERDICT_DROP)
+                ending_note(delivery->all->chain, flow,
+                            &(struct ending){ .by = WIRE_END_FILTER, .session = session });
         return inspection_verdict(delivery->inspection, (unsigned int)inspector, verdict->direction,
                                   &said);
 }

@@ -333,6 +333,8 @@ static void wire_parts(struct engine *engine)
                 .loop = &engine->loop,
                 .hooks = engine->hooks,
                 .queue = engine->queue,
+                .passed = &engine->passed,
+                .leftovers = &engine->leftovers,
                 .owners = &engine->owners,
                 .names = &engine->names,
                 .sets = &engine->sets,

@@ -101,6 +101,12 @@ static bool is_of_these_rules(struct intake *intake, const struct flow *flow)
                flow->generation == hooks_state(intake->hooks)->generation;
 }
 
+/* Its datagrams can be on their way to us. Those that come later are another flow's. */
+static bool was_ended_just_now(const struct flow *flow)
+{
+        return now_ns() - flow->closed_ns < PASSED_SECONDS * NS_PER_S;
+}
+
 /* A connection that came in has no socket yet: a repeated first segment is known by its number. */
 static bool is_same_visit(struct intake *intake, const struct flow *flow, uint32_t sequence)
 {
@@ -108,7 +114,7 @@ static bool is_same_visit(struct intake *intake, const struct flow *flow, uint32
                is_of_these_rules(intake, flow);
 }
 
-/* What was denied stays so for as long as the kernel remembers what was not. */
+/* What was denied or ended stays so for as long as the kernel remembers what was not. */
 static bool is_same_call(struct intake *intake, const struct flow *flow, uint64_t cookie)
 {
         if (flow->direction != NX_DIRECTION_INBOUND || flow->socket_cookie != cookie ||
@@ -116,6 +122,8 @@ static bool is_same_call(struct intake *intake, const struct flow *flow, uint64_
                 return false;
         if (flow->verdict == NX_VERDICT_NONE)
                 return true;
+        if (flow_was_ended(flow))
+                return was_ended_just_now(flow);
         if (flow->verdict == NX_VERDICT_ALLOW)
                 return !flow->closed_ns;
         return now_ns() - flow->decided_ns < PASSED_SECONDS * NS_PER_S;
@@ -137,6 +145,8 @@ static bool is_same_outbound(struct intake *intake, const struct flow *flow, uin
                 return false;
         if (flow->verdict == NX_VERDICT_NONE || flow->delivery)
                 return true;
+        if (flow_was_ended(flow))
+                return was_ended_just_now(flow);
         if (flow->is_delivered && flow->protocol == IPPROTO_UDP)
                 return false; /* what carried it is gone */
         if (flow->generation != hooks_state(intake->hooks)->generation)
@@ -205,6 +215,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
         uint32_t generation = hooks_state(intake->hooks)->generation;
         struct steer_outcome outcome;
         struct flow model = {
+                .newest_session = intake->chain->last_activation,
                 .protocol = arrival->protocol,
                 .direction = arrival->direction,
                 .local = arrival->local,
@@ -407,6 +418,7 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event_
 {
         bool is_allowed = event->event.type == STEER_EVENT_ALLOWED;
         struct flow model = {
+                .newest_session = intake->chain->last_activation,
                 .protocol = event->owner.protocol,
                 .direction = NX_DIRECTION_OUTBOUND,
                 .local = { .port = event->event.local_port },

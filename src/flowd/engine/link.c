@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "flow/record.h"
 #include "engine/link.h"
+#include "engine/kill.h"
 
 #define LISTING_PIECE   256
 #define LISTING_BACKLOG (256 * 1024)
@@ -212,6 +213,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);
         put_fact(link, request, "owners_lost", kernel->owners_lost);
         put_fact(link, request, "attaches_refused", kernel->attaches_refused);
+        put_fact(link, request, "updates_refused", engine->chain.n_updates_refused);
         put_fact(link, request, "watch_events_lost", link->events_lost);
         put_fact(link, request, "names_known", engine->names.n_entries);
         put_fact(link, request, "tables_put_back", engine->upkeep.n_tables);
@@ -220,6 +222,16 @@ static void on_status(struct link *link, uint64_t request)
         if (engine->upkeep.last[0])
                 put_text_fact(link, request, "put_back_last", engine->upkeep.last);
         tell_done(link, request, 0, NULL);
+}
+
+static void on_end(struct link *link, const struct wire_message *message)
+{
+        uint64_t n_ended = 0;
+        int r;
+
+        r = kill_flows(&link->engine->chain, message, &n_ended);
+        put_fact(link, message->id, "flows_ended", n_ended);
+        tell_done(link, message->id, r, NULL);
 }
 
 static void on_sync(struct link *link, uint64_t request)
@@ -350,6 +362,11 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 intake_catch_up(&link->engine->intake);
                 intake_find_local_ends(&link->engine->intake);
                 on_list(link, message);
+                return 0;
+        case NX_MSG_FLOWD_FLOWS_END:
+                intake_catch_up(&link->engine->intake);
+                intake_find_local_ends(&link->engine->intake);
+                on_end(link, message);
                 return 0;
         case NX_MSG_FLOWD_FLOW_WATCH:
                 link->watched = wire_get(message, WIRE_ATTR_ENABLE);

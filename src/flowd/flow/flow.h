@@ -79,6 +79,8 @@ struct flow {
         struct flow_inspector *inspectors; /* owned */
         unsigned int n_inspectors;
         enum wire_flow_end ended_by; /* where that was not its program */
+        char *ended_session;         /* the filter's, where that was one; owned */
+        uint64_t newest_session;     /* session.activation of the last one before it began */
         uint64_t bytes_outbound;     /* of a spliced flow that is over */
         uint64_t bytes_inbound;
         struct wheel_timer idle_timer; /* of an open one that is a call: engine/callers.h */
@@ -104,6 +106,12 @@ struct flow {
 static inline bool flow_is_call(const struct flow *flow)
 {
         return flow->protocol == IPPROTO_UDP && flow->direction == NX_DIRECTION_INBOUND;
+}
+
+/* Its verdict was changed after it had passed. */
+static inline bool flow_was_ended(const struct flow *flow)
+{
+        return flow->ended_by == WIRE_END_FILTER || flow->ended_by == WIRE_END_PERSON;
 }
 
 static inline enum wire_flow_state flow_state(const struct flow *flow)

@@ -114,6 +114,7 @@ void record_put_decision(struct wire_writer *writer, const struct flow *flow)
         put_time(writer, WIRE_ATTR_CLOSED_NS, flow->closed_ns);
         if (flow->ended_by)
                 wire_put(writer, WIRE_ATTR_ENDED_BY, flow->ended_by);
+        wire_put_string(writer, WIRE_ATTR_ENDED_SESSION, flow->ended_session);
         if (flow->bytes_outbound || flow->bytes_inbound) {
                 wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, flow->bytes_outbound);
                 wire_put(writer, WIRE_ATTR_BYTES_INBOUND, flow->bytes_inbound);

@@ -46,6 +46,7 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         owners_put_process(table->owners, flow->process);
         owners_put_process(table->owners, flow->origin);
         table->n_flows--;
+        free(flow->ended_session);
         free(flow->inspectors);
         free(flow);
 }
@@ -185,6 +186,23 @@ void flow_table_unpin(struct flow_table *table, struct flow *flow)
 {
         if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE && list_is_empty(&flow->closed))
                 keep_for_a_while(table, flow);
+}
+
+ssize_t flow_table_select(const struct flow_table *table, flow_test_fn *fn, const void *userdata,
+                          uint64_t **ret_ids)
+{
+        const struct flow *flow;
+        uint64_t *ids;
+        size_t n = 0;
+
+        ids = malloc((table->n_flows + 1) * sizeof(*ids));
+        if (!ids)
+                return -ENOMEM;
+        list_for_each (flow, &table->ages, age)
+                if (fn(flow, userdata))
+                        ids[n++] = flow->id;
+        *ret_ids = ids;
+        return (ssize_t)n;
 }
 
 void flow_table_for_socket(struct flow_table *table, uint64_t cookie, flow_fn *fn, void *userdata)

@@ -8,6 +8,7 @@
  */
 
 #include <linux/types.h>
+#include <sys/types.h>
 
 #include "base/htable.h"
 #include "base/list.h"
@@ -53,6 +54,12 @@ struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie);
 void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns);
 /* Its delivery is over: the flow may be forgotten from now on. */
 void flow_table_unpin(struct flow_table *table, struct flow *flow);
+
+/* The numbers of the flows that fn is true for, oldest first; the caller's to free. How many, or
+ * -ENOMEM. What is done to one may forget another, so they are looked for again by number. */
+typedef bool flow_test_fn(const struct flow *flow, const void *userdata);
+ssize_t flow_table_select(const struct flow_table *table, flow_test_fn *fn, const void *userdata,
+                          uint64_t **ret_ids);
 
 /* Calls fn for each flow of the socket. */
 typedef void flow_fn(struct flow *flow, void *userdata);

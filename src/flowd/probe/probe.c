@@ -230,6 +230,51 @@ static void probe_sockets(struct probe_scene *scene, struct probe_result *result
                 active(result, "sock_diag");
 }
 
+/* Two sockets of ours that are connected, over lo. */
+static int connect_to_ourselves(int *ret_listener, int *ret_fd, struct socket_name *ret_name)
+{
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        _cleanup_fd_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t size = sizeof(address);
+
+        if (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 1) < 0 ||
+            getsockname(listener, (struct sockaddr *)&address, &size) < 0 ||
+            connect(fd, (struct sockaddr *)&address, size) < 0)
+                return -errno;
+        *ret_name = (struct socket_name){ .protocol = IPPROTO_TCP };
+        ret_name->remote.address = address_from_ipv4(address.sin_addr);
+        ret_name->remote.port = ntohs(address.sin_port);
+        if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+                return -errno;
+        ret_name->local.address = address_from_ipv4(address.sin_addr);
+        ret_name->local.port = ntohs(address.sin_port);
+        *ret_listener = take_fd(&listener);
+        *ret_fd = take_fd(&fd);
+        return 0;
+}
+
+static void probe_sock_destroy(struct probe_scene *scene, struct probe_result *result)
+{
+        _cleanup_fd_ int listener = -1, fd = -1;
+        struct socket_found found;
+        struct socket_name name;
+        int r;
+
+        r = connect_to_ourselves(&listener, &fd, &name);
+        if (r >= 0)
+                r = sockets_find(&name, &found);
+        if (r >= 0)
+                r = sockets_destroy(&found);
+        if (r >= 0)
+                r = send(fd, "", 1, MSG_NOSIGNAL) < 0 ? 0 : -EISCONN;
+        if (r < 0)
+                missing(result, "the kernel does not end a connection", r);
+        else
+                active(result, "SOCK_DESTROY");
+}
+
 static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
 {
         pid_t pid = fork();
@@ -528,6 +573,10 @@ static const struct probe {
           "no filter that looks at bytes of inbound connections", probe_visits },
         { "sock-diag", "the local end of an open connection that rules allowed", false,
           "it is shown when the connection has ended", probe_sockets },
+        { "sock-destroy", "ending a connection that passed", false,
+          "a filter that changes its verdict, and netextctl flow kill, end what flowd carries and "
+          "UDP, and get an error for other connections",
+          probe_sock_destroy },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
           probe_seccomp },
         { "landlock", "an installed extension sees its own files only", false,

@@ -38,14 +38,15 @@ struct family {
         const char *claimed; /* UDP flows that a proxy took */
         const char *watched; /* UDP flows that others began, of which filters see the datagrams */
         const char *onward;  /* answers from servers that are visited by way of us */
+        const char *ended;   /* UDP flows of which nothing passes any more */
         uint32_t key_type;
         uint32_t key_size;
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4",
+        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4", "ended4",
           TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6",
+        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6", "ended6",
           TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
 
@@ -53,6 +54,15 @@ static inline void match_instance(struct nftnl_rule *rule, const struct ruleset_
 {
         if (config->cgroup_level > 0)
                 match_cgroup(rule, config->cgroup_level, config->cgroup_id);
+}
+
+/* A datagram of a flow that was ended, which stays so while it is tried. */
+static inline void match_ended(struct nftnl_rule *rule, const struct family *family,
+                               enum tuple_direction tuple)
+{
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, tuple, family->ended);
+        refresh_tuple(rule, family->number, tuple, family->ended);
 }
 
 /* number: of the queue, one of ours. */

@@ -11,6 +11,7 @@
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
  *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp, turned in ended4 or ended6            refresh it there, drop
  *      udp [, socket in our cgroup]               turned, into served4 or served6; where hold_in
  *                                                 sees to that, only from lo
  *
@@ -123,6 +124,11 @@ static void put_arrive(struct transaction *t)
                 match_protocol(rule, IPPROTO_UDP);
                 match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
                 verdict(rule, NF_ACCEPT, NULL);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "arrive");
+                match_ended(rule, &families[i], TUPLE_TURNED);
+                verdict(rule, NF_DROP, NULL);
                 rule_end(t, rule);
 
                 note_served_unasked(t, &families[i]);

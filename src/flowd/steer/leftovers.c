@@ -40,6 +40,12 @@ static void on_flow(const struct endpoint *local, const struct endpoint *remote,
         htable_add(&leftovers->by_port, &leftover->by_port, hash_of(local->port));
 }
 
+void leftovers_add(struct leftovers *leftovers, const struct endpoint *local,
+                   const struct endpoint *remote)
+{
+        on_flow(local, remote, leftovers);
+}
+
 int leftovers_open(struct leftovers *leftovers, const struct passed *passed)
 {
         int r;

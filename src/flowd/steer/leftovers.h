@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * UDP flows that an earlier flowd left to the kernel (steer/passed.h). They go on as they were
+ * UDP flows that are in the kernel's sets for longer than we may know them: what an earlier flowd
+ * left, and what was ended. Those that were left (steer/passed.h) go on as they were
  * decided, and we have no record of them: what ends one is that its program closes its socket, of
  * which the hooks tell, also of what happened while there was no flowd. (Whoever got its port in
  * that time met its way: only a flowd can change the sets.)
@@ -24,6 +25,9 @@ struct leftovers {
 int leftovers_open(struct leftovers *leftovers, const struct passed *passed);
 /* Fine on one that is zero. */
 void leftovers_close(struct leftovers *leftovers);
+/* One that was ended: whoever gets its port next shall not inherit that. */
+void leftovers_add(struct leftovers *leftovers, const struct endpoint *local,
+                   const struct endpoint *remote);
 /* The program's socket is closed: the kernel forgets its flows. */
 void leftovers_forget(struct leftovers *leftovers, const struct endpoint *local);
 /* Nobody will tell when they end: the kernel forgets all of them now. */

@@ -100,13 +100,14 @@ static int receive_error(int fd)
         return r;
 }
 
-#define N_SETS 5
+#define N_SETS 6
 
+/* is_ended: the first set gets the flow that the others lose. */
 static int forget(const struct passed *passed, const char *const names[N_SETS],
-                  const struct endpoint *local, const struct endpoint *remote)
+                  const struct endpoint *local, const struct endpoint *remote, bool is_ended)
 {
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-        char buffer[2048];
+        char buffer[4096];
         struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
 
         if (!batch)
@@ -117,7 +118,9 @@ static int forget(const struct passed *passed, const char *const names[N_SETS],
                 _cleanup_(cleanup_set) struct nftnl_set *set =
                         make_set(passed->table, names[i], local, remote);
 
-                if (set)
+                if (set && is_ended && i == 0)
+                        put_element(batch, NFT_MSG_NEWSETELEM, set);
+                else if (set)
                         put_removal(passed, batch, set);
         }
         nftnl_batch_end(mnl_nlmsg_batch_current(batch), 2);
@@ -195,16 +198,24 @@ int passed_get_idle(const struct passed *passed, enum passed_kind kind,
         return 0;
 }
 
+/* Where the element ran out in between, an answer made the flow look like a served one. */
+static const char *const names4[N_SETS] = { "ended4",   "passed4",  "served4",
+                                            "claimed4", "watched4", "onward4" };
+static const char *const names6[N_SETS] = { "ended6",   "passed6",  "served6",
+                                            "claimed6", "watched6", "onward6" };
+
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        /* Where the element ran out in between, an answer made the flow look like a served one. */
-        static const char *const names4[] = { "passed4", "served4", "claimed4", "watched4",
-                                              "onward4" };
-        static const char *const names6[] = { "passed6", "served6", "claimed6", "watched6",
-                                              "onward6" };
+        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote,
+                     false);
+}
 
-        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote);
+int passed_end(const struct passed *passed, const struct endpoint *local,
+               const struct endpoint *remote)
+{
+        return forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote,
+                      true);
 }
 
 struct listing {
@@ -292,7 +303,8 @@ static int list_set(const struct passed *passed, const char *name, struct listin
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 {
         static const char *const names[] = { "passed4",  "passed6",  "served4",  "served6",
-                                             "claimed4", "claimed6", "watched4", "watched6" };
+                                             "claimed4", "claimed6", "watched4", "watched6",
+                                             "ended4",   "ended6" };
         struct listing listing = { .fn = fn, .userdata = userdata };
         int r = 0;
 
@@ -307,12 +319,12 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[N_SETS] = { "", "", "", "", "" };
+        static const char *const nowhere[N_SETS] = { "", "", "", "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 
         trial.can_destroy = true;
-        return forget(&trial, nowhere, &nobody, &nobody) != -EINVAL;
+        return forget(&trial, nowhere, &nobody, &nobody, false) != -EINVAL;
 }
 
 int passed_open(struct passed *passed, const char *table)

@@ -16,6 +16,9 @@
  * datagram, also with those that come back: what is left of it tells how long the flow is idle.
  * The kernel writes it down anyway, so that costs nothing until somebody asks. A claimed flow's
  * lives longer than any proxy waits; one that others began is over with it.
+ *
+ * A flow that somebody ended is in a set of its own, whose datagrams pass neither way: for as long
+ * as its program tries, and PASSED_SECONDS.
  */
 
 #include <stdbool.h>
@@ -50,6 +53,9 @@ void passed_close(struct passed *passed);
 /* Takes a flow out of its sets, if it is there. */
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote);
+/* The same, and from now on none of its datagrams passes. 0 or a negative errno. */
+int passed_end(const struct passed *passed, const struct endpoint *local,
+               const struct endpoint *remote);
 
 /* A flow that the kernel remembers; it may be told more than once. */
 typedef void passed_fn(const struct endpoint *local, const struct endpoint *remote, void *userdata);

@@ -46,6 +46,7 @@
  *                                                 refresh it there, mark & M := ASKED, queue: that
  *                                                 of steer/watch.h. Only while what came in can be
  *                                                 inspected
+ *      udp, in ended4 or ended6                   refresh it there, goto refuse
  *      mark & M == WATCHED                        drop       there was no room in the set
  *                                                 mark & M := ASKED, queue
  *
@@ -477,6 +478,18 @@ static void put_decide(struct transaction *t)
         rule_end(t, rule);
 }
 
+/* Somebody ended it; before its datagrams are asked about as those of another. */
+static void refuse_ended(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "ask");
+
+                match_ended(rule, &families[i], TUPLE_AS_SENT);
+                verdict(rule, NFT_GOTO, "refuse");
+                rule_end(t, rule);
+        }
+}
+
 static void put_ask(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
@@ -487,6 +500,7 @@ static void put_ask(struct transaction *t)
         }
         if (receives(config_of(t)))
                 put_watches(t);
+        refuse_ended(t);
         ask(t, "ask");
 }
 
@@ -722,7 +736,7 @@ static void put_sets(struct transaction *t, const struct family *family)
         } sets[] = {
                 { family->passed, PASSED_SECONDS },   { family->served, PASSED_SECONDS },
                 { family->claimed, CLAIMED_SECONDS }, { family->watched, PASSED_SECONDS },
-                { family->onward, ONWARD_SECONDS },
+                { family->onward, ONWARD_SECONDS },   { family->ended, PASSED_SECONDS },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sets); i++)

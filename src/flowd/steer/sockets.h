@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The kernel's TCP sockets, asked for where they send from. */
+/* The kernel's sockets (sock_diag): where they send from, what went through them, and their end. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
@@ -15,3 +16,37 @@ typedef void sockets_fn(uint64_t cookie, const struct endpoint *local, void *use
  * flow. 0, or a negative errno; fn may have been called by then.
  */
 int sockets_list(uint32_t mark, uint32_t mark_mask, sockets_fn *fn, void *userdata);
+
+/* Which socket is meant. Without a cookie it is one of TCP that has both ends; with one, the local
+ * end need not be known. */
+struct socket_name {
+        uint8_t protocol;
+        struct endpoint local, remote;
+        uint64_t cookie;
+        uint32_t interface; /* that it may be bound to; 0: none */
+};
+
+/* What TCP counts, as it counts: SYN and FIN are a byte each. */
+struct socket_counts {
+        uint64_t acked;    /* that the other end has */
+        uint64_t received; /* in order */
+        uint32_t queued;   /* that the program said, and that are not acked */
+        uint8_t state;     /* BPF_TCP_ESTABLISHED and so on */
+};
+
+/* One that was found. */
+struct socket_found {
+        uint8_t family;
+        uint8_t protocol;
+        bool is_connected;
+        struct socket_counts counts; /* of TCP */
+        uint32_t id[12];             /* the kernel's struct inet_diag_sockid */
+};
+
+/* A look into the kernel's table, or a walk through it where that does not find what has a cookie:
+ * its local end is not known, or it is bound to an interface. 0, -ENOENT if there is no such socket
+ * (any more), or another negative errno. */
+int sockets_find(const struct socket_name *name, struct socket_found *ret_found);
+/* Its program is told ECONNABORTED; the other end of a connection gets a reset. 0, -ENOENT if it is
+ * gone already, -EOPNOTSUPP where the kernel cannot do that. */
+int sockets_destroy(const struct socket_found *found);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/endpoint.h"
 #include "manager/control/answer.h"
 #include "manager/control/record.h"
 #include "manager/engine/request.h"
@@ -29,6 +30,7 @@ struct answer {
         sd_bus_message *call;
         sd_bus_message *reply;
         bool is_list;
+        bool is_about_one; /* flow, that was named */
         size_t n_items;
         int error;
 };
@@ -270,6 +272,72 @@ int answer_get_status(sd_bus_message *message, void *userdata, sd_bus_error *ret
         r = engine_ask(client->control->engine, &question, status_item, status_done, answer);
         if (r < 0)
                 status_done(r, answer);
+        take_ptr(answer);
+        return 1;
+}
+
+static void flows_ended(int result, void *userdata)
+{
+        struct answer *answer = userdata;
+
+        if (result == -EALREADY)
+                (void)control_refuse(answer->call, result, "it is over already");
+        else if (result == -EOPNOTSUPP)
+                (void)control_refuse(answer->call, result,
+                                     "this kernel cannot end a connection that passed "
+                                     "(SOCK_DESTROY); netextctl doctor says so");
+        else if (result == -ENOENT && !answer->is_about_one)
+                (void)control_refuse(answer->call, result, "no open flow is meant");
+        else
+                return answer_send(answer, result);
+        answer_free(answer);
+}
+
+static int read_ending(sd_bus_message *message, struct engine_question *ret_question)
+{
+        const char *program, *remote;
+        int r;
+
+        r = sd_bus_message_read(message, "tssq", &ret_question->flow, &program, &remote,
+                                &ret_question->port);
+        if (r < 0)
+                return r;
+        if (strlen(program) >= sizeof(ret_question->program))
+                return -ENAMETOOLONG;
+        strcpy(ret_question->program, program);
+        ret_question->has_remote = remote[0] != '\0';
+        if (ret_question->has_remote)
+                r = address_from_string(remote, &ret_question->remote);
+        return r;
+}
+
+/* That nobody means every flow by saying nothing. */
+static bool means_anything(const struct engine_question *question)
+{
+        return question->flow || question->program[0] || question->has_remote || question->port;
+}
+
+int answer_end_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        struct engine_question question = { .type = NX_MSG_FLOWD_FLOWS_END };
+        _cleanup_(cleanup_answer) struct answer *answer = NULL;
+        struct client *client = userdata;
+        int r;
+
+        r = read_ending(message, &question);
+        if (r < 0 || !means_anything(&question))
+                return control_refuse(message, -EINVAL,
+                                      "a flow is meant by its number, or by its program, its "
+                                      "remote address and its remote port");
+        r = answer_new(client, message, &answer);
+        if (r >= 0)
+                r = record_begin(answer->reply);
+        if (r < 0)
+                return refuse_answer(message, r);
+        answer->is_about_one = question.flow != 0;
+        r = engine_ask(client->control->engine, &question, status_item, flows_ended, answer);
+        if (r < 0)
+                return refuse_answer(message, r);
         take_ptr(answer);
         return 1;
 }

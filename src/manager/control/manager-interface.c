@@ -352,6 +352,10 @@ const sd_bus_vtable manager_interface[] = {
                                 SD_BUS_RESULT("aa{sv}", flows), answer_list_flows, 0),
         SD_BUS_METHOD_WITH_ARGS("GetFlow", SD_BUS_ARGS("t", identifier),
                                 SD_BUS_RESULT("a{sv}", flow), answer_get_flow, 0),
+        SD_BUS_METHOD_WITH_ARGS(
+                "EndFlows",
+                SD_BUS_ARGS("t", identifier, "s", program, "s", remote_address, "q", remote_port),
+                SD_BUS_RESULT("a{sv}", ended), answer_end_flows, 0),
         SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
                                 watch_flows, 0),
         SD_BUS_SIGNAL_WITH_ARGS("FlowEvent", SD_BUS_ARGS("a{sv}", flow), 0),

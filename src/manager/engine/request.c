@@ -53,6 +53,12 @@ static int request_send(struct engine_request *request)
                 wire_put(writer, WIRE_ATTR_FLOW, question->flow);
         if (question->count)
                 wire_put(writer, WIRE_ATTR_COUNT, question->count);
+        if (question->program[0])
+                wire_put_string(writer, WIRE_ATTR_PROGRAM, question->program);
+        if (question->has_remote)
+                wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &question->remote);
+        if (question->port)
+                wire_put(writer, WIRE_ATTR_REMOTE_PORT, question->port);
         return peer_send(&engine->peer, -1);
 }
 

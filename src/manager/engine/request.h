@@ -12,11 +12,16 @@ typedef void engine_item_fn(const struct wire_message *message, void *userdata);
 typedef void engine_done_fn(int result, void *userdata);
 
 struct engine_question {
-        enum wire_message_type type; /* FLOWD_FLOW_LIST, FLOWD_STATUS_GET, FLOWD_SET_CHECK */
+        /* FLOWD_FLOW_LIST, FLOWD_FLOWS_END, FLOWD_STATUS_GET, FLOWD_SET_CHECK */
+        enum wire_message_type type;
         char set[ENGINE_SET_NAME_SIZE];
-        uint64_t flow;  /* only that one; 0: all */
-        uint64_t count; /* the newest; 0: all */
-        bool waits;     /* for the next flowd, where none is there now */
+        uint64_t flow;                 /* only that one; 0: all */
+        uint64_t count;                /* the newest; 0: all */
+        char program[WIRE_STRING_MAX]; /* only that one's; "": all */
+        bool has_remote;               /* only those to it */
+        struct in6_addr remote;
+        uint16_t port; /* only those to it; 0: all */
+        bool waits;    /* for the next flowd, where none is there now */
 };
 
 /* 0; else negative errno and the functions are not called: -ENOTCONN without a flowd for

@@ -17,6 +17,9 @@
  *         inbound ask                 has a rule for flows that others begin: ask, allow, deny
  *         rule 80 deny                has a rule for flows to that port
  *         default allow               what its rules say of all others; ask, unless it is said
+ *         end port 80                 ends the flows of that port that it was asked about
+ *         end flow 12                 ends that one. How many are over, and which errors there
+ *                                     were, goes to the daemon's log
  *         start fail                  start_filter fails
  *         start hang                  start_filter does not return
  *         start late                  it does, after 3 s
@@ -39,6 +42,8 @@
 
 #define LINES_MAX  32
 #define PAUSED_MAX 64
+#define ASKED_MAX  1024
+#define ERRORS_MAX 256
 #define NO_TIME    (-1LL)
 
 struct line {
@@ -51,7 +56,15 @@ struct paused {
         long long due_ms; /* NO_TIME: with the next script */
 };
 
+struct asked {
+        uint64_t flow;
+        unsigned int port;
+};
+
 struct scripted {
+        struct asked asked[ASKED_MAX]; /* the last so many */
+        size_t n_asked;
+        unsigned int n_updated[ERRORS_MAX], n_unanswered;
         struct line lines[LINES_MAX];
         size_t n_lines;
         struct paused paused[PAUSED_MAX];
@@ -128,6 +141,59 @@ static void write_garbage(void)
         }
 }
 
+/* How many flows have which answer, once all have one. */
+static void tell_updates(struct nx_filter *filter, struct scripted *scripted)
+{
+        fprintf(stderr, "%s updated:", nx_filter_get_name(filter));
+        for (int error = 0; error < ERRORS_MAX; error++)
+                if (scripted->n_updated[error])
+                        fprintf(stderr, " %u %s", scripted->n_updated[error],
+                                error ? strerrorname_np(error) : "over");
+        fprintf(stderr, "\n");
+        memset(scripted->n_updated, 0, sizeof(scripted->n_updated));
+}
+
+static void handle_updated(struct nx_filter *filter, uint64_t flow, int result, void *userdata)
+{
+        struct scripted *scripted = userdata;
+
+        scripted->n_updated[-result]++;
+        if (--scripted->n_unanswered == 0)
+                tell_updates(filter, scripted);
+}
+
+static void end_flow(struct nx_filter *filter, uint64_t flow, struct scripted *scripted)
+{
+        int r;
+
+        scripted->n_unanswered++;
+        r = nx_filter_update_flow(filter, flow, NX_VERDICT_DROP, handle_updated, scripted);
+        if (r < 0)
+                handle_updated(filter, flow, r, scripted);
+}
+
+static void end_flows(struct nx_filter *filter, struct scripted *scripted)
+{
+        if (!line_for(scripted, "end"))
+                return;
+        scripted->n_unanswered++; /* this function's own */
+        for (size_t i = 0; i < scripted->n_lines; i++) {
+                const struct line *line = &scripted->lines[i];
+                size_t first = scripted->n_asked < ASKED_MAX ? 0 : scripted->n_asked - ASKED_MAX;
+
+                if (strcmp(line->port, "end") != 0)
+                        continue;
+                if (strcmp(line->what, "flow") == 0)
+                        end_flow(filter, strtoull(line->first, NULL, 10), scripted);
+                for (size_t k = first; k < scripted->n_asked && strcmp(line->what, "port") == 0;
+                     k++)
+                        if (scripted->asked[k % ASKED_MAX].port == (unsigned int)atoi(line->first))
+                                end_flow(filter, scripted->asked[k % ASKED_MAX].flow, scripted);
+        }
+        if (--scripted->n_unanswered == 0)
+                tell_updates(filter, scripted);
+}
+
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
@@ -142,6 +208,10 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
                  nx_flow_get_direction(flow) == NX_DIRECTION_INBOUND
                          ? nx_flow_get_local_port(flow)
                          : nx_flow_get_remote_port(flow));
+        scripted->asked[scripted->n_asked++ % ASKED_MAX] = (struct asked){
+                .flow = nx_flow_get_identifier(flow),
+                .port = (unsigned int)atoi(port),
+        };
         line = line_for(scripted, port);
         if (!line)
                 line = line_for(scripted, "*");
@@ -250,6 +320,7 @@ static void handle_file(struct nx_filter *filter, const char *name, const char *
         for (size_t i = 0; i < PAUSED_MAX; i++)
                 if (scripted->paused[i].due_ms == NO_TIME)
                         scripted->paused[i].due_ms = 0;
+        end_flows(filter, scripted);
 }
 
 /* Answers what is due; the time until the next is, or -1. */
