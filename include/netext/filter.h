@@ -56,6 +56,41 @@ struct nx_data_verdict {
  *  releases none of them and does not pause can learn nothing more: the flow is reset. */
 #define NX_DATA_PEEK_MAX 32768
 
+/** What a report is about (NEFilterReportEvent). */
+enum nx_report_event {
+        /** The flow has its verdict. */
+        NX_REPORT_NEW_FLOW = 1,
+        /** The filter has decided about the rest of its bytes, by ALLOW or DROP. */
+        NX_REPORT_DATA_DECISION = 2,
+        /** It is over; the last report. */
+        NX_REPORT_FLOW_CLOSED = 3,
+        /** How it goes. */
+        NX_REPORT_STATISTICS = 4,
+};
+
+/** How often statistics come (NEFilterReportFrequency): never, every 5 s, 1 s, 0.5 s. */
+enum nx_report_frequency {
+        NX_REPORT_FREQUENCY_NONE = 0,
+        NX_REPORT_FREQUENCY_LOW = 1,
+        NX_REPORT_FREQUENCY_MEDIUM = 2,
+        NX_REPORT_FREQUENCY_HIGH = 3,
+};
+
+/** NEFilterReport. */
+struct nx_report {
+        enum nx_report_event event;
+        /** What became of the flow, whoever decided: DROP also where it was refused or ended. */
+        enum nx_filter_action action;
+        /** False where the counts are not known, and 0: of NEW_FLOW and DATA_DECISION, of a
+         *  connection that was reset or whose program ended before the flow was decided, and where
+         *  the kernel does not count (netextctl doctor). */
+        bool has_counts;
+        /** What the program said, and what came for it, without headers: exact when the program has
+         *  closed its socket. Where the platform carried the flow, what it passed on. */
+        uint64_t bytes_outbound;
+        uint64_t bytes_inbound;
+};
+
 /** The functions of a filter data provider; NULL where there is nothing to do. */
 struct nx_filter_provider {
         /**
@@ -104,6 +139,11 @@ struct nx_filter_provider {
         /** A flow that was inspected is over. Called once, also after ALLOW and DROP; not for what
          *  is inspected when the session stops. */
         void (*handle_flow_ended)(struct nx_filter *filter, struct nx_flow *flow, void *userdata);
+
+        /** A report that nx_flow_want_reports() asked for. report is borrowed. The flow stays valid
+         *  until the last one has returned, without nx_flow_ref(). */
+        void (*handle_report)(struct nx_filter *filter, struct nx_flow *flow,
+                              const struct nx_report *report, void *userdata);
 
         /**
          * A file of the session's configuration, opened by the daemon: once before
@@ -155,6 +195,12 @@ int nx_flow_update(struct nx_flow *flow, enum nx_direction direction,
 
 /** @name Live flows
  *  @{ */
+/** Asks for reports of the flow (shouldReport and statisticsReportFrequency), with the verdict that
+ *  is returned next or given to nx_flow_resume(): of its verdict, at frequency while it is open,
+ * and of its end. -EINVAL without handle_report, for another frequency, and for a flow that
+ *  handle_new_flow does not have and that is not paused; -ESTALE as in nx_flow_resume(). */
+int nx_flow_want_reports(struct nx_flow *flow, enum nx_report_frequency frequency);
+
 /** result: 0: it is over, and nothing of it passes any more, neither way; -EALREADY: it was over
  *  before; -ENOENT: it is not kept any more; -EPERM: it did not pass this session; -EOPNOTSUPP: it
  *  is a connection that passed, and this kernel cannot end one; -ESTALE: netext-flowd or the

@@ -26,6 +26,8 @@
 #define LOOPBACK_IFINDEX 1          /* include/net/flow.h */
 #define PF_KTHREAD       0x00200000 /* include/linux/sched.h */
 #define TC_ACT_OK        0
+#define ETH_P_IP         0x0800
+#define ETH_P_IPV6       0x86dd
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -144,6 +146,7 @@ struct sock_common {
         } skc_v6_rcv_saddr;
         __u32 skc_daddr;
         unsigned short skc_dport; /* in network order */
+        unsigned long skc_flags;  /* enum sock_flags, a bit each */
         struct {
                 __u8 bytes[16];
         } skc_v6_daddr;
@@ -169,6 +172,16 @@ struct inet_connection_sock {
 
 struct tcp_sock {
         struct inet_connection_sock inet_conn;
+        __u64 bytes_acked;
+        __u64 bytes_received;
+        __u32 write_seq; /* behind what the program said */
+        __u32 snd_una;   /* where that begins which is not acked */
+};
+
+/* Of skc_flags. */
+enum sock_flags {
+        SOCK_DEAD,
+        SOCK_DONE, /* the other end has said all it had to say */
 };
 
 struct cred {

@@ -217,11 +217,22 @@ struct steer_event {
         __u64 cookie;
 };
 
+/* What TCP had counted when its program closed the socket; SYN and FIN are a byte each. */
+struct steer_tally {
+        __u64 acked;    /* that the other end has */
+        __u64 received; /* in order */
+        __u32 queued;   /* that the program said, and that are not acked */
+        __u8 state;     /* BPF_TCP_ESTABLISHED and so on; 0: nobody wanted to know */
+        __u8 has_end;   /* the other end has said all it had to say */
+        __u16 pad;
+};
+
 /* STEER_EVENT_CLOSED */
 struct steer_event_closed {
         struct steer_event event;
         struct steer_address local;
         __u64 time_ns; /* CLOCK_BOOTTIME */
+        struct steer_tally tally;
 };
 
 /* STEER_EVENT_HUNG_UP: its socket has no record, its ends are all that is known */
@@ -232,12 +243,27 @@ struct steer_event_hung_up {
         __u64 time_ns; /* CLOCK_BOOTTIME */
         __u16 remote_port;
         __u16 pad[3];
+        struct steer_tally tally;
 };
 
 /* STEER_EVENT_ALLOWED, STEER_EVENT_DENIED */
 struct steer_event_decided {
         struct steer_event event;
         struct steer_owner owner;
+};
+
+/* A flow of datagrams whose bytes somebody wants to know, by its socket and its other end. */
+struct steer_counted_flow {
+        struct steer_address remote;
+        __u64 cookie;
+        __u16 remote_port;
+        __u16 pad[3];
+};
+
+/* What is in the datagrams, of the program and for it. */
+struct steer_counted_bytes {
+        __u64 outbound;
+        __u64 inbound;
 };
 
 /* What this kernel can tell. */
@@ -419,6 +445,9 @@ struct steer_state {
         __u32 chain;
         /* Written by flowd: there are proxies, so sockets may carry flows on. */
         __u32 has_proxies;
+        /* Written by flowd: somebody wants to know how many bytes connections had at their end. */
+        __u32 wants_tally;
+        __u32 pad;
         /* Written by flowd: bit k: the session in slot k is a proxy. */
         __u64 proxy_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a cgroup or a unit. */
@@ -453,10 +482,12 @@ struct steer_state {
 
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
-_Static_assert(sizeof(struct steer_event_closed) == 40, "shared layout");
+_Static_assert(sizeof(struct steer_tally) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_event_closed) == 64, "shared layout");
+_Static_assert(sizeof(struct steer_counted_flow) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_ends) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_kernel) == 8, "shared layout");
-_Static_assert(sizeof(struct steer_event_hung_up) == 64, "shared layout");
+_Static_assert(sizeof(struct steer_event_hung_up) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_rule) == 96, "shared layout");

@@ -27,6 +27,7 @@
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/face.bpf.h"
+#include "bpf/count.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -453,6 +454,8 @@ static __always_inline void tell_closed(struct bpf_sock *ctx)
         closed->event.protocol = ctx->protocol;
         closed->local = local_address(ctx);
         closed->time_ns = bpf_ktime_get_boot_ns();
+        closed->tally = (struct steer_tally){};
+        read_tally(ctx, &closed->tally);
         bpf_ringbuf_submit(closed, 0);
 }
 
@@ -488,6 +491,8 @@ static __always_inline void tell_hung_up(struct bpf_sock *ctx)
         hung_up->remote = remote_address(ctx);
         hung_up->remote_port = remote_port;
         hung_up->time_ns = bpf_ktime_get_boot_ns();
+        hung_up->tally = (struct steer_tally){};
+        read_tally(ctx, &hung_up->tally);
         bpf_ringbuf_submit(hung_up, 0);
 }
 

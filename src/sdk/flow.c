@@ -125,6 +125,7 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->peek_bytes = 0;
         flow->peek_outbound = flow->peek_inbound = 0;
         flow->remember_s = 0;
+        flow->wants_reports = false;
         flow->asked = NX_DIRECTION_ANY;
         flow->kept = (struct htable_link){};
         flow->run = session_run_ref(run);

@@ -3,6 +3,7 @@
 
 /* One flow as an extension sees it: a copy of what flowd said about it. */
 
+#include <netext/filter.h>
 #include <netext/flow.h>
 
 #include "base/cleanup.h"
@@ -32,7 +33,8 @@ enum flow_state {
         FLOW_INSPECTED,
         FLOW_SETTLED, /* inspected, and its bytes are not asked about any more */
         FLOW_DECIDED,
-        FLOW_OVER, /* was kept, and ended */
+        FLOW_REPORTED, /* decided, and reports of it are yet to come */
+        FLOW_OVER,     /* was kept, and ended */
 };
 
 /* What the extension did with a flow that it claims. */
@@ -54,6 +56,8 @@ struct nx_flow {
         uint32_t peek_timeout_ms;
         uint64_t peek_outbound, peek_inbound; /* of FILTER_DATA */
         uint32_t remember_s;                  /* of ALLOW, DROP and REFUSE; 0: not */
+        bool wants_reports;
+        enum nx_report_frequency report_frequency;
         enum nx_direction asked; /* whose bytes a function of the extension looks at now, or any */
         struct htable_link kept; /* session_run.kept; see kept.c for its reference */
         bool is_program_trusted;

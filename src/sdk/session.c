@@ -15,6 +15,7 @@
 #include "sdk/kept.h"
 #include "sdk/peek.h"
 #include "sdk/provider.h"
+#include "sdk/report.h"
 #include "sdk/update.h"
 #include "sdk/verdict.h"
 
@@ -199,7 +200,11 @@ static int handle_closed(struct session *session, const struct wire_message *mes
                 return 0;
         nx_flow_ref(flow);
         state = flow->state;
+        if (state == FLOW_REPORTED)
+                return 0; /* the last report says so */
         kept_end(flow, FLOW_OVER);
+        if (flow->wants_reports && (state == FLOW_INSPECTED || state == FLOW_SETTLED))
+                kept_begin(flow, FLOW_REPORTED);
         if (state == FLOW_CLAIMED)
                 claim_handle_closed(session, flow, message);
         if (state == FLOW_INSPECTED || state == FLOW_SETTLED)
@@ -224,6 +229,8 @@ static int handle_filter_message(struct session *session, const struct wire_mess
                 return unexpected(session, message);
         if (message->type == NX_MSG_PROVIDER_MEMORY)
                 return inspect_handle_memory(session, *fd);
+        if (message->type == NX_MSG_PROVIDER_FLOW_REPORT)
+                return report_handle(session, message);
         return message->type == NX_MSG_PROVIDER_FLOW_DATA
                        ? inspect_handle_bytes(session, message)
                        : inspect_handle_complete(session, message);
@@ -244,6 +251,7 @@ static int handle_message(struct session *session, const struct wire_message *me
         case NX_MSG_PROVIDER_FLOW_PEEKED:
                 return handle_proxy_message(session, message, fd);
         case NX_MSG_PROVIDER_MEMORY:
+        case NX_MSG_PROVIDER_FLOW_REPORT:
         case NX_MSG_PROVIDER_FLOW_DATA:
         case NX_MSG_PROVIDER_FLOW_COMPLETE:
                 return handle_filter_message(session, message, fd);

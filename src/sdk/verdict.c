@@ -42,6 +42,8 @@ static int send_verdict(struct session *session, const struct nx_flow *flow,
                 inspect_put(flow, answer);
         if (flow->remember_s > 0 && is_final(verdict))
                 wire_put(answer, WIRE_ATTR_REMEMBER_S, flow->remember_s);
+        if (flow->wants_reports && verdict != NX_VERDICT_PAUSE)
+                wire_put(answer, WIRE_ATTR_REPORT_FREQUENCY, flow->report_frequency);
         return channel_end(channel);
 }
 
@@ -66,6 +68,8 @@ static int answer(struct session *session, struct nx_flow *flow, enum nx_verdict
         case NX_VERDICT_CLAIM:
                 return claim_begin(flow);
         default:
+                if (flow->wants_reports)
+                        kept_begin(flow, FLOW_REPORTED);
                 return 0;
         }
 }

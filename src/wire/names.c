@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <netext/activation.h>
+#include <netext/filter.h>
 #include <netext/netext.h>
 
 #include "wire/names.h"
@@ -109,6 +110,22 @@ const struct wire_name wire_flow_ends[] = {
         { WIRE_END_NONE, "none" },           { WIRE_END_IDLE, "idle" },
         { WIRE_END_EXTENSION, "extension" }, { WIRE_END_FILTER, "filter" },
         { WIRE_END_PERSON, "person" },       {},
+};
+
+const struct wire_name wire_report_frequencies[] = {
+        { NX_REPORT_FREQUENCY_NONE, "none" },
+        { NX_REPORT_FREQUENCY_LOW, "low" },
+        { NX_REPORT_FREQUENCY_MEDIUM, "medium" },
+        { NX_REPORT_FREQUENCY_HIGH, "high" },
+        {},
+};
+
+const struct wire_name wire_report_events[] = {
+        { NX_REPORT_NEW_FLOW, "new-flow" },
+        { NX_REPORT_DATA_DECISION, "data-decision" },
+        { NX_REPORT_FLOW_CLOSED, "flow-closed" },
+        { NX_REPORT_STATISTICS, "statistics" },
+        {},
 };
 
 const struct wire_name wire_check_results[] = {

@@ -27,6 +27,8 @@ extern const struct wire_name wire_grades[];
 extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];
 extern const struct wire_name wire_flow_ends[];
+extern const struct wire_name wire_report_frequencies[];
+extern const struct wire_name wire_report_events[];
 extern const struct wire_name wire_check_results[];
 extern const struct wire_name wire_request_errors[];
 

@@ -112,6 +112,8 @@ enum wire_type {
         ATTR(65, UDP_IDLE_S, WIRE_U32, "udp_idle_s", NULL)                                         \
         ATTR(66, ENDED_BY, WIRE_ENUM, "ended_by", wire_flow_ends)                                  \
         ATTR(67, ENDED_SESSION, WIRE_STRING, "ended_session", NULL)                                \
+        ATTR(68, REPORT_FREQUENCY, WIRE_ENUM, "report_frequency", wire_report_frequencies)         \
+        ATTR(69, REPORT_EVENT, WIRE_ENUM, "report_event", wire_report_events)                      \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
         ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
         ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)                                      \
@@ -202,10 +204,14 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(41, PROVIDER_FLOW_COMPLETE, WIRE_HAS(FLOW) | WIRE_HAS(DIRECTION), 0)                   \
         MSG(42, PROVIDER_MEMORY, 0, 1) /* WIRE_SLOTS of WIRE_SLOT_SIZE bytes, to read */           \
         MSG(43, PROVIDER_FLOW_UPDATED, WIRE_HAS(FLOW) | WIRE_HAS(RESULT), 0)                       \
+        /* BYTES_… where they are known; ACTION: enum nx_filter_action */                        \
+        MSG(44, PROVIDER_FLOW_REPORT, WIRE_HAS(FLOW) | WIRE_HAS(REPORT_EVENT) | WIRE_HAS(ACTION),  \
+            0)                                                                                     \
         /* provider -> flowd */                                                                    \
         MSG(48, ENGINE_STARTED, WIRE_HAS(VERSION) | WIRE_HAS(RESULT), 0)                           \
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND;            \
-         * of a filter's others perhaps REMEMBER_S */                                              \
+         * of a filter's others perhaps REMEMBER_S; of all of its, where it wants reports,         \
+         * REPORT_FREQUENCY */                                                                     \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
         MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK),                      \
             0) /* UDP_IDLE_S: of a proxy's claimed flows; 0: never */                              \

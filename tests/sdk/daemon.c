@@ -146,6 +146,16 @@ static struct nx_data_verdict handle_inbound_complete(struct nx_filter *filter,
         return show(userdata, flow, NX_DIRECTION_INBOUND, 'e');
 }
 
+static void handle_report(struct nx_filter *filter, struct nx_flow *flow,
+                          const struct nx_report *report, void *userdata)
+{
+        struct daemon *daemon = userdata;
+
+        daemon_log(daemon, 'r');
+        daemon->report = *report;
+        daemon->reported_flow = nx_flow_get_identifier(flow);
+}
+
 static void handle_flow_ended(struct nx_filter *filter, struct nx_flow *flow, void *userdata)
 {
         struct daemon *daemon = userdata;
@@ -225,7 +235,7 @@ static void handle_proxy_file(struct nx_proxy *proxy, const char *name, const ch
                 .handle_inbound_data = handle_inbound_data,                                        \
                 .handle_outbound_complete = handle_outbound_complete,                              \
                 .handle_inbound_complete = handle_inbound_complete,                                \
-                .handle_flow_ended = handle_flow_ended                                             \
+                .handle_flow_ended = handle_flow_ended, .handle_report = handle_report             \
         }
 #define PROXY                                                                                      \
         {                                                                                          \

@@ -67,6 +67,8 @@ struct daemon {
         void (*at_start)(struct daemon *daemon); /* or NULL */
         void (*at_stop)(struct daemon *daemon);  /* or NULL */
         int applied_result;
+        struct nx_report report; /* what handle_report was told last, and of which flow */
+        uint64_t reported_flow;
         void (*look)(struct nx_flow *flow);
 };
 

@@ -242,6 +242,130 @@ static void test_a_flow_before_the_start_is_a_fault(void **state)
         assert_string_equal(daemon->log, "");
 }
 
+static void want_reports(struct nx_flow *flow)
+{
+        assert_int_equal(nx_flow_want_reports(flow, (enum nx_report_frequency)4), -EINVAL);
+        assert_int_equal(nx_flow_want_reports(flow, NX_REPORT_FREQUENCY_HIGH), 0);
+}
+
+static void send_report(struct daemon *daemon, uint64_t flow, enum nx_report_event event,
+                        uint64_t n_bytes)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_REPORT, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_REPORT_EVENT, event);
+        wire_put(writer, WIRE_ATTR_ACTION, NX_FILTER_ACTION_ALLOW);
+        if (n_bytes > 0) {
+                wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, n_bytes);
+                wire_put(writer, WIRE_ATTR_BYTES_INBOUND, 2 * n_bytes);
+        }
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+}
+
+static void expect_report(struct daemon *daemon, enum nx_report_event event, uint64_t n_bytes)
+{
+        assert_int_equal(daemon->reported_flow, 9);
+        assert_int_equal(daemon->report.event, event);
+        assert_int_equal(daemon->report.action, NX_FILTER_ACTION_ALLOW);
+        assert_int_equal(daemon->report.has_counts, n_bytes > 0);
+        assert_int_equal(daemon->report.bytes_outbound, n_bytes);
+        assert_int_equal(daemon->report.bytes_inbound, 2 * n_bytes);
+}
+
+static void test_a_flow_is_kept_until_its_last_report(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        daemon->look = want_reports;
+        daemon->verdict = NX_VERDICT_ALLOW;
+        ask(daemon, 9);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive(daemon, &daemon->engine), 1);
+        expect_verdict(&daemon->inbox[0], 9, NX_VERDICT_ALLOW);
+        assert_true((daemon->inbox[0].present & WIRE_HAS(REPORT_FREQUENCY)) != 0);
+        assert_int_equal(daemon->inbox[0].numbers[WIRE_ATTR_REPORT_FREQUENCY],
+                         NX_REPORT_FREQUENCY_HIGH);
+
+        send_report(daemon, 9, NX_REPORT_NEW_FLOW, 0);
+        expect_report(daemon, NX_REPORT_NEW_FLOW, 0);
+        send_report(daemon, 9, NX_REPORT_STATISTICS, 100);
+        expect_report(daemon, NX_REPORT_STATISTICS, 100);
+        send_report(daemon, 9, NX_REPORT_FLOW_CLOSED, 300);
+        expect_report(daemon, NX_REPORT_FLOW_CLOSED, 300);
+        send_report(daemon, 9, NX_REPORT_STATISTICS, 400); /* of no flow of ours */
+        assert_string_equal(daemon->log, "snrrr");
+}
+
+struct updated {
+        uint64_t flow;
+        int result;
+        unsigned int n;
+};
+
+static void on_updated(struct nx_filter *filter, uint64_t flow, int result, void *userdata)
+{
+        struct updated *updated = userdata;
+
+        *updated = (struct updated){ .flow = flow, .result = result, .n = updated->n + 1 };
+}
+
+static void answer_update(struct daemon *daemon, uint64_t flow, int result)
+{
+        struct wire_writer *writer;
+
+        writer = channel_begin(&daemon->engine, NX_MSG_PROVIDER_FLOW_UPDATED, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow);
+        wire_put(writer, WIRE_ATTR_RESULT, (uint64_t)(int64_t)result);
+        assert_int_equal(channel_end(&daemon->engine), 0);
+        assert_int_equal(channel_flush(&daemon->engine), 0);
+}
+
+static void test_each_update_has_one_answer(void **state)
+{
+        struct daemon *daemon = *state;
+        struct updated updated = {};
+
+        start(daemon);
+        assert_int_equal(nx_filter_update_flow(daemon->filter, 7, NX_VERDICT_ALLOW, NULL, NULL),
+                         -EINVAL);
+        for (uint64_t flow = 7; flow <= 9; flow++)
+                assert_int_equal(nx_filter_update_flow(daemon->filter, flow, NX_VERDICT_DROP,
+                                                       on_updated, &updated),
+                                 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_int_equal(daemon_receive_all(daemon, &daemon->engine), 3);
+        assert_int_equal(daemon->inbox[0].type, NX_MSG_ENGINE_FLOW_UPDATE);
+        assert_int_equal(daemon->inbox[2].numbers[WIRE_ATTR_FLOW], 9);
+
+        answer_update(daemon, 7, 0);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_true(updated.n == 1 && updated.flow == 7 && updated.result == 0);
+        answer_update(daemon, 8, -EALREADY);
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_true(updated.n == 2 && updated.flow == 8 && updated.result == -EALREADY);
+        daemon_send_stop(daemon); /* without an answer */
+        assert_int_equal(daemon_let_work(daemon), 0);
+        assert_true(updated.n == 3 && updated.flow == 9 && updated.result == -ESTALE);
+        assert_int_equal(nx_filter_update_flow(daemon->filter, 9, NX_VERDICT_DROP, NULL, NULL),
+                         -ESTALE);
+}
+
+static void test_an_answer_to_no_update_is_a_fault(void **state)
+{
+        struct daemon *daemon = *state;
+
+        start(daemon);
+        answer_update(daemon, 7, 0);
+        assert_int_equal(daemon_let_work(daemon), -EPROTO);
+        assert_non_null(
+                strstr(nx_provider_get_error(daemon->provider), "an update that it was not"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_setup, daemon_teardown)
 
 int main(void)
@@ -257,6 +381,9 @@ int main(void)
                 TEST(test_a_paused_flow_that_nobody_kept_is_refused),
                 TEST(test_a_verdict_that_is_none_ends_the_provider),
                 TEST(test_a_flow_before_the_start_is_a_fault),
+                TEST(test_a_flow_is_kept_until_its_last_report),
+                TEST(test_each_update_has_one_answer),
+                TEST(test_an_answer_to_no_update_is_a_fault),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

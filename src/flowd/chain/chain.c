@@ -25,6 +25,7 @@
 
 void chain_init(struct chain *chain)
 {
+        reports_open(&chain->reports, chain);
         list_init(&chain->beside);
         list_init(&chain->unidentified);
         loop_timer_init(&chain->identify_timer, identify_timeout, chain);
@@ -36,6 +37,7 @@ void chain_deinit(struct chain *chain)
                 chain_remove(chain, slot);
         successor_tidy(chain);
         identify_let_go(chain);
+        reports_close(&chain->reports);
 }
 
 struct session *chain_session(struct chain *chain, uint64_t slot)

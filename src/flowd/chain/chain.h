@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/steer.abi.h"
+#include "chain/reports.h"
 #include "chain/session.h"
 #include "flow/flow.h"
 #include "steer/ruleset.h"
@@ -90,7 +91,8 @@ struct chain {
         uint64_t last_activation;
         uint64_t n_updates_refused; /* of flows that were none of the session's */
         bool in_force;              /* the kernel knows the order */
-        struct list unidentified;   /* flow.waiting: by deadline */
+        struct reports reports;
+        struct list unidentified; /* flow.waiting: by deadline */
         struct loop_timer identify_timer;
 };
 

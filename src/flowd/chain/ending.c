@@ -21,7 +21,7 @@
 #include "steer/sockets.h"
 
 /* -ENOENT: it has none any more, or the kernel keeps only the memory of it. */
-static int abort_socket(const struct flow *flow)
+static int abort_socket(struct flow *flow)
 {
         const struct socket_name name = {
                 .protocol = flow->protocol,
@@ -36,8 +36,10 @@ static int abort_socket(const struct flow *flow)
         r = sockets_find(&name, &found);
         if (r < 0)
                 return r;
-        if (found.counts.state == BPF_TCP_TIME_WAIT)
+        if (found.tally.state == BPF_TCP_TIME_WAIT)
                 return -ENOENT;
+        if (flow->protocol == IPPROTO_TCP)
+                reports_note_tally(flow, &found.tally);
         if (!found.is_connected)
                 return 0; /* it has other peers as well */
         return sockets_destroy(&found);

@@ -334,6 +334,8 @@ static int on_data_verdict(struct session *session, const struct wire_message *m
 
         if (!flow || (!flow->delivery && flow->n_inspectors == 0))
                 return 0; /* it is over */
+        if (verdict.verdict == NX_VERDICT_ALLOW || verdict.verdict == NX_VERDICT_DROP)
+                reports_data_decided(&chain->reports, session, flow, verdict.verdict);
         return chain->deliverer->judge_data(flow, session, &verdict);
 }
 
@@ -402,6 +404,10 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 pause_flow(session, flow);
                 return 0;
         }
+        if (wire_has(message, WIRE_ATTR_REPORT_FREQUENCY))
+                reports_want(
+                        &chain->reports, session, flow,
+                        (enum nx_report_frequency)wire_get(message, WIRE_ATTR_REPORT_FREQUENCY));
         if (verdict == NX_VERDICT_FILTER_DATA)
                 return on_filter_data(session, flow, message);
         if (verdict == NX_VERDICT_PEEK)
@@ -712,6 +718,24 @@ void session_tell_closed(struct session *session, const struct flow *flow,
 {
         if (session->channel.fd >= 0)
                 tell_closed(session, flow->id, end);
+}
+
+void session_report_flow(struct session *session, const struct flow *flow,
+                         const struct session_report *report)
+{
+        struct wire_writer *writer;
+
+        if (session->channel.fd < 0)
+                return;
+        writer = channel_begin(&session->channel, NX_MSG_PROVIDER_FLOW_REPORT, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, flow->id);
+        wire_put(writer, WIRE_ATTR_REPORT_EVENT, report->event);
+        wire_put(writer, WIRE_ATTR_ACTION, report->action);
+        if (report->has_counts) {
+                wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, report->bytes.outbound);
+                wire_put(writer, WIRE_ATTR_BYTES_INBOUND, report->bytes.inbound);
+        }
+        (void)channel_end(&session->channel);
 }
 
 static int on_news_pause_over(void *userdata)

@@ -14,8 +14,10 @@
 #include "base/loop.h"
 #include "chain/shared.h"
 #include "flow/flow.h"
+#include "steer/counts.h"
 #include "wire/channel.h"
 #include "wire/names.h"
+#include <netext/filter.h>
 
 struct chain;
 struct settings;
@@ -38,6 +40,14 @@ struct session_flow_end {
         int error; /* 0 or a negative errno */
         uint64_t bytes_outbound;
         uint64_t bytes_inbound;
+};
+
+/* Of a flow that the provider wants reports of. */
+struct session_report {
+        enum nx_report_event event;
+        enum nx_filter_action action;
+        bool has_counts;
+        struct flow_bytes bytes;
 };
 
 /* What a filter says of bytes that it was shown. */
@@ -122,6 +132,8 @@ int session_hand_over(struct session *session, const struct flow *flow, int fd);
 /* Tells the provider that a flow which it claimed is over. */
 void session_tell_closed(struct session *session, const struct flow *flow,
                          const struct session_flow_end *end);
+void session_report_flow(struct session *session, const struct flow *flow,
+                         const struct session_report *report);
 /* Does it owe answers, all of them to questions that are younger than age_ns? */
 bool session_is_thinking(const struct session *session, uint64_t age_ns);
 /* Sends what collected in this round. */

@@ -156,23 +156,29 @@ void successor_remove_all(struct session *session)
 
 /* --- inspectors --------------------------------------------------------------------------- */
 
-static bool has_asked(const struct session *session, const struct flow_inspector *inspector)
+static bool is_run(const struct session *session, unsigned int slot, uint64_t activation,
+                   unsigned int run)
 {
-        return session->slot == inspector->slot && session->activation == inspector->activation &&
-               session->run == inspector->run;
+        return session->slot == slot && session->activation == activation && session->run == run;
+}
+
+struct session *successor_find_run(struct chain *chain, unsigned int slot, uint64_t activation,
+                                   unsigned int run)
+{
+        struct session *session = chain_session(chain, slot);
+
+        if (session && is_run(session, slot, activation, run))
+                return session;
+        list_for_each (session, &chain->beside, beside)
+                if (is_run(session, slot, activation, run))
+                        return session;
+        return NULL;
 }
 
 struct session *successor_find_inspector(struct chain *chain,
                                          const struct flow_inspector *inspector)
 {
-        struct session *session = chain_session(chain, inspector->slot);
-
-        if (session && has_asked(session, inspector))
-                return session;
-        list_for_each (session, &chain->beside, beside)
-                if (has_asked(session, inspector))
-                        return session;
-        return NULL;
+        return successor_find_run(chain, inspector->slot, inspector->activation, inspector->run);
 }
 
 void successor_inspectors_over(struct chain *chain, struct flow *flow)

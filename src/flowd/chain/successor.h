@@ -30,8 +30,11 @@ void successor_tidy(struct chain *chain);
 /* NX_MSG_ENGINE_DRAINED. 0 or -EBADMSG. */
 int successor_drained(struct session *session);
 
-/* The session, in place or leaving, whose provider asked for the flow's bytes; NULL: that provider
- * is gone. */
+/* The session, in place or leaving, of that slot and activation, while that run of its provider
+ * lasts; NULL: it is gone. */
+struct session *successor_find_run(struct chain *chain, unsigned int slot, uint64_t activation,
+                                   unsigned int run);
+/* The one whose provider asked for the flow's bytes. */
 struct session *successor_find_inspector(struct chain *chain,
                                          const struct flow_inspector *inspector);
 /* Nobody is shown the flow's bytes any more. */

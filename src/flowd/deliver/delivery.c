@@ -91,6 +91,8 @@ void delivery_forget(struct delivery *delivery)
         free(delivery);
         all->n_open--;
         flow->delivery = NULL;
+        if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE)
+                reports_closed(&all->chain->reports, flow);
         flow_table_unpin(all->chain->flows, flow);
 }
 
@@ -201,6 +203,7 @@ static void on_relay_ended(const struct relay_end *relay, void *userdata)
                 return;
         flow_end.bytes_outbound = flow->bytes_outbound += relay->bytes_outbound;
         flow_end.bytes_inbound = flow->bytes_inbound += relay->bytes_inbound;
+        flow->has_counts = true;
         delivery_end(flow->delivery, &flow_end);
 }
 

@@ -145,6 +145,7 @@ static void end(struct delivery *delivery, int error, uint64_t bytes_outbound,
                 delivery->flow->reason = WIRE_REASON_MEMORY_SHORT;
         delivery->flow->bytes_outbound = bytes_outbound;
         delivery->flow->bytes_inbound = bytes_inbound;
+        delivery->flow->has_counts = true;
         delivery_end(delivery, &end);
 }
 

@@ -44,6 +44,7 @@ static void on_flow_decided(struct flow *flow, void *userdata)
         if (wire_reason_is_fallback(flow->reason))
                 engine->counters.fallbacks++;
         callers_decided(&engine->callers, flow);
+        reports_decided(&engine->chain.reports, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_DECIDED);
 }
 
@@ -52,6 +53,7 @@ static void on_flow_closed(struct flow *flow, void *userdata)
         struct engine *engine = userdata;
 
         callers_closed(&engine->callers, flow);
+        reports_closed(&engine->chain.reports, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
 

@@ -499,7 +499,8 @@ static void show_decided(struct intake *intake)
 
 struct closing {
         struct intake *intake;
-        struct endpoint local; /* of the newest flow, which comes first; then of none */
+        struct endpoint local;           /* of the newest flow, which comes first; then of none */
+        const struct steer_tally *tally; /* the same */
         uint64_t at_ns;
 };
 
@@ -507,11 +508,15 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 {
         struct closing *closing = userdata;
         struct intake *intake = closing->intake;
+        const struct steer_tally *tally = closing->tally;
         struct endpoint local = closing->local;
 
         closing->local = (struct endpoint){};
+        closing->tally = NULL;
         if (flow->closed_ns)
                 return;
+        if (tally && flow->protocol == IPPROTO_TCP)
+                reports_note_tally(flow, tally);
         if (!flow->local.port)
                 flow->local = local;
         if (flow->verdict == NX_VERDICT_NONE) {
@@ -535,7 +540,9 @@ static void on_closed(struct intake *intake, const struct steer_event_closed *ev
 {
         uint64_t cookie = event->event.cookie;
         const struct endpoint local = { from_steer(&event->local), event->event.local_port };
-        struct closing closing = { .intake = intake, .local = local, .at_ns = event->time_ns };
+        struct closing closing = {
+                .intake = intake, .local = local, .tally = &event->tally, .at_ns = event->time_ns
+        };
 
         intake->closed_early[cookie % INTAKE_CLOSED_EARLY] = cookie;
         flow_table_for_socket(intake->flows, cookie, on_socket_closed, &closing);
@@ -547,7 +554,9 @@ static void on_hung_up(struct intake *intake, const struct steer_event_hung_up *
 {
         const struct endpoint local = { from_steer(&event->local), event->event.local_port };
         const struct endpoint remote = { from_steer(&event->remote), event->remote_port };
-        struct closing closing = { .intake = intake, .at_ns = event->time_ns };
+        struct closing closing = { .intake = intake,
+                                   .tally = &event->tally,
+                                   .at_ns = event->time_ns };
         struct flow *flow = flow_table_find_tuple(intake->flows, IPPROTO_TCP, &local, &remote);
 
         if (flow && flow->direction == NX_DIRECTION_INBOUND && flow->started_ns < event->time_ns)

@@ -37,6 +37,24 @@ struct flow_inspector {
         uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
 };
 
+/* A filter that wants reports of the flow. */
+struct flow_reporter {
+        unsigned int slot;
+        uint64_t activation; /* of the session, as above */
+        unsigned int run;
+        uint64_t period_ns; /* of its statistics; 0: none */
+        uint64_t next_ns;   /* when the next is due */
+};
+
+struct flow_reports {
+        struct flow *flow; /* whose they are */
+        struct wheel_timer timer;
+        bool is_counted; /* of datagrams: by the kernel */
+        bool is_closing; /* only the last report is missing */
+        unsigned int n;
+        struct flow_reporter reporters[];
+};
+
 struct flow {
         uint64_t id;
         struct htable_link by_id;
@@ -78,10 +96,12 @@ struct flow {
         bool is_stray; /* its first datagram lost its way to a socket: it cannot simply pass */
         struct flow_inspector *inspectors; /* owned */
         unsigned int n_inspectors;
-        enum wire_flow_end ended_by; /* where that was not its program */
-        char *ended_session;         /* the filter's, where that was one; owned */
-        uint64_t newest_session;     /* session.activation of the last one before it began */
-        uint64_t bytes_outbound;     /* of a spliced flow that is over */
+        enum wire_flow_end ended_by;  /* where that was not its program */
+        char *ended_session;          /* the filter's, where that was one; owned */
+        uint64_t newest_session;      /* session.activation of the last one before it began */
+        bool has_counts;              /* those that follow are what it had */
+        struct flow_reports *reports; /* owned; NULL: nobody wants any */
+        uint64_t bytes_outbound;      /* of one that is over: carried by us, or counted */
         uint64_t bytes_inbound;
         struct wheel_timer idle_timer; /* of an open one that is a call: engine/callers.h */
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */

@@ -46,6 +46,9 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         owners_put_process(table->owners, flow->process);
         owners_put_process(table->owners, flow->origin);
         table->n_flows--;
+        if (flow->reports)
+                wheel_timer_stop(&flow->reports->timer);
+        free(flow->reports);
         free(flow->ended_session);
         free(flow->inspectors);
         free(flow);
@@ -95,7 +98,7 @@ static bool make_room(struct flow_table *table)
         unsigned int n_seen = 0;
 
         list_for_each (flow, &table->ages, age) {
-                if (flow->verdict != NX_VERDICT_NONE && !flow->delivery) {
+                if (flow->verdict != NX_VERDICT_NONE && !flow->delivery && !flow->reports) {
                         flow_free(table, flow);
                         return true;
                 }

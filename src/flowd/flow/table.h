@@ -4,7 +4,8 @@
 /*
  * All flows that flowd knows: those that are being decided, those that are open, and the
  * last FLOW_CLOSED_MAX that ended. Bounded: when it is full the oldest decided flow is
- * forgotten, which changes nothing for its packets. A flow with a delivery stays.
+ * forgotten, which changes nothing for its packets. A flow with a delivery stays, and one that
+ * filters want reports of, until it is over.
  */
 
 #include <linux/types.h>

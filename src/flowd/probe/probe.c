@@ -36,6 +36,7 @@
 #include "footprint/footprint.h"
 #include "probe/probe.h"
 #include "engine/sandbox.h"
+#include "steer/counts.h"
 #include "steer/hooks.h"
 #include "steer/queue.h"
 #include "steer/route.h"
@@ -273,6 +274,20 @@ static void probe_sock_destroy(struct probe_scene *scene, struct probe_result *r
                 missing(result, "the kernel does not end a connection", r);
         else
                 active(result, "SOCK_DESTROY");
+}
+
+static void probe_byte_counts(struct probe_scene *scene, struct probe_result *result)
+{
+        const struct steer_counted_flow flow = { .cookie = 1 };
+        struct counts counts = { .hooks = scene->hooks };
+        int r = scene->hooks ? counts_watch(&counts, &flow) : -ENOENT;
+
+        if (r < 0) {
+                missing(result, "no program can see the datagrams of a cgroup", r);
+                return;
+        }
+        counts_forget(&counts, &flow);
+        active(result, "cgroup_skb, tcp_info");
 }
 
 static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
@@ -577,6 +592,8 @@ static const struct probe {
           "a filter that changes its verdict, and netextctl flow kill, end what flowd carries and "
           "UDP, and get an error for other connections",
           probe_sock_destroy },
+        { "byte-counts", "counting the bytes of datagrams", false,
+          "reports of UDP flows have no counts, unless flowd carries them", probe_byte_counts },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",
           probe_seccomp },
         { "landlock", "an installed extension sees its own files only", false,

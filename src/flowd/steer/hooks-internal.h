@@ -8,3 +8,5 @@ struct steer_bpf;
 
 /* The programs and maps in the kernel; borrowed. */
 struct steer_bpf *hooks_skeleton(struct hooks *hooks);
+/* The instance's. */
+int hooks_cgroup_fd(const struct hooks *hooks);

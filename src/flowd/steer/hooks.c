@@ -117,7 +117,8 @@ static int configure(struct hooks *hooks, const struct hooks_config *config)
 static bool goes_with_us(const struct hooks *hooks, const struct bpf_map *map)
 {
         return strstr(bpf_map__name(map), ".rodata") || map == hooks->skeleton->maps.visits ||
-               map == hooks->skeleton->maps.doors || map == hooks->skeleton->maps.faces;
+               map == hooks->skeleton->maps.doors || map == hooks->skeleton->maps.faces ||
+               map == hooks->skeleton->maps.counted;
 }
 
 static int choose_pins(struct hooks *hooks)
@@ -508,6 +509,11 @@ struct hooks *hooks_close(struct hooks *hooks)
         close_fd(hooks->own_cgroup_fd);
         free(hooks);
         return NULL;
+}
+
+int hooks_cgroup_fd(const struct hooks *hooks)
+{
+        return hooks->cgroup_fd;
 }
 
 bool hooks_are_fresh(const struct hooks *hooks)

@@ -168,15 +168,15 @@ static int error_of(const struct nlmsghdr *answer)
 
 static int read_info(const struct nlattr *attribute, void *userdata)
 {
-        struct socket_counts *counts = userdata;
+        struct steer_tally *tally = userdata;
         struct tcp_info info = {};
         uint16_t size = mnl_attr_get_payload_len(attribute);
 
         if (mnl_attr_get_type(attribute) != INET_DIAG_INFO)
                 return MNL_CB_OK;
         memcpy(&info, mnl_attr_get_payload(attribute), size < sizeof(info) ? size : sizeof(info));
-        counts->acked = info.tcpi_bytes_acked;
-        counts->received = info.tcpi_bytes_received;
+        tally->acked = info.tcpi_bytes_acked;
+        tally->received = info.tcpi_bytes_received;
         return MNL_CB_OK;
 }
 
@@ -189,10 +189,10 @@ static void read_found(const struct nlmsghdr *answer, uint8_t protocol,
                 .family = socket->idiag_family,
                 .protocol = protocol,
                 .is_connected = socket->id.idiag_dport != 0,
-                .counts = { .queued = socket->idiag_wqueue, .state = socket->idiag_state },
+                .tally = { .queued = socket->idiag_wqueue, .state = socket->idiag_state },
         };
         memcpy(ret_found->id, &socket->id, sizeof(socket->id));
-        (void)mnl_attr_parse(answer, sizeof(*socket), read_info, &ret_found->counts);
+        (void)mnl_attr_parse(answer, sizeof(*socket), read_info, &ret_found->tally);
 }
 
 static struct inet_diag_req_v2 *begin_request(char *buffer, uint16_t type, uint8_t family,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/endpoint.h"
+#include "bpf/steer.abi.h"
 
 typedef void sockets_fn(uint64_t cookie, const struct endpoint *local, void *userdata);
 
@@ -26,21 +27,13 @@ struct socket_name {
         uint32_t interface; /* that it may be bound to; 0: none */
 };
 
-/* What TCP counts, as it counts: SYN and FIN are a byte each. */
-struct socket_counts {
-        uint64_t acked;    /* that the other end has */
-        uint64_t received; /* in order */
-        uint32_t queued;   /* that the program said, and that are not acked */
-        uint8_t state;     /* BPF_TCP_ESTABLISHED and so on */
-};
-
 /* One that was found. */
 struct socket_found {
         uint8_t family;
         uint8_t protocol;
         bool is_connected;
-        struct socket_counts counts; /* of TCP */
-        uint32_t id[12];             /* the kernel's struct inet_diag_sockid */
+        struct steer_tally tally; /* of TCP; has_end is not known */
+        uint32_t id[12];          /* the kernel's struct inet_diag_sockid */
 };
 
 /* A look into the kernel's table, or a walk through it where that does not find what has a cookie:

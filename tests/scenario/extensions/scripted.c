@@ -20,6 +20,8 @@
  *         end port 80                 ends the flows of that port that it was asked about
  *         end flow 12                 ends that one. How many are over, and which errors there
  *                                     were, goes to the daemon's log
+ *         report high                 wants reports of all flows, with statistics as often as that:
+ *                                     none, low, medium, high; each goes to the daemon's log
  *         start fail                  start_filter fails
  *         start hang                  start_filter does not return
  *         start late                  it does, after 3 s
@@ -96,6 +98,33 @@ static const struct line *line_for(const struct scripted *scripted, const char *
                 if (strcmp(scripted->lines[i].port, port) == 0)
                         return &scripted->lines[i];
         return NULL;
+}
+
+static enum nx_report_frequency frequency_from(const char *word)
+{
+        static const char *const words[] = { "none", "low", "medium", "high" };
+        size_t i = 0;
+
+        while (i < 3 && strcmp(words[i], word) != 0)
+                i++;
+        return (enum nx_report_frequency)i;
+}
+
+static void handle_report(struct nx_filter *filter, struct nx_flow *flow,
+                          const struct nx_report *report, void *userdata)
+{
+        static const char *const events[] = { "?", "new-flow", "data-decision", "flow-closed",
+                                              "statistics" };
+        static const char *const actions[] = { "?", "allow", "drop", "?", "filter-data" };
+        char counts[64] = "unknown unknown";
+
+        if (report->has_counts)
+                snprintf(counts, sizeof(counts), "%llu %llu",
+                         (unsigned long long)report->bytes_outbound,
+                         (unsigned long long)report->bytes_inbound);
+        fprintf(stderr, "%s report %llu %s %s %s\n", nx_filter_get_name(filter),
+                (unsigned long long)nx_flow_get_identifier(flow), events[report->event],
+                actions[report->action], counts);
 }
 
 static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_flow *flow,
@@ -201,6 +230,8 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         const struct line *line;
         char port[8];
 
+        if (line_for(scripted, "report"))
+                nx_flow_want_reports(flow, frequency_from(line_for(scripted, "report")->what));
         if (line_for(scripted, "say"))
                 fprintf(stderr, "asked %s about %u at %lld\n", nx_filter_get_name(filter),
                         nx_flow_get_local_port(flow), now_us());
@@ -353,6 +384,7 @@ int main(void)
                 .filter = {
                         .start_filter = start_filter,
                         .handle_new_flow = handle_new_flow,
+                        .handle_report = handle_report,
                         .handle_file = handle_file,
                 },
         };
