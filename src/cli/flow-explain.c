@@ -131,6 +131,15 @@ static void print_times(const struct nx_properties *flow)
         }
 }
 
+/* Known when it is over, and only of some. */
+static void print_bytes(const struct nx_properties *flow)
+{
+        if (nx_properties_has(flow, "bytes_outbound"))
+                print_fact("bytes", cli_format("%" PRIu64 " out, %" PRIu64 " in",
+                                               nx_properties_get_uint64(flow, "bytes_outbound"),
+                                               nx_properties_get_uint64(flow, "bytes_inbound")));
+}
+
 static void print_verdict(const struct nx_properties *flow)
 {
         const char *outcome = flow_outcome(flow);
@@ -164,6 +173,7 @@ static void explain(const struct nx_properties *flow)
         if (nx_properties_has(flow, "local_address"))
                 print_fact(is_inbound ? "to" : "from", cli_format("%s", local));
         print_times(flow);
+        print_bytes(flow);
         putchar('\n');
         print_verdict(flow);
 }

@@ -82,7 +82,8 @@ def test_counts_are_those_of_the_other_end(netext, scripted, client, peer):
     wait_until(lambda: len(server.results) == len(counts), "the server still hears something")
     for port, heard, said in server.results:
         assert counts[ports[port]["flow"]] == (heard, said), ports[port]
-        assert (ports[port]["bytes_outbound"], ports[port].get("bytes_inbound", 0)) == (heard, said)
+        assert (ports[port]["bytes_outbound"], ports[port]["bytes_inbound"]) == (heard, said)
+    assert f"{heard} out, {said} in" in netext.run_ctl("flow", "explain", ports[port]["flow"]).stdout
     assert all([event for event, _, _ in of] == ["new-flow", "flow-closed"] for of in reports(netext).values())
 
 

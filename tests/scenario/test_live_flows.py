@@ -142,6 +142,8 @@ def test_a_filter_changes_its_verdict(netext, scripted, client, server):
     assert_told(client, process, ALL)
     for flow in netext.flows(remote_port=80):
         assert (flow["ended_by"], flow["ended_session"]) == ("filter", "scripted"), flow
+    assert netext.run_ctl("flow", "list").stdout.count("closed  by scripted; ended by scripted\n") == len(ALL)
+    assert "by scripted, which changed its verdict" in netext.run_ctl("flow", "explain", flow["flow"]).stdout
     # What is over cannot be ended once more; the next flow is another one.
     scripted.rewrite("* allow", "end port 80", "")
     assert wait_for_updates(netext, 2) == {"EALREADY": len(ALL)}

@@ -142,7 +142,18 @@ char *flow_remote(const struct nx_properties *flow)
                           endpoint, *name ? " (" : "", name, *name ? ")" : "");
 }
 
-char *flow_why(const struct nx_properties *flow)
+/* Whose doing its end was: "scripted", "a person"; NULL: it is open, or ended by itself. */
+static const char *ender_of(const struct nx_properties *flow)
+{
+        const char *by = word_of(flow, "ended_by"), *session = word_of(flow, "ended_session");
+
+        if (strcmp(by, "person") == 0)
+                return "a person";
+        return strcmp(by, "filter") == 0 && *session ? session : NULL;
+}
+
+/* Why it has its verdict. */
+static char *why_decided(const struct nx_properties *flow)
 {
         const char *word = word_of(flow, "reason"), *session = word_of(flow, "decided_by");
         const char *rule = word_of(flow, "rule");
@@ -158,6 +169,18 @@ char *flow_why(const struct nx_properties *flow)
         if (!*rule && strcmp(word, "provider") == 0)
                 return cli_format("by %s", session);
         return cli_format("by %s: %s", session, detail);
+}
+
+char *flow_why(const struct nx_properties *flow)
+{
+        const char *ender = ender_of(flow);
+        char *decided = why_decided(flow), *why;
+
+        if (!ender)
+                return decided;
+        why = cli_format("%s%sended by %s", decided, *decided ? "; " : "", ender);
+        free(decided);
+        return why;
 }
 
 const char *flow_outcome(const struct nx_properties *flow)

@@ -115,7 +115,7 @@ void record_put_decision(struct wire_writer *writer, const struct flow *flow)
         if (flow->ended_by)
                 wire_put(writer, WIRE_ATTR_ENDED_BY, flow->ended_by);
         wire_put_string(writer, WIRE_ATTR_ENDED_SESSION, flow->ended_session);
-        if (flow->bytes_outbound || flow->bytes_inbound) {
+        if (flow->has_counts || flow->bytes_outbound || flow->bytes_inbound) {
                 wire_put(writer, WIRE_ATTR_BYTES_OUTBOUND, flow->bytes_outbound);
                 wire_put(writer, WIRE_ATTR_BYTES_INBOUND, flow->bytes_inbound);
         }
