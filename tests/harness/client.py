@@ -56,9 +56,10 @@ class Client:
         assert done.stdout, f"{code}\n{done.stderr}"
         return json.loads(done.stdout.splitlines()[-1])[0]
 
-    def start_python(self, code, **names):
-        """The same in the background, which may wait for its stdin; see python_answer()."""
-        return self.lab.client.start(self._script(code, names), stdin=subprocess.PIPE)
+    def start_python(self, code, inside=(), **names):
+        """The same in the background, which may wait for its stdin; see python_answer(). inside: a command that
+        begins it, "unshare --user"."""
+        return self.lab.client.start([*inside, *self._script(code, names)], stdin=subprocess.PIPE)
 
     @staticmethod
     def wait_for_ready(process, timeout=15):

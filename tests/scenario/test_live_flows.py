@@ -59,14 +59,16 @@ for thread in threads:
     thread.join()
 answer = errors
 """
+# In a user namespace with a process and a mount namespace of its own.
+INSIDE = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")
 TALKER = pathlib.Path(PYTHON).resolve()
 # What it is told; of datagrams, by the call that it was in.
 TOLD = {"tcp": {"ECONNABORTED"}, "udp-connected": {"ECONNABORTED", "EDESTADDRREQ", "EPERM"}, "udp": {"EPERM"}}
 ALL = [(protocol, address, 80) for protocol, address in TRANSPORTS]
 
 
-def start_talking(client, conversations):
-    process = client.start_python(TALK, conversations=conversations)
+def start_talking(client, conversations, inside=()):
+    process = client.start_python(TALK, inside=inside, conversations=conversations)
     client.wait_for_ready(process)
     return process
 
@@ -166,7 +168,7 @@ def test_a_filter_names_its_own_flows_only(netext, scripted, client, server):
 
 def test_a_hundred_flows_end_at_once(netext, scripted, client, server):
     scripted("* allow")
-    process = start_talking(client, [("tcp", Lab.SERVER, 80)] * 100)
+    process = start_talking(client, [("tcp", Lab.SERVER, 80)] * 100, INSIDE)
     scripted.rewrite("* allow", "end port 80")
     assert wait_for_updates(netext, 1) == {"over": 100}
     assert_silence(server)
@@ -244,18 +246,23 @@ def test_the_end_of_a_flow_that_waits(netext, scripted, client, server):
     assert server.seen == [("tcp", server.seen[0][1], b"hello")]
 
 
-def test_a_pause_of_datagrams_has_an_end(netext, scripted, client, server):
+def test_a_pause_of_datagrams_has_an_end(netext, scripted, inspecting, client, server):
     """After 10 s they are dropped, also where the fail policy would let them pass; a connection waits on."""
     scripted("80 wait allow", fail_policy="open")
+    inspecting("81 late 60000", fail_policy="open")
+    shown = client.start("udp", Lab.SERVER, 81, "-t", "14000")
     started = time.monotonic()
     processes = [client.start(protocol, Lab.SERVER, 80, "-t", "14000") for protocol in ("tcp", "udp", "udp-connected")]
     wait_until(lambda: len(netext.flows(state="held")) == 3, "the flows were not held")
     wait_until(lambda: len(netext.flows(state="held")) == 1, "the datagrams wait for ever", 14)
     assert 9.9 < time.monotonic() - started < 12
-    for flow in netext.flows(protocol="udp"):
+    for flow in netext.flows(protocol="udp", remote_port=80):
         assert (flow["verdict"], flow["reason"], flow["decided_by"]) == ("drop", "pause-timeout", "scripted")
     scripted.rewrite("80 allow")
     assert [client.answer(process).error for process in processes] == [None, "ETIMEDOUT", "ETIMEDOUT"]
+    assert client.answer(shown).error == "ETIMEDOUT"
+    flow = netext.flow(remote_port=81)
+    assert (flow["state"], flow["reason"], flow["ended_session"]) == ("closed", "pause-timeout", "inspecting")
     assert [kind for kind, _, _ in server.seen] == ["tcp"]
 
 

@@ -30,8 +30,7 @@
 #include "names/names.h"
 #include "steer/hooks.h"
 
-#define NEWS_PAUSE_NS      (5 * 1000000ULL)
-#define DATAGRAMS_PAUSE_NS (10 * 1000000000ULL) /* as long as NEFilterNewFlowVerdict's pause */
+#define NEWS_PAUSE_NS (5 * 1000000ULL)
 
 static int on_ready_timeout(void *userdata);
 static int on_verdict_timeout(void *userdata);

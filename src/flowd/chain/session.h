@@ -22,6 +22,9 @@
 struct chain;
 struct settings;
 
+/* So long a datagram may be paused (NEFilterNewFlowVerdict, NEFilterDataVerdict). */
+#define DATAGRAMS_PAUSE_NS (10 * 1000000000ULL)
+
 enum session_provider {
         PROVIDER_ABSENT,   /* no channel: never had one, or the provider is gone */
         PROVIDER_STARTING, /* start_filter has not answered */

@@ -50,11 +50,8 @@ static uint64_t *debt(struct delivery *delivery, unsigned int inspector,
         return &delivery->flow->inspectors[inspector].asked_ns[direction == NX_DIRECTION_OUTBOUND];
 }
 
-static void owe(struct delivery *delivery, unsigned int inspector, enum nx_direction direction)
+static void watch_answers(struct deliveries *all)
 {
-        struct deliveries *all = delivery->all;
-
-        *debt(delivery, inspector, direction) = now_ns();
         if (list_is_empty(&all->answers_timer.link))
                 loop_timer_start(all->loop, &all->answers_timer, now_ns() + ANSWERS_CHECK_NS);
 }
@@ -64,6 +61,27 @@ static void forgive(struct delivery *delivery, unsigned int inspector)
         struct flow_inspector *forgiven = &delivery->flow->inspectors[inspector];
 
         memset(forgiven->asked_ns, 0, sizeof(forgiven->asked_ns));
+        forgiven->paused_ns = 0;
+}
+
+/* A pause of datagrams has an end, whichever direction they have. */
+static void note_pause(struct delivery *delivery, unsigned int inspector,
+                       const struct session_data_verdict *verdict)
+{
+        struct flow_inspector *who = &delivery->flow->inspectors[inspector];
+
+        if (verdict->verdict != NX_VERDICT_PAUSE) {
+                who->paused_ns = 0;
+        } else if (!who->paused_ns) {
+                who->paused_ns = now_ns();
+                watch_answers(delivery->all);
+        }
+}
+
+static void owe(struct delivery *delivery, unsigned int inspector, enum nx_direction direction)
+{
+        *debt(delivery, inspector, direction) = now_ns();
+        watch_answers(delivery->all);
 }
 
 /* How many of the bytes it is shown, or a negative errno. */
@@ -314,6 +332,8 @@ int inspected_judge(struct flow *flow, struct session *session,
         if (!verdict->is_update)
                 *debt(delivery, (unsigned int)inspector, verdict->direction) = 0;
         if (delivery->datagrams)
+                note_pause(delivery, (unsigned int)inspector, verdict);
+        if (delivery->datagrams)
                 return datagrams_verdict(delivery->datagrams, (unsigned int)inspector,
                                          verdict->direction, &said);
         if (verdict->verdict == NX_VERDICT_DROP)
@@ -392,6 +412,50 @@ static int find_late(const struct delivery *delivery, uint64_t now, bool *ret_an
         return -ENOENT;
 }
 
+/* The filter's place in a flow of which a datagram has been paused for too long. */
+static struct flow_inspector *find_paused_too_long(struct deliveries *all, uint64_t now,
+                                                   struct delivery **ret_delivery)
+{
+        struct delivery *delivery;
+
+        list_for_each (delivery, &all->inspected, inspected)
+                for (unsigned int i = 0; i < delivery->flow->n_inspectors; i++) {
+                        struct flow_inspector *who = &delivery->flow->inspectors[i];
+
+                        if (!who->paused_ns || now - who->paused_ns < DATAGRAMS_PAUSE_NS)
+                                continue;
+                        *ret_delivery = delivery;
+                        return who;
+                }
+        return NULL;
+}
+
+/* As if the filter had said DROP. What ends one flow can end others with it. */
+static void end_paused(struct deliveries *all, uint64_t now)
+{
+        struct flow_inspector *who;
+        struct delivery *delivery;
+
+        while ((who = find_paused_too_long(all, now, &delivery))) {
+                const struct ending ending = {
+                        .by = WIRE_END_FILTER,
+                        .session = successor_find_inspector(all->chain, who),
+                };
+
+                who->paused_ns = 0;
+                delivery->flow->reason = WIRE_REASON_PAUSE_TIMEOUT;
+                (void)ending_end(all->chain, delivery->flow, &ending);
+        }
+}
+
+static bool is_any_paused(const struct delivery *delivery)
+{
+        for (unsigned int i = 0; i < delivery->flow->n_inspectors; i++)
+                if (delivery->flow->inspectors[i].paused_ns)
+                        return true;
+        return false;
+}
+
 static int on_answers_timer(void *userdata)
 {
         struct deliveries *all = userdata;
@@ -399,9 +463,11 @@ static int on_answers_timer(void *userdata)
         uint64_t now = now_ns();
         bool any = false;
 
+        end_paused(all, now);
         list_for_each_safe (delivery, following, &all->inspected, inspected) {
                 int late = find_late(delivery, now, &any);
 
+                any |= is_any_paused(delivery);
                 if (late < 0)
                         continue;
                 delivery->flow->reason = WIRE_REASON_VERDICT_TIMEOUT;

@@ -35,6 +35,7 @@ struct flow_inspector {
         bool drops;           /* said so before there were bytes */
         bool is_over;         /* it sees no more of them, whoever it was */
         uint64_t asked_ns[2]; /* inbound, outbound: since when it owes an answer, or 0 */
+        uint64_t paused_ns;   /* since when a datagram waits because it paused, or 0 */
 };
 
 /* A filter that wants reports of the flow. */
