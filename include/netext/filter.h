@@ -203,7 +203,7 @@ int nx_flow_want_reports(struct nx_flow *flow, enum nx_report_frequency frequenc
 
 /** result: 0: it is over, and nothing of it passes any more, neither way; -EALREADY: it was over
  *  before; -ENOENT: it is not kept any more; -EPERM: it did not pass this session; -EOPNOTSUPP: it
- *  is a connection that passed, and this kernel cannot end one; -ESTALE: netext-flowd or the
+ *  is a connection without a socket that is known, of raw packets; -ESTALE: netext-flowd or the
  *  session ended before it answered, so the flow may go on. */
 typedef void nx_filter_updated_fn(struct nx_filter *filter, uint64_t flow, int result,
                                   void *userdata);
@@ -213,9 +213,10 @@ typedef void nx_filter_updated_fn(struct nx_filter *filter, uint64_t flow, int r
  * passed in the kernel, carried, inspected, paused by a later filter, or claimed by a proxy. flow
  * is its number (nx_flow_get_identifier()); any that this session was asked about, or that its
  * rules let pass. verdict: DROP ends it now: its program is told ECONNABORTED (TCP, connected UDP)
- * or EPERM (UDP). (How an inspected flow goes on is nx_flow_update()'s to say.) fn (or NULL) is
- * called once, later, from dispatch. -EINVAL for another verdict, -ESTALE while the session does
- * not run, -ENOBUFS while NX_FILTER_UPDATES_MAX calls are unanswered.
+ * or EPERM (UDP); where the kernel cannot end a connection, ECONNRESET when it says something. (How
+ * an inspected flow goes on is nx_flow_update()'s to say.) fn (or NULL) is called once, later, from
+ * dispatch. -EINVAL for another verdict, -ESTALE while the session does not run, -ENOBUFS while
+ * NX_FILTER_UPDATES_MAX calls are unanswered.
  */
 int nx_filter_update_flow(struct nx_filter *filter, uint64_t flow, enum nx_verdict verdict,
                           nx_filter_updated_fn *fn, void *userdata);

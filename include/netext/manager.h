@@ -175,9 +175,9 @@ struct nx_flow_selection {
  * Ends open flows now, both ways: a held one is refused, the program of another one is told
  * ECONNABORTED (TCP, connected UDP) or EPERM (UDP), and nothing of it passes any more.
  * *ret_n_ended: how many. -ENOENT if no open flow is meant, -EALREADY if the one that is named is
- * over, -EINVAL for a selection that says nothing, -EOPNOTSUPP where this kernel cannot end a
- * connection that passed. After -EAGAIN (netext-flowd ended before it answered) they may be over or
- * not: ask again.
+ * over, -EINVAL for a selection that says nothing, -EOPNOTSUPP for a connection of raw
+ * packets, without a socket. After -EAGAIN (netext-flowd ended before it answered) they may be over
+ * or not: ask again.
  */
 int nx_manager_end_flows(struct nx_manager *manager, const struct nx_flow_selection *selection,
                          uint64_t *ret_n_ended);

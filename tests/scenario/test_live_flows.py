@@ -10,6 +10,7 @@ import time
 
 from harness.client import PYTHON, TRANSPORTS
 from harness.lab import Lab
+from harness.paths import PROGRAMS
 from harness.wait import wait_until
 
 # Talks on `conversations` of (protocol, address, port), each in a thread, until each has its error.
@@ -313,3 +314,31 @@ def test_an_update_races_with_the_programs_own_end(netext, scripted, client, ser
     assert wait_for_updates(netext, 4) == {"EALREADY": len(netext.flows(remote_port=80))}
     assert all(set(answers) <= {"over", "EALREADY"} for answers in updates(netext))
     assert sum(answers.get("over", 0) for answers in updates(netext)) > 0
+
+
+def test_a_kernel_that_cannot_end_a_connection(instances, rules, client, server, service, visit):
+    """Its segments are refused instead, both ways, and its program hears so when it says something next."""
+    netext = instances(environment={"NETEXT_WITHOUT": "sock-destroy"})
+    service(81)
+    netext.start_session(PROGRAMS / "scripted", "--file", f"script={rules('inbound ask', '* allow', name='script')}")
+    conversations = [(protocol, address, 80) for protocol, address in TRANSPORTS]
+    process = start_talking(client, conversations)
+    with visit.connect(81, timeout=1) as visitor:
+        visitor.send(b"hello")
+        assert visitor.recv(100) == b"hello"
+        assert netext.run_ctl("flow", "kill", "--program", TALKER).stdout == f"{len(conversations) + 1} flows ended.\n"
+        assert_silence(server)
+        visitor.send(b"lost")
+        assert error_of(visitor) == "TimeoutError"
+    errors = client.python_answer(process)
+    told = {"tcp": {"ECONNRESET"}, "udp": {"EPERM"}, "udp-connected": {"EPERM", "ECONNREFUSED"}}
+    assert all(error in told[protocol] for error, (protocol, _, _) in zip(errors, conversations)), errors
+    # Who has the same ends later is somebody else.
+    answer = client.tcp(80)
+    assert netext.run_ctl("flow", "kill", "--remote", ":80").returncode == 1
+    process = client.start("tcp", Lab.SERVER, 80, "-s", "-p", str(answer.local_port))
+    assert client.answer(process).error is None
+    assert netext.run_ctl("flow", "kill", "--remote", ":80").stdout == "1 flow ended.\n"
+    process.stdin.close()
+    process.wait()
+    assert client.tcp(80, Lab.SERVER, "-p", str(answer.local_port)).error is None

@@ -89,6 +89,7 @@ struct chain {
         unsigned int last_run;
         size_t n_sessions;
         uint64_t last_activation;
+        bool cuts; /* the kernel cannot end connections, and refuses their segments */
         uint64_t n_updates_refused; /* of flows that were none of the session's */
         bool in_force;              /* the kernel knows the order */
         struct reports reports;

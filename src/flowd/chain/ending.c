@@ -3,7 +3,8 @@
 /*
  * Verdicts of this round go first: one that lets a datagram pass makes the kernel remember the
  * flow. Then the program's socket is aborted, before what is with us is cut, so that the program
- * is told the same wherever its bytes were.
+ * is told the same wherever its bytes were. Where the kernel cannot do that, it refuses the
+ * segments of the connection: its program is told when it says something next.
  */
 
 #include "chain/ending.h"
@@ -42,6 +43,8 @@ static int abort_socket(struct flow *flow)
                 reports_note_tally(flow, &found.tally);
         if (!found.is_connected)
                 return 0; /* it has other peers as well */
+        if (!flow->local.port)
+                flow->local = sockets_local(&found);
         return sockets_destroy(&found);
 }
 
@@ -77,6 +80,8 @@ static int end_connection(struct chain *chain, struct flow *flow)
 
         if (has_known_socket(flow))
                 r = abort_socket(flow);
+        if (r == -EOPNOTSUPP && chain->cuts && !is_ours && flow->local.port)
+                r = passed_cut(chain->passed, &flow->local, &flow->remote);
         if (is_ours)
                 chain->deliverer->cut(flow);
         return is_ours && (r == -ENOENT || r == -EOPNOTSUPP) ? 0 : r;

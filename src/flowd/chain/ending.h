@@ -8,10 +8,10 @@
  *
  *      held                        refused, as if that had been the verdict
  *      with us (deliver/)          both ends are reset
- *      TCP                         the kernel aborts its program's socket, and resets the other end
- *      UDP                         the kernel refuses its datagrams (steer/passed.h); a connected
- *                                  socket is aborted
- *      carried on by an extension  what carries it on is ended as well
+ *      TCP                         the kernel aborts its program's socket, and resets the other
+ * end; or, where it cannot, refuses the connection's segments UDP                         the
+ * kernel refuses its datagrams (steer/passed.h); a connected socket is aborted carried on by an
+ * extension  what carries it on is ended as well
  *
  * There is nothing to wait for: when a function returns, it is so.
  */
@@ -24,8 +24,8 @@ struct ending {
         const struct session *session; /* of WIRE_END_FILTER */
 };
 
-/* 0; -EALREADY: it was over before; -EOPNOTSUPP: it is a connection that passed, and this kernel
- * cannot end one; or another negative errno, and it may go on. */
+/* 0; -EALREADY: it was over before; -EOPNOTSUPP: it is a connection that passed, of no socket
+ * that is known (raw packets); or another negative errno, and it may go on. */
 int ending_end(struct chain *chain, struct flow *flow, const struct ending *ending);
 /* The record says so, and who watches hears of it. */
 void ending_note(struct chain *chain, struct flow *flow, const struct ending *ending);

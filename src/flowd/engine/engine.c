@@ -21,6 +21,7 @@
 #include "chain/identify.h"
 #include "engine/engine.h"
 #include "steer/guarded.h"
+#include "steer/sockets.h"
 
 static void on_flow_held(struct flow *flow, void *userdata)
 {
@@ -314,6 +315,7 @@ static int init_tables(struct engine *engine)
 static void wire_parts(struct engine *engine)
 {
         engine->ruleset.table = engine->table;
+        engine->ruleset.cuts = !sockets_can_destroy();
         engine->ruleset.mark_mask = engine->config.mark_mask;
         engine->ruleset.hold_queue = queue_hold_number(engine->queue);
         engine->ruleset.answers_queue = queue_answers_number(engine->queue);
@@ -344,6 +346,7 @@ static void wire_parts(struct engine *engine)
                 .flows = &engine->flows,
                 .deliveries = &engine->deliveries,
                 .deliverer = &deliverer,
+                .cuts = engine->ruleset.cuts,
                 .listener = {
                         .flow_held = on_flow_held,
                         .flow_decided = on_flow_decided,

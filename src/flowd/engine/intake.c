@@ -513,6 +513,8 @@ static void on_socket_closed(struct flow *flow, void *userdata)
 
         closing->local = (struct endpoint){};
         closing->tally = NULL;
+        if (flow_was_ended(flow) && flow->protocol == IPPROTO_TCP && intake->chain->cuts)
+                passed_mend(intake->passed, &flow->local, &flow->remote);
         if (flow->closed_ns)
                 return;
         if (tally && flow->protocol == IPPROTO_TCP)

@@ -270,7 +270,10 @@ static void probe_sock_destroy(struct probe_scene *scene, struct probe_result *r
                 r = sockets_destroy(&found);
         if (r >= 0)
                 r = send(fd, "", 1, MSG_NOSIGNAL) < 0 ? 0 : -EISCONN;
-        if (r < 0)
+        if (r == -EOPNOTSUPP)
+                fallback(result, "nft set of connections whose segments are refused",
+                         "the kernel does not end a connection (CONFIG_INET_DIAG_DESTROY)");
+        else if (r < 0)
                 missing(result, "the kernel does not end a connection", r);
         else
                 active(result, "SOCK_DESTROY");
@@ -589,8 +592,8 @@ static const struct probe {
         { "sock-diag", "the local end of an open connection that rules allowed", false,
           "it is shown when the connection has ended", probe_sockets },
         { "sock-destroy", "ending a connection that passed", false,
-          "a filter that changes its verdict, and netextctl flow kill, end what flowd carries and "
-          "UDP, and get an error for other connections",
+          "a filter that changes its verdict, and netextctl flow kill, end a connection only for "
+          "its packets",
           probe_sock_destroy },
         { "byte-counts", "counting the bytes of datagrams", false,
           "reports of UDP flows have no counts, unless flowd carries them", probe_byte_counts },

@@ -39,14 +39,15 @@ struct family {
         const char *watched; /* UDP flows that others began, of which filters see the datagrams */
         const char *onward;  /* answers from servers that are visited by way of us */
         const char *ended;   /* UDP flows of which nothing passes any more */
+        const char *cut;     /* the same of TCP, where the kernel cannot end a connection */
         uint32_t key_type;
         uint32_t key_size;
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4", "ended4",
+        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4", "ended4", "cut4",
           TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6", "ended6",
+        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6", "ended6", "cut6",
           TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
 
@@ -63,6 +64,15 @@ static inline void match_ended(struct nftnl_rule *rule, const struct family *fam
         match_protocol(rule, IPPROTO_UDP);
         match_tuple(rule, family->number, tuple, family->ended);
         refresh_tuple(rule, family->number, tuple, family->ended);
+}
+
+/* A segment of a connection that was ended. */
+static inline void match_cut(struct nftnl_rule *rule, const struct family *family,
+                             enum tuple_direction tuple)
+{
+        match_protocol(rule, IPPROTO_TCP);
+        match_tuple(rule, family->number, tuple, family->cut);
+        refresh_tuple(rule, family->number, tuple, family->cut);
 }
 
 /* number: of the queue, one of ours. */

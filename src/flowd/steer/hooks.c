@@ -27,6 +27,7 @@
 #include "steer/hooks.h"
 #include "steer/mark.h"
 #include "steer/own-cgroup.h"
+#include "steer/without.h"
 #include "steer.skel.h" /* names the structs of bpf/steer.abi.h */
 
 #ifndef SO_NETNS_COOKIE
@@ -77,14 +78,6 @@ static int netns_cookie(uint64_t *ret_cookie)
         if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &size) < 0)
                 return -errno;
         return 0;
-}
-
-/* So that a test can see what becomes of us on a kernel that has less than this one. */
-static bool is_told_away(const char *mechanism)
-{
-        const char *without = getenv("NETEXT_WITHOUT");
-
-        return without && strcmp(without, mechanism) == 0;
 }
 
 static int configure(struct hooks *hooks, const struct hooks_config *config)

@@ -4,6 +4,9 @@
  * The chains for what comes in, as those of steer/ruleset.c:
  *
  *   arrive: input.
+ *      tcp, RST                                   accept     ours, to who began a cut connection
+ *      tcp, turned in cut4 or cut6                refresh it there, drop. These two only where the
+ *                                                 kernel cannot end a connection
  *      not udp                                    accept
  *      from lo, mark & M == ASKED, tagged by us   goto refuse     nobody listened to the queue
  *      from lo, tagged by us, also as an answer   accept     of a flow that a proxy claimed
@@ -97,10 +100,30 @@ static void note_served_unasked(struct transaction *t, const struct family *fami
         rule_end(t, rule);
 }
 
+static void drop_cut(struct transaction *t)
+{
+        struct nftnl_rule *reset = rule_begin(t, "arrive");
+
+        match_protocol(reset, IPPROTO_TCP);
+        match_reset(reset);
+        verdict(reset, NF_ACCEPT, NULL);
+        rule_end(t, reset);
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+                match_cut(rule, &families[i], TUPLE_TURNED);
+                verdict(rule, NF_DROP, NULL);
+                rule_end(t, rule);
+        }
+}
+
 static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
+        if (config_of(t)->cuts)
+                drop_cut(t);
         rule = rule_begin(t, "arrive");
         match_other_protocol(rule, IPPROTO_UDP);
         verdict(rule, NF_ACCEPT, NULL);

@@ -103,7 +103,7 @@ static int receive_error(int fd)
 #define N_SETS 6
 
 /* is_ended: the first set gets the flow that the others lose. */
-static int forget(const struct passed *passed, const char *const names[N_SETS],
+static int forget(const struct passed *passed, const char *const *names, size_t n_names,
                   const struct endpoint *local, const struct endpoint *remote, bool is_ended)
 {
         struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -114,7 +114,7 @@ static int forget(const struct passed *passed, const char *const names[N_SETS],
                 return -ENOMEM;
         nftnl_batch_begin(mnl_nlmsg_batch_current(batch), 0);
         mnl_nlmsg_batch_next(batch);
-        for (size_t i = 0; i < N_SETS; i++) {
+        for (size_t i = 0; i < n_names; i++) {
                 _cleanup_(cleanup_set) struct nftnl_set *set =
                         make_set(passed->table, names[i], local, remote);
 
@@ -207,15 +207,35 @@ static const char *const names6[N_SETS] = { "ended6",   "passed6",  "served6",
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote,
-                     false);
+        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, N_SETS, local,
+                     remote, false);
 }
 
 int passed_end(const struct passed *passed, const struct endpoint *local,
                const struct endpoint *remote)
 {
-        return forget(passed, address_is_ipv4(&local->address) ? names4 : names6, local, remote,
-                      true);
+        return forget(passed, address_is_ipv4(&local->address) ? names4 : names6, N_SETS, local,
+                      remote, true);
+}
+
+static int set_cut(const struct passed *passed, const struct endpoint *local,
+                   const struct endpoint *remote, bool is_cut)
+{
+        const char *name = address_is_ipv4(&local->address) ? "cut4" : "cut6";
+
+        return forget(passed, &name, 1, local, remote, is_cut);
+}
+
+int passed_cut(const struct passed *passed, const struct endpoint *local,
+               const struct endpoint *remote)
+{
+        return set_cut(passed, local, remote, true);
+}
+
+void passed_mend(const struct passed *passed, const struct endpoint *local,
+                 const struct endpoint *remote)
+{
+        (void)set_cut(passed, local, remote, false);
 }
 
 struct listing {
@@ -324,7 +344,7 @@ static bool can_destroy(const struct passed *passed)
         struct passed trial = *passed;
 
         trial.can_destroy = true;
-        return forget(&trial, nowhere, &nobody, &nobody, false) != -EINVAL;
+        return forget(&trial, nowhere, N_SETS, &nobody, &nobody, false) != -EINVAL;
 }
 
 int passed_open(struct passed *passed, const char *table)

@@ -57,6 +57,13 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 int passed_end(const struct passed *passed, const struct endpoint *local,
                const struct endpoint *remote);
 
+/* The same of a connection, where the kernel cannot end it; and the end of that: its ends are
+ * somebody else's then. */
+int passed_cut(const struct passed *passed, const struct endpoint *local,
+               const struct endpoint *remote);
+void passed_mend(const struct passed *passed, const struct endpoint *local,
+                 const struct endpoint *remote);
+
 /* A flow that the kernel remembers; it may be told more than once. */
 typedef void passed_fn(const struct endpoint *local, const struct endpoint *remote, void *userdata);
 /* Each UDP flow that is there; none where there is no table yet. 0 or a negative errno. */

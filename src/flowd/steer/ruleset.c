@@ -7,6 +7,8 @@
  *
  *   hold: output, just behind mangle. Decides who waits. Without proxies, the first rule and those
  *      of undecided.
+ *      tcp, in cut4 or cut6                       refresh it there, goto refuse. Only where the
+ *                                                 kernel cannot end a connection
  *      mark & M == PASS_SOCKET                    accept     rules allowed it at connect()
  *      tcp, a first segment, its socket's mark & M == ONWARD
  *                                                 turned, into onward4 or onward6; accept
@@ -367,10 +369,23 @@ static void put_undecided(struct transaction *t)
                 hold_carried(t);
 }
 
+static void refuse_cut(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "hold");
+
+                match_cut(rule, &families[i], TUPLE_AS_SENT);
+                verdict(rule, NFT_GOTO, "refuse");
+                rule_end(t, rule);
+        }
+}
+
 static void put_hold(struct transaction *t)
 {
         struct nftnl_rule *rule;
 
+        if (config_of(t)->cuts)
+                refuse_cut(t);
         accept_mark(t, MARK_PASS_SOCKET);
         if (receives(config_of(t)))
                 take_onward(t);
@@ -737,6 +752,7 @@ static void put_sets(struct transaction *t, const struct family *family)
                 { family->passed, PASSED_SECONDS },   { family->served, PASSED_SECONDS },
                 { family->claimed, CLAIMED_SECONDS }, { family->watched, PASSED_SECONDS },
                 { family->onward, ONWARD_SECONDS },   { family->ended, PASSED_SECONDS },
+                { family->cut, CLAIMED_SECONDS },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sets); i++)

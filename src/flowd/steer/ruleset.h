@@ -40,6 +40,7 @@ struct ruleset_config {
         uint64_t extension_cgroup_id; /* the parent of the extensions' cgroups */
         uint32_t extension_cgroup_level;
         bool closed; /* what nobody listens for is refused, not let through */
+        bool cuts;   /* the kernel cannot end a connection: its segments are refused */
         enum ruleset_inbound inbound;
         struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;

@@ -40,6 +40,10 @@ struct socket_found {
  * its local end is not known, or it is bound to an interface. 0, -ENOENT if there is no such socket
  * (any more), or another negative errno. */
 int sockets_find(const struct socket_name *name, struct socket_found *ret_found);
+/* Whether the kernel can do what sockets_destroy() asks it for. */
+bool sockets_can_destroy(void);
+/* The local end of one that was found. */
+struct endpoint sockets_local(const struct socket_found *found);
 /* Its program is told ECONNABORTED; the other end of a connection gets a reset. 0, -ENOENT if it is
  * gone already, -EOPNOTSUPP where the kernel cannot do that. */
 int sockets_destroy(const struct socket_found *found);

@@ -284,8 +284,8 @@ static void flows_ended(int result, void *userdata)
                 (void)control_refuse(answer->call, result, "it is over already");
         else if (result == -EOPNOTSUPP)
                 (void)control_refuse(answer->call, result,
-                                     "this kernel cannot end a connection that passed "
-                                     "(SOCK_DESTROY); netextctl doctor says so");
+                                     "it is a connection without a socket that netext knows, "
+                                     "made of raw packets, and cannot be ended");
         else if (result == -ENOENT && !answer->is_about_one)
                 (void)control_refuse(answer->call, result, "no open flow is meant");
         else

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So that a test can see what becomes of us on a kernel that has less than this one. */
+static inline bool is_told_away(const char *mechanism)
+{
+        const char *without = getenv("NETEXT_WITHOUT");
+
+        return without && strcmp(without, mechanism) == 0;
+}
