@@ -30,6 +30,7 @@ static int abort_socket(struct flow *flow)
                 .remote = flow->remote,
                 .cookie = flow->socket_cookie,
                 .interface = flow->interface,
+                .is_closed = flow->closed_ns != 0,
         };
         struct socket_found found;
         int r;

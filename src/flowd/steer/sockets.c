@@ -308,7 +308,7 @@ int sockets_find(const struct socket_name *name, struct socket_found *ret_found)
                 r = find_by_ends(name, 0, &found);
         if (r == -ENOENT && name->local.port && name->interface)
                 r = find_by_ends(name, name->interface, &found);
-        if (r == -ENOENT && name->cookie)
+        if (r == -ENOENT && name->cookie && !name->is_closed)
                 r = find_by_cookie(name, &found);
         if (r >= 0)
                 *ret_found = found;

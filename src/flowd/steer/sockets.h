@@ -25,6 +25,7 @@ struct socket_name {
         struct endpoint local, remote;
         uint64_t cookie;
         uint32_t interface; /* that it may be bound to; 0: none */
+        bool is_closed;     /* by its program: not worth a walk through the table */
 };
 
 /* One that was found. */
