@@ -56,6 +56,7 @@ static const struct {
         [AUTHORITY_SESSION_STOP] = { "org.netext1.session.stop", "stop sessions" },
         [AUTHORITY_SET_CONFIGURE] = { "org.netext1.set.configure",
                                       "see and change what is in sets of destinations" },
+        [AUTHORITY_FLOW_END] = { "org.netext1.flow.end", "end flows" },
 };
 
 static struct authority_question *question_free(struct authority_question *question)

@@ -24,6 +24,7 @@ enum authority_action {
         AUTHORITY_SESSION_START,
         AUTHORITY_SESSION_STOP,
         AUTHORITY_SET_CONFIGURE,
+        AUTHORITY_FLOW_END,
         _AUTHORITY_ACTION_MAX,
 };
 

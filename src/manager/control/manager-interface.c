@@ -278,6 +278,7 @@ static const struct change changes[] = {
         { "CollectExtensions", AUTHORITY_EXTENSION_CONFIGURE, extensions_collect },
         { "SetDeveloperMode", AUTHORITY_EXTENSION_CONFIGURE, decisions_take },
         { "ReplyToRequest", AUTHORITY_EXTENSION_ACTIVATE, requests_reply },
+        { "EndFlows", AUTHORITY_FLOW_END, answer_end_flows },
 };
 
 static int change_something(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -355,7 +356,7 @@ const sd_bus_vtable manager_interface[] = {
         SD_BUS_METHOD_WITH_ARGS(
                 "EndFlows",
                 SD_BUS_ARGS("t", identifier, "s", program, "s", remote_address, "q", remote_port),
-                SD_BUS_RESULT("a{sv}", ended), answer_end_flows, 0),
+                SD_BUS_RESULT("a{sv}", ended), change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
                                 watch_flows, 0),
         SD_BUS_SIGNAL_WITH_ARGS("FlowEvent", SD_BUS_ARGS("a{sv}", flow), 0),
