@@ -112,8 +112,14 @@ int folder_claim(const char *folder, int *ret_lock_fd, pid_t *ret_holder)
 void folder_remove(const char *folder)
 {
         static const char *const names[] = {
-                "control",        "extension", "flowd",         FOOTPRINT_STATE,
-                FOOTPRINT_STATE ".new", "sets.json", "sets.json.new", FOOTPRINT_LOCK,
+                "control",
+                "extension",
+                "flowd",
+                FOOTPRINT_STATE,
+                FOOTPRINT_STATE ".new",
+                "sets.json",
+                "sets.json.new",
+                FOOTPRINT_LOCK,
         };
         _cleanup_fd_ int folder_fd = open(folder, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_free_ char *parent = parent_of(folder);
