@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/*
- * A memfd, mapped by us before it is sealed against all later writers. Pages come with the first
- * use of a slot, and the lowest free one is used first: who is shown little costs little.
- */
+/* The lowest free slot is used first, and its pages come with that: who is shown little costs
+ * little. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/sealed.h"
 #include "chain/shared.h"
 #include "wire/table.h"
 
@@ -19,46 +14,15 @@
 #define ALL_SLOTS   ((1U << WIRE_SLOTS) - 1)
 _Static_assert(WIRE_SLOTS < 32, "shared.taken has a bit for each");
 
-/* The order matters: after the seal there is no other way to map it for writing. */
-static int map_and_seal(struct shared *shared, int fd)
-{
-        void *memory;
-
-        if (ftruncate(fd, (off_t)SHARED_SIZE) < 0)
-                return -errno;
-        memory = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (memory == MAP_FAILED)
-                return -errno;
-        if (fcntl(fd, F_ADD_SEALS,
-                  F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-                int error = errno;
-
-                munmap(memory, SHARED_SIZE);
-                return -error;
-        }
-        *shared = (struct shared){ .memory = memory };
-        return 0;
-}
-
 int shared_open(struct shared *shared, int *ret_fd)
 {
-        _cleanup_fd_ int fd = -1;
-        int r;
-
-        fd = memfd_create("netext-shown", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (fd < 0)
-                return -errno;
-        r = map_and_seal(shared, fd);
-        if (r < 0)
-                return r;
-        *ret_fd = take_fd(&fd);
-        return 0;
+        *shared = (struct shared){};
+        return sealed_open("netext-shown", SHARED_SIZE, &shared->memory, ret_fd);
 }
 
 void shared_close(struct shared *shared)
 {
-        if (shared->memory)
-                munmap(shared->memory, SHARED_SIZE);
+        sealed_close(shared->memory, SHARED_SIZE);
         *shared = (struct shared){};
 }
 

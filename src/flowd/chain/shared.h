@@ -2,10 +2,9 @@
 #pragma once
 
 /*
- * Memory in which a provider is shown more bytes than a message carries: written by us, mapped
- * read-only by the provider, sealed so that it can neither write nor cut it short (memfd_create(2),
- * fcntl(2) on F_SEAL_FUTURE_WRITE). It has WIRE_SLOTS slots; what is put into one stays until the
- * provider has said that it saw it, whatever became of the flow meanwhile.
+ * Memory in which a provider is shown more bytes than a message carries (base/sealed.h). It has
+ * WIRE_SLOTS slots; what is put into one stays until the provider has said that it saw it, whatever
+ * became of the flow meanwhile.
  *
  * One for each session, so that no provider sees what another one inspects.
  */
