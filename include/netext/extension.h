@@ -26,15 +26,16 @@
  * @endcode
  *
  * The daemon starts the program; started by hand it explains itself and exits with 2.
- * Everything runs in one thread: the one that calls nx_main() or
- * nx_provider_dispatch(). While a callback runs, flows wait; a provider that needs time
- * returns NX_VERDICT_PAUSE and answers later. Between a flow being handed over and its
- * answer at most the session's verdict timeout may pass (a paused flow is exempt), then
- * the session's fail policy decides.
+ * Everything runs in one thread, but for the packet_handler of a packet filter: the one that calls
+ * nx_main() or nx_provider_dispatch(). While a callback runs, flows wait; a provider that needs
+ * time returns NX_VERDICT_PAUSE and answers later. Between a flow being handed over and its answer
+ * at most the session's verdict timeout may pass (a paused flow is exempt), then the session's fail
+ * policy decides.
  */
 
 #include <netext/endpoint.h>
 #include <netext/filter.h>
+#include <netext/packet.h>
 #include <netext/proxy.h>
 
 #ifdef __cplusplus
@@ -50,7 +51,7 @@ struct nx_extension {
         const char *version;
         /** What it can be; a session runs one of them. An installed extension has one process
          *  for all its sessions, also of different kinds: nx_filter_get_name() and
-         *  nx_proxy_get_name() tell them apart. A table without any function is absent;
+         *  its like tell them apart. A table without any function is absent;
          *  without any table it is a filter that allows. */
         struct nx_filter_provider filter;
         struct nx_proxy_provider transparent_proxy;
@@ -58,6 +59,8 @@ struct nx_extension {
         /** The endpoints of its manifest that it serves, in the same process. */
         const struct nx_endpoint_provider *endpoints;
         size_t n_endpoints;
+        /** One more thing that it can be. */
+        struct nx_packet_filter_provider packet_filter;
 };
 
 #define NX_EXTENSION_INIT .size = sizeof(struct nx_extension)

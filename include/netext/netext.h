@@ -73,6 +73,8 @@ enum nx_provider_kind {
         NX_PROVIDER_KIND_FILTER = 1,
         NX_PROVIDER_KIND_TRANSPARENT_PROXY = 3,
         NX_PROVIDER_KIND_APP_PROXY = 4,
+        /** Of packets, not of flows; see netext/packet.h. */
+        NX_PROVIDER_KIND_PACKET_FILTER = 5,
 };
 
 /** Why a provider is asked to stop (NEProviderStopReason). */

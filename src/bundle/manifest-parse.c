@@ -220,8 +220,8 @@ static void read_provider(struct parser *parser, const char *key, const char *te
                 return;
         }
         fail(parser, PROVIDERS_UNKNOWN, key,
-             "'%s' is no provider that this netext knows: there are filter, transparent-proxy and "
-             "app-proxy",
+             "'%s' is no provider that this netext knows: there are filter, transparent-proxy, "
+             "app-proxy and packet-filter",
              text);
 }
 
@@ -602,7 +602,7 @@ static void check_category(struct parser *parser, const json_t *root)
             (!providers || (json_is_array(providers) && json_array_size(providers) == 0)))
                 fail(parser, PROVIDERS_MISSING, "providers",
                      "names none: a network extension has at least one of filter, "
-                     "transparent-proxy and app-proxy");
+                     "transparent-proxy, app-proxy and packet-filter");
 }
 
 /* Each provider with its capability, and the other way round. */

@@ -22,6 +22,7 @@ static const char *const capabilities[_MANIFEST_CAPABILITY_MAX] = {
         [MANIFEST_CAPABILITY_APP_PROXY_PROVIDER] = "app-proxy-provider",
         [MANIFEST_CAPABILITY_BYTE_INSPECTION] = "byte-inspection",
         [MANIFEST_CAPABILITY_NETWORK_CLIENT] = "network-client",
+        [MANIFEST_CAPABILITY_PACKET_FILTER_PROVIDER] = "packet-filter-provider",
 };
 
 static const char *const peer_kinds[_MANIFEST_PEER_MAX] = {
@@ -34,6 +35,7 @@ static const char *const providers[] = {
         [NX_PROVIDER_KIND_FILTER] = "filter",
         [NX_PROVIDER_KIND_TRANSPARENT_PROXY] = "transparent-proxy",
         [NX_PROVIDER_KIND_APP_PROXY] = "app-proxy",
+        [NX_PROVIDER_KIND_PACKET_FILTER] = "packet-filter",
 };
 
 const char *manifest_category_name(enum manifest_category category)
@@ -65,6 +67,8 @@ int manifest_provider_capability(unsigned int kind)
                 return MANIFEST_CAPABILITY_TRANSPARENT_PROXY_PROVIDER;
         case NX_PROVIDER_KIND_APP_PROXY:
                 return MANIFEST_CAPABILITY_APP_PROXY_PROVIDER;
+        case NX_PROVIDER_KIND_PACKET_FILTER:
+                return MANIFEST_CAPABILITY_PACKET_FILTER_PROVIDER;
         default:
                 return -EINVAL;
         }

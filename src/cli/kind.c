@@ -11,9 +11,11 @@ static const enum nx_provider_kind kinds[] = {
         NX_PROVIDER_KIND_FILTER,
         NX_PROVIDER_KIND_TRANSPARENT_PROXY,
         NX_PROVIDER_KIND_APP_PROXY,
+        NX_PROVIDER_KIND_PACKET_FILTER,
 };
 
-const char *const cli_kinds[] = { "filter", "transparent-proxy", "app-proxy", NULL };
+const char *const cli_kinds[] = { "filter", "transparent-proxy", "app-proxy", "packet-filter",
+                                  NULL };
 
 _Static_assert(ARRAY_SIZE(cli_kinds) == ARRAY_SIZE(kinds) + 1, "a word for each");
 

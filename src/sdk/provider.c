@@ -43,6 +43,8 @@ uint32_t provider_kinds(const struct nx_provider *provider)
                 kinds |= 1U << NX_PROVIDER_KIND_TRANSPARENT_PROXY;
         if (TABLE_IS_THERE(extension->app_proxy))
                 kinds |= 1U << NX_PROVIDER_KIND_APP_PROXY;
+        if (TABLE_IS_THERE(extension->packet_filter))
+                kinds |= 1U << NX_PROVIDER_KIND_PACKET_FILTER;
         return kinds ? kinds : 1U << NX_PROVIDER_KIND_FILTER;
 }
 

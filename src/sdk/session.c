@@ -62,6 +62,7 @@ static void session_end_run(struct session *session)
 /* What is kept is stale when the extension hears of the stop, but still there. */
 static void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
+        lanes_stop(&session->lanes, session);
         if (!session->run)
                 return;
         session->run->session = NULL;
@@ -113,8 +114,15 @@ static int refuse_kind(struct session *session, enum nx_provider_kind kind)
 
 static void session_become(struct session *session, enum nx_provider_kind kind)
 {
+        static const struct session_role *const roles[] = {
+                [NX_PROVIDER_KIND_FILTER] = &filter_role,
+                [NX_PROVIDER_KIND_TRANSPARENT_PROXY] = &proxy_role,
+                [NX_PROVIDER_KIND_APP_PROXY] = &proxy_role,
+                [NX_PROVIDER_KIND_PACKET_FILTER] = &packet_filter_role,
+        };
+
         session->kind = kind;
-        session->role = kind == NX_PROVIDER_KIND_FILTER ? &filter_role : &proxy_role;
+        session->role = roles[kind];
 }
 
 static int session_start(struct session *session)
@@ -236,6 +244,24 @@ static int handle_filter_message(struct session *session, const struct wire_mess
                        : inspect_handle_complete(session, message);
 }
 
+static int handle_lane(struct session *session, int *fd)
+{
+        int r = lanes_add(&session->lanes, session, take_fd(fd));
+
+        if (r < 0)
+                return provider_fail(session->provider, r, "No thread for packets can be begun: %s",
+                                     strerror(-r));
+        return 0;
+}
+
+static int handle_packet_filter_message(struct session *session, const struct wire_message *message,
+                                        int *fd)
+{
+        if (session->role != &packet_filter_role || !session->run)
+                return unexpected(session, message);
+        return handle_lane(session, fd);
+}
+
 static int handle_message(struct session *session, const struct wire_message *message, int *fd)
 {
         switch (message->type) {
@@ -246,7 +272,8 @@ static int handle_message(struct session *session, const struct wire_message *me
         case NX_MSG_PROVIDER_DRAIN:
                 return on_drain_pause_over(session);
         case NX_MSG_PROVIDER_FLOW_NEW:
-                return verdict_ask(session, message);
+                return session->role == &packet_filter_role ? unexpected(session, message)
+                                                            : verdict_ask(session, message);
         case NX_MSG_PROVIDER_FLOW_SOCKET:
         case NX_MSG_PROVIDER_FLOW_PEEKED:
                 return handle_proxy_message(session, message, fd);
@@ -255,6 +282,8 @@ static int handle_message(struct session *session, const struct wire_message *me
         case NX_MSG_PROVIDER_FLOW_DATA:
         case NX_MSG_PROVIDER_FLOW_COMPLETE:
                 return handle_filter_message(session, message, fd);
+        case NX_MSG_PROVIDER_PACKET_LANE:
+                return handle_packet_filter_message(session, message, fd);
         case NX_MSG_PROVIDER_FLOW_CLOSED:
                 return handle_closed(session, message);
         case NX_MSG_PROVIDER_FLOW_UPDATED:
@@ -306,6 +335,8 @@ static struct session *session_new(struct nx_provider *provider, const char *nam
                 .name = strdup(name),
                 .filter = { .session = session },
                 .proxy = { .session = session },
+                .packet_filter = { .session = session },
+                .lanes = LANES_NULL,
                 .engine = PEER_NULL,
         };
         list_init(&session->link);

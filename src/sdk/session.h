@@ -17,6 +17,7 @@
 #include "base/htable.h"
 #include "base/list.h"
 #include "sdk/handed.h"
+#include "sdk/lane.h"
 #include "sdk/peer.h"
 #include "sdk/settings.h"
 
@@ -30,14 +31,19 @@ struct nx_filter {
 struct nx_proxy {
         struct session *session;
 };
+struct nx_packet_filter {
+        struct session *session;
+};
 
 /* Who asked to hear how an apply ended: the member of the session's role, or NULL. */
 union applied_fn {
         nx_filter_applied_fn *filter;
         nx_proxy_applied_fn *proxy;
+        nx_packet_filter_applied_fn *packet_filter;
 };
 
-/* Calls the functions of one kind of provider, those that the extension left out as well. */
+/* Calls the functions of one kind of provider, those that the extension left out as well. One that
+ * is asked about no flows leaves out what is about them. */
 struct session_role {
         const char *verdicts;      /* that decide() may return, for people */
         bool begins_with_settings; /* empty ones: without any, everything would be asked about */
@@ -55,7 +61,7 @@ struct session_role {
         void (*applied)(struct session *session, union applied_fn fn, int result, void *userdata);
 };
 
-extern const struct session_role filter_role, proxy_role;
+extern const struct session_role filter_role, proxy_role, packet_filter_role;
 
 struct session_run {
         unsigned int n_refs;     /* the session's and one for each flow */
@@ -70,12 +76,14 @@ struct session {
         const struct session_role *role; /* NULL as long */
         struct nx_filter filter;
         struct nx_proxy proxy;
+        struct nx_packet_filter packet_filter;
         char *name;
         bool is_over; /* netextd stopped it: it is freed at the end of the round */
         struct peer engine;
         const uint8_t *memory;   /* PROVIDER_MEMORY, mapped, or NULL */
         struct session_run *run; /* NULL while stopped */
         struct handed handed;
+        struct lanes lanes;            /* of a packet filter that runs */
         struct loop_timer drain_timer; /* while flowd waits for those to be closed */
         struct nx_flow *spare;         /* the last flow that went, for the next one */
         struct settings *settings;     /* in force, or NULL */

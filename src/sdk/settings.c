@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -247,6 +248,45 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
         return 0;
 }
 
+static bool packet_rule_is_valid(const struct nx_packet_rule *rule)
+{
+        if (!options_are_known(rule, sizeof(*rule)))
+                return false;
+        if (rule->direction < NX_DIRECTION_ANY || rule->direction > NX_DIRECTION_OUTBOUND)
+                return false;
+        if (rule->protocol < 0 || rule->protocol > UINT8_MAX)
+                return false;
+        return !rule->interface || (rule->interface[0] && strlen(rule->interface) < IF_NAMESIZE);
+}
+
+int settings_add_packet_rule(struct settings *settings, const struct nx_packet_rule *rule)
+{
+        struct rule parsed = {};
+        int r = 0;
+
+        if (!packet_rule_is_valid(rule))
+                return -EINVAL;
+        if (settings->n_rules >= NX_PACKET_RULES_MAX)
+                return -E2BIG;
+        parsed = (struct rule){
+                .action = NX_FILTER_ACTION_FILTER_DATA,
+                .direction = rule->direction,
+                .ip_protocol = rule->protocol,
+                .user = NX_ANY_USER,
+                .has_network = rule->remote_network != NULL,
+        };
+        if (rule->remote_network)
+                r = network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
+        if (r >= 0)
+                r = grow((void **)&settings->rules, sizeof(*settings->rules), settings->n_rules, 1,
+                         &settings->rules_capacity);
+        if (r >= 0)
+                r = add_text(settings, rule->interface, &parsed.interface);
+        if (r >= 0)
+                settings->rules[settings->n_rules++] = parsed;
+        return r;
+}
+
 static void *copy_block(const void *block, size_t size)
 {
         void *copy = malloc(size ? size : 1);
@@ -288,6 +328,8 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
                 wire_put(writer, WIRE_ATTR_DIRECTION, (uint64_t)rule->direction);
         if (rule->protocol)
                 wire_put(writer, WIRE_ATTR_PROTOCOL, (uint64_t)rule->protocol);
+        if (rule->ip_protocol)
+                wire_put(writer, WIRE_ATTR_IP_PROTOCOL, (uint64_t)rule->ip_protocol);
         if (rule->user != NX_ANY_USER)
                 wire_put(writer, WIRE_ATTR_UID, rule->user);
         if (rule->has_network) {
@@ -306,6 +348,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);
+        put_text(settings, writer, WIRE_ATTR_INTERFACE, rule->interface);
 }
 
 /* More than the messages can need: a rule without its strings is under 120 bytes. */

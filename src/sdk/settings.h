@@ -7,6 +7,7 @@
  */
 
 #include <netext/filter.h>
+#include <netext/packet.h>
 
 #include "base/cleanup.h"
 #include "wire/channel.h"
@@ -15,13 +16,14 @@ struct rule {
         enum nx_filter_action action;
         enum nx_direction direction;
         int protocol;
+        int ip_protocol; /* of a packet filter's, as is interface */
         uint32_t user;
         bool has_network;
         struct in6_addr network;
         uint8_t prefix; /* of the 128 bits of the mapped form */
         uint16_t port_first, port_last;
-        uint32_t program, digest, cgroup, unit, started_by, domain, set,
-                label; /* offsets in the text, 0 for none */
+        uint32_t program, digest, cgroup, unit, started_by, domain, set, label,
+                interface; /* offsets in the text, 0 for none */
 };
 
 struct settings {
@@ -39,6 +41,8 @@ void settings_deinit(struct settings *settings);
 /* Puts a rule before the index-th. 0, or -EINVAL, -E2BIG, -ENOMEM with settings unchanged. */
 int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter_action action,
                          const struct nx_rule *rule);
+/* Behind the others. The same errors. */
+int settings_add_packet_rule(struct settings *settings, const struct nx_packet_rule *rule);
 /* NULL where memory is out. */
 struct settings *settings_copy(const struct settings *settings);
 struct settings *settings_free(struct settings *settings);

@@ -9,6 +9,7 @@
 #include <netext/activation.h>
 #include <netext/filter.h>
 #include <netext/netext.h>
+#include <netext/packet.h>
 
 #include "wire/names.h"
 
@@ -84,6 +85,14 @@ const struct wire_name wire_kinds[] = {
         { NX_PROVIDER_KIND_FILTER, "filter" },
         { NX_PROVIDER_KIND_TRANSPARENT_PROXY, "transparent-proxy" },
         { NX_PROVIDER_KIND_APP_PROXY, "app-proxy" },
+        { NX_PROVIDER_KIND_PACKET_FILTER, "packet-filter" },
+        {},
+};
+
+const struct wire_name wire_packet_verdicts[] = {
+        { NX_PACKET_VERDICT_ALLOW, "allow" },
+        { NX_PACKET_VERDICT_DROP, "drop" },
+        { NX_PACKET_VERDICT_DELAY, "delay" },
         {},
 };
 

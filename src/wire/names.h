@@ -23,6 +23,7 @@ extern const struct wire_name wire_verdicts[];
 extern const struct wire_name wire_reasons[];
 extern const struct wire_name wire_fail_policies[];
 extern const struct wire_name wire_kinds[];
+extern const struct wire_name wire_packet_verdicts[];
 extern const struct wire_name wire_grades[];
 extern const struct wire_name wire_session_states[];
 extern const struct wire_name wire_flow_events[];

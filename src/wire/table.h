@@ -23,6 +23,13 @@
 #define WIRE_SLOT_SIZE (512 * 1024)
 
 /*
+ * Of PROVIDER_PACKET_MEMORY: how many packets wait there for an answer, each in the slot that its
+ * number has in the last bits, and how long each may be (a queue of the kernel's copies no more).
+ */
+#define WIRE_PACKET_SLOTS     64
+#define WIRE_PACKET_SLOT_SIZE (64 * 1024)
+
+/*
  * nx_flow_attach_via(): setsockopt(2) on the socket that carries a flow on. The option is the
  * enum nx_egress, the value the flow's number in eight bytes and, of a tunnel, its name with
  * its NUL. No protocol knows this level; a cgroup/setsockopt BPF program answers it, and where
@@ -123,6 +130,11 @@ enum wire_type {
         ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)                        \
         ATTR(90, CHECK_RESULT, WIRE_ENUM, "result", wire_check_results)                            \
         ATTR(91, FILE, WIRE_STRING, "file", NULL)                                                  \
+        ATTR(92, INTERFACE, WIRE_STRING, "interface", NULL)                                        \
+        ATTR(93, IP_PROTOCOL, WIRE_U8, "ip_protocol", NULL)                                        \
+        ATTR(94, PACKET, WIRE_U64, "packet", NULL)                                                 \
+        ATTR(95, PACKET_VERDICT, WIRE_ENUM, "packet_verdict", wire_packet_verdicts)                \
+        ATTR(96, LANE, WIRE_U32, "lane", NULL)                                                     \
         ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
         ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */                       \
         ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
@@ -225,6 +237,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(57, ENGINE_DATA_SEEN, WIRE_HAS(SLOT), 0) /* the slot is free */                        \
         /* a live flow gets another verdict; answered by PROVIDER_FLOW_UPDATED */                  \
         MSG(58, ENGINE_FLOW_UPDATE, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                         \
+        /* by such a channel: of a packet that waits, or that was delayed */                       \
+        MSG(62, ENGINE_PACKET_VERDICT, WIRE_HAS(PACKET) | WIRE_HAS(PACKET_VERDICT), 0)             \
         /* netextd -> extension */                                                                 \
         /* a file of that session; TEXT: its path, for messages */                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME) | WIRE_HAS(SESSION_NAME), 1)                        \
@@ -247,6 +261,14 @@ __extension__ typedef unsigned __int128 wire_attributes;
         /* flowd -> provider, and its answer: when the sockets that it was given are closed */     \
         MSG(108, PROVIDER_DRAIN, 0, 0)                                                             \
         MSG(109, ENGINE_DRAINED, 0, 0)                                                             \
+        /* flowd -> packet filter, once it runs: a channel for one of its threads, over which come \
+         * … */                                                                                  \
+        MSG(113, PROVIDER_PACKET_LANE, WIRE_HAS(LANE), 1)                                          \
+        /* … WIRE_PACKET_SLOTS of WIRE_PACKET_SLOT_SIZE bytes, to read, and packets in them */   \
+        MSG(114, PROVIDER_PACKET_MEMORY, 0, 1)                                                     \
+        MSG(115, PROVIDER_PACKET,                                                                  \
+            WIRE_HAS(PACKET) | WIRE_HAS(DIRECTION) | WIRE_HAS(INTERFACE) | WIRE_HAS(COUNT),        \
+            0) /* COUNT: of its bytes, in the slot */                                              \
         /* netextd -> extension: a connection to endpoint NAME, and who is at its other end */     \
         MSG(120, EXTENSION_ENDPOINT_PEER,                                                          \
             WIRE_HAS(NAME) | WIRE_HAS(PID) | WIRE_HAS(STARTED_TICKS) | WIRE_HAS(UID) |             \

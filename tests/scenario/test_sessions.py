@@ -79,7 +79,7 @@ def test_an_identifier_that_is_a_sessions_name_already(netext, scripted):
     ("scripted", ["--kind", "app-proxy", "--grade", "firewall"], "grade: only filters have one"),
     ("proxies", ["--kind", "filter"], "the extension provides transparent-proxy and app-proxy, not filter"),
     ("proxies", [], "the extension provides transparent-proxy and app-proxy: say which of them"),
-    ("unheard-of", [], "none of the kinds that this netextd knows: filter, transparent-proxy and app-proxy"),
+    ("unheard-of", [], "none of the kinds that this netextd knows: filter, transparent-proxy, app-proxy and packet-filter"),
 ])
 def test_a_kind_that_an_extension_cannot_be(netext, extension, options, said):
     done = netext.run_ctl("session", "start", PROGRAMS / extension, *options)

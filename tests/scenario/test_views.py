@@ -92,10 +92,10 @@ def test_what_is_empty_is_json_too(netext):
     (["session", "st"], ["start", "stop"]),
     (["run", "--with", "fire"], ["firewall"]),
     (["run", "--with", "a,fire"], ["a,firewall"]),
-    (["run", "--with", "relay:"], ["relay:filter", "relay:transparent-proxy", "relay:app-proxy"]),
+    (["run", "--with", "relay:"], ["relay:filter", "relay:transparent-proxy", "relay:app-proxy", "relay:packet-filter"]),
     (["run", "--with", "a:filter,relay:ap"], ["a:filter,relay:app-proxy"]),
     (["run", "--with", "relay", ":", "ap"], ["app-proxy"]),  # "relay:ap", as bash has it
-    (["run", "--with", "relay", ":"], ["filter", "transparent-proxy", "app-proxy"]),
+    (["run", "--with", "relay", ":"], ["filter", "transparent-proxy", "app-proxy", "packet-filter"]),
     (["run", "--with", "relay="], []),  # a file, which the shell knows
     (["run", "--with", "relay", "=", "office.rules", "--sum"], ["--summary"]),
     (["run", "--with", "relay", "=", "office.rules,fire"], ["office.rules,firewall"]),

@@ -263,7 +263,8 @@ struct daemon *daemon_new(enum nx_provider_kind kind)
         return daemon;
 }
 
-static int setup(void **state, const struct nx_extension *extension, enum nx_provider_kind kind)
+int daemon_setup_extension(void **state, const struct nx_extension *extension,
+                           enum nx_provider_kind kind)
 {
         struct daemon *daemon = daemon_new(kind);
         char text[16];
@@ -287,7 +288,7 @@ int daemon_setup(void **state)
                 .filter = FILTER,
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_FILTER);
 }
 
 int daemon_setup_bare_filter(void **state)
@@ -298,7 +299,7 @@ int daemon_setup_bare_filter(void **state)
                 .filter = { .handle_new_flow = handle_new_flow },
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_FILTER);
 }
 
 int daemon_setup_outbound_filter(void **state)
@@ -310,7 +311,7 @@ int daemon_setup_outbound_filter(void **state)
                             .handle_outbound_data = handle_outbound_data },
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_FILTER);
 }
 
 int daemon_setup_inbound_filter(void **state)
@@ -322,7 +323,7 @@ int daemon_setup_inbound_filter(void **state)
                             .handle_inbound_data = handle_inbound_data },
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_FILTER);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_FILTER);
 }
 
 int daemon_setup_proxy(void **state)
@@ -333,7 +334,7 @@ int daemon_setup_proxy(void **state)
                 .transparent_proxy = PROXY,
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_TRANSPARENT_PROXY);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_TRANSPARENT_PROXY);
 }
 
 int daemon_setup_bare_proxy(void **state)
@@ -344,7 +345,7 @@ int daemon_setup_bare_proxy(void **state)
                 .app_proxy = { .handle_new_flow = handle_new_proxy_flow },
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
 }
 
 int daemon_setup_each_kind(void **state)
@@ -357,7 +358,7 @@ int daemon_setup_each_kind(void **state)
                 .app_proxy = { .start_proxy = start_app_proxy },
         };
 
-        return setup(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
+        return daemon_setup_extension(state, &extension, NX_PROVIDER_KIND_APP_PROXY);
 }
 
 int daemon_teardown(void **state)

@@ -85,6 +85,9 @@ int daemon_setup_inbound_filter(void **state);
 int daemon_setup_proxy(void **state);
 int daemon_setup_bare_proxy(void **state);
 int daemon_setup_each_kind(void **state);
+/* The same with an extension of the test's own, whose userdata is the daemon. */
+int daemon_setup_extension(void **state, const struct nx_extension *extension,
+                           enum nx_provider_kind kind);
 int daemon_teardown(void **state);
 /* One without a provider, for a test that has a process instead. */
 struct daemon *daemon_new(enum nx_provider_kind kind);

@@ -46,7 +46,7 @@ static int read_word(struct run_session *session, const char *word)
         session->kind = cli_kind(kind);
         if (kind && !session->kind) {
                 cli_complain("--with %s: '%s' is no kind of session; there are filter, "
-                             "transparent-proxy and app-proxy",
+                             "transparent-proxy, app-proxy and packet-filter",
                              word, kind);
                 return -1;
         }

@@ -40,6 +40,7 @@ enum extension_capability {
         EXTENSION_CAN_PROXY_APPS = 1 << 2,
         EXTENSION_CAN_INSPECT_BYTES = 1 << 3,
         EXTENSION_IS_NETWORK_CLIENT = 1 << 4, /* may make internet sockets of its own */
+        EXTENSION_CAN_FILTER_PACKETS = 1 << 5,
 };
 
 struct extension_limits {

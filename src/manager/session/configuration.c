@@ -116,7 +116,8 @@ int configuration_set_kind(struct configuration *configuration, const char *word
         if (kind < 0)
                 return text_problem(ret_problem, -EINVAL,
                                     "kind: \"%s\" is neither \"filter\" nor "
-                                    "\"transparent-proxy\" nor \"app-proxy\"",
+                                    "\"transparent-proxy\" nor \"app-proxy\" nor "
+                                    "\"packet-filter\"",
                                     word);
         configuration->kind = kind;
         return 0;

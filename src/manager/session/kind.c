@@ -30,7 +30,7 @@ static unsigned int count_kinds(uint64_t provided)
         return n;
 }
 
-/* "filter, transparent-proxy and app-proxy" */
+/* "filter, transparent-proxy, app-proxy and packet-filter" */
 static const char *list_kinds(uint64_t provided, char text[static KINDS_TEXT_MAX])
 {
         unsigned int left = count_kinds(provided);

@@ -2,8 +2,8 @@
 
 /*
  * A flow passes all filters before a proxy can take it, and a transparent proxy may leave
- * it to an app proxy. Within a kind what was declared comes first, then who was there
- * first; the name only makes the order total.
+ * it to an app proxy; its packets meet the packet filters as they leave. Within a kind what was
+ * declared comes first, then who was there first; the name only makes the order total.
  */
 
 #include <string.h>

@@ -53,10 +53,10 @@ static void test_no_kind_is_chosen_and_why(void **state)
         } cases[] = {
                 { 0, 0,
                   "the extension provides none of the kinds that this netextd knows: filter, "
-                  "transparent-proxy and app-proxy" },
+                  "transparent-proxy, app-proxy and packet-filter" },
                 { FILTER, BIT(LATER),
                   "the extension provides none of the kinds that this netextd knows: filter, "
-                  "transparent-proxy and app-proxy" },
+                  "transparent-proxy, app-proxy and packet-filter" },
                 { 0, BIT(FILTER) | BIT(APP),
                   "the extension provides filter and app-proxy: say which of them this session is, "
                   "with --kind, or in a run with --with NAME:KIND" },
