@@ -38,6 +38,8 @@
 #include "engine/sandbox.h"
 #include "steer/counts.h"
 #include "steer/hooks.h"
+#include "steer/packet-queue.h"
+#include "steer/packet-table.h"
 #include "steer/queue.h"
 #include "steer/route.h"
 #include "steer/ruleset.h"
@@ -559,6 +561,83 @@ static void probe_inbound(struct probe_scene *scene, struct probe_result *result
                 active(result, "nft socket, fib, exthdr");
 }
 
+#define PROBE_QUEUE 60000
+
+static void on_probe_packet(const struct packet_queue_packet *packet, void *userdata)
+{
+        *(struct packet_held *)userdata = packet->held;
+}
+
+/* A datagram to ourselves waits in the queue. */
+static int hold_packet(struct packet_queue *queue)
+{
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in here = { .sin_family = AF_INET,
+                                    .sin_port = htons(PROBE_PORT),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct pollfd poll_fd = { .fd = packet_queue_fd(queue), .events = POLLIN };
+        struct packet_held held = {};
+        int r = 0;
+
+        if (fd < 0 || sendto(fd, "probe", 5, 0, (struct sockaddr *)&here, sizeof(here)) < 0)
+                return -errno;
+        while (r >= 0 && !held.id && poll(&poll_fd, 1, PROBE_WAIT_MS) > 0)
+                r = packet_queue_receive(queue, on_probe_packet, &held);
+        if (r < 0 || !held.id)
+                return r < 0 ? r : -ENOMSG;
+        packet_queue_decide(queue, held, false);
+        packet_queue_flush(queue);
+        return 0;
+}
+
+/* With every field that a rule can have. */
+static int filter_packets(const struct probe_scene *scene, struct packet_queue *queue)
+{
+        const struct packet_rules rules = {
+                .loopback = true,
+                .n = 1,
+                .rules = { { .direction = NX_DIRECTION_OUTBOUND,
+                             .protocol = IPPROTO_UDP,
+                             .interface = "lo",
+                             .has_network = true,
+                             .network =
+                                     address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) }),
+                             .prefix = 128 } },
+        };
+        const struct packet_wish wish = { .is_closed = true, .rules = &rules };
+        struct ruleset_config whole_machine = scene->ruleset;
+        int r;
+
+        whole_machine.cgroup_level = 0;
+        r = packet_table_apply(&(struct packet_table_config){
+                .ruleset = &whole_machine,
+                .table = "netext-probe.packets",
+                .open_queue = PROBE_QUEUE,
+                .closed_queue = PROBE_QUEUE + 1,
+                .n_queues = 1,
+                .wishes = &wish,
+                .n_wishes = 1,
+        });
+        return r < 0 ? r : hold_packet(queue);
+}
+
+static void probe_packets(struct probe_scene *scene, struct probe_result *result)
+{
+        struct packet_queue *queue = NULL;
+        int r = scene->is_ruleset_applied ? 0 : -ENOENT;
+
+        if (r >= 0)
+                r = packet_queue_open(&queue, PROBE_QUEUE, PROBE_QUEUE + 1);
+        if (r >= 0)
+                r = filter_packets(scene, queue);
+        (void)packet_table_remove("netext-probe.packets");
+        packet_queue_close(queue);
+        if (r < 0)
+                missing(result, "a single packet is not held", r);
+        else
+                active(result, queue_mechanism_to_string(scene->ruleset.mechanism));
+}
+
 static const struct probe {
         const char *mechanism;
         const char *title;
@@ -589,6 +668,7 @@ static const struct probe {
           "no proxy, and no filter that looks at bytes", probe_delivery },
         { "visits", "taking over a connection that another host began", false,
           "no filter that looks at bytes of inbound connections", probe_visits },
+        { "packets", "holding single packets, whole", false, "no packet filter", probe_packets },
         { "sock-diag", "the local end of an open connection that rules allowed", false,
           "it is shown when the connection has ended", probe_sockets },
         { "sock-destroy", "ending a connection that passed", false,

@@ -79,10 +79,12 @@ static inline void match_cut(struct nftnl_rule *rule, const struct family *famil
 static inline void queue(struct nftnl_rule *rule, const struct ruleset_config *config,
                          uint16_t number)
 {
+        const struct queue_range one = { .first = number, .n = 1 };
+
         if (config->mechanism == QUEUE_NATIVE)
-                queue_native(rule, number);
+                queue_native(rule, &one);
         else
-                queue_xtables(rule, number);
+                queue_xtables(rule, &one);
 }
 
 static inline const struct ruleset_config *config_of(const struct transaction *t)

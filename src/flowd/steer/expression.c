@@ -14,6 +14,9 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
+#include <net/if.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -160,8 +163,9 @@ void match_family(struct nftnl_rule *rule, uint8_t family)
         compare(rule, NFT_CMP_EQ, &family, sizeof(family));
 }
 
-/* Into registers of 4 bytes each from NFT_REG32_00 on: the key of steer/passed.h. */
-static void load_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction)
+/* Into registers of 4 bytes each from NFT_REG32_00 on. The first that is free. */
+static uint32_t load_addresses(struct nftnl_rule *rule, uint8_t family,
+                               enum tuple_direction direction)
 {
         uint32_t size = family == NFPROTO_IPV4 ? 4 : 16;
         uint32_t source = family == NFPROTO_IPV4 ? 12 : 8; /* its place in the header */
@@ -172,29 +176,38 @@ static void load_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direc
         load_bytes(rule, NFT_PAYLOAD_NETWORK_HEADER, source + turned * size, size, reg);
         reg += size / 4;
         load_bytes(rule, NFT_PAYLOAD_NETWORK_HEADER, source + !turned * size, size, reg);
-        reg += size / 4;
+        return reg + size / 4;
+}
+
+/* The key of steer/passed.h. */
+static void load_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction)
+{
+        uint32_t turned = direction == TUPLE_TURNED;
+        uint32_t reg = load_addresses(rule, family, direction);
+
         load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, turned * 2, 2, reg);
         load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, !turned * 2, 2, reg + 1);
+}
+
+static void look_up(struct nftnl_rule *rule, const char *set)
+{
+        struct nftnl_expr *expr = add(rule, "lookup");
+
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG32_00);
+        nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
 }
 
 void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                  const char *set)
 {
-        struct nftnl_expr *expr;
-
         load_tuple(rule, family, direction);
-        expr = add(rule, "lookup");
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG32_00);
-        nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+        look_up(rule, set);
 }
 
-static void put_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
-                      uint32_t operation, const char *set)
+static void put_into(struct nftnl_rule *rule, uint32_t operation, const char *set)
 {
-        struct nftnl_expr *expr;
+        struct nftnl_expr *expr = add(rule, "dynset");
 
-        load_tuple(rule, family, direction);
-        expr = add(rule, "dynset");
         nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG32_00);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operation);
         nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
@@ -203,13 +216,15 @@ static void put_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direct
 void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                     const char *set)
 {
-        put_tuple(rule, family, direction, NFT_DYNSET_OP_ADD, set);
+        load_tuple(rule, family, direction);
+        put_into(rule, NFT_DYNSET_OP_ADD, set);
 }
 
 void refresh_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                    const char *set)
 {
-        put_tuple(rule, family, direction, NFT_DYNSET_OP_UPDATE, set);
+        load_tuple(rule, family, direction);
+        put_into(rule, NFT_DYNSET_OP_UPDATE, set);
 }
 
 static void match_flags(struct nftnl_rule *rule, uint8_t mask, uint32_t op, uint8_t flags)
@@ -281,6 +296,80 @@ void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_DREG, REG);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_SOCKET_LEVEL, level);
         compare(rule, NFT_CMP_EQ, &cgroup_id, sizeof(cgroup_id));
+}
+
+void match_interface_name(struct nftnl_rule *rule, bool is_leaving, const char *name)
+{
+        char padded[IFNAMSIZ] = "";
+
+        strncpy(padded, name, sizeof(padded) - 1);
+        load_meta(rule, is_leaving ? NFT_META_OIFNAME : NFT_META_IIFNAME);
+        compare(rule, NFT_CMP_EQ, padded, sizeof(padded));
+}
+
+/* Of the bytes from `from` on in the mapped form: 16, or the 4 of IPv4. */
+static void match_prefix(struct nftnl_rule *rule, const struct in6_addr *network, size_t from,
+                         unsigned int prefix)
+{
+        uint32_t size = sizeof(*network) - (uint32_t)from;
+        struct in6_addr mask = {}, none = {};
+        struct nftnl_expr *expr = add(rule, "bitwise");
+
+        for (unsigned int bit = 0; bit < prefix; bit++)
+                mask.s6_addr[bit / 8] |= (uint8_t)(0x80U >> bit % 8);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, REG);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask.s6_addr + from, size);
+        nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, &none, size);
+        compare(rule, NFT_CMP_EQ, network->s6_addr + from, size);
+}
+
+void match_network(struct nftnl_rule *rule, bool is_destination, const struct in6_addr *network,
+                   unsigned int prefix)
+{
+        bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(network) && prefix >= 96;
+        uint32_t size = is_ipv4 ? 4 : 16;
+        uint32_t source = is_ipv4 ? 12 : 8; /* its place in the header */
+
+        match_family(rule, is_ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+        load_bytes(rule, NFT_PAYLOAD_NETWORK_HEADER, source + is_destination * size, size, REG);
+        match_prefix(rule, network, is_ipv4 ? 12 : 0, prefix);
+}
+
+void match_echo(struct nftnl_rule *rule, uint8_t family, bool is_answer)
+{
+        uint8_t asked = family == NFPROTO_IPV4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+        uint8_t answered = family == NFPROTO_IPV4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
+        uint8_t type = is_answer ? answered : asked;
+
+        match_family(rule, family);
+        match_protocol(rule, family == NFPROTO_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, REG);
+        compare(rule, NFT_CMP_EQ, &type, sizeof(type));
+}
+
+/* Both addresses, and the number by which the program knows its answers. */
+static void load_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction)
+{
+        uint32_t reg = load_addresses(rule, family, direction);
+
+        load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 4, 2, reg);
+}
+
+void match_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                      const char *set)
+{
+        load_echo_tuple(rule, family, direction);
+        look_up(rule, set);
+}
+
+void refresh_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                        const char *set)
+{
+        load_echo_tuple(rule, family, direction);
+        put_into(rule, NFT_DYNSET_OP_UPDATE, set);
 }
 
 void match_destination_type(struct nftnl_rule *rule, uint32_t type)
@@ -377,16 +466,17 @@ void deliver_to_socket(struct nftnl_rule *rule, uint8_t family)
         deliver_to_listener(rule, family, NOBODYS_PORT);
 }
 
-void queue_native(struct nftnl_rule *rule, uint16_t queue)
+void queue_native(struct nftnl_rule *rule, const struct queue_range *range)
 {
         struct nftnl_expr *expr = add(rule, "queue");
 
-        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_NUM, queue);
-        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_TOTAL, 1);
-        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_NUM, range->first);
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_TOTAL, range->n);
+        nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_FLAGS,
+                           range->is_closed ? 0 : NFT_QUEUE_FLAG_BYPASS);
 }
 
-void queue_xtables(struct nftnl_rule *rule, uint16_t queue)
+void queue_xtables(struct nftnl_rule *rule, const struct queue_range *range)
 {
         struct nftnl_expr *expr = add(rule, "target");
         struct xt_NFQ_info_v3 *info = calloc(1, sizeof(*info));
@@ -394,9 +484,9 @@ void queue_xtables(struct nftnl_rule *rule, uint16_t queue)
         if (!info)
                 abort();
         *info = (struct xt_NFQ_info_v3){
-                .queuenum = queue,
-                .queues_total = 1,
-                .flags = NFQ_FLAG_BYPASS,
+                .queuenum = range->first,
+                .queues_total = range->n,
+                .flags = range->is_closed ? 0 : NFQ_FLAG_BYPASS,
         };
         nftnl_expr_set_str(expr, NFTNL_EXPR_TG_NAME, "NFQUEUE");
         nftnl_expr_set_u32(expr, NFTNL_EXPR_TG_REV, 3);

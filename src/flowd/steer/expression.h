@@ -7,6 +7,7 @@
  */
 
 #include <libnftnl/rule.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -65,6 +66,21 @@ void match_other_interface(struct nftnl_rule *rule);
 /* It leaves by another than lo. */
 void match_way_out(struct nftnl_rule *rule);
 
+/* The name of the interface that it leaves by, or came in through. */
+void match_interface_name(struct nftnl_rule *rule, bool is_leaving, const char *name);
+
+/* The packet's source or destination is in a network; prefix: of the 128 bits of the mapped form.
+ */
+void match_network(struct nftnl_rule *rule, bool is_destination, const struct in6_addr *network,
+                   unsigned int prefix);
+/* An ICMP echo, asked or answered. */
+void match_echo(struct nftnl_rule *rule, uint8_t family, bool is_answer);
+/* Its addresses and its number are in the set of its family; or are put there for a time-out. */
+void match_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                      const char *set);
+void refresh_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                        const char *set);
+
 /* verdict: NF_ACCEPT, NF_DROP, or NFT_JUMP and NFT_GOTO with chain. */
 void verdict(struct nftnl_rule *rule, int verdict, const char *chain);
 void count(struct nftnl_rule *rule);
@@ -78,6 +94,11 @@ void reject_with_unreachable(struct nftnl_rule *rule, uint8_t code);
 void deliver_to_listener(struct nftnl_rule *rule, uint8_t family, uint16_t port);
 /* To the socket that the flow has already; goes on where there is none. */
 void deliver_to_socket(struct nftnl_rule *rule, uint8_t family);
-/* Both pass on to the next hook where nobody listens. */
-void queue_native(struct nftnl_rule *rule, uint16_t queue);
-void queue_xtables(struct nftnl_rule *rule, uint16_t queue);
+/* One of n queues; packets between the same two addresses go to the same. */
+struct queue_range {
+        uint16_t first;
+        uint16_t n;
+        bool is_closed; /* where nobody listens the packet is dropped; else the next hook has it */
+};
+void queue_native(struct nftnl_rule *rule, const struct queue_range *range);
+void queue_xtables(struct nftnl_rule *rule, const struct queue_range *range);

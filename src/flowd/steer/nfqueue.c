@@ -47,7 +47,9 @@ static int configure(int fd, struct nlmsghdr *message)
 
 int nfqueue_bind(int fd, uint16_t number, const struct nfqueue_config *config)
 {
-        uint32_t flags = NFQA_CFG_F_FAIL_OPEN | (config->is_whole ? NFQA_CFG_F_GSO : 0);
+        const uint32_t known = NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO;
+        uint32_t flags = (config->drops_when_full ? 0 : NFQA_CFG_F_FAIL_OPEN) |
+                         (config->is_whole ? NFQA_CFG_F_GSO : 0);
         char buffer[512];
         struct nlmsghdr *message;
         int r;
@@ -61,7 +63,7 @@ int nfqueue_bind(int fd, uint16_t number, const struct nfqueue_config *config)
         nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)config->copy_size);
         nfq_nlmsg_cfg_put_qmaxlen(message, config->length);
         mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flags));
-        mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(flags));
+        mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(known));
         return configure(fd, message);
 }
 

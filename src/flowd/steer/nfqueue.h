@@ -12,6 +12,7 @@ struct nfqueue_config {
         uint32_t copy_size; /* so much of each packet we get to see */
         uint32_t length;    /* so many wait; more are the fail policy's case */
         bool is_whole; /* what will be segmented later is one packet; else it is segmented now */
+        bool drops_when_full; /* else the packet goes on */
 };
 
 /* The socket, the caller's, or a negative errno. */

@@ -13,13 +13,13 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "steer/transaction.h"
 
-/* What a netlink socket sends at once is bounded by its buffer, which is larger by default. */
-#define BATCH_SIZE   (128 * 1024)
+#define BATCH_SIZE   (512 * 1024)
 #define MESSAGE_SIZE (8 * 1024) /* none of ours is as long */
 
 static struct nlmsghdr *message_begin(struct transaction *t, uint16_t type, uint16_t flags)
@@ -28,11 +28,11 @@ static struct nlmsghdr *message_begin(struct transaction *t, uint16_t type, uint
                                      t->sequence++);
 }
 
-/* A ruleset that does not fit is a mistake of ours. */
+/* What would not fit is left out, and transact() says so. */
 static void message_end(struct transaction *t)
 {
         if (!mnl_nlmsg_batch_next(t->batch))
-                abort();
+                t->is_too_large = true;
 }
 
 static void put_table_message(struct transaction *t, uint16_t type, uint16_t flags)
@@ -151,11 +151,13 @@ static int commit(struct transaction *t)
 {
         struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
         char buffer[8192]; /* more than one acknowledgement of each message needs */
-        int r = 0;
+        int r = 0, room = 2 * BATCH_SIZE;
         ssize_t n;
 
         if (!socket)
                 return -errno;
+        (void)setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_SNDBUFFORCE, &room,
+                         sizeof(room));
         if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
             mnl_socket_sendto(socket, mnl_nlmsg_batch_head(t->batch),
                               mnl_nlmsg_batch_size(t->batch)) < 0)
@@ -188,8 +190,8 @@ int transact(const char *table, transaction_fn *put, const void *userdata)
         mnl_nlmsg_batch_next(t.batch);
         put(&t);
         nftnl_batch_end(mnl_nlmsg_batch_current(t.batch), t.sequence++);
-        mnl_nlmsg_batch_next(t.batch);
-        r = commit(&t);
+        message_end(&t);
+        r = t.is_too_large ? -E2BIG : commit(&t);
         mnl_nlmsg_batch_stop(t.batch);
         return r;
 }

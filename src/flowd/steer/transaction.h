@@ -8,6 +8,7 @@
  */
 
 #include <libnftnl/rule.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mnl_nlmsg_batch;
@@ -19,11 +20,13 @@ struct transaction {
         struct mnl_nlmsg_batch *batch;
         uint32_t sequence;
         uint32_t last_set;
+        bool is_too_large;
 };
 
 typedef void transaction_fn(struct transaction *t);
 
-/* Sends what put puts. 0 or a negative errno: nothing is changed. */
+/* Sends what put puts. 0 or a negative errno (-E2BIG: more than a transaction can hold): nothing is
+ * changed. */
 int transact(const char *table, transaction_fn *put, const void *userdata);
 
 void put_table(struct transaction *t);
