@@ -15,6 +15,7 @@
 
 #include "chain/chain.h"
 #include "chain/identify.h"
+#include "chain/packet-session.h"
 #include "chain/settings.h"
 #include "chain/successor.h"
 #include "flow/table.h"
@@ -67,17 +68,20 @@ static void sort_sessions(struct chain *chain)
                 if (chain->sessions[slot])
                         chain->order[chain->n_sessions++] = chain->sessions[slot];
         qsort(chain->order, chain->n_sessions, sizeof(chain->order[0]), compare_sessions);
+        packet_sessions_order(chain);
 }
 
 static void write_order(struct chain *chain)
 {
         uint8_t slots[STEER_SESSIONS_MAX];
+        size_t n_slots = 0;
 
         if (!chain->in_force)
                 return;
         for (size_t i = 0; i < chain->n_sessions; i++)
-                slots[i] = (uint8_t)chain->order[i]->slot;
-        hooks_set_chain(chain->hooks, slots, chain->n_sessions);
+                if (session_is_about_flows(chain->order[i]))
+                        slots[n_slots++] = (uint8_t)chain->order[i]->slot;
+        hooks_set_chain(chain->hooks, slots, n_slots);
         chain->listener.policy_changed(chain->listener.userdata);
 }
 
@@ -95,7 +99,7 @@ void chain_put_in_force(struct chain *chain)
 bool chain_delivers(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (chain->order[i]->kind != NX_PROVIDER_KIND_FILTER ||
+                if (session_is_proxy(chain->order[i]) ||
                     hooks_is_inspecting(chain->hooks, chain->order[i]->slot))
                         return true;
         return false;
@@ -104,7 +108,7 @@ bool chain_delivers(const struct chain *chain)
 bool chain_is_closed(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (!session_falls_open(chain->order[i]))
+                if (session_is_about_flows(chain->order[i]) && !session_falls_open(chain->order[i]))
                         return true;
         return false;
 }
@@ -170,7 +174,8 @@ int chain_add(struct chain *chain, const struct wire_message *message)
                  wire_get_string(message, WIRE_ATTR_NAME));
         session_init(session);
         hooks_set_extension(chain->hooks, session->slot, session->cgroup_id);
-        hooks_set_proxy(chain->hooks, session->slot, session->kind != NX_PROVIDER_KIND_FILTER);
+        hooks_set_proxy(chain->hooks, session->slot, session_is_proxy(session));
+        packet_session_init(session);
         chain_put(chain, session);
         write_order(chain);
         return 0;

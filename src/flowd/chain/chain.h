@@ -23,6 +23,7 @@ struct hooks;
 struct leftovers;
 struct names;
 struct owners;
+struct packets;
 struct passed;
 struct queue;
 struct sets;
@@ -80,6 +81,7 @@ struct chain {
         struct sets *sets;
         struct digests *digests;
         struct flow_table *flows;
+        struct packets *packets;
         struct deliveries *deliveries;
         const struct chain_deliverer *deliverer;
         struct chain_listener listener;

@@ -47,7 +47,7 @@ bool loop_is_closed(const struct chain *chain, const struct flow *flow)
         unsigned int n_proxies = 0;
 
         for (size_t i = 0; i < chain->n_sessions; i++)
-                n_proxies += chain->order[i]->kind != NX_PROVIDER_KIND_FILTER;
+                n_proxies += session_is_proxy(chain->order[i]);
         return flow->hops > 2 * n_proxies;
 }
 

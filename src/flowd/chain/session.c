@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "chain/chain.h"
 #include "chain/ending.h"
+#include "chain/packet-session.h"
 #include "chain/settings.h"
 #include "chain/successor.h"
 #include "flow/record.h"
@@ -31,6 +32,7 @@
 #include "steer/hooks.h"
 
 #define NEWS_PAUSE_NS (5 * 1000000ULL)
+#define LOOK_AGAIN_NS (50 * 1000000ULL)
 
 static int on_ready_timeout(void *userdata);
 static int on_verdict_timeout(void *userdata);
@@ -80,6 +82,7 @@ static void close_channel(struct session *session)
         shared_close(&session->shared);
         session->has_shared = false;
         session->coming = settings_free(session->coming);
+        packet_session_close(session);
         session->wants_write = false;
         loop_timer_stop(&session->ready_timer);
         loop_timer_stop(&session->verdict_timer);
@@ -106,6 +109,12 @@ static void end_conversation(struct session *session, enum session_provider prov
         session->chain->deliverer->end_session(session->chain->deliveries, session);
         if (provider == PROVIDER_FAILED)
                 report(session, error, text);
+}
+
+int session_fail(struct session *session, int error, const char *text)
+{
+        end_conversation(session, PROVIDER_FAILED, error, text);
+        return 0;
 }
 
 static int on_ready_timeout(void *userdata)
@@ -156,7 +165,7 @@ static void send_flow(struct session *session, struct flow *flow)
         struct chain *chain = session->chain;
         struct wire_writer *writer;
 
-        if (session->kind != NX_PROVIDER_KIND_FILTER && chain_grant(chain, session, flow) < 0)
+        if (session_is_proxy(session) && chain_grant(chain, session, flow) < 0)
                 log_debug("session %s: flow %llu cannot be carried on", session->name,
                           (unsigned long long)flow->id);
         writer = begin(session, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
@@ -221,6 +230,8 @@ static int on_started(struct session *session, const struct wire_message *messag
         loop_timer_stop(&session->ready_timer);
         session->provider = PROVIDER_RUNNING;
         report(session, 0, NULL);
+        if (!session_is_about_flows(session))
+                return packet_session_start(session);
         session_judge_again(session);
         return 0;
 }
@@ -273,14 +284,14 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
         case NX_VERDICT_DROP:
         case NX_VERDICT_REFUSE:
         case NX_VERDICT_PAUSE:
-                return true;
+                return session_is_about_flows(session);
         case NX_VERDICT_ALLOW:
         case NX_VERDICT_FILTER_DATA:
                 return session->kind == NX_PROVIDER_KIND_FILTER;
         case NX_VERDICT_CLAIM:
         case NX_VERDICT_DECLINE:
         case NX_VERDICT_PEEK:
-                return session->kind != NX_PROVIDER_KIND_FILTER;
+                return session_is_proxy(session);
         default:
                 return false;
         }
@@ -457,7 +468,7 @@ static int on_settings_rule(struct session *session, const struct wire_message *
 {
         if (!session->coming)
                 return -EBADMSG;
-        if (session->kind != NX_PROVIDER_KIND_FILTER &&
+        if (session_is_proxy(session) &&
             wire_get(message, WIRE_ATTR_DIRECTION) == NX_DIRECTION_INBOUND)
                 return -EBADMSG;
         return settings_add(session->coming, message);
@@ -484,7 +495,7 @@ int session_put_rules(struct session *session)
         return put_in_force(session, session->rules);
 }
 
-static int answer_settings(struct session *session, uint32_t id, int result)
+int session_answer_settings(struct session *session, uint64_t id, int result)
 {
         struct wire_writer *writer = begin(session, NX_MSG_PROVIDER_SETTINGS_DONE, id);
 
@@ -508,7 +519,7 @@ static int refuse_settings(struct session *session, uint32_t id)
                 return 0;
         }
         log_error("session %s: %s; the old rules stay in force", session->name, text);
-        return answer_settings(session, id, error);
+        return session_answer_settings(session, id, error);
 }
 
 /* Those of a provider that is not in place wait for it to be, or are for its own flows only. */
@@ -528,13 +539,15 @@ static int on_settings_commit(struct session *session, const struct wire_message
                 session->rules = coming;
         }
         session->coming = settings_free(session->coming);
-        return answer_settings(session, message->id, r);
+        return session_answer_settings(session, message->id, r);
 }
 
 static int on_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct session *session = userdata;
 
+        if (!session_is_about_flows(session) && packet_session_is_about(message))
+                return packet_session_read(session, message);
         switch (message->type) {
         case NX_MSG_ENGINE_STARTED:
                 return on_started(session, message);
@@ -775,6 +788,13 @@ void session_flush(struct session *session)
                 session->chain->deliverer->retry_session(session->chain->deliveries, session);
 }
 
+void session_look_again(struct session *session)
+{
+        if (list_is_empty(&session->verdict_timer.link))
+                loop_timer_start(session->chain->loop, &session->verdict_timer,
+                                 now_ns() + LOOK_AGAIN_NS);
+}
+
 void session_ask_to_drain(struct session *session)
 {
         session->asked_to_drain = true;
@@ -792,6 +812,7 @@ void session_stop(struct session *session, enum nx_provider_stop_reason reason)
                 if (channel_end(&session->channel) >= 0)
                         (void)channel_flush(&session->channel);
         }
+        packet_session_deinit(session); /* what waits goes on: nobody is asked any more */
         close_channel(session);
         session->chain->deliverer->end_session(session->chain->deliveries, session);
         session->rules = settings_free(session->rules);

@@ -20,6 +20,8 @@
 #include <netext/filter.h>
 
 struct chain;
+struct packet_filter;
+struct packet_rules;
 struct settings;
 
 /* So long a datagram may be paused (NEFilterNewFlowVerdict, NEFilterDataVerdict). */
@@ -102,7 +104,22 @@ struct session {
 
         struct settings *coming; /* between BEGIN and COMMIT */
         struct settings *rules;  /* in force */
+
+        struct packet_filter *packets; /* of a packet filter; NULL: there was no room for it */
+        struct packet_rules *coming_packets; /* as coming */
+        uint64_t coming_packets_id;
 };
+
+/* Is it asked about flows? Of packet filters, no: chain/packet-session.h is what they are. */
+static inline bool session_is_about_flows(const struct session *session)
+{
+        return session->kind != NX_PROVIDER_KIND_PACKET_FILTER;
+}
+
+static inline bool session_is_proxy(const struct session *session)
+{
+        return session_is_about_flows(session) && session->kind != NX_PROVIDER_KIND_FILTER;
+}
 
 void session_init(struct session *session);
 /* Starts a conversation over fd, which it takes; an earlier one ends. process: netextd's number. */
@@ -139,6 +156,12 @@ void session_report_flow(struct session *session, const struct flow *flow,
                          const struct session_report *report);
 /* Does it owe answers, all of them to questions that are younger than age_ns? */
 bool session_is_thinking(const struct session *session, uint64_t age_ns);
+/* It could not be what it is to be: 0 for the message's reader, who goes on without it. */
+int session_fail(struct session *session, int error, const char *text);
+/* Says what became of settings. 0 or a negative errno. */
+int session_answer_settings(struct session *session, uint64_t id, int result);
+/* A round of the loop comes soon, whatever happens. */
+void session_look_again(struct session *session);
 /* Sends what collected in this round. */
 void session_flush(struct session *session);
 /* Tells the provider that it is over and lets go of everything; flows must be gone by then. */

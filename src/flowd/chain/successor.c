@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "chain/chain.h"
+#include "chain/packet-session.h"
 #include "chain/settings.h"
 
 static struct session *successor_new(const struct session *session)
@@ -39,6 +40,7 @@ static struct session *successor_new(const struct session *session)
         };
         memcpy(successor->name, session->name, sizeof(successor->name));
         session_init(successor);
+        packet_session_init(successor);
         return successor;
 }
 
@@ -102,16 +104,18 @@ void successor_turn(struct chain *chain, uint64_t slots, uint32_t process)
 
 /* --- the end of those beside -------------------------------------------------------------- */
 
-static bool has_flows(const struct session *session)
+static bool has_flows(struct session *session)
 {
         return !list_is_empty(&session->starting) || !list_is_empty(&session->asked) ||
                !list_is_empty(&session->paused) || !list_is_empty(&session->opening) ||
-               !list_is_empty(&session->claimed) || session->n_inspected > 0;
+               !list_is_empty(&session->claimed) || session->n_inspected > 0 ||
+               packet_session_owes(session);
 }
 
 static void beside_free(struct session *session)
 {
         list_remove(&session->beside);
+        packet_session_deinit(session);
         settings_free(session->rules);
         free(session);
 }

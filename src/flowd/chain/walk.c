@@ -209,8 +209,9 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
  * others began, goes past it. */
 static bool can_be_asked(const struct session *session, const struct flow *flow)
 {
-        return session->kind == NX_PROVIDER_KIND_FILTER ||
-               (flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie != 0);
+        if (!session_is_proxy(session))
+                return session_is_about_flows(session);
+        return (flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie != 0);
 }
 
 /* What a socket need not pass again that carries on a flow which came as far as session. */
@@ -262,7 +263,7 @@ void chain_advance(struct chain *chain, struct flow *flow)
                     !can_be_asked(session, flow))
                         continue;
                 flow->asked_slots |= bit;
-                if (session->kind != NX_PROVIDER_KIND_FILTER && loop_is_closed(chain, flow)) {
+                if (session_is_proxy(session) && loop_is_closed(chain, flow)) {
                         note(flow, session, WIRE_REASON_LOOP, "");
                         loop_report(chain, flow);
                         decide(chain, flow, NX_VERDICT_REFUSE);

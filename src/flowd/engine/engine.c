@@ -344,6 +344,7 @@ static void wire_parts(struct engine *engine)
                 .sets = &engine->sets,
                 .digests = &engine->digests,
                 .flows = &engine->flows,
+                .packets = &engine->packets,
                 .deliveries = &engine->deliveries,
                 .deliverer = &deliverer,
                 .cuts = engine->ruleset.cuts,
@@ -422,6 +423,10 @@ int engine_init(struct engine *engine, const struct engine_config *config, const
         if (r < 0)
                 return r;
         wire_parts(engine);
+        *ret_problem = "the threads for packets cannot be started";
+        r = packets_init(&engine->packets, &engine->loop, &engine->ruleset);
+        if (r < 0)
+                return r;
         loop_set_after_round(&engine->loop, on_round_over, engine);
         *ret_problem = "the link to netextd cannot be opened";
         return link_init(&engine->link, engine);
@@ -431,6 +436,7 @@ void engine_deinit(struct engine *engine)
 {
         link_deinit(&engine->link);
         intake_stop(&engine->intake);
+        packets_deinit(&engine->packets);
         deliveries_close(&engine->deliveries);
         callers_deinit(&engine->callers);
         flow_table_deinit(&engine->flows);
@@ -462,6 +468,10 @@ int engine_put_in_force(struct engine *engine, const char **ret_problem)
                 *ret_problem = "the nft ruleset cannot be put in place";
                 return r;
         }
+        *ret_problem = "the nft rules of packet filters cannot be taken over";
+        r = packets_put_in_force(&engine->packets, hooks_are_fresh(engine->hooks));
+        if (r < 0)
+                return r;
         *ret_problem = "the queue cannot be read";
         r = deliveries_start(&engine->deliveries);
         if (r >= 0)
@@ -478,6 +488,7 @@ void engine_quit(struct engine *engine)
 
         engine->in_force = false; /* what ends in this round puts nothing back */
         chain_deinit(&engine->chain);
+        packets_remove(&engine->packets);
         queue_flush(engine->queue);
         deliveries_flush(&engine->deliveries);
         route_remove(&engine->route);

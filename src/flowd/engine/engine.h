@@ -16,6 +16,7 @@
 #include "names/names.h"
 #include "names/sets.h"
 #include "owner/owner.h"
+#include "packet/packets.h"
 #include "steer/addresses.h"
 #include "steer/hooks.h"
 #include "steer/leftovers.h"
@@ -54,6 +55,7 @@ struct engine {
         struct chain chain;
         struct intake intake;
         struct callers callers;
+        struct packets packets;
         struct deliveries deliveries;
         struct route_config route;
         struct link link;

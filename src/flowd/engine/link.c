@@ -192,6 +192,7 @@ static void on_status(struct link *link, uint64_t request)
         struct engine *engine = link->engine;
         struct steer_counters *kernel = &hooks_state(engine->hooks)->counters;
         struct intake_counters *intake = &engine->intake.counters;
+        struct gate_counters packets = packets_count(&engine->packets);
 
         put_text_fact(link, request, "queue", queue_mechanism_to_string(engine->ruleset.mechanism));
         put_fact(link, request, "queue_number", engine->ruleset.hold_queue);
@@ -208,6 +209,11 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
         put_fact(link, request, "packets_by_fail_policy", engine_count_guarded(engine));
         put_fact(link, request, "flows_unattributed", intake->unattributed);
+        put_fact(link, request, "packets_shown", packets.shown);
+        put_fact(link, request, "packets_allowed", packets.allowed);
+        put_fact(link, request, "packets_dropped", packets.dropped);
+        put_fact(link, request, "packets_delayed", packets.delayed);
+        put_fact(link, request, "packets_by_fail_policy", packets.by_fail_policy);
         put_fact(link, request, "packets_unreadable", intake->packets_unreadable);
         put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
         put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);

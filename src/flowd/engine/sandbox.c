@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -82,6 +83,13 @@ static const int allowed[] = {
 /* A UDP flow that is delivered needs a socket of its own. */
 static const scmp_datum_t families[] = { AF_NETLINK, AF_INET, AF_INET6 };
 
+/* Packet filters are told the names of interfaces. */
+static int allow_names(scmp_filter_ctx filter)
+{
+        return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                SCMP_A1(SCMP_CMP_EQ, SIOCGIFNAME));
+}
+
 static void cleanup_filter(scmp_filter_ctx *filter)
 {
         if (*filter)
@@ -102,6 +110,8 @@ int sandbox_enter(void)
         for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++)
                 r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                                      SCMP_A0(SCMP_CMP_EQ, families[i]));
+        if (r >= 0)
+                r = allow_names(filter);
         if (r >= 0)
                 r = seccomp_load(filter);
         return r;
