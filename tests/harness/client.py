@@ -18,6 +18,32 @@ TRANSPORTS = [(protocol, address) for protocol in ("tcp", "udp", "udp-connected"
               for address in (Lab.SERVER, Lab.SERVER6, MAPPED)]
 
 
+# An echo request, whose answer is `answer`: what it says, or None.
+PING = """
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total >> 16) + (total & 0xffff)
+    return ~total & 0xffff
+
+six = ":" in to
+raw = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
+                    socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+raw.settimeout(wait)
+body = text.encode().ljust(size)
+head = struct.pack("!BBHHH", 128 if six else 8, 0, 0, number, 1)
+raw.sendto(head[:2] + struct.pack("!H", checksum(head + body)) + head[4:] + body, (to, 0))
+answer, end = None, time.monotonic() + wait
+while answer is None and time.monotonic() < end:
+    try:
+        got = raw.recv(70000)[0 if six else 20:]
+    except OSError:
+        break
+    if got[0] == (129 if six else 0) and struct.unpack("!H", got[4:6])[0] == number:
+        answer = got[8:].decode().strip()
+"""
+
+
 class Client:
     """Runs programs in the client's namespace and cgroup."""
 
@@ -44,6 +70,10 @@ class Client:
     def answer(process, timeout=15):
         """Waits for what a program in the background has to tell."""
         return types.SimpleNamespace(**json.loads(wait_for_line(process, "{", timeout)))
+
+    def ping(self, text="", to=Lab.SERVER, wait=1.0, number=77, size=64):
+        """Says text in an ICMP echo of that size; what the answer says, or None."""
+        return self.python(PING, text=text, to=to, wait=wait, number=number, size=size)
 
     def run(self, *argv, **kwargs):
         """Any other program: the completed process."""

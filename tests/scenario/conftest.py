@@ -226,6 +226,12 @@ def inspecting(netext, rules):
 
 
 @pytest.fixture
+def packets(netext, rules):
+    """packets("out veth0 17 any", fail_policy="closed") starts a packet filter that does what packets say."""
+    return follows_script(netext, rules, "packets", name="packets", kind="packet-filter")
+
+
+@pytest.fixture
 def firewall(netext, rules):
     """firewall("deny port 25", …) starts the bundled firewall with these rules; returns their file."""
 

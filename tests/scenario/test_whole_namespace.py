@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance of the root cgroup covers its whole network namespace, and nothing else."""
+import socket
+
 import pytest
 
 from harness.client import TALK
@@ -50,3 +52,16 @@ def test_connections_to_programs_of_every_cgroup_are_inspected(netext, inspectin
         flow, = netext.flows(local_port=port)
         assert (flow["direction"], flow["pid"]) == ("inbound", server.pid)
         wait_until(lambda: netext.flows(local_port=port, state="closed"), "the flow did not end")
+
+
+def test_packets_of_the_kernels_own_are_filtered(netext, packets, lab):
+    """Nobody listens there, and the error is nobody's; it quotes what it is about."""
+    packets("out veth0 1 any")
+    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        caller.settimeout(0.5)
+        caller.connect((lab.CLIENT, 9999))
+        for word, error in ((b"nx:say", ConnectionRefusedError), (b"nx:drop", TimeoutError)):
+            caller.send(word)
+            with pytest.raises(error):
+                caller.recv(100)
+    assert netext.status()["packets_dropped"] == 1
