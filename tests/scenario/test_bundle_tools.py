@@ -13,7 +13,7 @@ from harness import bundles
 from harness.bundles import PROGRAM, Bundle, Signer, compile, look, netextctl, verify
 from harness.paths import NETEXTCTL, STAGE, for_everybody
 
-KINDS = ["filter", "transparent-proxy", "app-proxy"]
+KINDS = ["filter", "transparent-proxy", "app-proxy", "packet-filter"]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def trust_of(here, *certificates):
 def test_a_new_project_builds_packs_signs_and_verifies(here, kinds):
     new("com.example.hello", "--provider", ",".join(kinds))
     source = (here / "hello/main.c").read_text()
-    assert len(source.splitlines()) < 60 and all(len(line) <= 100 for line in source.splitlines())
+    assert len(source.splitlines()) < 45 + 10 * len(kinds) and all(len(line) <= 100 for line in source.splitlines())
     keygen("my")
     built = make("hello", "KEY=../my.key")
     assert built.returncode == 0, built.stderr
@@ -71,7 +71,7 @@ def test_a_new_project_builds_packs_signs_and_verifies(here, kinds):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_project_works_as_it_is(here, netext, client, serve, kind):
-    """The filter refuses mail, the proxies carry what goes to port 80."""
+    """The filter refuses mail, the proxies carry what goes to port 80, and no large ping gets an answer."""
     serve(80)
     serve(25)
     new("com.example.hello", "--provider", kind)
@@ -82,6 +82,8 @@ def test_a_new_project_works_as_it_is(here, netext, client, serve, kind):
     assert not answer.error, answer
     if kind == "filter":
         assert client.tcp(25).error == "ECONNREFUSED"
+    elif kind == "packet-filter":
+        assert client.ping("small") == "small" and client.ping("large", size=5000, wait=0.3) is None
     else:
         assert netext.flow(remote_port=80, decided_by="com.example.hello")["verdict"] == "claim"
 

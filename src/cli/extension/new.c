@@ -19,8 +19,9 @@ static struct option_list providers;
 static const char *team = EXTENSION_TEAM_DEFAULT;
 
 const struct cli_option extension_new_options[] = {
-        { "provider", "KIND,...", "filter, transparent-proxy, app-proxy; default filter",
-          .words = cli_kinds, .list = &providers },
+        { "provider", "KIND,...",
+          "filter, transparent-proxy, app-proxy, packet-filter; default filter", .words = cli_kinds,
+          .list = &providers },
         { "team", "TEAM", "whose it is; default " EXTENSION_TEAM_DEFAULT, .string = &team },
         {},
 };

@@ -66,6 +66,33 @@ static const char proxy_functions[] =
         "        return NX_VERDICT_CLAIM;\n"
         "}\n";
 
+static const char packet_function[] =
+        "\n"
+        "/* Called by several threads at once: what is larger than a page is dropped. */\n"
+        "static enum nx_packet_verdict judge(struct nx_packet_filter *filter,\n"
+        "                                    struct nx_packet_context *context, const char "
+        "*interface,\n"
+        "                                    enum nx_direction direction, const void *bytes, "
+        "size_t size,\n"
+        "                                    void *data)\n"
+        "{\n"
+        "        return size > 4096 ? NX_PACKET_VERDICT_DROP : NX_PACKET_VERDICT_ALLOW;\n"
+        "}\n"
+        "\n"
+        "/* Says which packets it wants to see: those of pings that come in. */\n"
+        "static int start_packets(struct nx_packet_filter *filter, void *data)\n"
+        "{\n"
+        "        struct nx_packet_rule ping = { NX_PACKET_RULE_INIT, .direction = "
+        "NX_DIRECTION_INBOUND,\n"
+        "                                       .protocol = 1 };\n"
+        "        struct nx_packet_filter_settings *settings;\n"
+        "        int r = nx_packet_filter_settings_new(&settings, false);\n"
+        "        if (r == 0 && (r = nx_packet_filter_settings_add_rule(settings, &ping)) == 0)\n"
+        "                r = nx_packet_filter_apply(filter, settings, NULL, NULL);\n"
+        "        nx_packet_filter_settings_free(r == 0 ? settings : NULL);\n"
+        "        return r;\n"
+        "}\n";
+
 static bool provides(const struct project *project, unsigned int kind)
 {
         return project->kinds & 1U << kind;
@@ -82,19 +109,21 @@ char *template_source(const struct project *project)
         bool has_proxy = project->kinds & PROXIES;
 
         return cli_format("/* %s: what each of its providers does stands above it. */\n"
-                          "%s#include <netext/extension.h>\n%s%s\n"
+                          "%s#include <netext/extension.h>\n%s%s%s\n"
                           "int main(void)\n"
                           "{\n"
                           "        static const struct nx_extension extension = {\n"
                           "                NX_EXTENSION_INIT,\n"
                           "                .identifier = \"%s\",\n"
-                          "                .version = \"1.0\",\n%s%s%s"
+                          "                .version = \"1.0\",\n%s%s%s%s"
                           "        };\n"
                           "        return nx_main(&extension, NULL);\n"
                           "}\n",
                           project->identifier, where(has_proxy, proxy_includes),
                           where(project->kinds & FILTER, filter_function),
-                          where(has_proxy, proxy_functions), project->identifier,
+                          where(has_proxy, proxy_functions),
+                          where(provides(project, NX_PROVIDER_KIND_PACKET_FILTER), packet_function),
+                          project->identifier,
                           where(provides(project, NX_PROVIDER_KIND_FILTER),
                                 "                .filter = { .handle_new_flow = decide },\n"),
                           where(provides(project, NX_PROVIDER_KIND_TRANSPARENT_PROXY),
@@ -103,7 +132,10 @@ char *template_source(const struct project *project)
                           where(provides(project, NX_PROVIDER_KIND_APP_PROXY),
                                 "                .app_proxy = { .start_proxy = start, "
                                 ".handle_new_flow = take "
-                                "},\n"));
+                                "},\n"),
+                          where(provides(project, NX_PROVIDER_KIND_PACKET_FILTER),
+                                "                .packet_filter = { .start_filter = start_packets, "
+                                ".packet_handler = judge },\n"));
 }
 
 /* "\"filter\", \"app-proxy\"", with the suffix in each. Caller owns. */
