@@ -28,12 +28,11 @@
 #include "bpf/judge.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
+#include "bpf/lookup.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
 const volatile __u64 netns_cookie;
-const volatile __u64 cgroup_id;    /* of the instance … */
-const volatile __u32 cgroup_level; /* … unless this is 0: the whole machine */
 const volatile __u32 mark_mask;
 const volatile __u32 mark_pass;
 const volatile __u32 mark_deliver;
@@ -41,22 +40,6 @@ const volatile __u32 mark_carried;
 const volatile __u32 mark_relay;
 const volatile __u32 mark_own;
 const volatile __u32 mark_onward;
-
-/* The owner of a socket, for as long as the socket lives. */
-struct {
-        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-        __uint(map_flags, BPF_F_NO_PREALLOC);
-        __type(key, int);
-        __type(value, struct steer_owner);
-} owners SEC(".maps");
-
-/* Who bound the socket that others can reach, for as long as it lives. */
-struct {
-        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-        __uint(map_flags, BPF_F_NO_PREALLOC);
-        __type(key, int);
-        __type(value, struct steer_owner);
-} listeners SEC(".maps");
 
 /* Written by the hooks for flows that flowd will see; read by flowd; the oldest goes when full. */
 struct {
@@ -420,11 +403,6 @@ int bind6(struct bpf_sock *ctx)
         return on_bind(ctx);
 }
 
-static __always_inline bool is_ipv4(const struct steer_address *address)
-{
-        return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
-}
-
 /*
  * What struct bpf_sock does not show at its release is read from the kernel's own struct:
  * the context is the socket. Each such read costs as much as a helper.
@@ -727,125 +705,4 @@ int describe_file(struct steer_descriptor *descriptor)
         descriptor->file = record;
         descriptor->found = 1;
         return 0;
-}
-
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
-                                                    const struct steer_lookup *lookup)
-{
-        struct bpf_sock_tuple tuple = {};
-        __u32 size;
-
-        /* The tables are asked as for an answer: its source is the flow's remote end. */
-        if (is_ipv4(&lookup->remote)) {
-                tuple.ipv4.saddr = lookup->remote.low >> 32;
-                tuple.ipv4.daddr = lookup->local.low >> 32;
-                tuple.ipv4.sport = bpf_htons(lookup->remote_port);
-                tuple.ipv4.dport = bpf_htons(lookup->local_port);
-                size = sizeof(tuple.ipv4);
-        } else {
-                __builtin_memcpy(tuple.ipv6.saddr, &lookup->remote, 16);
-                __builtin_memcpy(tuple.ipv6.daddr, &lookup->local, 16);
-                tuple.ipv6.sport = bpf_htons(lookup->remote_port);
-                tuple.ipv6.dport = bpf_htons(lookup->local_port);
-                size = sizeof(tuple.ipv6);
-        }
-        if (lookup->protocol == IPPROTO_TCP)
-                return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-        return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-}
-
-/* What remains of an earlier connection of the same ends (TIME_WAIT) hides who listens. */
-static __always_inline struct bpf_sock *find_listener(struct __sk_buff *skb,
-                                                      struct steer_lookup *lookup)
-{
-        lookup->remote_port = 0;
-        return find_socket(skb, lookup);
-}
-
-/* Of a program of the instance? */
-static __always_inline bool is_ours(struct bpf_sock *socket)
-{
-        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(socket);
-        struct cgroup *cgroup = NULL, *ancestor = NULL;
-        void *at;
-
-        if (!cgroup_level)
-                return true;
-        if (!tcp || !has_cgroup_levels())
-                return false;
-        cgroup = tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup;
-        if (BPF_CORE_READ(cgroup, level) < (int)cgroup_level)
-                return false;
-        at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
-        bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + cgroup_level * sizeof(ancestor));
-        return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
-}
-
-/* Who bound the socket; or, where that was the kernel with its first datagram, who sent that. */
-static __always_inline struct steer_owner *server_of(struct bpf_sock *socket)
-{
-        struct steer_owner *owner = bpf_sk_storage_get(&listeners, socket, 0, 0);
-
-        return owner ? owner : bpf_sk_storage_get(&owners, socket, 0, 0);
-}
-
-/* Will it get what came in? nft has asked whose a socket for datagrams is. */
-static __always_inline bool is_server(struct bpf_sock *socket, const struct steer_lookup *lookup)
-{
-        if (lookup->protocol == IPPROTO_UDP)
-                return true;
-        return socket->state == BPF_TCP_LISTEN && is_ours(socket);
-}
-
-/* A socket that listens on the port did not send the packet, but will get what came in. */
-static __always_inline void note_socket(struct steer_lookup *lookup, struct bpf_sock *socket)
-{
-        struct steer_owner *owner;
-
-        if (lookup->is_inbound ? !is_server(socket, lookup) : socket->state == BPF_TCP_LISTEN)
-                return;
-        if (lookup->is_inbound)
-                owner = server_of(socket);
-        else
-                owner = bpf_sk_storage_get(&owners, socket, 0, 0);
-        if (owner)
-                lookup->owner = *owner;
-        lookup->is_bound = socket->bound_dev_if != 0;
-        lookup->found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
-}
-
-struct lookups {
-        struct __sk_buff *skb;
-};
-
-static long look_up(__u32 index, struct lookups *lookups)
-{
-        __u32 offset = index * sizeof(struct steer_lookup);
-        struct __sk_buff *skb = lookups->skb;
-        struct steer_lookup lookup = {};
-        struct bpf_sock *socket;
-
-        if (bpf_skb_load_bytes(skb, offset, &lookup, sizeof(lookup)) < 0)
-                return 1;
-        socket = find_socket(skb, &lookup);
-        if (!socket && lookup.is_inbound)
-                socket = find_listener(skb, &lookup);
-        if (!socket)
-                return 0;
-        note_socket(&lookup, socket);
-        bpf_sk_release(socket);
-        if (lookup.found)
-                bpf_skb_store_bytes(skb, offset, &lookup, sizeof(lookup), 0);
-        return 0;
-}
-
-/* Answers an array of struct steer_lookup by a test run: whose are the sockets behind queued
- * packets? */
-SEC("tc")
-int look_up_sockets(struct __sk_buff *skb)
-{
-        struct lookups lookups = { .skb = skb };
-
-        bpf_loop(STEER_LOOKUPS_MAX, look_up, &lookups, 0);
-        return TC_ACT_OK;
 }
