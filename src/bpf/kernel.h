@@ -20,6 +20,7 @@
 #define AF_INET6         10
 #define IPPROTO_TCP      6
 #define IPPROTO_UDP      17
+#define IPPROTO_MPTCP    262
 #define SOL_SOCKET       1
 #define SO_MARK          36
 #define SO_BINDTOIFINDEX 62
@@ -144,6 +145,7 @@ struct sock_common {
         struct {
                 __u8 bytes[16];
         } skc_v6_rcv_saddr;
+        unsigned char skc_state;
         __u32 skc_daddr;
         unsigned short skc_dport; /* in network order */
         unsigned long skc_flags;  /* enum sock_flags, a bit each */
@@ -182,6 +184,11 @@ struct tcp_sock {
 enum sock_flags {
         SOCK_DEAD,
         SOCK_DONE, /* the other end has said all it had to say */
+};
+
+/* A connection of several ways, each a TCP socket of its own. */
+struct mptcp_sock {
+        struct inet_connection_sock sk;
 };
 
 struct cred {

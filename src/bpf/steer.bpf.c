@@ -26,6 +26,7 @@
 #include "bpf/state.bpf.h"
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
+#include "bpf/connection.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
 #include "bpf/lookup.bpf.h"
@@ -169,11 +170,14 @@ static __always_inline void mark_socket(struct bpf_sock_addr *ctx, __u32 bits)
 }
 
 /* The rules are about the program that the bytes are of, not about who sends them on. */
-static __always_inline void
-judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct steer_owner *owner)
+static __always_inline void judge_by_origin(struct bpf_sock *socket, struct mptcp_sock *connection,
+                                            struct steer_question *question,
+                                            struct steer_owner *owner)
 {
         const struct steer_grant *grant = bpf_sk_storage_get(&carried, socket, 0, 0);
 
+        if (!grant && connection)
+                grant = bpf_sk_storage_get(&carried, connection, 0, 0);
         if (!grant)
                 return;
         question->process = grant->process;
@@ -187,8 +191,22 @@ judge_by_origin(struct bpf_sock *socket, struct steer_question *question, struct
         owner->origin_flow = grant->origin_flow;
 }
 
+static __always_inline void judge_by_process(struct steer_question *question,
+                                             struct steer_owner *owner)
+{
+        const struct steer_process *process = owner_of_current(owner);
+
+        question->process = owner->process;
+        if (process)
+                question->path_hash = process->path_hash;
+        question->digest = digest_of(process);
+        question->cgroup_id = owner->cgroup_id;
+        question->uid = owner->uid;
+        question->kind = owner->kind;
+}
+
 /* Who calls, and what the rules say about a flow to remote. */
-static __always_inline void judge_current(struct bpf_sock_addr *ctx,
+static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptcp_sock *connection,
                                           const struct steer_address *remote,
                                           struct steer_owner *owner)
 {
@@ -199,22 +217,18 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx,
                 .direction = DIRECTION_OUTBOUND,
         };
 
-        const struct steer_process *process;
-
         owner->cookie = bpf_get_socket_cookie(ctx);
         owner->remote = *remote;
         owner->remote_port = question.remote_port;
         owner->protocol = question.protocol;
-        process = owner_of_current(owner);
-        question.process = owner->process;
-        if (process)
-                question.path_hash = process->path_hash;
-        question.digest = digest_of(process);
-        question.cgroup_id = owner->cgroup_id;
-        question.uid = owner->uid;
-        question.kind = owner->kind;
+        if (is_later_way(connection))
+                judge_by_connection(connection, &question, owner);
+        else
+                judge_by_process(&question, owner);
+        if (connection && !is_later_way(connection))
+                keep_connection(connection, &question, owner);
         if (state.has_proxies)
-                judge_by_origin(ctx->sk, &question, owner);
+                judge_by_origin(ctx->sk, connection, &question, owner);
         judge(&question, &owner->outcome);
 }
 
@@ -284,14 +298,19 @@ static __always_inline int deny(const struct steer_owner *owner, __u16 local_por
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_address remote)
 {
         bool is_tcp = ctx->protocol == IPPROTO_TCP;
+        struct mptcp_sock *connection;
         struct steer_owner owner = {};
 
         if (!in_scope(ctx))
                 return 1;
-        judge_current(ctx, &remote, &owner);
-        if (is_tcp && owner.outcome.verdict == STEER_DENY)
+        connection = is_tcp ? connection_of(ctx->sk) : NULL;
+        judge_current(ctx, connection, &remote, &owner);
+        if (is_tcp && owner.outcome.verdict == STEER_DENY) {
+                owner.cookie = bpf_get_socket_cookie(ctx); /* a later way that is none ends alone */
                 return deny(&owner, 0);
-        if (is_tcp && owner.outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask)) {
+        }
+        if (is_tcp && owner.outcome.verdict == STEER_ALLOW && !(ctx->sk->mark & ~mark_mask) &&
+            !is_later_way(connection)) {
                 mark_socket(ctx, mark_pass);
                 tell_decided(STEER_EVENT_ALLOWED, &owner, 0);
                 return 1;
@@ -351,7 +370,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_ad
 
         if (!in_scope(ctx))
                 return 1;
-        judge_current(ctx, &remote, &owner);
+        judge_current(ctx, NULL, &remote, &owner);
         if (owner.outcome.verdict == STEER_DENY && !bpf_map_lookup_elem(&callers, &tuple))
                 return deny(&owner, tuple.local_port);
         keep_owner(ctx, &owner);
@@ -421,11 +440,11 @@ static __always_inline struct steer_address local_address(struct bpf_sock *ctx)
 }
 
 /* Of what rules allowed this is the first that flowd hears of the local end. */
-static __always_inline void tell_closed(struct bpf_sock *ctx)
+static __always_inline void tell_closed(struct bpf_sock *ctx, __u64 cookie)
 {
         struct steer_event_closed *closed;
 
-        closed = new_event(STEER_EVENT_CLOSED, sizeof(*closed), bpf_get_socket_cookie(ctx));
+        closed = new_event(STEER_EVENT_CLOSED, sizeof(*closed), cookie);
         if (!closed)
                 return;
         closed->event.local_port = read_socket(ctx, skc_num);
@@ -479,10 +498,23 @@ static __always_inline void tell_unheard(struct bpf_sock *ctx)
 {
         if (!state.inbound_slots)
                 return;
-        if (ctx->protocol == IPPROTO_TCP)
+        if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
                 tell_hung_up(ctx);
         else if (ctx->protocol == IPPROTO_UDP && read_socket(ctx, skc_num))
-                tell_closed(ctx);
+                tell_closed(ctx, bpf_get_socket_cookie(ctx));
+}
+
+/* All ways of a connection end with its program's socket. */
+static __always_inline void release_connection(struct bpf_sock *ctx)
+{
+        struct connection *connection = bpf_sk_storage_get(&connections, ctx, 0, 0);
+
+        if (!connection) {
+                tell_unheard(ctx);
+                return;
+        }
+        leave_owner(&connection->owner, port_in_packets(ctx));
+        tell_closed(ctx, connection->owner.cookie);
 }
 
 /*
@@ -652,6 +684,10 @@ static __always_inline bool can_be_held(struct bpf_sock *ctx)
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
+        if (ctx->protocol == IPPROTO_MPTCP) {
+                release_connection(ctx);
+                return 1;
+        }
         if ((ctx->mark & mark_mask) != mark_pass) {
                 struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
 
@@ -662,7 +698,7 @@ int sock_release(struct bpf_sock *ctx)
                 if (can_be_held(ctx))
                         leave_owner(owner, port_in_packets(ctx));
         }
-        tell_closed(ctx);
+        tell_closed(ctx, bpf_get_socket_cookie(ctx));
         return 1;
 }
 

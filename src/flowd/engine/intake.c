@@ -70,7 +70,7 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
 
 static void set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
-        flow->owner = owner->kind == STEER_OWNER_KERNEL ? WIRE_OWNER_KERNEL : WIRE_OWNER_PROGRAM;
+        flow->owner = (enum wire_owner)owner->kind;
         flow->uid = owner->uid;
         flow->cgroup_id = owner->cgroup_id;
         flow->socket_cookie = owner->cookie;
