@@ -19,6 +19,8 @@ const struct choice line_loopbacks[] = {
 static const struct choice protocols[] = {
         { "tcp", IPPROTO_TCP },
         { "udp", IPPROTO_UDP },
+        { "icmp", IPPROTO_ICMP },
+        { "other", IPPROTO_RAW },
         {},
 };
 

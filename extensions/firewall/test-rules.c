@@ -249,8 +249,8 @@ static const struct {
         { "deny port  # x", "1:10: nothing behind 'port': expected its value" },
         { "deny to", "1:8: nothing behind 'to': expected its value" },
         { "deny to domain", "1:15: nothing behind 'domain': expected its value" },
-        { "deny protocol tpc", "1:15: 'tpc' is not a protocol: expected tcp or udp (did "
-                               "you mean 'tcp'?)" },
+        { "deny protocol tpc", "1:15: 'tpc' is not a protocol: expected tcp, udp, icmp or other "
+                               "(did you mean 'tcp'?)" },
         { "deny direction in", "1:16: 'in' is not a direction: expected inbound, outbound "
                                "or any (did you mean 'inbound'?)" },
         { "deny drection inbound",

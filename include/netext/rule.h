@@ -34,7 +34,9 @@ struct nx_rule {
          *  those that no rule matches. Others leave them alone. Proxies take outbound flows only.
          */
         enum nx_direction direction;
-        /** IPPROTO_TCP or IPPROTO_UDP. */
+        /** IPPROTO_TCP or IPPROTO_UDP. IPPROTO_ICMP stands for sockets of ICMP and ICMPv6,
+         *  IPPROTO_RAW for those of any further protocol: they are decided as they are made, by
+         *  rules that name no destination and no port, and no provider is asked about them. */
         int protocol;
         /** Absolute path of the executable, symbolic links resolved. */
         const char *program;

@@ -20,7 +20,12 @@
 #define AF_INET6         10
 #define IPPROTO_TCP      6
 #define IPPROTO_UDP      17
+#define IPPROTO_ICMP     1
+#define IPPROTO_ICMPV6   58
+#define IPPROTO_RAW      255
 #define IPPROTO_MPTCP    262
+#define SOCK_STREAM      1
+#define SOCK_DGRAM       2
 #define SOL_SOCKET       1
 #define SO_MARK          36
 #define SO_BINDTOIFINDEX 62

@@ -45,9 +45,10 @@ enum steer_reason {
         STEER_REASON_LOOPBACK,
         STEER_REASON_KERNEL,
         STEER_REASON_OWN_TRAFFIC,
-        STEER_REASON_CARRIED, /* it carries a flow on that passed the session */
-        STEER_REASON_DIRECT,  /* who carries it on chose to go past the session, a proxy */
+        STEER_REASON_CARRIED,     /* it carries a flow on that passed the session */
+        STEER_REASON_DIRECT,      /* who carries it on chose to go past the session, a proxy */
         STEER_REASON_REMEMBERED,
+        STEER_REASON_NOT_ASKABLE, /* the session's fail policy, about what can be asked of nobody */
 };
 
 /* setsockopt(2) at this level says which flow a socket carries on; see wire/table.h. */
@@ -467,6 +468,10 @@ struct steer_state {
         /* Written by flowd: bit k: the rules of the session in slot k let pass what none of them
          * matches. */
         __u64 allowing_slots;
+        /* Written by flowd: bit k: the fail policy of the session in slot k is closed. */
+        __u64 closed_slots;
+        /* Written by flowd: bit k: it is that of last rules. */
+        __u64 last_rules_slots;
         /* Written by flowd: raised when the chain, settings or local addresses change. */
         __u32 generation;
         /* flowd's notes to the next flowd: its first queue's number, the last packets it read. */

@@ -18,6 +18,9 @@
  * flowd asks for the record and for the rules (look_up_sockets, judge_question). A server's answers
  * to datagrams that others sent it are no flows of its own, so rules do not deny them.
  *
+ * Of other protocols no packet is held. What the rules say about all flows of such a socket they
+ * say as it is made, and whoever would want to be asked is not: the fail policy stands in.
+ *
  * Sockets of other network namespaces are out of scope and left alone.
  */
 
@@ -388,6 +391,50 @@ SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
         return on_sendmsg(ctx, remote6(ctx));
+}
+
+/* TCP, UDP and MPTCP are judged as they begin a flow. */
+static __always_inline bool is_judged_by_flow(const struct bpf_sock *ctx)
+{
+        if (ctx->type == SOCK_DGRAM)
+                return ctx->protocol == IPPROTO_UDP;
+        return ctx->type == SOCK_STREAM &&
+               (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP);
+}
+
+/* As rules call them: a raw socket can send anything, whatever it was made for. */
+static __always_inline __u8 other_protocol(const struct bpf_sock *ctx)
+{
+        return ctx->protocol == IPPROTO_ICMP || ctx->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP
+                                                                                : IPPROTO_RAW;
+}
+
+/* Of those who would be asked, one that is closed answers. */
+static __always_inline bool is_denied_unasked(struct steer_outcome *outcome)
+{
+        __u64 closed = state.closed_slots | (state.last_rules_slots & ~state.allowing_slots);
+
+        if (outcome->verdict != STEER_ASK || !(outcome->ask_slots & closed))
+                return outcome->verdict == STEER_DENY;
+        outcome->reason = STEER_REASON_NOT_ASKABLE;
+        outcome->rule = 0;
+        return true;
+}
+
+/* 0 is EPERM, of socket(). */
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *ctx)
+{
+        struct steer_question question = { .direction = DIRECTION_OUTBOUND };
+        struct steer_owner owner = {};
+
+        if (is_judged_by_flow(ctx) || bpf_get_netns_cookie(ctx) != netns_cookie)
+                return 1;
+        question.protocol = owner.protocol = other_protocol(ctx);
+        owner.cookie = bpf_get_socket_cookie(ctx);
+        judge_by_process(&question, &owner);
+        judge(&question, &owner.outcome);
+        return is_denied_unasked(&owner.outcome) ? deny(&owner, 0) : 1;
 }
 
 /* The last one to bind it may be about to listen. */

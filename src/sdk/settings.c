@@ -154,13 +154,19 @@ static bool unit_is_valid(const char *unit)
         return false;
 }
 
+static bool protocol_is_valid(int protocol)
+{
+        return protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||
+               protocol == IPPROTO_ICMP || protocol == IPPROTO_RAW;
+}
+
 static bool rule_is_valid(const struct nx_rule *rule)
 {
         if (!options_are_known(rule, sizeof(*rule)))
                 return false;
         if (rule->direction < NX_DIRECTION_ANY || rule->direction > NX_DIRECTION_OUTBOUND)
                 return false;
-        if (rule->protocol != 0 && rule->protocol != IPPROTO_TCP && rule->protocol != IPPROTO_UDP)
+        if (!protocol_is_valid(rule->protocol))
                 return false;
         if ((rule->program && !path_is_valid(rule->program)) ||
             (rule->started_by && !path_is_valid(rule->started_by)))

@@ -16,6 +16,8 @@
 const struct wire_name wire_protocols[] = {
         { IPPROTO_TCP, "tcp" },
         { IPPROTO_UDP, "udp" },
+        { IPPROTO_ICMP, "icmp" },
+        { IPPROTO_RAW, "other" },
         {},
 };
 
@@ -71,6 +73,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_REMEMBERED, "remembered" },
         { WIRE_REASON_PAUSE_TIMEOUT, "pause-timeout" },
         { WIRE_REASON_ENDED, "ended" },
+        { WIRE_REASON_NOT_ASKABLE, "not-askable" },
         {},
 };
 
@@ -166,7 +169,7 @@ bool wire_reason_is_fallback(enum wire_reason reason)
 {
         return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
                reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL ||
-               reason == WIRE_REASON_NOT_INSPECTABLE;
+               reason == WIRE_REASON_NOT_INSPECTABLE || reason == WIRE_REASON_NOT_ASKABLE;
 }
 
 const char *wire_name_to_string(const struct wire_name *names, int value)

@@ -74,6 +74,7 @@ enum wire_reason {
         WIRE_REASON_REMEMBERED,      /* what a provider answered about an earlier flow */
         WIRE_REASON_PAUSE_TIMEOUT,   /* of datagrams, and paused for too long: dropped */
         WIRE_REASON_ENDED,           /* somebody ended it before it was decided: refused */
+        WIRE_REASON_NOT_ASKABLE,     /* fail policy: nobody is asked about such a protocol */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

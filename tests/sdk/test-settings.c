@@ -29,7 +29,7 @@ static void test_what_does_not_parse_is_refused(void **state)
         static const struct nx_rule bad[] = {
                 {},
                 RULE(.direction = (enum nx_direction)3),
-                RULE(.protocol = IPPROTO_ICMP),
+                RULE(.protocol = IPPROTO_SCTP),
                 RULE(.program = "curl"),
                 RULE(.program = ""),
                 RULE(.remote_network = ""),

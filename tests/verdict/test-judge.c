@@ -530,17 +530,17 @@ static void an_extension_s_own_traffic_skips_its_session_only(void **state)
         put_rules(0, STEER_ALLOW, true, &deny, 1);
         put_rules(1, STEER_ASK, true, NULL, 0);
         put_chain("01");
-        hooks_set_extension(hooks, 0, 4711);
+        hooks_set_session(hooks, 0, (struct hooks_session){ .cgroup_id = 4711 });
         q.cgroup_id = 4711;
         assert_int_equal(judge(q).verdict, STEER_ASK);
         assert_int_equal(judge(q).ask_slots, 1 << 1);
-        hooks_set_extension(hooks, 1, 4711);
+        hooks_set_session(hooks, 1, (struct hooks_session){ .cgroup_id = 4711 });
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
         assert_int_equal(judge(q).reason, STEER_REASON_OWN_TRAFFIC);
         q.cgroup_id = 4712;
         assert_int_equal(judge(q).verdict, STEER_DENY);
-        hooks_set_extension(hooks, 0, 0);
-        hooks_set_extension(hooks, 1, 0);
+        hooks_set_session(hooks, 0, (struct hooks_session){});
+        hooks_set_session(hooks, 1, (struct hooks_session){});
 }
 
 static void what_goes_direct_skips_the_proxies_only(void **state)
@@ -550,7 +550,7 @@ static void what_goes_direct_skips_the_proxies_only(void **state)
         put_rules(0, STEER_ALLOW, true, NULL, 0);
         put_rules(1, STEER_ASK, true, NULL, 0);
         put_chain("01");
-        hooks_set_proxy(hooks, 1, true);
+        hooks_set_session(hooks, 1, (struct hooks_session){ .is_proxy = true });
         q.egress = STEER_EGRESS_NEXT;
         assert_int_equal(judge(q).ask_slots, 1 << 1);
         q.egress = STEER_EGRESS_DIRECT;
@@ -558,7 +558,7 @@ static void what_goes_direct_skips_the_proxies_only(void **state)
         assert_int_equal(judge(q).reason, STEER_REASON_DIRECT);
         put_rules(0, STEER_DENY, true, NULL, 0);
         assert_int_equal(judge(q).verdict, STEER_DENY);
-        hooks_set_proxy(hooks, 1, false);
+        hooks_set_session(hooks, 1, (struct hooks_session){});
         put_chain("1");
         assert_int_equal(judge(q).ask_slots, 1 << 1);
 }
@@ -619,7 +619,7 @@ static void new_settings_and_another_session_know_nothing_of_it(void **state)
         assert_int_equal(judge(q).ask_slots, 1 << 0 | 1 << 1);
         assert_int_equal(hooks_remember(hooks, 0, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
         assert_int_equal(judge(q).ask_slots, 1 << 1);
-        hooks_set_extension(hooks, 0, 0);
+        hooks_set_session(hooks, 0, (struct hooks_session){});
         assert_int_equal(hooks_remember(hooks, 1, &q, STEER_ALLOW, now_ns() + 60000000000ULL), 0);
         assert_int_equal(judge(q).ask_slots, 1 << 0);
 }

@@ -173,8 +173,12 @@ int chain_add(struct chain *chain, const struct wire_message *message)
         snprintf(session->name, sizeof(session->name), "%s",
                  wire_get_string(message, WIRE_ATTR_NAME));
         session_init(session);
-        hooks_set_extension(chain->hooks, session->slot, session->cgroup_id);
-        hooks_set_proxy(chain->hooks, session->slot, session_is_proxy(session));
+        hooks_set_session(chain->hooks, session->slot,
+                          (struct hooks_session){
+                                  .cgroup_id = session->cgroup_id,
+                                  .is_proxy = session_is_proxy(session),
+                                  .is_closed = session->fail_policy == WIRE_FAIL_CLOSED,
+                          });
         packet_session_init(session);
         chain_put(chain, session);
         write_order(chain);
@@ -217,8 +221,7 @@ void chain_remove(struct chain *chain, unsigned int slot)
         successor_remove_all(session);
         chain_let_all_go(chain, session);
         session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
-        hooks_set_extension(chain->hooks, slot, 0);
-        hooks_set_proxy(chain->hooks, slot, false);
+        hooks_set_session(chain->hooks, slot, (struct hooks_session){});
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
         list_append(&chain->beside, &session->beside); /* to be freed; see successor_tidy() */
 }

@@ -115,17 +115,42 @@ static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
                 [STEER_REASON_CARRIED] = WIRE_REASON_CARRIED,
                 [STEER_REASON_DIRECT] = WIRE_REASON_DIRECT,
                 [STEER_REASON_REMEMBERED] = WIRE_REASON_REMEMBERED,
+                [STEER_REASON_NOT_ASKABLE] = WIRE_REASON_NOT_ASKABLE,
         };
 
         return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
 }
 
+/* The first one that would have been asked, and is closed. */
+static struct session *closed_session(struct chain *chain, uint64_t ask_slots)
+{
+        for (size_t i = 0; i < chain->n_sessions; i++)
+                if (ask_slots >> chain->order[i]->slot & 1 &&
+                    chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                        return chain->order[i];
+        return NULL;
+}
+
+/* NULL: none did, or none alone. */
+static struct session *who_decided(struct chain *chain, const struct steer_outcome *outcome)
+{
+        switch (wire_reason_of(outcome)) {
+        case WIRE_REASON_RULE:
+        case WIRE_REASON_DEFAULT_ACTION:
+        case WIRE_REASON_LOOPBACK:
+        case WIRE_REASON_REMEMBERED:
+                return chain_session(chain, outcome->slot);
+        case WIRE_REASON_NOT_ASKABLE:
+                return closed_session(chain, outcome->ask_slots);
+        default:
+                return NULL;
+        }
+}
+
 void chain_note_outcome(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
 {
+        struct session *session = who_decided(chain, outcome);
         enum wire_reason reason = wire_reason_of(outcome);
-        bool is_by_session = reason == WIRE_REASON_RULE || reason == WIRE_REASON_DEFAULT_ACTION ||
-                             reason == WIRE_REASON_LOOPBACK || reason == WIRE_REASON_REMEMBERED;
-        struct session *session = is_by_session ? chain_session(chain, outcome->slot) : NULL;
 
         flow->generation = outcome->generation;
         flow->ask_slots = outcome->ask_slots;

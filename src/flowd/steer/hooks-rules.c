@@ -91,17 +91,16 @@ void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots)
         state->generation++;
 }
 
-void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id)
+void hooks_set_session(struct hooks *hooks, unsigned int slot, struct hooks_session session)
 {
-        hooks_state(hooks)->extension_cgroups[slot] = cgroup_id;
-        forget_answers(hooks, slot);
-        hooks_state(hooks)->generation++;
-}
+        struct steer_state *state = hooks_state(hooks);
 
-void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy)
-{
-        set_bit(&hooks_state(hooks)->proxy_slots, 1ULL << slot, is_proxy);
-        hooks_state(hooks)->generation++;
+        state->extension_cgroups[slot] = session.cgroup_id;
+        set_bit(&state->proxy_slots, 1ULL << slot, session.is_proxy);
+        set_bit(&state->closed_slots, 1ULL << slot, session.is_closed);
+        set_bit(&state->last_rules_slots, 1ULL << slot, session.has_last_rules);
+        forget_answers(hooks, slot);
+        state->generation++;
 }
 
 void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting)

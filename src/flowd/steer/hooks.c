@@ -34,7 +34,7 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define N_LINKS          7
+#define N_LINKS          8
 #define N_DELIVERY_LINKS 6
 #define N_FACE_LINKS     4
 
@@ -348,10 +348,10 @@ static int put_back(struct hooks *hooks, struct bpf_program *program, int cgroup
 static struct bpf_program *program_of(const struct hooks *hooks, size_t i)
 {
         struct bpf_program *const programs[N_LINKS] = {
-                hooks->skeleton->progs.connect4,     hooks->skeleton->progs.connect6,
-                hooks->skeleton->progs.sendmsg4,     hooks->skeleton->progs.sendmsg6,
-                hooks->skeleton->progs.bind4,        hooks->skeleton->progs.bind6,
-                hooks->skeleton->progs.sock_release,
+                hooks->skeleton->progs.connect4,    hooks->skeleton->progs.connect6,
+                hooks->skeleton->progs.sendmsg4,    hooks->skeleton->progs.sendmsg6,
+                hooks->skeleton->progs.bind4,       hooks->skeleton->progs.bind6,
+                hooks->skeleton->progs.sock_create, hooks->skeleton->progs.sock_release,
         };
 
         return programs[i];

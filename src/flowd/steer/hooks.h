@@ -94,10 +94,15 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 int hooks_remember(struct hooks *hooks, unsigned int slot, const struct steer_question *question,
                    enum steer_action action, uint64_t expiry_ns);
 void hooks_set_chain(struct hooks *hooks, const uint8_t *slots, size_t n_slots);
-/* Traffic from the extension's cgroup skips the session in slot; 0: it has none. */
-void hooks_set_extension(struct hooks *hooks, unsigned int slot, uint64_t cgroup_id);
-/* What carries a flow on, and was told to go direct, skips the session in slot. */
-void hooks_set_proxy(struct hooks *hooks, unsigned int slot, bool is_proxy);
+/* What the hooks know of a session beside its settings. */
+struct hooks_session {
+        uint64_t cgroup_id;  /* of its extension, whose own traffic skips it; 0: it has none */
+        bool is_proxy;       /* what carries a flow on, and was told to go direct, skips it */
+        bool is_closed;      /* what nobody can be asked about is denied … */
+        bool has_last_rules; /* … unless its rules let pass what none of them matches */
+};
+
+void hooks_set_session(struct hooks *hooks, unsigned int slot, struct hooks_session session);
 /* The filter in slot has asked for bytes, which is kept for the next flowd. */
 void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting);
 bool hooks_is_inspecting(struct hooks *hooks, unsigned int slot);
