@@ -15,7 +15,7 @@
 #include "steer/queue.h"
 #include "wire/names.h"
 
-#define FLOW_HELD_MAX 8  /* packets of one flow that wait; more are dropped and counted */
+#define FLOW_HELD_MAX 32 /* packets of one flow that wait; more are dropped and counted */
 #define FLOW_NAME_MAX 64 /* a session's name; what is longer is cut */
 #define FLOW_RULE_MAX 64 /* a rule's label */
 

@@ -34,6 +34,7 @@
 struct family {
         uint8_t number;
         const char *passed;  /* UDP flows that passed */
+        const char *settling; /* those that did so a moment ago */
         const char *served;  /* UDP flows that others began */
         const char *claimed; /* UDP flows that a proxy took */
         const char *watched; /* UDP flows that others began, of which filters see the datagrams */
@@ -45,9 +46,9 @@ struct family {
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "served4", "claimed4", "watched4", "onward4", "ended4", "cut4",
+        { NFPROTO_IPV4, "passed4", "settling4", "served4", "claimed4", "watched4", "onward4", "ended4", "cut4",
           TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "served6", "claimed6", "watched6", "onward6", "ended6", "cut6",
+        { NFPROTO_IPV6, "passed6", "settling6", "served6", "claimed6", "watched6", "onward6", "ended6", "cut6",
           TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
 

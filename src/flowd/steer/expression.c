@@ -189,19 +189,27 @@ static void load_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direc
         load_bytes(rule, NFT_PAYLOAD_TRANSPORT_HEADER, !turned * 2, 2, reg + 1);
 }
 
-static void look_up(struct nftnl_rule *rule, const char *set)
+static void look_up(struct nftnl_rule *rule, const char *set, uint32_t flags)
 {
         struct nftnl_expr *expr = add(rule, "lookup");
 
         nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG32_00);
         nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, flags);
 }
 
 void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                  const char *set)
 {
         load_tuple(rule, family, direction);
-        look_up(rule, set);
+        look_up(rule, set, 0);
+}
+
+void match_other_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                       const char *set)
+{
+        load_tuple(rule, family, direction);
+        look_up(rule, set, NFT_LOOKUP_F_INV);
 }
 
 static void put_into(struct nftnl_rule *rule, uint32_t operation, const char *set)
@@ -362,7 +370,7 @@ void match_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direct
                       const char *set)
 {
         load_echo_tuple(rule, family, direction);
-        look_up(rule, set);
+        look_up(rule, set, 0);
 }
 
 void refresh_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,

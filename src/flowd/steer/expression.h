@@ -34,6 +34,9 @@ enum tuple_direction {
 /* The packet's 4-tuple is in the set of its family; family: NFPROTO_IPV4 or NFPROTO_IPV6. */
 void match_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                  const char *set);
+/* It is not there. */
+void match_other_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
+                       const char *set);
 /* Adds it; a set that is full ends the rule. */
 void remember_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_direction direction,
                     const char *set);

@@ -34,6 +34,7 @@
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      mark & M == 0                              goto ask
+ *      udp, mark & M == PASS, not in passed4 or passed6    into settling4 or settling6
  *      udp, mark & M == PASS                      into passed4 or passed6
  *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard
  * clears both mark & M == PASS                           clear ours, accept mark & M == PASS_ONCE
@@ -41,6 +42,7 @@
  * NO_NETWORK  goto refuse goto ask
  *
  *   ask:
+ *      udp, in settling4 or settling6             mark & M := ASKED, queue: behind what waits there
  *      udp, in passed4 or passed6                 accept     decided before
  *      udp, in served4 or served6                 refresh it there, while hold_in looks there
  *      udp, in served4 or served6                 accept     answers another host
@@ -133,6 +135,8 @@
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* The server is on this host: it answers at once, or when the first segment is repeated. */
 #define ONWARD_SECONDS   4
+/* What a program says while its first datagrams wait comes behind them. */
+#define SETTLING_MS      20
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
 /* Behind the reassembly of fragments, before everything else. */
 #define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
@@ -429,6 +433,13 @@ static void put_verdicts(struct transaction *t)
                 rule = rule_begin(t, "decide");
                 match_protocol(rule, IPPROTO_UDP);
                 match_packet_mark(rule, mask, bits(t, MARK_PASS));
+                match_other_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].passed);
+                remember_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].settling);
+                rule_end(t, rule);
+
+                rule = rule_begin(t, "decide");
+                match_protocol(rule, IPPROTO_UDP);
+                match_packet_mark(rule, mask, bits(t, MARK_PASS));
                 remember_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].passed);
                 rule_end(t, rule);
         }
@@ -505,9 +516,25 @@ static void refuse_ended(struct transaction *t)
         }
 }
 
+/*
+ * A flow that passed has datagrams in the queue yet, if its program says much at once. For a moment
+ * the next ones go there too; where a program does not stop saying them, some do overtake others.
+ */
+static void line_up(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->settling);
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        queue(rule, config_of(t), config_of(t)->hold_queue);
+        rule_end(t, rule);
+}
+
 static void put_ask(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                line_up(t, &families[i]);
                 accept_known(t, "ask", families[i].number, families[i].passed);
                 if (config_of(t)->inbound != INBOUND_OFF)
                         note_served(t, &families[i]);
@@ -747,12 +774,16 @@ static void put_sets(struct transaction *t, const struct family *family)
 {
         const struct {
                 const char *name;
-                uint64_t seconds;
+                uint64_t timeout_ms;
         } sets[] = {
-                { family->passed, PASSED_SECONDS },   { family->served, PASSED_SECONDS },
-                { family->claimed, CLAIMED_SECONDS }, { family->watched, PASSED_SECONDS },
-                { family->onward, ONWARD_SECONDS },   { family->ended, PASSED_SECONDS },
-                { family->cut, CLAIMED_SECONDS },
+                { family->passed, PASSED_SECONDS * 1000 },
+                { family->settling, SETTLING_MS },
+                { family->served, PASSED_SECONDS * 1000 },
+                { family->claimed, CLAIMED_SECONDS * 1000 },
+                { family->watched, PASSED_SECONDS * 1000 },
+                { family->onward, ONWARD_SECONDS * 1000 },
+                { family->ended, PASSED_SECONDS * 1000 },
+                { family->cut, CLAIMED_SECONDS * 1000 },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
@@ -761,7 +792,7 @@ static void put_sets(struct transaction *t, const struct family *family)
                                    .key_type = family->key_type,
                                    .key_size = family->key_size,
                                    .max_elements = PASSED_MAX,
-                                   .timeout_ms = sets[i].seconds * 1000,
+                                   .timeout_ms = sets[i].timeout_ms,
                            });
 }
 
