@@ -24,17 +24,18 @@ struct {
         __type(value, struct steer_counted_bytes);
 } counted SEC(".maps");
 
-static __always_inline void read_tally(struct bpf_sock *ctx, struct steer_tally *tally)
+/* Of a socket of TCP. */
+static __always_inline void read_tally(const void *socket, struct steer_tally *tally)
 {
-        const struct tcp_sock *tcp = (const struct tcp_sock *)ctx;
+        const struct tcp_sock *tcp = socket;
 
-        if (!state.wants_tally || ctx->protocol != IPPROTO_TCP)
+        if (!state.wants_tally)
                 return;
         tally->acked = BPF_CORE_READ(tcp, bytes_acked);
         tally->received = BPF_CORE_READ(tcp, bytes_received);
         tally->queued = BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una);
-        tally->state = (__u8)ctx->state;
-        tally->has_end = BPF_CORE_READ((const struct sock *)ctx, __sk_common.skc_flags) >>
+        tally->state = BPF_CORE_READ((const struct sock *)socket, __sk_common.skc_state);
+        tally->has_end = BPF_CORE_READ((const struct sock *)socket, __sk_common.skc_flags) >>
                                  bpf_core_enum_value(enum sock_flags, SOCK_DONE) &
                          1;
 }

@@ -24,6 +24,7 @@
 #define IPPROTO_ICMPV6   58
 #define IPPROTO_RAW      255
 #define IPPROTO_MPTCP    262
+#define MPTCP_WAYS_MAX   9 /* net/mptcp/protocol.h: the first, and MPTCP_SUBFLOWS_MAX */
 #define SOCK_STREAM      1
 #define SOCK_DGRAM       2
 #define SOL_SOCKET       1
@@ -36,6 +37,10 @@
 #define ETH_P_IPV6       0x86dd
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head {
+        struct list_head *next;
+};
 
 struct user_namespace;
 
@@ -194,6 +199,12 @@ enum sock_flags {
 /* A connection of several ways, each a TCP socket of its own. */
 struct mptcp_sock {
         struct inet_connection_sock sk;
+        struct list_head conn_list; /* mptcp_subflow_context.node */
+};
+
+struct mptcp_subflow_context {
+        struct list_head node;
+        struct sock *tcp_sock;
 };
 
 struct cred {

@@ -475,14 +475,14 @@ int bind6(struct bpf_sock *ctx)
  */
 #define read_socket(ctx, member) BPF_CORE_READ((const struct sock *)(ctx), __sk_common.member)
 
-static __always_inline struct steer_address local_address(struct bpf_sock *ctx)
+static __always_inline struct steer_address local_address(const void *socket, __u32 family)
 {
         struct steer_address address;
 
-        if (ctx->family == AF_INET)
-                return mapped(read_socket(ctx, skc_rcv_saddr));
+        if (family == AF_INET)
+                return mapped(read_socket(socket, skc_rcv_saddr));
         bpf_core_read(&address, sizeof(address),
-                      &((const struct sock *)ctx)->__sk_common.skc_v6_rcv_saddr);
+                      &((const struct sock *)socket)->__sk_common.skc_v6_rcv_saddr);
         return address;
 }
 
@@ -496,48 +496,71 @@ static __always_inline void tell_closed(struct bpf_sock *ctx, __u64 cookie)
                 return;
         closed->event.local_port = read_socket(ctx, skc_num);
         closed->event.protocol = ctx->protocol;
-        closed->local = local_address(ctx);
+        closed->local = local_address(ctx, ctx->family);
         closed->time_ns = bpf_ktime_get_boot_ns();
         closed->tally = (struct steer_tally){};
-        read_tally(ctx, &closed->tally);
+        if (ctx->protocol == IPPROTO_TCP)
+                read_tally(ctx, &closed->tally);
         bpf_ringbuf_submit(closed, 0);
 }
 
-static __always_inline __u16 port_in_packets(struct bpf_sock *ctx)
+static __always_inline __u16 port_in_packets(const void *socket)
 {
-        return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)ctx, inet_sport));
+        return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)socket, inet_sport));
 }
 
-static __always_inline struct steer_address remote_address(struct bpf_sock *ctx)
+static __always_inline struct steer_address remote_address(const void *socket, __u32 family)
 {
         struct steer_address address;
 
-        if (ctx->family == AF_INET)
-                return mapped(read_socket(ctx, skc_daddr));
+        if (family == AF_INET)
+                return mapped(read_socket(socket, skc_daddr));
         bpf_core_read(&address, sizeof(address),
-                      &((const struct sock *)ctx)->__sk_common.skc_v6_daddr);
+                      &((const struct sock *)socket)->__sk_common.skc_v6_daddr);
         return address;
 }
 
 /* A socket that accept() made has no record, but a peer. */
-static __always_inline void tell_hung_up(struct bpf_sock *ctx)
+static __always_inline void tell_hung_up(const void *socket, __u32 family)
 {
-        __u16 remote_port = bpf_ntohs(read_socket(ctx, skc_dport));
+        __u16 remote_port = bpf_ntohs(read_socket(socket, skc_dport));
         struct steer_event_hung_up *hung_up;
 
-        if (!remote_port || (ctx->mark & mark_mask) == mark_own)
+        if (!remote_port)
                 return;
-        hung_up = new_event(STEER_EVENT_HUNG_UP, sizeof(*hung_up), bpf_get_socket_cookie(ctx));
+        hung_up = new_event(STEER_EVENT_HUNG_UP, sizeof(*hung_up), 0);
         if (!hung_up)
                 return;
-        hung_up->event.local_port = port_in_packets(ctx);
-        hung_up->local = local_address(ctx);
-        hung_up->remote = remote_address(ctx);
+        hung_up->event.local_port = port_in_packets(socket);
+        hung_up->local = local_address(socket, family);
+        hung_up->remote = remote_address(socket, family);
         hung_up->remote_port = remote_port;
         hung_up->time_ns = bpf_ktime_get_boot_ns();
         hung_up->tally = (struct steer_tally){};
-        read_tally(ctx, &hung_up->tally);
+        read_tally(socket, &hung_up->tally);
         bpf_ringbuf_submit(hung_up, 0);
+}
+
+/* Each way of a connection, while it lasts. */
+static __always_inline void tell_ways_hung_up(struct bpf_sock *ctx)
+{
+        const struct mptcp_sock *connection = (const void *)ctx;
+        const struct list_head *node;
+
+        if (!bpf_core_type_exists(struct mptcp_subflow_context))
+                return;
+        node = BPF_CORE_READ(connection, conn_list.next);
+        for (int i = 0; i < MPTCP_WAYS_MAX; i++) {
+                const void *way = (const void *)node -
+                                  bpf_core_field_offset(struct mptcp_subflow_context, node);
+                const struct sock *socket =
+                        BPF_CORE_READ((const struct mptcp_subflow_context *)way, tcp_sock);
+
+                if ((__u64)node == (__u64)ctx + bpf_core_field_offset(struct mptcp_sock, conn_list))
+                        break;
+                tell_hung_up(socket, read_socket(socket, skc_family));
+                node = BPF_CORE_READ(node, next);
+        }
 }
 
 /* A socket that never began a flow has those that others began, if any. */
@@ -545,8 +568,10 @@ static __always_inline void tell_unheard(struct bpf_sock *ctx)
 {
         if (!state.inbound_slots)
                 return;
-        if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
-                tell_hung_up(ctx);
+        if (ctx->protocol == IPPROTO_MPTCP)
+                tell_ways_hung_up(ctx);
+        else if (ctx->protocol == IPPROTO_TCP && (ctx->mark & mark_mask) != mark_own)
+                tell_hung_up(ctx, ctx->family);
         else if (ctx->protocol == IPPROTO_UDP && read_socket(ctx, skc_num))
                 tell_closed(ctx, bpf_get_socket_cookie(ctx));
 }

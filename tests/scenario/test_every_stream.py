@@ -116,9 +116,12 @@ def test_ways_past_a_proxy_and_a_foreign_mark(ways, netext, proxy, scripted, cli
 def test_what_comes_by_mptcp_is_its_listeners(netext, scripted, client, lab, visit):
     scripted("inbound ask", "80 allow", "81 refuse")
     servers = [serve_streams(lab.client, port, MPTCP) for port in (80, 81)]
-    lab.client.run(["ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4"])
+    for namespace in (lab.client, lab.server):
+        namespace.run(["ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4"])
+    lab.server.run(["ip", "address", "add", f"{ELSEWHERE}/24", "dev", "veth0"])
+    lab.server.run(["ip", "mptcp", "endpoint", "add", ELSEWHERE, "dev", "veth0", "subflow"])
     came = json.loads(lab.server.run([PYTHON, "-I", "-c", f"""
-import errno, json, socket
+import errno, json, socket, time
 answer = []
 for port in (80, 81):
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, {MPTCP}) as ours:
@@ -126,13 +129,15 @@ for port in (80, 81):
             ours.connect(("{Lab.CLIENT}", port))
             ours.send(b"hello")
             answer.append(ours.recv(100).decode())
+            time.sleep(0.3)
         except OSError as error:
             answer.append(errno.errorcode[error.errno])
 print(json.dumps(answer))
 """]).stdout)
     assert came == ["hello", "ECONNREFUSED"]
-    wait_until(lambda: len(netext.flows(direction="inbound", state="closed")) == 2, lambda: f"{netext.flows()}")
-    assert [flow["pid"] for flow in netext.flows()] == [server.pid for server in servers]
+    wait_until(lambda: len(netext.flows(direction="inbound", state="closed")) == 3, lambda: f"{netext.flows()}")
+    assert sorted((flow["remote_address"], flow["verdict"], flow["pid"]) for flow in netext.flows()) == sorted([
+        (Lab.SERVER, "allow", servers[0].pid), (ELSEWHERE, "allow", servers[0].pid), (Lab.SERVER, "refuse", servers[1].pid)])
 
 
 def test_fast_open(lab, netext, scripted, firewall, proxy, client):
