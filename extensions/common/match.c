@@ -24,6 +24,7 @@ void match_deinit(struct match *match)
         free(match->digest);
         free(match->cgroup);
         free(match->unit);
+        free(match->signer);
         free(match->user);
         free(match->network);
         free(match->domain);
@@ -139,6 +140,7 @@ struct nx_rule match_to_rule(const struct match *match, size_t index, const char
                 .digest = match->digest,
                 .cgroup = match->cgroup,
                 .unit = match->unit,
+                .signer = match->signer,
                 .started_by = match->started_by,
                 .remote_network = match->network,
                 .remote_domain = match->domain,

@@ -19,6 +19,8 @@
 #define DOMAIN_MAX      253
 #define LABEL_MAX       63
 #define SET_NAME_MAX    40
+#define TEAM_MAX        32
+#define IDENTIFIER_MAX  128
 #define DIGEST_PREFIX   "sha256:"
 #define DIGEST_DIGITS   64
 #define CGROUP_MOUNT    "/sys/fs/cgroup"
@@ -230,6 +232,38 @@ int value_unit(const struct word *word, struct match *match, struct problems *pr
                                     "is not a unit: expected a whole name such as ssh.service, "
                                     "ending in service, scope, socket, mount or swap");
         return keep(&match->unit, word->text);
+}
+
+/* A label of an identifier, or a team: letters, digits and hyphens. */
+static size_t label_length(const char *text)
+{
+        return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
+}
+
+/* "EXAMPLE", or "EXAMPLE.com.example.filter"; see netext-bundle(5). */
+static bool is_signer(const char *text)
+{
+        size_t length = label_length(text), n_labels = 0;
+
+        if (length == 0 || length > TEAM_MAX)
+                return false;
+        for (text += length; *text == '.'; n_labels++) {
+                length = label_length(++text);
+                if (length == 0 || length > LABEL_MAX)
+                        return false;
+                text += length;
+        }
+        return !*text && n_labels != 1;
+}
+
+int value_signer(const struct word *word, struct match *match, struct problems *problems)
+{
+        if (!is_signer(word->text) || strlen(word->text) > TEAM_MAX + 1 + IDENTIFIER_MAX)
+                return value_refuse(
+                        word, problems,
+                        "is no signer: expected a team such as EXAMPLE, or an extension "
+                        "of it such as EXAMPLE.com.example.filter");
+        return keep(&match->signer, word->text);
 }
 
 static bool is_digits(const char *text, size_t length)

@@ -34,12 +34,19 @@ static const struct choice statements[] = {
 };
 
 static const struct choice clauses[] = {
-        { "program", CLAUSE_PROGRAM },     { "started-by", CLAUSE_STARTED_BY },
-        { "package", CLAUSE_PACKAGE },     { "digest", CLAUSE_DIGEST },
-        { "cgroup", CLAUSE_CGROUP },       { "unit", CLAUSE_UNIT },
-        { "user", CLAUSE_USER },           { "to", CLAUSE_TO },
-        { "port", CLAUSE_PORT },           { "protocol", CLAUSE_PROTOCOL },
-        { "direction", CLAUSE_DIRECTION }, {},
+        { "program", CLAUSE_PROGRAM },
+        { "started-by", CLAUSE_STARTED_BY },
+        { "package", CLAUSE_PACKAGE },
+        { "digest", CLAUSE_DIGEST },
+        { "signer", CLAUSE_SIGNER },
+        { "cgroup", CLAUSE_CGROUP },
+        { "unit", CLAUSE_UNIT },
+        { "user", CLAUSE_USER },
+        { "to", CLAUSE_TO },
+        { "port", CLAUSE_PORT },
+        { "protocol", CLAUSE_PROTOCOL },
+        { "direction", CLAUSE_DIRECTION },
+        {},
 };
 
 static const struct choice actions[] = {

@@ -224,6 +224,9 @@ static void test_order_is_kept(void **state)
 
 #define PORT_PROBLEM                                                                               \
         "is not a port: expected a number from 1 to 65535, or a range such as 1000-2000"
+#define SIGNER_PROBLEM                                                                             \
+        "is no signer: expected a team such as EXAMPLE, or an extension of it such as "            \
+        "EXAMPLE.com.example.filter"
 #define UNIT_PROBLEM                                                                               \
         "is not a unit: expected a whole name such as ssh.service, ending in service, scope, "     \
         "socket, mount or swap"
@@ -241,7 +244,7 @@ static const struct {
         { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                       "quotes" },
         { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
-                         "package, digest, cgroup, "
+                         "package, digest, signer, cgroup, "
                          "unit, user, to, port, protocol or direction (did you mean "
                          "'protocol'?)" },
         { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
@@ -255,10 +258,10 @@ static const struct {
                                "or any (did you mean 'inbound'?)" },
         { "deny drection inbound",
           "1:6: 'drection' is not a clause: expected program, started-by, package, "
-          "digest, cgroup, unit, user, to, port, protocol or "
+          "digest, signer, cgroup, unit, user, to, port, protocol or "
           "direction (did you mean 'direction'?)" },
         { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
-                      "cgroup, unit, user, "
+                      "signer, cgroup, unit, user, "
                       "to, port, protocol or direction" },
         { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
         { "default deny now", "1:14: 'now' is too much: expected the line's end" },
@@ -270,6 +273,10 @@ static const struct {
                                "/usr/bin/curl" },
         { "deny started-by git", "1:17: 'git' is not an absolute path: expected one such as "
                                  "/usr/bin/curl" },
+        { "deny signer EX_AMPLE", "1:13: 'EX_AMPLE' " SIGNER_PROBLEM },
+        { "deny signer EXAMPLE.", "1:13: 'EXAMPLE.' " SIGNER_PROBLEM },
+        { "deny signer EXAMPLE.filter", "1:13: 'EXAMPLE.filter' " SIGNER_PROBLEM },
+        { "deny signer .com.example", "1:13: '.com.example' " SIGNER_PROBLEM },
         { "deny port 0", "1:11: '0' " PORT_PROBLEM },
         { "deny port 65536", "1:11: '65536' " PORT_PROBLEM },
         { "deny port 99999999999999999999", "1:11: '99999999999999999999' " PORT_PROBLEM },
@@ -351,7 +358,7 @@ static const struct {
         /* A column is a character, not a byte. */
         { "deny program /\xc3\xbc\xe2\x82\xac x",
           "1:18: 'x' is not a clause: expected "
-          "program, started-by, package, digest, cgroup, unit, user, to, port, "
+          "program, started-by, package, digest, signer, cgroup, unit, user, to, port, "
           "protocol or direction" },
 };
 

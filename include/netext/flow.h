@@ -63,6 +63,9 @@ const char *nx_flow_get_program(const struct nx_flow *flow);
 /** What is in the executable, "sha256:" and 64 hexadecimal digits; NULL where nobody asked: it is
  *  found out while rules of the instance name digests. */
 const char *nx_flow_get_program_digest(const struct nx_flow *flow);
+/** "TEAM.identifier" of the extension in whose bundle, installed here and enabled, the executable
+ *  is; else NULL. */
+const char *nx_flow_get_program_signer(const struct nx_flow *flow);
 /** False for a path inside a mount namespace that its user could have arranged. */
 bool nx_flow_is_program_path_trusted(const struct nx_flow *flow);
 /** Arguments separated by blanks, cut at 255 bytes. */

@@ -76,6 +76,11 @@ struct nx_rule {
          * ended by then is nobody's ancestor. With program, helper tools of an app count as the app
          * only where it started them. */
         const char *started_by;
+        /** "EXAMPLE" or "EXAMPLE.com.example.filter": programs of the extensions of that team that
+         *  are installed here and enabled, or of that one: whatever can be executed in its bundle,
+         *  as it lies in netextd's store, an earlier version's too as long as it is used. A program
+         *  that is none of these, or that somebody has changed since, matches no such rule. */
+        const char *signer;
 };
 
 #define NX_ANY_USER  UINT32_MAX

@@ -149,6 +149,18 @@ __noinline int has_ancestor(const struct steer_process_key *key, __u64 wanted)
         return false;
 }
 
+/* Is what the process executes a program of a bundle that a rule means, by its team or its name? */
+__noinline int is_signed_by(const struct steer_process_key *key, __u64 wanted)
+{
+        const struct steer_process *process = key ? bpf_map_lookup_elem(&processes, key) : NULL;
+        const struct steer_signer *signer;
+
+        if (!process)
+                return false;
+        signer = bpf_map_lookup_elem(&signers, &process->file);
+        return signer && (signer->team == wanted || signer->bundle == wanted);
+}
+
 static __always_inline bool rule_matches(const struct steer_rule *rule,
                                          const struct steer_question *question)
 {
@@ -171,6 +183,8 @@ static __always_inline bool rule_matches(const struct steer_rule *rule,
         if (rule->unit && !cgroup_is_of_unit(question->cgroup_id, rule->unit))
                 return false;
         if (rule->ancestor && !has_ancestor(&question->process, rule->ancestor))
+                return false;
+        if (rule->signer && !is_signed_by(&question->process, rule->signer))
                 return false;
         if (rule->domain && !name_matches(&question->remote, rule->domain))
                 return false;

@@ -48,6 +48,15 @@ struct {
         __type(value, __u64);
 } digests SEC(".maps");
 
+/* Written by flowd: the programs of installed bundles; read by is_signed_by(). */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, STEER_SIGNED_FILES_MAX);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, struct steer_file);
+        __type(value, struct steer_signer);
+} signers SEC(".maps");
+
 static const struct steer_process no_process;
 static const struct steer_cgroup no_cgroup;
 
@@ -454,7 +463,7 @@ static __always_inline struct steer_process *record_process(const struct steer_p
                 record_cgroup(cgroup_id); /* for rules: it may have been pushed out meanwhile */
                 process->cgroup_id = cgroup_id;
         }
-        if (process && state.digest_slots)
+        if (process && (state.digest_slots || state.signer_slots))
                 read_file_again(process);
         if (process && state.ancestor_slots && !(process->flags & STEER_HAS_ANCESTORS))
                 record_ancestors(key);

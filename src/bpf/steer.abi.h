@@ -90,13 +90,22 @@ struct steer_file {
         __u32 generation; /* of the inode's number */
 };
 
+/* Programs of installed bundles. */
+#define STEER_SIGNED_FILES_MAX 4096
+
+/* Whose a file is, as rules name it: hashes of "TEAM" and of "TEAM.identifier". */
+struct steer_signer {
+        __u64 team;
+        __u64 bundle;
+};
+
 /* The digest of a file, as rules and questions name it; else a hash of it. */
 #define STEER_DIGEST_UNKNOWN 0ULL  /* flowd has to find out */
 #define STEER_DIGEST_NONE    ~0ULL /* there is none to be had: no rule's */
 
 /* exe: components from the leaf up, each with its NUL: "curl\0bin\0usr\0". */
 struct steer_process {
-        struct steer_file file; /* the executable; as of the last flow, while rules name digests */
+        struct steer_file file; /* the executable; as of the last flow, while rules ask for it */
         __u64 cgroup_id;        /* of its last connect() or sendto() */
         __u64 path_hash;        /* siphash of exe; 0 unless trusted and whole */
         __u64 ancestors[STEER_ANCESTORS_MAX]; /* their path_hash, the parent's first */
@@ -343,6 +352,7 @@ struct steer_rule {
         __u64 cgroup;   /* one of steer_cgroup.levels */
         __u64 unit;     /* steer_cgroup.unit */
         __u64 ancestor; /* one of steer_process.ancestors */
+        __u64 signer;   /* one of a steer_signer */
         struct steer_address remote;
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
@@ -457,6 +467,8 @@ struct steer_state {
         __u64 inspecting_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a digest. */
         __u64 digest_slots;
+        /* Written by flowd: bit k: a rule of the session in slot k names a signer. */
+        __u64 signer_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names an ancestor. */
         __u64 ancestor_slots;
         /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
@@ -495,7 +507,8 @@ _Static_assert(sizeof(struct steer_kernel) == 8, "shared layout");
 _Static_assert(sizeof(struct steer_event_hung_up) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 96, "shared layout");
+_Static_assert(sizeof(struct steer_signer) == 16, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 104, "shared layout");
 _Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
 _Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");

@@ -71,6 +71,7 @@ static void print_owner(const struct nx_properties *flow)
                                                  ? ""
                                                  : " (a path its user could have arranged)"));
         print_text(flow, "digest", "program_digest");
+        print_text(flow, "signer", "signer");
         print_fact("process", cli_format("%" PRIu64 ", started %s",
                                          nx_properties_get_uint64(flow, "pid"), started));
         print_text(flow, "command", "command_line");

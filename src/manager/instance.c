@@ -33,6 +33,7 @@
 #include "manager/priv/folder.h"
 #include "manager/priv/pins.h"
 #include "manager/priv/socket-folder.h"
+#include "manager/signers.h"
 #include "manager/state.h"
 
 #define END_TIMEOUT_MS 40000 /* sessions, a flowd that is not ready in time, and one more */
@@ -99,6 +100,7 @@ static void engine_is_ready(bool adopted, void *userdata)
         struct instance *instance = userdata;
 
         set_table_engine_ready(&instance->sets); /* before the rules that name them */
+        signers_tell(instance);
         if (adopted)
                 extension_table_engine_ready(&instance->extensions);
         session_table_engine_ready(&instance->sessions, adopted);
@@ -237,8 +239,14 @@ static bool request_has_audience(uint64_t request, void *userdata)
         return control_has_audience(&instance->control, request);
 }
 
+static void store_is_changed(void *userdata)
+{
+        signers_tell(userdata);
+}
+
 static const struct store_listener store_listener = {
         .request = request_is_changed,
+        .changed = store_is_changed,
         .has_audience = request_has_audience,
 };
 
@@ -472,6 +480,7 @@ struct instance *instance_free(struct instance *instance)
         set_table_deinit(&instance->sets);
         close_fd(instance->lock_fd);
         timer_stop(&instance->deadline);
+        timer_stop(&instance->signers_again);
         sd_event_source_unref(instance->owner);
         sd_event_unref(instance->event);
         paths_deinit(&instance->paths);

@@ -38,6 +38,7 @@ struct instance {
         struct extension_watch installed_watch;
         struct endpoint_table endpoints;
         struct extension_watch endpoints_watch;
+        sd_event_source *signers_again; /* flowd was not told all of them */
         struct control control;
 };
 

@@ -25,6 +25,7 @@ static const enum wire_attribute text_attributes[] = {
         [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
         [FLOW_PROGRAM] = WIRE_ATTR_PROGRAM,
         [FLOW_PROGRAM_DIGEST] = WIRE_ATTR_PROGRAM_DIGEST,
+        [FLOW_PROGRAM_SIGNER] = WIRE_ATTR_SIGNER,
         [FLOW_COMMAND_LINE] = WIRE_ATTR_COMMAND_LINE,
         [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
@@ -33,9 +34,9 @@ static const enum wire_attribute text_attributes[] = {
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
-static const bool is_about_owner[] = {
-        [FLOW_REMOTE_NAME] = false, [FLOW_PROGRAM] = true, [FLOW_PROGRAM_DIGEST] = true,
-        [FLOW_COMMAND_LINE] = true, [FLOW_CGROUP] = true,  [FLOW_ORIGIN_CGROUP] = false,
+static const bool is_about_owner[_FLOW_TEXT_MAX] = {
+        [FLOW_PROGRAM] = true,      [FLOW_PROGRAM_DIGEST] = true, [FLOW_PROGRAM_SIGNER] = true,
+        [FLOW_COMMAND_LINE] = true, [FLOW_CGROUP] = true,
 };
 
 static size_t measure_texts(const struct wire_message *message,
@@ -294,6 +295,11 @@ _public_ const char *nx_flow_get_program(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_program_digest(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_PROGRAM_DIGEST];
+}
+
+_public_ const char *nx_flow_get_program_signer(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_PROGRAM_SIGNER];
 }
 
 _public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)

@@ -17,6 +17,7 @@ enum flow_text {
         FLOW_REMOTE_NAME,
         FLOW_PROGRAM,
         FLOW_PROGRAM_DIGEST,
+        FLOW_PROGRAM_SIGNER,
         FLOW_COMMAND_LINE,
         FLOW_CGROUP,
         FLOW_ORIGIN_PROGRAM,

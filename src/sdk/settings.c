@@ -19,6 +19,8 @@
 #define DOMAIN_LABEL_LENGTH_MAX 63
 #define RULE_LABEL_LENGTH_MAX   63
 #define CGROUP_NAME_LENGTH_MAX  255
+#define TEAM_LENGTH_MAX         32
+#define LETTERS_AND_DIGITS      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define DIGEST_PREFIX           "sha256:"
 #define DIGEST_DIGITS           64
 
@@ -135,6 +137,17 @@ static bool digest_is_valid(const char *digest)
                strspn(digits, "0123456789abcdef") == DIGEST_DIGITS;
 }
 
+/* "TEAM" or "TEAM.identifier"; see netext-bundle(5). */
+static bool signer_is_valid(const char *signer)
+{
+        size_t team = strspn(signer, LETTERS_AND_DIGITS "-");
+
+        if (team == 0 || team > TEAM_LENGTH_MAX)
+                return false;
+        return signer[team] == '\0' ||
+               (signer[team] == '.' && identifier_is_valid(signer + team + 1));
+}
+
 static bool path_is_valid(const char *path)
 {
         return path[0] == '/' && strlen(path) < WIRE_STRING_MAX;
@@ -174,6 +187,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
         if (rule->cgroup && !cgroup_is_valid(rule->cgroup))
                 return false;
         if (rule->unit && !unit_is_valid(rule->unit))
+                return false;
+        if (rule->signer && !signer_is_valid(rule->signer))
                 return false;
         if (rule->digest && !digest_is_valid(rule->digest))
                 return false;
@@ -237,6 +252,8 @@ int settings_insert_rule(struct settings *settings, size_t index, enum nx_filter
                 r = add_text(settings, rule->unit, &parsed.unit);
         if (r >= 0)
                 r = add_text(settings, rule->started_by, &parsed.started_by);
+        if (r >= 0)
+                r = add_text(settings, rule->signer, &parsed.signer);
         if (r >= 0)
                 r = add_text(settings, rule->remote_domain ? domain : NULL, &parsed.domain);
         if (r >= 0)
@@ -351,6 +368,7 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
         put_text(settings, writer, WIRE_ATTR_UNIT, rule->unit);
         put_text(settings, writer, WIRE_ATTR_STARTED_BY, rule->started_by);
+        put_text(settings, writer, WIRE_ATTR_SIGNER, rule->signer);
         put_text(settings, writer, WIRE_ATTR_DOMAIN, rule->domain);
         put_text(settings, writer, WIRE_ATTR_NAME, rule->set);
         put_text(settings, writer, WIRE_ATTR_LABEL, rule->label);

@@ -121,6 +121,7 @@ enum wire_type {
         ATTR(67, ENDED_SESSION, WIRE_STRING, "ended_session", NULL)                                \
         ATTR(68, REPORT_FREQUENCY, WIRE_ENUM, "report_frequency", wire_report_frequencies)         \
         ATTR(69, REPORT_EVENT, WIRE_ENUM, "report_event", wire_report_events)                      \
+        ATTR(79, SIGNER, WIRE_STRING, "signer", NULL) /* TEAM.identifier; of rules also TEAM */    \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
         ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
         ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)                                      \
@@ -187,6 +188,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         /* FLOW; or PROGRAM, REMOTE_ADDRESS and REMOTE_PORT, as many as there are. Answered by     \
          * MANAGER_STATUS "flows_ended" */                                                         \
         MSG(26, FLOWD_FLOWS_END, 0, 0)                                                             \
+        MSG(15, FLOWD_SIGNED_FILES_KEEP, 0, 0) /* all were sent: there are no others */            \
+        MSG(31, FLOWD_SIGNED_FILE, WIRE_HAS(SIGNER), 1) /* a program of an installed bundle */     \
         MSG(25, FLOWD_EXECUTABLE, 0, 1) /* what MANAGER_EXECUTABLE_OPEN asked for */               \
         MSG(24, FLOWD_EXECUTABLE_FAILED, WIRE_HAS(RESULT), 0)                                      \
         /* flowd -> netextd; a reply carries the id of its request */                              \

@@ -377,7 +377,7 @@ static void set_size(struct packet *packet, uint32_t size)
 
 static void test_headers(void **state)
 {
-        static const unsigned int unknown[] = { 0, 15, 95, 127, 128, 129, 255, 0x101, 65535 };
+        static const unsigned int unknown[] = { 0, 79, 95, 127, 128, 129, 255, 0x101, 65535 };
         const struct packet good = make(NX_MSG_FLOWD_FLOW_LIST, 1, WIRE_HAS(PID));
         struct packet packet;
 

@@ -32,8 +32,8 @@ class Workshop:
         shutil.copy((signer or self.signer).certificate, self.trust)
 
     def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, program=PROGRAM,
-               endpoints=(), app=None, **manifest):
-        """app: the program that it runs, and its arguments."""
+               endpoints=(), app=None, files=None, **manifest):
+        """app: the program that it runs, and its arguments; files: paths by their names in the bundle."""
         self.made += 1
         folder = self.folder / f"bundle-{self.made}"
         bundle = Bundle(folder, program)
@@ -43,6 +43,8 @@ class Workshop:
         if app:
             bundle.put("bin/app", app[0].read_bytes(), 0o755)
             bundle.put("resources/app", " ".join(map(str, app)).encode())
+        for name, path in (files or {}).items():
+            bundle.put(name, path.read_bytes(), path.stat().st_mode & 0o777)
         bundle.manifest.update(identifier=identifier, version=version, short_version=version,
                                endpoints=list(endpoints),
                                groups=[], **manifest)

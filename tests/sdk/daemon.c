@@ -482,6 +482,7 @@ static int on_mail(const struct wire_message *message, int *fd, void *userdata)
         copy_string(mail->text, sizeof(mail->text), message, WIRE_ATTR_TEXT);
         copy_string(mail->program, sizeof(mail->program), message, WIRE_ATTR_PROGRAM);
         copy_string(mail->digest, sizeof(mail->digest), message, WIRE_ATTR_PROGRAM_DIGEST);
+        copy_string(mail->signer, sizeof(mail->signer), message, WIRE_ATTR_SIGNER);
         copy_string(mail->domain, sizeof(mail->domain), message, WIRE_ATTR_DOMAIN);
         copy_string(mail->label, sizeof(mail->label), message, WIRE_ATTR_LABEL);
         return 0;
@@ -600,6 +601,7 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, "example.org");
         wire_put_string(writer, WIRE_ATTR_PROGRAM, program);
         wire_put_string(writer, WIRE_ATTR_PROGRAM_DIGEST, "sha256:0123");
+        wire_put_string(writer, WIRE_ATTR_SIGNER, "EXAMPLE.com.example.app");
         wire_put(writer, WIRE_ATTR_PID, 4321);
         wire_put(writer, WIRE_ATTR_UID, 1000);
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, 1);

@@ -28,7 +28,8 @@ struct mail {
         wire_attributes present;
         uint64_t numbers[_WIRE_ATTR_MAX];
         struct in6_addr remote_address;
-        char name[64], session[64], text[512], program[64], digest[80], domain[64], label[64];
+        char name[64], session[64], text[512], program[64], digest[80], signer[64], domain[64],
+                label[64];
 };
 
 struct daemon {

@@ -53,6 +53,11 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.cgroup = "/1/2/3/4/5/6/7/8/9/10/11/12/13"),
                 RULE(.started_by = ""),
                 RULE(.started_by = "git"),
+                RULE(.signer = ""),
+                RULE(.signer = "EXAM_PLE"),
+                RULE(.signer = "EXAMPLE."),
+                RULE(.signer = ".com.example"),
+                RULE(.signer = "EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-X"),
                 RULE(.unit = ""),
                 RULE(.unit = "ssh"),
                 RULE(.unit = ".service"),
@@ -188,6 +193,15 @@ static void test_who_started_it_is_sent_by_its_path(void **state)
         const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
 
         assert_true(mail->present == (WIRE_HAS(ACTION) | WIRE_HAS(STARTED_BY)));
+}
+
+static void test_a_signer_is_sent_as_it_is_written(void **state)
+{
+        static const struct nx_rule rule = RULE(.signer = "EXAMPLE.com.example.filter");
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_ALLOW, &rule);
+
+        assert_true(mail->present == (WIRE_HAS(ACTION) | WIRE_HAS(SIGNER)));
+        assert_string_equal(mail->signer, "EXAMPLE.com.example.filter");
 }
 
 static void test_a_unit_is_sent_by_its_name(void **state)
@@ -333,6 +347,7 @@ int main(void)
                 TEST(test_a_set_is_sent_by_its_name),
                 TEST(test_a_digest_is_sent_as_it_is_written),
                 TEST(test_who_started_it_is_sent_by_its_path),
+                TEST(test_a_signer_is_sent_as_it_is_written),
                 TEST(test_a_unit_is_sent_by_its_name),
                 TEST(test_a_cgroup_is_sent_by_its_path),
                 TEST(test_ipv6_networks_keep_their_prefix),

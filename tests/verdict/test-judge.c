@@ -198,6 +198,55 @@ static void the_kernel_describes_open_files_as_it_does_executables(void **state)
         assert_false(hooks_describe_file(hooks, 1000000, &other));
 }
 
+static void put_process(const struct steer_process_key *key, const struct steer_file *file)
+{
+        _cleanup_fd_ int fd = bpf_obj_get("/mnt/map_processes");
+        const struct steer_process process = { .file = *file, .flags = STEER_PROCESS_READY };
+
+        assert_int_equal(bpf_map_update_elem(fd, key, &process, BPF_ANY), 0);
+}
+
+static void a_signer_is_that_of_the_file_that_is_executed(void **state)
+{
+        static const struct {
+                const char *rule;
+                bool matches;
+        } cases[] = {
+                { "EXAMPLE", true },
+                { "EXAMPLE.com.example.app", true },
+                { "EXAMPLE.com.example.ap", false },
+                { "EXAMPLE.com.example", false },
+                { "OTHER", false },
+                { "com.example.app", false },
+        };
+        const struct steer_file signed_file = { .inode = 815, .changed_ns = 1, .device = 2 };
+        const struct steer_file changed = { .inode = 815, .changed_ns = 2, .device = 2 };
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_rule deny = rule(STEER_DENY);
+
+        q.process = (struct steer_process_key){ .tgid = 4711, .start_ns = 1 };
+        put_process(&q.process, &signed_file);
+        assert_int_equal(
+                hooks_set_signer(hooks, &signed_file, "EXAMPLE", "EXAMPLE.com.example.app"), 0);
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                deny.signer = hooks_hash_signer(hooks, cases[i].rule);
+                put_rules(0, STEER_ALLOW, true, &deny, 1);
+                if ((judge(q).verdict == STEER_DENY) != cases[i].matches)
+                        fail_msg("%s", cases[i].rule);
+        }
+        deny.signer = hooks_hash_signer(hooks, "EXAMPLE");
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_process(&q.process, &changed);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        put_process(&q.process, &signed_file);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        hooks_forget_signer(hooks, &signed_file);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.process.tgid = 4712; /* one that nobody knows */
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+}
+
 /* As the hooks note the cgroup of a program. */
 static void put_cgroup(uint64_t id, const char *path)
 {
@@ -648,6 +697,7 @@ int main(void)
                 cmocka_unit_test(a_digest_that_is_not_known_is_asked_for_where_it_decides),
                 cmocka_unit_test(a_digest_matches_its_own),
                 cmocka_unit_test(who_denies_anyway_needs_no_digest),
+                cmocka_unit_test(a_signer_is_that_of_the_file_that_is_executed),
                 cmocka_unit_test(the_kernel_describes_open_files_as_it_does_executables),
                 cmocka_unit_test(a_cgroup_matches_what_is_in_it_and_below),
                 cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),

@@ -125,7 +125,7 @@ static bool parse_digest(const char *text, uint8_t ret_digest[static STEER_DIGES
         return true;
 }
 
-/* The program, by its path, its content, its place, and who started it. */
+/* The program, by its path, its content, its place, whose it is, and who started it. */
 static int set_program(struct settings *settings, struct steer_rule *rule,
                        const struct wire_message *message)
 {
@@ -134,6 +134,7 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
         const char *cgroup = wire_get_string(message, WIRE_ATTR_CGROUP);
         const char *unit = wire_get_string(message, WIRE_ATTR_UNIT);
         const char *started_by = wire_get_string(message, WIRE_ATTR_STARTED_BY);
+        const char *signer = wire_get_string(message, WIRE_ATTR_SIGNER);
         uint8_t digest[STEER_DIGEST_SIZE];
 
         if ((cgroup || unit) && !hooks_have_cgroup_levels(settings->hooks))
@@ -142,6 +143,8 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
                 rule->program = hooks_hash_path(settings->hooks, program);
         if (started_by)
                 rule->ancestor = hooks_hash_path(settings->hooks, started_by);
+        if (signer)
+                rule->signer = hooks_hash_signer(settings->hooks, signer);
         if (text) {
                 if (!parse_digest(text, digest))
                         return -EBADMSG;

@@ -345,6 +345,18 @@ static int on_set_message(struct link *link, const struct wire_message *message)
         }
 }
 
+static int on_signed_file(struct link *link, const struct wire_message *message, int fd)
+{
+        const char *signer = wire_get_string(message, WIRE_ATTR_SIGNER);
+        int r = signers_add(&link->engine->owners.signers, fd, signer);
+
+        if (r == -EBADMSG)
+                return r;
+        if (r < 0)
+                log_error("rules do not know a program of %s: %s", signer, strerror(-r));
+        return 0;
+}
+
 static int on_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct link *link = userdata;
@@ -387,6 +399,11 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
         case NX_MSG_FLOWD_EXECUTABLE_FAILED:
                 digests_fail(&link->engine->digests, message->id,
                              wire_get_i32(message, WIRE_ATTR_RESULT));
+                return 0;
+        case NX_MSG_FLOWD_SIGNED_FILE:
+                return on_signed_file(link, message, *fd);
+        case NX_MSG_FLOWD_SIGNED_FILES_KEEP:
+                signers_keep(&link->engine->owners.signers);
                 return 0;
         case NX_MSG_FLOWD_SYNC:
                 on_sync(link, message->id);
@@ -493,6 +510,7 @@ static int adopt_channel(struct link *link, int fd)
         int r;
 
         sets_expect(&link->engine->sets);
+        signers_expect(&link->engine->owners.signers);
         r = channel_init(&link->channel, fd);
         if (r >= 0)
                 r = loop_add(&link->engine->loop, &link->io, fd, EPOLLIN, on_io, link);

@@ -35,12 +35,14 @@ static void put_time(struct wire_writer *writer, enum wire_attribute attribute, 
                 wire_put(writer, attribute, to_realtime(boot_ns));
 }
 
-static void put_program(struct wire_writer *writer, const struct process *process)
+static void put_program(struct wire_writer *writer, const struct process *process,
+                        struct owners *owners)
 {
         wire_put(writer, WIRE_ATTR_PID, process->key.tgid);
         wire_put(writer, WIRE_ATTR_PROCESS_STARTED_NS, process->key.start_ns);
         wire_put_string(writer, WIRE_ATTR_PROGRAM, process->program);
         wire_put_string(writer, WIRE_ATTR_PROGRAM_DIGEST, process->digest_text);
+        wire_put_string(writer, WIRE_ATTR_SIGNER, signers_find(&owners->signers, &process->file));
         wire_put(writer, WIRE_ATTR_PROGRAM_DEVICE, process->device);
         wire_put(writer, WIRE_ATTR_PROGRAM_INODE, process->inode);
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, process->is_path_trusted);
@@ -56,7 +58,7 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
         wire_put(writer, WIRE_ATTR_UID, flow->uid);
         wire_put_string(writer, WIRE_ATTR_CGROUP, owners_cgroup_path(owners, flow->cgroup_id));
         if (flow->process)
-                put_program(writer, flow->process);
+                put_program(writer, flow->process, owners);
 }
 
 /* On whose behalf, where the owner sends somebody else's bytes on. */

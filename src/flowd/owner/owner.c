@@ -28,7 +28,8 @@ int owners_init(struct owners *owners, struct hooks *hooks)
         r = htable_init(&owners->processes, 256);
         if (r < 0)
                 return r;
-        return htable_init(&owners->cgroups, 64);
+        r = htable_init(&owners->cgroups, 64);
+        return r < 0 ? r : signers_init(&owners->signers, hooks);
 }
 
 static void process_free(struct owners *owners, struct process *process)
@@ -60,6 +61,7 @@ void owners_deinit(struct owners *owners)
                 cgroup_free(owners, cgroup);
         htable_deinit(&owners->processes);
         htable_deinit(&owners->cgroups);
+        signers_deinit(&owners->signers);
 }
 
 /*
@@ -139,6 +141,7 @@ static struct process *process_new(struct owners *owners, const struct steer_pro
         if (!process)
                 return NULL;
         process->key = *key;
+        process->file = record.file;
         process->device = device_number(record.file.device);
         process->inode = record.file.inode;
         process->path_hash = record.path_hash;

@@ -12,6 +12,7 @@
 #include "base/htable.h"
 #include "base/list.h"
 #include "bpf/steer.abi.h"
+#include "owner/signers.h"
 
 struct hooks;
 
@@ -20,6 +21,7 @@ struct process {
         struct list unused;      /* owners.unused_processes, while n_refs is 0 */
         unsigned int n_refs;
         struct steer_process_key key;
+        struct steer_file file; /* the executable, as of its first flow */
         uint64_t device;
         uint64_t inode;
         uint64_t path_hash; /* for the rules */
@@ -46,6 +48,7 @@ struct owners {
         struct htable cgroups;
         struct list cgroup_ages;
         size_t n_cgroups;
+        struct signers signers;
 };
 
 int owners_init(struct owners *owners, struct hooks *hooks);

@@ -79,6 +79,11 @@ uint64_t hooks_hash_unit(struct hooks *hooks, const char *name)
         return hash_level(hooks_state(hooks), 0, name, strlen(name));
 }
 
+uint64_t hooks_hash_signer(struct hooks *hooks, const char *signer)
+{
+        return hash_level(hooks_state(hooks), 0, signer, strlen(signer));
+}
+
 uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path)
 {
         size_t n_levels = 0, size;

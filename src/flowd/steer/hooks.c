@@ -644,41 +644,6 @@ int hooks_judge(struct hooks *hooks, struct steer_question *question)
         return r < 0 ? -errno : 0;
 }
 
-bool hooks_describe_file(struct hooks *hooks, int fd, struct steer_file *ret_file)
-{
-        struct steer_descriptor descriptor = { .fd = fd };
-        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &descriptor,
-                    .ctx_size_in = sizeof(descriptor));
-
-        if (bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.describe_file), &opts) <
-                    0 ||
-            !descriptor.found)
-                return false;
-        *ret_file = descriptor.file;
-        return true;
-}
-
-int hooks_set_digest(struct hooks *hooks, const struct steer_file *file, uint64_t digest)
-{
-        int fd = bpf_map__fd(hooks->skeleton->maps.digests);
-
-        return bpf_map_update_elem(fd, file, &digest, BPF_ANY) < 0 ? -errno : 0;
-}
-
-void hooks_forget_digest(struct hooks *hooks, const struct steer_file *file)
-{
-        (void)bpf_map_delete_elem(bpf_map__fd(hooks->skeleton->maps.digests), file);
-}
-
-void hooks_forget_digests(struct hooks *hooks)
-{
-        int fd = bpf_map__fd(hooks->skeleton->maps.digests);
-        struct steer_file file;
-
-        while (bpf_map_get_next_key(fd, NULL, &file) == 0 && bpf_map_delete_elem(fd, &file) == 0)
-                ;
-}
-
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
                 const struct steer_grant *grant)
 {

@@ -82,6 +82,13 @@ bool hooks_describe_file(struct hooks *hooks, int fd, struct steer_file *ret_fil
 int hooks_set_digest(struct hooks *hooks, const struct steer_file *file, uint64_t digest);
 void hooks_forget_digest(struct hooks *hooks, const struct steer_file *file);
 void hooks_forget_digests(struct hooks *hooks);
+/* Whose program file is, for rules that say so: of a team, and of one of its bundles. */
+int hooks_set_signer(struct hooks *hooks, const struct steer_file *file, const char *team,
+                     const char *bundle);
+void hooks_forget_signer(struct hooks *hooks, const struct steer_file *file);
+/* Walks through such files, beginning with after == NULL; false behind the last. */
+bool hooks_next_signed_file(struct hooks *hooks, const struct steer_file *after,
+                            struct steer_file *ret_file);
 
 /* Asks the rules about a flow that no hook saw; fills question->outcome. */
 int hooks_judge(struct hooks *hooks, struct steer_question *question);
@@ -151,5 +158,7 @@ uint64_t hooks_hash_digest(struct hooks *hooks, const uint8_t digest[static STEE
 /* The rules' name for "/a/b" below the cgroup v2 mount and all below it; 0 for what has no level,
  * or more than STEER_CGROUP_LEVELS. */
 uint64_t hooks_hash_cgroup(struct hooks *hooks, const char *path);
+/* The rules' name for "TEAM" or "TEAM.identifier". */
+uint64_t hooks_hash_signer(struct hooks *hooks, const char *signer);
 /* The rules' name for a unit of systemd, "ssh.service". */
 uint64_t hooks_hash_unit(struct hooks *hooks, const char *name);

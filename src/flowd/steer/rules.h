@@ -12,6 +12,7 @@
 struct rules_needs {
         bool cgroups;
         bool digests;
+        bool signers;
         bool ancestors;
         bool inbound; /* flows: that their ends are told */
 };

@@ -121,5 +121,9 @@ int engine_commit_set(struct engine *engine);
 int engine_remove_set(struct engine *engine, const char *name);
 /* All sets were told: there are no others. */
 int engine_keep_sets(struct engine *engine);
+/* The file behind fd is a program of "TEAM.identifier"; remembered by its owner, as above. */
+int engine_add_signed_file(struct engine *engine, const char *signer, int fd);
+/* All such files were told: there are no others. */
+int engine_keep_signed_files(struct engine *engine);
 /* Remembered, and told to each flowd. */
 void engine_watch_flows(struct engine *engine, bool enable);

@@ -235,6 +235,25 @@ int engine_keep_sets(struct engine *engine)
         return peer_send(&engine->peer, -1);
 }
 
+int engine_add_signed_file(struct engine *engine, const char *signer, int fd)
+{
+        struct wire_writer *writer;
+
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SIGNED_FILE, 0);
+        wire_put_string(writer, WIRE_ATTR_SIGNER, signer);
+        return peer_send(&engine->peer, fd);
+}
+
+int engine_keep_signed_files(struct engine *engine)
+{
+        if (!is_ready(engine))
+                return -ENOTCONN;
+        peer_begin(&engine->peer, NX_MSG_FLOWD_SIGNED_FILES_KEEP, 0);
+        return peer_send(&engine->peer, -1);
+}
+
 int engine_send_watch(struct engine *engine)
 {
         struct wire_writer *writer = peer_begin(&engine->peer, NX_MSG_FLOWD_FLOW_WATCH, 0);

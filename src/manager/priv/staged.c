@@ -115,10 +115,10 @@ int staged_make(int store_fd, const char *path, uid_t owner, mode_t mode)
         return take_fd(&fd);
 }
 
-/* A name in a folder, and its descriptor there. */
-typedef int entry_fn(int folder_fd, const char *name, unsigned int depth);
+/* A name in the folder folder_fd. */
+typedef int entry_fn(int folder_fd, const char *name, unsigned int depth, void *userdata);
 
-static int for_each_entry(int folder_fd, entry_fn *fn, unsigned int depth)
+static int for_each_entry(int folder_fd, entry_fn *fn, unsigned int depth, void *userdata)
 {
         _cleanup_dir_ DIR *folder = NULL;
         struct dirent *entry;
@@ -136,7 +136,7 @@ static int for_each_entry(int folder_fd, entry_fn *fn, unsigned int depth)
         }
         while (r >= 0 && (errno = 0, entry = readdir(folder)))
                 if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                        r = fn(folder_fd, entry->d_name, depth);
+                        r = fn(folder_fd, entry->d_name, depth, userdata);
         return r < 0 ? r : -errno;
 }
 
@@ -145,7 +145,7 @@ static int give_to_root(int fd, bool executable)
         return fchown(fd, 0, 0) < 0 || fchmod(fd, executable ? 0755 : 0644) < 0 ? -errno : 0;
 }
 
-static int take_entry(int folder_fd, const char *name, unsigned int depth)
+static int take_entry(int folder_fd, const char *name, unsigned int depth, void *userdata)
 {
         /* Not blocking: what is opened may be a FIFO, and is then looked at. */
         _cleanup_fd_ int fd = open_below(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -160,7 +160,7 @@ static int take_entry(int folder_fd, const char *name, unsigned int depth)
         if (S_ISDIR(st.st_mode)) {
                 int r = give_to_root(fd, true);
 
-                return r < 0 ? r : for_each_entry(fd, take_entry, depth + 1);
+                return r < 0 ? r : for_each_entry(fd, take_entry, depth + 1, NULL);
         }
         if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
                 return -EBADMSG;
@@ -173,7 +173,7 @@ int staged_take(int folder_fd)
 
         priv_trace(PRIV_STORE, "a staged bundle");
         r = give_to_root(folder_fd, true);
-        return r < 0 ? r : for_each_entry(folder_fd, take_entry, 0);
+        return r < 0 ? r : for_each_entry(folder_fd, take_entry, 0, NULL);
 }
 
 /* Each folder on the way to what path names, but the store itself: a name is for good when its
@@ -219,7 +219,7 @@ int staged_move(int store_fd, const char *from, const char *to)
         return sync_folders_to(store_fd, to);
 }
 
-static int remove_entry(int folder_fd, const char *name, unsigned int depth)
+static int remove_entry(int folder_fd, const char *name, unsigned int depth, void *userdata)
 {
         _cleanup_fd_ int fd = -1;
         int r;
@@ -231,7 +231,7 @@ static int remove_entry(int folder_fd, const char *name, unsigned int depth)
         fd = open_below(folder_fd, name, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd;
-        r = for_each_entry(fd, remove_entry, depth + 1);
+        r = for_each_entry(fd, remove_entry, depth + 1, NULL);
         if (r >= 0 && unlinkat(folder_fd, name, AT_REMOVEDIR) < 0)
                 r = -errno;
         return r;
@@ -248,12 +248,12 @@ int staged_remove(int store_fd, const char *path)
         priv_trace(PRIV_STORE, path);
         slash = strrchr(folder, '/');
         if (!slash)
-                return remove_entry(store_fd, path, 0);
+                return remove_entry(store_fd, path, 0, NULL);
         *slash = '\0';
         fd = staged_open(store_fd, folder);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        return remove_entry(fd, slash + 1, 0);
+        return remove_entry(fd, slash + 1, 0, NULL);
 }
 
 int staged_for_each(int store_fd, const char *path, int (*fn)(const char *name, void *userdata),
@@ -275,6 +275,35 @@ int staged_for_each(int store_fd, const char *path, int (*fn)(const char *name, 
                 if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
                         r = fn(entry->d_name, userdata);
         return r;
+}
+
+struct search {
+        staged_program_fn *fn;
+        void *userdata;
+};
+
+static int search_entry(int folder_fd, const char *name, unsigned int depth, void *userdata)
+{
+        _cleanup_fd_ int fd = open_below(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        const struct search *search = userdata;
+        struct stat st;
+
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return for_each_entry(fd, search_entry, depth + 1, userdata);
+        return S_ISREG(st.st_mode) && st.st_mode & S_IXUSR ? search->fn(fd, search->userdata) : 0;
+}
+
+int staged_for_each_program(int store_fd, const char *path, staged_program_fn *fn, void *userdata)
+{
+        struct search search = { .fn = fn, .userdata = userdata };
+        _cleanup_fd_ int fd = staged_open(store_fd, path);
+
+        priv_trace(PRIV_STORE, path);
+        return fd < 0 ? fd : for_each_entry(fd, search_entry, 0, &search);
 }
 
 static int write_all(int fd, const char *text, size_t size)

@@ -37,6 +37,12 @@ int staged_remove(int store_fd, const char *path);
 int staged_for_each(int store_fd, const char *path, int (*fn)(const char *name, void *userdata),
                     void *userdata);
 
+/* fd: read-only, borrowed. Negative errno ends the search. */
+typedef int staged_program_fn(int fd, void *userdata);
+/* Calls fn for each file in the folder path, and below it, that can be executed. 0, or what fn or
+ * the first folder that cannot be read said. */
+int staged_for_each_program(int store_fd, const char *path, staged_program_fn *fn, void *userdata);
+
 /* Replaces the file name of the store by text, as one, for good when this returns. */
 int staged_replace_file(int store_fd, const char *name, const char *text, size_t size);
 /* Opens it to be appended to, made where it is not there (root, 0600). Negative errno. */

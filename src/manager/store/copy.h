@@ -39,6 +39,7 @@ struct copy {
         bool developer;     /* its signer is unknown, and developer mode let it in */
         bool switched_off;  /* by an administrator */
         bool fresh;         /* it was verified a moment ago */
+        bool damaged;       /* it was not what was staged, when it was looked at last */
         struct grant grant; /* who has it run */
         char *recovered;    /* what was lost, so that it has to be approved again; NULL: nothing */
         char *problem;      /* why it does not do what its state says; NULL: it does */

@@ -63,6 +63,8 @@ static void checked(struct check *check, const char *problem, void *userdata)
         struct life *life = userdata;
         struct copy *copy = life->enabled;
 
+        copy->damaged = problem != NULL;
+        store_changed(life->store);
         if (problem) {
                 cannot_run(life, copy, problem);
                 return;
@@ -181,7 +183,9 @@ static void vouched(struct check *check, const char *problem, void *userdata)
 {
         struct life *life = userdata;
 
+        life->active->damaged = problem != NULL;
         copy_set_problem(life->active, problem);
+        store_changed(life->store);
         life->store->runner->vouched(life->identifier, problem, life->store->userdata);
 }
 

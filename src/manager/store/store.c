@@ -203,6 +203,40 @@ void store_save(struct store *store)
                 log_error("cannot write down which extensions are installed in %s: %s; a later "
                           "netextd will not know what changed",
                           store->folder, strerror(-r));
+        store_changed(store);
+}
+
+void store_changed(struct store *store)
+{
+        store->listener->changed(store->userdata);
+}
+
+static bool is_enabled(const struct copy *copy)
+{
+        return copy && !copy->damaged &&
+               (copy->state == COPY_ENABLING || copy->state == COPY_ENABLED ||
+                copy->state == COPY_TERMINATING_FOR_UPGRADE);
+}
+
+static void visit(const struct copy *copy, store_copy_fn *fn, void *userdata)
+{
+        _cleanup_free_ char *folder = is_enabled(copy) ? copy_get_folder(copy) : NULL;
+
+        if (folder)
+                fn(copy, folder, userdata);
+}
+
+void store_for_each_enabled(const struct store *store, store_copy_fn *fn, void *userdata)
+{
+        const struct life *life;
+        const struct copy *leaving;
+
+        list_for_each (life, &store->lives, link) {
+                visit(life->active, fn, userdata);
+                visit(life->coming, fn, userdata);
+                list_for_each (leaving, &life->leaving, link)
+                        visit(leaving, fn, userdata);
+        }
 }
 
 /* --- finding ------------------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ struct store_runner {
 struct store_listener {
         /* A request has come further. */
         void (*request)(struct request *request, void *userdata);
+        /* Which copies are enabled, or how they look on disk. */
+        void (*changed)(void *userdata);
         /* Is anybody there who can say replace or cancel? */
         bool (*has_audience)(uint64_t request, void *userdata);
 };
@@ -102,6 +104,10 @@ int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem);
 
 /* The instance ends: what is under way is taken up by the next one. */
 void store_end(struct store *store);
+/* Calls fn for each copy whose programs are what was approved: those that are enabled, and earlier
+ * versions as long as they are used. folder: below the store. */
+typedef void store_copy_fn(const struct copy *copy, const char *folder, void *userdata);
+void store_for_each_enabled(const struct store *store, store_copy_fn *fn, void *userdata);
 /* The policy's files say something else. */
 void store_policy_changed(struct store *store);
 /* What became of runner->put(): 0, or negative errno with a sentence. */
@@ -143,6 +149,8 @@ const struct refusal *store_find_refusal(const struct store *store, const char *
 /* Makes the state directory, if it is not there yet. 0, or negative errno with a sentence. */
 int store_make(struct store *store, char **ret_problem);
 void store_save(struct store *store);
+/* Something that is not written down: how a copy looks on disk. */
+void store_changed(struct store *store);
 /* Keeps the report, whose bundle is left without it. identifier: may be NULL. */
 void store_keep_report(struct store *store, uint64_t request, const char *identifier,
                        struct bundle *bundle);

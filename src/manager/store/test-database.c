@@ -46,6 +46,14 @@ static bool uses_nothing(const char *identifier, const char *digest, void *userd
 
 static const struct store_runner runner = { .remove = remove_nothing, .uses = uses_nothing };
 
+static void is_changed(void *userdata)
+{
+}
+
+static const struct store_listener listener = {
+        .changed = is_changed,
+};
+
 static void begin(struct fixture *fixture)
 {
         store_init(&fixture->store);
@@ -53,6 +61,7 @@ static void begin(struct fixture *fixture)
         fixture->store.folder = fixture->path;
         fixture->store.policy = &fixture->policy;
         fixture->store.runner = &runner;
+        fixture->store.listener = &listener;
 }
 
 static void begin_again(struct fixture *fixture)
