@@ -70,8 +70,22 @@ const char *nx_flow_get_program_signer(const struct nx_flow *flow);
 bool nx_flow_is_program_path_trusted(const struct nx_flow *flow);
 /** Arguments separated by blanks, cut at 255 bytes. */
 const char *nx_flow_get_command_line(const struct nx_flow *flow);
+/** Paths of the programs that started this one, a line each: its parent's first, then that one's
+ *  parent's, up to the eighth. As of its first flow: who has ended by then is not among them. NULL
+ *  where they are not known. */
+const char *nx_flow_get_parents(const struct nx_flow *flow);
+/** The program's own path, or, where that is a shell or something else that only starts others (see
+ *  the launchers of netextd(8)), the path of the first parent that is none. */
+const char *nx_flow_get_responsible_program(const struct nx_flow *flow);
+/** Its process. */
+int32_t nx_flow_get_responsible_pid(const struct nx_flow *flow);
 /** Path below the cgroup v2 mount, "/user.slice/…". */
 const char *nx_flow_get_cgroup(const struct nx_flow *flow);
+/** The system's unit that the cgroup belongs to, "ssh.service", or NULL. */
+const char *nx_flow_get_unit(const struct nx_flow *flow);
+/** The container, "docker:ID", by the names that engines give to cgroups; or NULL. Who may make
+ *  cgroups of his own can make one look like a container. */
+const char *nx_flow_get_container(const struct nx_flow *flow);
 
 /** @name Origin
  *  The program on whose behalf the bytes travel; the owner above is the last hop: whose

@@ -72,8 +72,8 @@ struct nx_rule {
          */
         const char *unit;
         /** Absolute path of an executable: of the program's parent, or its parent's, and so on, up
-         * to NX_RULE_ANCESTORS. As of the program's first flow for which a rule asked; who has
-         * ended by then is nobody's ancestor. With program, helper tools of an app count as the app
+         * to NX_RULE_ANCESTORS. As of the program's first flow; who has ended by then is
+         * nobody's ancestor. With program, helper tools of an app count as the app
          * only where it started them. */
         const char *started_by;
         /** "EXAMPLE" or "EXAMPLE.com.example.filter": programs of the extensions of that team that

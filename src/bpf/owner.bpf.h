@@ -24,7 +24,7 @@ struct {
         __type(value, struct steer_process);
 } processes SEC(".maps");
 
-/* Written by record_ancestor(): programs of whose processes others were started. */
+/* Written by record_ancestor(), read by flowd: programs of whose processes others were started. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
         __uint(max_entries, 2048);
@@ -432,6 +432,7 @@ __noinline int record_ancestors(const struct steer_process_key *key)
 
                 if (!parent || parent == task)
                         break;
+                process->parents[i] = key_of(parent);
                 process->ancestors[i] = program_of(parent);
                 task = parent;
         }
@@ -465,7 +466,7 @@ static __always_inline struct steer_process *record_process(const struct steer_p
         }
         if (process && (state.digest_slots || state.signer_slots))
                 read_file_again(process);
-        if (process && state.ancestor_slots && !(process->flags & STEER_HAS_ANCESTORS))
+        if (process && !(process->flags & STEER_HAS_ANCESTORS))
                 record_ancestors(key);
         return process;
 }

@@ -77,9 +77,9 @@ struct steer_process_key {
 #define STEER_PATH_TRUNCATED 2u
 /* The path is in a mount namespace that only the daemon's users' root can arrange. */
 #define STEER_PATH_TRUSTED  4u
-#define STEER_HAS_ANCESTORS 8u /* they were read, as of the first flow for which rules asked */
+#define STEER_HAS_ANCESTORS 8u /* they were read, as of its first flow */
 
-/* So far up a rule finds the program that started another one. */
+/* So far up the programs are known that started another one. */
 #define STEER_ANCESTORS_MAX 8
 
 /* A file with what is in it: whoever writes to it changes changed_ns. */
@@ -109,6 +109,7 @@ struct steer_process {
         __u64 cgroup_id;        /* of its last connect() or sendto() */
         __u64 path_hash;        /* siphash of exe; 0 unless trusted and whole */
         __u64 ancestors[STEER_ANCESTORS_MAX]; /* their path_hash, the parent's first */
+        struct steer_process_key parents[STEER_ANCESTORS_MAX]; /* the same processes; then zeros */
         __u32 flags;
         __u32 exe_size;
         __u32 cmdline_size;
@@ -469,8 +470,6 @@ struct steer_state {
         __u64 digest_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a signer. */
         __u64 signer_slots;
-        /* Written by flowd: bit k: a rule of the session in slot k names an ancestor. */
-        __u64 ancestor_slots;
         /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
         __u64 inbound_slots;
         /* Written by flowd: bit k: the filter in slot k wants its answers remembered. */

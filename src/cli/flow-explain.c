@@ -52,6 +52,34 @@ static char *user_name(uint64_t uid)
                     : cli_format("%" PRIu64, uid);
 }
 
+/* "/usr/bin/bash, /usr/sbin/sshd" of lines. The caller's. */
+static char *join_lines(const char *lines)
+{
+        char *text = cli_format("%.*s", (int)strcspn(lines, "\n"), lines);
+
+        while ((lines = strchr(lines, '\n'))) {
+                _cleanup_free_ char *before = text;
+
+                lines++;
+                text = cli_format("%s, %.*s", before, (int)strcspn(lines, "\n"), lines);
+        }
+        return text;
+}
+
+/* The nearest first; and whom the flow is put down to, where that is one of them. */
+static void print_parents(const struct nx_properties *flow)
+{
+        const char *parents = nx_properties_get_string(flow, "parents");
+        const char *responsible = flow_responsible(flow);
+
+        if (parents)
+                print_fact("parents", join_lines(parents));
+        if (responsible)
+                print_fact("acts for",
+                           cli_format("%s, process %" PRIu64, responsible,
+                                      nx_properties_get_uint64(flow, "responsible_pid")));
+}
+
 static void print_owner(const struct nx_properties *flow)
 {
         const char *owner = nx_properties_get_string(flow, "owner") ?: "unattributed";
@@ -75,8 +103,11 @@ static void print_owner(const struct nx_properties *flow)
         print_fact("process", cli_format("%" PRIu64 ", started %s",
                                          nx_properties_get_uint64(flow, "pid"), started));
         print_text(flow, "command", "command_line");
+        print_parents(flow);
         print_fact("user", user_name(nx_properties_get_uint64(flow, "uid")));
         print_text(flow, "cgroup", "cgroup");
+        print_text(flow, "unit", "unit");
+        print_text(flow, "container", "container");
 }
 
 /* On whose behalf, where the program above only sends the bytes on. */

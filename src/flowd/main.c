@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "probe/probe.h"
 #include "engine/sandbox.h"
+#include "owner/launchers.h"
 
 static int usage(const char *problem)
 {
@@ -37,6 +38,7 @@ enum option_code {
         OPTION_EXTENSION_CGROUP,
         OPTION_MARK_MASK,
         OPTION_PIN_DIR,
+        OPTION_LAUNCHERS,
         OPTION_LINK_FD,
         OPTION_LISTEN_FD,
         OPTION_QUEUE_FD,
@@ -50,6 +52,7 @@ static const struct option options[] = {
         { "extension-cgroup", required_argument, NULL, OPTION_EXTENSION_CGROUP },
         { "mark-mask", required_argument, NULL, OPTION_MARK_MASK },
         { "pin-dir", required_argument, NULL, OPTION_PIN_DIR },
+        { "launchers", required_argument, NULL, OPTION_LAUNCHERS },
         { "link-fd", required_argument, NULL, OPTION_LINK_FD },
         { "listen-fd", required_argument, NULL, OPTION_LISTEN_FD },
         { "queue-fd", required_argument, NULL, OPTION_QUEUE_FD },
@@ -82,6 +85,9 @@ static int parse_option(struct arguments *arguments, int option)
         case OPTION_PIN_DIR:
                 arguments->config.pin_dir = optarg;
                 return 0;
+        case OPTION_LAUNCHERS:
+                arguments->config.launchers = optarg;
+                return 0;
         case OPTION_LINK_FD:
                 arguments->config.link_fd = atoi(optarg);
                 return 0;
@@ -107,7 +113,10 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
         int option;
 
         *arguments = (struct arguments){
-                .config = { .link_fd = -1, .listen_fd = -1, .queue_fd = -1 },
+                .config = { .launchers = LAUNCHERS_DEFAULT,
+                            .link_fd = -1,
+                            .listen_fd = -1,
+                            .queue_fd = -1 },
                 .log_level = LOG_LEVEL_NOTICE,
         };
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -119,8 +128,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 static bool is_complete(const struct engine_config *config)
 {
         return config->instance && config->cgroup_path && config->extension_cgroup_path &&
-               config->pin_dir && config->mark_mask &&
-               config->link_fd >= 0 && config->listen_fd >= 0;
+               config->pin_dir && config->mark_mask && config->link_fd >= 0 &&
+               config->listen_fd >= 0;
 }
 
 static int serve(const struct engine_config *config)

@@ -20,6 +20,8 @@
 #define MARK_MASK_DEFAULT 0x0f000000U
 #define MARK_BITS         4
 
+#define LAUNCHERS_SIZE_MAX 4096
+
 #define POLICY_DIRECTORY "/etc/netext/policy.d"
 #define TRUST_DIRECTORY  "/etc/netext/trust.d"
 
@@ -90,6 +92,21 @@ static int set_trust_directory(struct options *options, const char *value)
         return *value == '/' ? 0 : -EINVAL;
 }
 
+/* Names and absolute paths, with commas between them; perhaps none. */
+static int set_launchers(struct options *options, const char *value)
+{
+        size_t length;
+
+        for (const char *word = value; *word; word += length + (word[length] == ',')) {
+                length = strcspn(word, ",");
+                if (length == 0 || (*word != '/' && memchr(word, '/', length)) ||
+                    (word[length] && !word[length + 1]))
+                        return -EINVAL;
+        }
+        options->launchers = value;
+        return strlen(value) < LAUNCHERS_SIZE_MAX ? 0 : -EINVAL;
+}
+
 static int set_debug(struct options *options, const char *value)
 {
         options->debug = true;
@@ -134,6 +151,11 @@ static const struct {
           "an absolute path",
           "PATH\n                         *.pem and *.crl in it say whose signatures count "
           "(" TRUST_DIRECTORY ")" },
+        { { "launchers", required_argument },
+          set_launchers,
+          "names of programs, or absolute paths, with commas between them",
+          "LIST     programs that only start others: who had them do it is responsible "
+          "(see netextd(8))" },
         { { "owner-fd", required_argument },
           set_owner_fd,
           "the number of an open descriptor above 2",

@@ -13,6 +13,7 @@ struct options {
         const char *state_directory;  /* NULL: /var/lib/netext/INSTANCE */
         const char *policy_directory;
         const char *trust_directory;
+        const char *launchers; /* NULL: flowd's own list */
         uint32_t mark_mask;
         int owner_fd; /* -1: none */
         bool debug;

@@ -19,7 +19,11 @@ enum flow_text {
         FLOW_PROGRAM_DIGEST,
         FLOW_PROGRAM_SIGNER,
         FLOW_COMMAND_LINE,
+        FLOW_PARENTS,
+        FLOW_RESPONSIBLE_PROGRAM,
         FLOW_CGROUP,
+        FLOW_UNIT,
+        FLOW_CONTAINER,
         FLOW_ORIGIN_PROGRAM,
         FLOW_ORIGIN_PROGRAM_DIGEST,
         FLOW_ORIGIN_CGROUP,
@@ -72,6 +76,7 @@ struct nx_flow {
         char local_text[INET6_ADDRSTRLEN], remote_text[INET6_ADDRSTRLEN]; /* once asked for */
         uint64_t started_ns;
         int32_t pid;
+        int32_t responsible_pid;
         uint32_t uid;
         uint64_t process_started_ns;
         uint64_t origin_flow;

@@ -136,9 +136,13 @@ enum wire_type {
         ATTR(94, PACKET, WIRE_U64, "packet", NULL)                                                 \
         ATTR(95, PACKET_VERDICT, WIRE_ENUM, "packet_verdict", wire_packet_verdicts)                \
         ATTR(96, LANE, WIRE_U32, "lane", NULL)                                                     \
+        ATTR(98, RESPONSIBLE_PROGRAM, WIRE_STRING, "responsible_program", NULL)                    \
+        ATTR(99, RESPONSIBLE_PID, WIRE_U32, "responsible_pid", NULL)                               \
         ATTR(100, RUN, WIRE_U32, "run", NULL)     /* which process of the extension */             \
         ATTR(101, SLOTS, WIRE_U64, "slots", NULL) /* sessions, a bit each */                       \
         ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
+        ATTR(103, PARENTS, WIRE_STRING, "parents", NULL) /* a path a line, nearest first */        \
+        ATTR(104, CONTAINER, WIRE_STRING, "container", NULL)                                       \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
         ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */

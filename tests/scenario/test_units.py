@@ -54,3 +54,13 @@ def test_names_of_all_lengths(netext, firewall, client, server, cgroup):
         firewall(f"deny unit {unit} port 80", name=f"firewall-{size}")
         assert client.tcp(80, cgroup=cgroup("n.service")).error is None
         assert client.tcp(80, cgroup=cgroup(unit)).error == "EPERM", size
+
+
+def test_the_record_says_the_unit_and_the_container(netext, client, server, cgroup):
+    container = f"docker-{'0a' * 32}.scope"
+    for path, unit, name in (("web.service/worker", "web.service", None), (container, container, f"docker:{'0a' * 32}"),
+                             ("lxc/web/web.service", None, "lxc:web"), ("web", None, None)):
+        flow = netext.flow(pid=client.tcp(80, cgroup=cgroup(path)).pid)
+        assert (flow.get("unit"), flow.get("container")) == (unit, name), path
+    explained = netext.run_ctl("flow", "explain", netext.flow(unit=container)["flow"]).stdout
+    assert f"container docker:{'0a' * 32}" in explained

@@ -606,6 +606,11 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put(writer, WIRE_ATTR_UID, 1000);
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, 1);
         wire_put_string(writer, WIRE_ATTR_CGROUP, "/user.slice");
+        wire_put_string(writer, WIRE_ATTR_UNIT, "user@1000.service");
+        wire_put_string(writer, WIRE_ATTR_CONTAINER, "docker:0123");
+        wire_put_string(writer, WIRE_ATTR_PARENTS, "/usr/bin/bash\n/usr/sbin/sshd");
+        wire_put_string(writer, WIRE_ATTR_RESPONSIBLE_PROGRAM, "/usr/sbin/sshd");
+        wire_put(writer, WIRE_ATTR_RESPONSIBLE_PID, 4320);
         if (daemon->has_origin) {
                 wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, 42);
                 wire_put(writer, WIRE_ATTR_ORIGIN_PID, 99);

@@ -58,6 +58,11 @@ static void look_at_known(struct nx_flow *flow)
         assert_true(nx_flow_is_program_path_trusted(flow));
         assert_null(nx_flow_get_command_line(flow));
         assert_string_equal(nx_flow_get_cgroup(flow), "/user.slice");
+        assert_string_equal(nx_flow_get_unit(flow), "user@1000.service");
+        assert_string_equal(nx_flow_get_container(flow), "docker:0123");
+        assert_string_equal(nx_flow_get_parents(flow), "/usr/bin/bash\n/usr/sbin/sshd");
+        assert_string_equal(nx_flow_get_responsible_program(flow), "/usr/sbin/sshd");
+        assert_int_equal(nx_flow_get_responsible_pid(flow), 4320);
         assert_int_equal(nx_flow_get_origin_flow(flow), 0);
         assert_int_equal(nx_flow_get_origin_pid(flow), -1);
         assert_null(nx_flow_get_origin_program(flow));
@@ -105,6 +110,11 @@ static void look_at_unknown(struct nx_flow *flow)
         assert_null(nx_flow_get_program_digest(flow));
         assert_null(nx_flow_get_program_signer(flow));
         assert_null(nx_flow_get_cgroup(flow));
+        assert_null(nx_flow_get_unit(flow));
+        assert_null(nx_flow_get_container(flow));
+        assert_null(nx_flow_get_parents(flow));
+        assert_null(nx_flow_get_responsible_program(flow));
+        assert_int_equal(nx_flow_get_responsible_pid(flow), -1);
         assert_false(nx_flow_is_program_path_trusted(flow));
         assert_string_equal(nx_flow_get_remote_hostname(flow), "example.org");
 }

@@ -112,16 +112,25 @@ char *flow_program_name(const struct nx_properties *flow)
         return cli_format("%s", word_of(flow, "owner"));
 }
 
+const char *flow_responsible(const struct nx_properties *flow)
+{
+        const char *responsible = nx_properties_get_string(flow, "responsible_program");
+
+        return responsible && strcmp(responsible, word_of(flow, "program")) != 0 ? responsible
+                                                                                 : NULL;
+}
+
 char *flow_program(const struct nx_properties *flow)
 {
-        char *name = flow_program_name(flow);
-        char *with_pid;
+        _cleanup_free_ char *name = flow_program_name(flow);
+        const char *responsible = flow_responsible(flow);
+        const char *slash = responsible ? strrchr(responsible, '/') : NULL;
 
         if (!nx_properties_has(flow, "pid") || strcmp(word_of(flow, "owner"), "program") != 0)
-                return name;
-        with_pid = cli_format("%s[%" PRIu64 "]", name, nx_properties_get_uint64(flow, "pid"));
-        free(name);
-        return with_pid;
+                return cli_format("%s", name);
+        return cli_format("%s[%" PRIu64 "]%s%s%s", name, nx_properties_get_uint64(flow, "pid"),
+                          responsible ? " (" : "", slash ? slash + 1 : responsible ?: "",
+                          responsible ? ")" : "");
 }
 
 char *flow_endpoint(const struct nx_properties *flow, const char *which)

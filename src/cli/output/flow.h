@@ -10,8 +10,10 @@
 
 #include "cli/output/table.h"
 
-/* "curl[4711]", "kernel", "unattributed" */
+/* "curl[4711]", "kernel", "unattributed"; "bash[4711] (sshd)" where sshd is responsible */
 char *flow_program(const struct nx_properties *flow);
+/* Path of the program that is responsible, where it is not the flow's own; or NULL. */
+const char *flow_responsible(const struct nx_properties *flow);
 /* The program without its pid: what summaries count by. */
 char *flow_program_name(const struct nx_properties *flow);
 /* "198.18.0.2:443", "[fd00::2]:443"; which: "remote" or "local" */

@@ -106,6 +106,7 @@ static void on_digest_settled(uint64_t request, bool is_known, void *userdata)
         struct engine *engine = userdata;
 
         identify_settled(&engine->chain, request, is_known);
+        link_digest_settled(&engine->link, request);
 }
 
 /* The way of claimed flows stands while there is somebody who can claim, or flows that use it. */
@@ -299,7 +300,7 @@ static int init_tables(struct engine *engine)
         };
         int r;
 
-        r = owners_init(&engine->owners, engine->hooks);
+        r = owners_init(&engine->owners, engine->hooks, engine->config.launchers);
         if (r >= 0)
                 r = names_init(&engine->names, engine->hooks);
         if (r >= 0)

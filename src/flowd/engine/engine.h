@@ -31,6 +31,7 @@ struct engine_config {
         const char *cgroup_path;
         const char *extension_cgroup_path;
         const char *pin_dir;
+        const char *launchers; /* owner/launchers.h */
         uint32_t mark_mask;
         int link_fd;   /* to netextd */
         int listen_fd; /* where a restarted netextd comes */

@@ -19,6 +19,7 @@
 
 #define LISTING_PIECE   256
 #define LISTING_BACKLOG (256 * 1024)
+#define DIGEST_NS       2000000000ULL
 #define WATCH_BACKLOG   (2 * 1024 * 1024)
 
 static int adopt_channel(struct link *link, int fd);
@@ -111,11 +112,49 @@ static bool continue_listings(struct link *link)
         for (size_t i = 0; i < LISTINGS_MAX; i++) {
                 struct listing *listing = &link->listings[i];
 
+                if (listing->digest_request)
+                        continue;
                 if (listing->request && link->channel.backlog < LISTING_BACKLOG)
                         send_piece(link, listing);
                 more |= listing->request != 0;
         }
         return more;
+}
+
+void link_digest_settled(struct link *link, uint64_t request)
+{
+        for (size_t i = 0; i < LISTINGS_MAX; i++) {
+                struct listing *listing = &link->listings[i];
+                struct flow *flow;
+
+                if (!listing->digest_request || listing->digest_request != request)
+                        continue;
+                listing->digest_request = 0;
+                flow = flow_table_find(&link->engine->flows, listing->next);
+                if (flow && flow->process)
+                        digests_recall(&link->engine->digests, flow->process);
+        }
+}
+
+/* Whoever waits gets what is known. */
+static int on_digest_timeout(void *userdata)
+{
+        struct link *link = userdata;
+
+        for (size_t i = 0; i < LISTINGS_MAX; i++)
+                link->listings[i].digest_request = 0;
+        return 0;
+}
+
+/* Who asks about one flow wants to know all, also what is in its program; that has to be read. */
+static void ask_for_digest(struct link *link, struct listing *listing)
+{
+        struct flow *flow = flow_table_find(&link->engine->flows, listing->next);
+
+        if (flow && flow->process && !flow->process->digest_text &&
+            digests_identify(&link->engine->digests, flow->process, &listing->digest_request) ==
+                    DIGESTS_E_COMING)
+                loop_timer_start(&link->engine->loop, &link->digest_timer, now_ns() + DIGEST_NS);
 }
 
 static void on_list(struct link *link, const struct wire_message *message)
@@ -128,6 +167,7 @@ static void on_list(struct link *link, const struct wire_message *message)
         if (wire_has(message, WIRE_ATTR_FLOW)) {
                 listing.next = listing.last = wire_get(message, WIRE_ATTR_FLOW);
                 listing.found = false;
+                ask_for_digest(link, &listing);
         } else {
                 listing.next = oldest ? oldest->id : listing.last + 1;
                 if (limit && listing.last >= limit && listing.next < listing.last - limit + 1)
@@ -421,6 +461,7 @@ static void drop_channel(struct link *link)
         loop_remove(&link->engine->loop, &link->io);
         channel_deinit(&link->channel);
         memset(link->listings, 0, sizeof(link->listings));
+        loop_timer_stop(&link->digest_timer);
         link->watched = false;
         link->wants_write = false;
 }
@@ -528,6 +569,7 @@ int link_init(struct link *link, struct engine *engine)
                 .io = LOOP_IO_NULL,
                 .listen_io = LOOP_IO_NULL,
         };
+        loop_timer_init(&link->digest_timer, on_digest_timeout, link);
         r = loop_add(&engine->loop, &link->listen_io, engine->config.listen_fd, EPOLLIN, on_listen,
                      link);
         return r < 0 ? r : adopt_channel(link, engine->config.link_fd);

@@ -26,6 +26,7 @@ struct listing {
         uint64_t next;    /* the flow to look for next */
         uint64_t last;
         bool found;
+        uint64_t digest_request; /* that it waits for, or 0: of one flow, whose program is read */
 };
 
 struct link {
@@ -37,6 +38,7 @@ struct link {
         bool watched;
         uint64_t events_lost; /* the watcher did not keep up */
         struct listing listings[LISTINGS_MAX];
+        struct loop_timer digest_timer; /* for all that wait */
 };
 
 int link_init(struct link *link, struct engine *engine);
@@ -48,6 +50,8 @@ void link_flush(struct link *link);
 void link_tell_flow(struct link *link, const struct flow *flow, enum wire_flow_event event);
 /* Asks netextd for the executable of a process; the answer goes to the digests. */
 void link_ask_executable(struct link *link, uint64_t request, uint32_t pid);
+/* What request was to find out is known, or cannot be. */
+void link_digest_settled(struct link *link, uint64_t request);
 /* error: 0, or why it failed. */
 void link_tell_session(struct link *link, const struct session *session, int error,
                        const char *text);

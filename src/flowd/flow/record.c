@@ -48,6 +48,21 @@ static void put_program(struct wire_writer *writer, const struct process *proces
         wire_put(writer, WIRE_ATTR_PROGRAM_TRUSTED, process->is_path_trusted);
         wire_put_string(writer, WIRE_ATTR_COMM, process->comm);
         wire_put_string(writer, WIRE_ATTR_COMMAND_LINE, process->command_line);
+        wire_put_string(writer, WIRE_ATTR_PARENTS, process->parents);
+        wire_put_string(writer, WIRE_ATTR_RESPONSIBLE_PROGRAM,
+                        process->responsible ? process->responsible : process->program);
+        wire_put(writer, WIRE_ATTR_RESPONSIBLE_PID, process->responsible_pid);
+}
+
+static void put_cgroup(struct wire_writer *writer, const struct cgroup_record *cgroup)
+{
+        if (!cgroup)
+                return;
+        wire_put_string(writer, WIRE_ATTR_CGROUP, cgroup->path);
+        if (*cgroup->unit)
+                wire_put_string(writer, WIRE_ATTR_UNIT, cgroup->unit);
+        if (*cgroup->container)
+                wire_put_string(writer, WIRE_ATTR_CONTAINER, cgroup->container);
 }
 
 static void put_owner(struct wire_writer *writer, const struct flow *flow, struct owners *owners)
@@ -56,7 +71,7 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
         if (flow->owner == WIRE_OWNER_UNATTRIBUTED)
                 return;
         wire_put(writer, WIRE_ATTR_UID, flow->uid);
-        wire_put_string(writer, WIRE_ATTR_CGROUP, owners_cgroup_path(owners, flow->cgroup_id));
+        put_cgroup(writer, owners_get_cgroup(owners, flow->cgroup_id));
         if (flow->process)
                 put_program(writer, flow->process, owners);
 }

@@ -25,7 +25,7 @@ static int set_up(void **state)
 
         memset(&scene, 0, sizeof(scene));
         *state = &scene;
-        return owners_init(&scene.owners, NULL) < 0 ||
+        return owners_init(&scene.owners, NULL, "") < 0 ||
                flow_table_init(&scene.table, &scene.owners, &scene.last_id) < 0;
 }
 

@@ -13,16 +13,18 @@
 
 #include "base/cleanup.h"
 #include "owner/owner.h"
+#include "owner/parents.h"
+#include "owner/path.h"
 #include "steer/hooks.h"
 
 #define UNUSED_MAX  1024
 #define CGROUPS_MAX 512
 
-int owners_init(struct owners *owners, struct hooks *hooks)
+int owners_init(struct owners *owners, struct hooks *hooks, const char *launchers)
 {
         int r;
 
-        *owners = (struct owners){ .hooks = hooks };
+        *owners = (struct owners){ .hooks = hooks, .launchers = launchers };
         list_init(&owners->unused_processes);
         list_init(&owners->cgroup_ages);
         r = htable_init(&owners->processes, 256);
@@ -39,10 +41,12 @@ static void process_free(struct owners *owners, struct process *process)
         free(process->program);
         free(process->command_line);
         free(process->digest_text);
+        free(process->parents);
+        free(process->responsible);
         free(process);
 }
 
-static void cgroup_free(struct owners *owners, struct cgroup_path *cgroup)
+static void cgroup_free(struct owners *owners, struct cgroup_record *cgroup)
 {
         htable_remove(&owners->cgroups, &cgroup->link);
         list_remove(&cgroup->age);
@@ -53,52 +57,15 @@ static void cgroup_free(struct owners *owners, struct cgroup_path *cgroup)
 void owners_deinit(struct owners *owners)
 {
         struct process *process;
-        struct cgroup_path *cgroup;
+        struct cgroup_record *cgroup;
 
         while ((process = list_first(&owners->unused_processes, struct process, unused)))
                 process_free(owners, process);
-        while ((cgroup = list_first(&owners->cgroup_ages, struct cgroup_path, age)))
+        while ((cgroup = list_first(&owners->cgroup_ages, struct cgroup_record, age)))
                 cgroup_free(owners, cgroup);
         htable_deinit(&owners->processes);
         htable_deinit(&owners->cgroups);
         signers_deinit(&owners->signers);
-}
-
-/*
- * "curl\0bin\0usr\0" to "/usr/bin/curl". path: size + 1 bytes at least. A path that was cut
- * begins with "…" in the place of what is missing.
- */
-static void turn_path(const char *reversed, size_t size, bool is_cut, char *path)
-{
-        const char *end = reversed + size;
-        char *to = path;
-
-        if (is_cut)
-                to = stpcpy(to, "…");
-        while (end > reversed) {
-                const char *start = end - 1;
-
-                while (start > reversed && start[-1] != '\0')
-                        start--;
-                *to++ = '/';
-                to = stpcpy(to, start);
-                end = start;
-        }
-        if (to == path)
-                *to++ = '/';
-        *to = '\0';
-}
-
-static char *new_path(const char *reversed, size_t size, size_t max, uint32_t flags)
-{
-        char *path;
-
-        if (size > max)
-                size = max;
-        path = malloc(size + sizeof("…/"));
-        if (path)
-                turn_path(reversed, size, flags & STEER_PATH_TRUNCATED, path);
-        return path;
 }
 
 /* Arguments are NUL-separated in the kernel; a blank is what a person expects. */
@@ -147,8 +114,10 @@ static struct process *process_new(struct owners *owners, const struct steer_pro
         process->path_hash = record.path_hash;
         process->is_path_trusted = record.flags & STEER_PATH_TRUSTED;
         memcpy(process->comm, record.comm, sizeof(process->comm) - 1);
-        process->program = new_path(record.exe, record.exe_size, sizeof(record.exe), record.flags);
+        process->program =
+                path_from_record(record.exe, record.exe_size, sizeof(record.exe), record.flags);
         process->command_line = new_command_line(&record);
+        parents_read(owners->hooks, owners->launchers, &record, process);
         list_init(&process->unused);
         htable_add(&owners->processes, &process->link, htable_hash(key, sizeof(*key)));
         return process;
@@ -194,9 +163,9 @@ struct process *owners_put_process(struct owners *owners, struct process *proces
         return NULL;
 }
 
-static struct cgroup_path *cgroup_new(struct owners *owners, uint64_t id)
+static struct cgroup_record *cgroup_new(struct owners *owners, uint64_t id)
 {
-        struct cgroup_path *cgroup;
+        struct cgroup_record *cgroup;
         struct steer_cgroup record;
         size_t size;
 
@@ -207,21 +176,29 @@ static struct cgroup_path *cgroup_new(struct owners *owners, uint64_t id)
         if (!cgroup)
                 return NULL;
         cgroup->id = id;
-        turn_path(record.path, size, record.flags & STEER_PATH_TRUNCATED, cgroup->path);
+        path_turn(record.path, size, record.flags & STEER_PATH_TRUNCATED, cgroup->path);
+        place_find_unit(cgroup->path, cgroup->unit);
+        place_find_container(cgroup->path, cgroup->container);
         htable_add(&owners->cgroups, &cgroup->link, htable_hash(&id, sizeof(id)));
         list_append(&owners->cgroup_ages, &cgroup->age);
         if (++owners->n_cgroups > CGROUPS_MAX)
-                cgroup_free(owners, list_first(&owners->cgroup_ages, struct cgroup_path, age));
+                cgroup_free(owners, list_first(&owners->cgroup_ages, struct cgroup_record, age));
         return cgroup;
+}
+
+const struct cgroup_record *owners_get_cgroup(struct owners *owners, uint64_t id)
+{
+        struct cgroup_record *cgroup;
+
+        htable_for_each_match (cgroup, &owners->cgroups, htable_hash(&id, sizeof(id)), link)
+                if (cgroup->id == id)
+                        return cgroup;
+        return cgroup_new(owners, id);
 }
 
 const char *owners_cgroup_path(struct owners *owners, uint64_t id)
 {
-        struct cgroup_path *cgroup;
+        const struct cgroup_record *cgroup = owners_get_cgroup(owners, id);
 
-        htable_for_each_match (cgroup, &owners->cgroups, htable_hash(&id, sizeof(id)), link)
-                if (cgroup->id == id)
-                        return cgroup->path;
-        cgroup = cgroup_new(owners, id);
         return cgroup ? cgroup->path : NULL;
 }

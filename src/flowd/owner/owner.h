@@ -12,6 +12,7 @@
 #include "base/htable.h"
 #include "base/list.h"
 #include "bpf/steer.abi.h"
+#include "owner/place.h"
 #include "owner/signers.h"
 
 struct hooks;
@@ -29,19 +30,25 @@ struct process {
         char comm[16];
         char *program; /* path of the executable */
         char *command_line;
-        uint64_t digest;   /* for the rules: STEER_DIGEST_UNKNOWN until digests_identify() */
-        char *digest_text; /* "sha256:…", or NULL */
+        char *parents;            /* paths of those who started it, nearest first, a line each */
+        char *responsible;        /* path of the program that is; NULL: the process's own */
+        uint32_t responsible_pid; /* its process */
+        uint64_t digest;          /* for the rules: STEER_DIGEST_UNKNOWN until digests_identify() */
+        char *digest_text;        /* "sha256:…", or NULL */
 };
 
-struct cgroup_path {
+struct cgroup_record {
         struct htable_link link; /* owners.cgroups */
         struct list age;         /* owners.cgroup_ages */
         uint64_t id;
-        char path[];
+        char unit[PLACE_SIZE];      /* or empty, like the next */
+        char container[PLACE_SIZE]; /* "docker:ID" */
+        char path[];                /* below the cgroup v2 mount */
 };
 
 struct owners {
-        struct hooks *hooks; /* borrowed */
+        struct hooks *hooks;   /* borrowed, like the next */
+        const char *launchers; /* owner/launchers.h */
         struct htable processes;
         struct list unused_processes;
         size_t n_unused;
@@ -51,7 +58,7 @@ struct owners {
         struct signers signers;
 };
 
-int owners_init(struct owners *owners, struct hooks *hooks);
+int owners_init(struct owners *owners, struct hooks *hooks, const char *launchers);
 void owners_deinit(struct owners *owners);
 
 /* The process of key, counted up; NULL if the kernel has no record of it or memory is short. */
@@ -59,5 +66,7 @@ struct process *owners_get_process(struct owners *owners, const struct steer_pro
 /* NULL in, NULL out. */
 struct process *owners_put_process(struct owners *owners, struct process *process);
 
-/* Path of a cgroup below the cgroup v2 mount, borrowed until the next call; NULL if unknown. */
+/* A cgroup, borrowed until the next call; NULL if unknown. */
+const struct cgroup_record *owners_get_cgroup(struct owners *owners, uint64_t id);
+/* Its path alone. */
 const char *owners_cgroup_path(struct owners *owners, uint64_t id);

@@ -618,6 +618,14 @@ bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key
         return bpf_map_lookup_elem(fd, key, ret_process) == 0;
 }
 
+bool hooks_find_ancestor(struct hooks *hooks, const struct steer_process_key *key,
+                         struct steer_process *ret_process)
+{
+        int fd = bpf_map__fd(hooks->skeleton->maps.ancestors);
+
+        return bpf_map_lookup_elem(fd, key, ret_process) == 0;
+}
+
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup)
 {
         int fd = bpf_map__fd(hooks->skeleton->maps.cgroups);

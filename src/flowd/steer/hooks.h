@@ -72,6 +72,9 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
 void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
+/* One of steer_process.parents: nothing but its executable is known. */
+bool hooks_find_ancestor(struct hooks *hooks, const struct steer_process_key *key,
+                         struct steer_process *ret_process);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
 
 /* The file behind a descriptor of ours, as struct steer_process names an executable; false where

@@ -189,7 +189,6 @@ struct rules_needs rules_needs(const union steer_settings_entry *entries, uint32
                 needs.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
                 needs.digests |= entries[i].rule.digest != 0;
                 needs.signers |= entries[i].rule.signer != 0;
-                needs.ancestors |= entries[i].rule.ancestor != 0;
         }
         return needs;
 }

@@ -13,7 +13,6 @@ struct rules_needs {
         bool cgroups;
         bool digests;
         bool signers;
-        bool ancestors;
         bool inbound; /* flows: that their ends are told */
 };
 

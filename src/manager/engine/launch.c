@@ -19,7 +19,7 @@
 #define CAPABILITIES                                                                               \
         (1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_NET_BIND_SERVICE |              \
          1ULL << CAP_BPF | 1ULL << CAP_PERFMON)
-#define ARGUMENTS_MAX 20
+#define ARGUMENTS_MAX 22
 
 struct arguments {
         const char *argv[ARGUMENTS_MAX + 1];
@@ -48,6 +48,8 @@ static struct arguments make_arguments(const struct engine *engine, const char *
         add(&arguments, "--listen-fd", "4");
         if (engine->queue_fd >= 0)
                 add(&arguments, "--queue-fd", "5");
+        if (engine->options->launchers)
+                add(&arguments, "--launchers", engine->options->launchers);
         if (engine->options->debug)
                 add(&arguments, "--debug", NULL);
         return arguments;
