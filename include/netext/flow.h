@@ -66,7 +66,8 @@ const char *nx_flow_get_program_digest(const struct nx_flow *flow);
 /** "TEAM.identifier" of the extension in whose bundle, installed here and enabled, the executable
  *  is; else NULL. */
 const char *nx_flow_get_program_signer(const struct nx_flow *flow);
-/** False for a path inside a mount namespace that its user could have arranged. */
+/** False for a path inside a mount namespace that its user could have arranged, or that begins in
+ *  another root folder, as a container's do. */
 bool nx_flow_is_program_path_trusted(const struct nx_flow *flow);
 /** Arguments separated by blanks, cut at 255 bytes. */
 const char *nx_flow_get_command_line(const struct nx_flow *flow);

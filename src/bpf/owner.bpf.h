@@ -80,6 +80,8 @@ static __always_inline bool append_component(char *path, __u32 *size, const void
 struct path_walk {
         struct dentry *dentry;
         struct mount *mount;
+        struct mount
+                *root; /* in which the path begins; others may lie below it, with no name between */
         char *path;
         __u32 size;
         bool is_at_root;
@@ -103,11 +105,13 @@ static long walk_up(__u32 step, struct path_walk *walk)
                 return 0;
         }
         walk->dentry = parent;
+        walk->root = mount;
         return !append_component(walk->path, &walk->size, BPF_CORE_READ(dentry, d_name.name));
 }
 
 /* The walk of prepend_path() in fs/d_path.c: up the dentries, across mounts, to the last root. */
-static __always_inline bool read_file_path(struct file *file, char *path, __u32 *ret_size)
+static __always_inline bool read_file_path(struct file *file, char *path, __u32 *ret_size,
+                                           struct mount **ret_root)
 {
         struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
         struct path_walk walk = {
@@ -118,21 +122,35 @@ static __always_inline bool read_file_path(struct file *file, char *path, __u32 
 
         bpf_loop(PATH_DEPTH_MAX, walk_up, &walk, 0);
         *ret_size = walk.size;
+        *ret_root = walk.root;
         return walk.is_at_root;
+}
+
+static __always_inline struct steer_root root_of(struct mount *mount)
+{
+        struct dentry *root = BPF_CORE_READ(mount, mnt.mnt_root);
+
+        return (struct steer_root){
+                .inode = BPF_CORE_READ(root, d_inode, i_ino),
+                .device = BPF_CORE_READ(root, d_inode, i_sb, s_dev),
+        };
 }
 
 /*
  * A path means what the administrator thinks only if the mounts it crosses were made by
  * the administrator: in a user namespace of their own, anybody can put anything at
- * /usr/bin/curl. A mount without a namespace (memfd, a detached tree) is not trusted.
+ * /usr/bin/curl. And only if it begins where ours do: a container's /usr/bin/curl, whoever made
+ * the container, is its image's. A mount without a namespace (memfd, a detached tree) is not
+ * trusted.
  */
-static __always_inline bool path_is_trusted(struct file *file)
+static __always_inline bool path_is_trusted(struct file *file, const struct steer_root *root)
 {
         struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
         struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
         struct mnt_namespace *mnt_ns = BPF_CORE_READ(mount, mnt_ns);
 
-        return BPF_CORE_READ(mnt_ns, user_ns, ns.inum) == user_namespace_inode;
+        return BPF_CORE_READ(mnt_ns, user_ns, ns.inum) == user_namespace_inode &&
+               root->inode == state.root.inode && root->device == state.root.device;
 }
 
 struct hashing {
@@ -187,12 +205,16 @@ static __always_inline void read_file(struct steer_file *record, struct file *fi
 static __always_inline void read_executable(struct steer_process *process, struct mm_struct *mm)
 {
         struct file *exe = BPF_CORE_READ(mm, exe_file);
+        struct mount *root = NULL;
         __u32 size = 0;
+        bool is_whole;
 
         read_file(&process->file, exe);
-        if (!read_file_path(exe, process->exe, &size))
+        is_whole = read_file_path(exe, process->exe, &size, &root);
+        process->root = root_of(root);
+        if (!is_whole)
                 process->flags |= STEER_PATH_TRUNCATED;
-        else if (path_is_trusted(exe)) {
+        else if (path_is_trusted(exe, &process->root)) {
                 process->flags |= STEER_PATH_TRUSTED;
                 if (size <= STEER_PATH_MAX)
                         process->path_hash = path_hash(process->exe, size);

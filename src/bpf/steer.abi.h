@@ -75,7 +75,7 @@ struct steer_process_key {
 
 #define STEER_PROCESS_READY  1u
 #define STEER_PATH_TRUNCATED 2u
-/* The path is in a mount namespace that only the daemon's users' root can arrange. */
+/* The path begins where ours do, in a mount namespace that only our users' root can arrange. */
 #define STEER_PATH_TRUSTED  4u
 #define STEER_HAS_ANCESTORS 8u /* they were read, as of its first flow */
 
@@ -99,6 +99,13 @@ struct steer_signer {
         __u64 bundle;
 };
 
+/* The folder in which all paths begin, in one mount namespace and its copies. */
+struct steer_root {
+        __u64 inode;
+        __u32 device;
+        __u32 pad;
+};
+
 /* The digest of a file, as rules and questions name it; else a hash of it. */
 #define STEER_DIGEST_UNKNOWN 0ULL  /* flowd has to find out */
 #define STEER_DIGEST_NONE    ~0ULL /* there is none to be had: no rule's */
@@ -107,6 +114,7 @@ struct steer_signer {
 struct steer_process {
         struct steer_file file; /* the executable; as of the last flow, while rules ask for it */
         __u64 cgroup_id;        /* of its last connect() or sendto() */
+        struct steer_root root; /* in which exe begins */
         __u64 path_hash;        /* siphash of exe; 0 unless trusted and whole */
         __u64 ancestors[STEER_ANCESTORS_MAX]; /* their path_hash, the parent's first */
         struct steer_process_key parents[STEER_ANCESTORS_MAX]; /* the same processes; then zeros */
@@ -491,6 +499,8 @@ struct steer_state {
         __u32 last_answer;
         __u64 last_flow; /* and the last number that it gave a flow */
         __u64 guarded;   /* and the packets that fail policies decided, by rules that are gone */
+        /* Written by note_root(), for flowd: paths that begin elsewhere are others'. */
+        struct steer_root root;
         /* Written by flowd, by slot: the cgroup of the extension, whose own traffic skips it. */
         __u64 extension_cgroups[STEER_SESSIONS_MAX];
         struct steer_counters counters; /* written by the hooks */

@@ -793,6 +793,21 @@ int describe_kernel(struct steer_kernel *kernel)
         return 0;
 }
 
+/* Asked by a test run, once: where do the paths of the asking process begin? */
+SEC("syscall")
+int note_root(void *context)
+{
+        struct task_struct *task = (void *)bpf_get_current_task();
+        struct steer_process_key key = key_of(task);
+        const struct steer_process *process;
+
+        record_ancestor(&key, (__u64)task);
+        process = bpf_map_lookup_elem(&ancestors, &key);
+        if (process)
+                state.root = process->root;
+        return 0;
+}
+
 /* Answers struct steer_descriptor by a test run: which file is that, as the hooks know files? */
 SEC("syscall")
 int describe_file(struct steer_descriptor *descriptor)

@@ -94,10 +94,12 @@ static void print_owner(const struct nx_properties *flow)
                 return;
         }
         started = process_start(nx_properties_get_uint64(flow, "process_started_ns"));
-        print_fact("program", cli_format("%s%s", *program ? program : "path unknown",
-                                         nx_properties_get_bool(flow, "program_path_trusted")
-                                                 ? ""
-                                                 : " (a path its user could have arranged)"));
+        print_fact("program",
+                   cli_format("%s%s", *program ? program : "path unknown",
+                              nx_properties_get_bool(flow, "program_path_trusted")
+                                      ? ""
+                                      : " (not as the path says here: in a container or a "
+                                        "namespace of its user)"));
         print_text(flow, "digest", "program_digest");
         print_text(flow, "signer", "signer");
         print_fact("process", cli_format("%" PRIu64 ", started %s",

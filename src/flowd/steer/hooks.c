@@ -162,6 +162,14 @@ static int load_once(struct hooks *hooks, const struct hooks_config *config)
         return r;
 }
 
+static int note_root(struct hooks *hooks)
+{
+        LIBBPF_OPTS(bpf_test_run_opts, opts);
+        int r = bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.note_root), &opts);
+
+        return r < 0 ? r : hooks_state(hooks)->root.inode ? 0 : -ENODATA;
+}
+
 static int load(struct hooks *hooks, const struct hooks_config *config, const char **ret_problem)
 {
         struct steer_state *state;
@@ -175,6 +183,11 @@ static int load(struct hooks *hooks, const struct hooks_config *config, const ch
         }
         if (r < 0) {
                 *ret_problem = "the kernel did not take the BPF programs";
+                return r;
+        }
+        r = note_root(hooks);
+        if (r < 0) {
+                *ret_problem = "the kernel does not tell where paths begin";
                 return r;
         }
         state = hooks_state(hooks);
