@@ -187,7 +187,8 @@ struct tcp_sock {
         __u64 bytes_acked;
         __u64 bytes_received;
         __u32 write_seq; /* behind what the program said */
-        __u32 snd_una;   /* where that begins which is not acked */
+        __u32 snd_una; /* where that begins which is not acked: before the answer, the first segment
+                        */
 };
 
 /* Of skc_flags. */

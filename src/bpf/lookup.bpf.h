@@ -101,12 +101,24 @@ static __always_inline bool is_server(struct bpf_sock *socket, const struct stee
         return socket->state == BPF_TCP_LISTEN && is_ours(socket);
 }
 
-/* A socket that listens on the port did not send the packet, but will get what came in. */
+/*
+ * Sent it the packet? Not one that listens on the port, nor one that has got the port of another,
+ * whose first segment waited here longer than it lived.
+ */
+static __always_inline bool is_sender(struct bpf_sock *socket, const struct steer_lookup *lookup)
+{
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(socket);
+
+        if (socket->state == BPF_TCP_SYN_SENT && tcp)
+                return tcp->snd_una == lookup->sequence;
+        return socket->state != BPF_TCP_LISTEN;
+}
+
 static __always_inline void note_socket(struct steer_lookup *lookup, struct bpf_sock *socket)
 {
         struct steer_owner *owner;
 
-        if (lookup->is_inbound ? !is_server(socket, lookup) : socket->state == BPF_TCP_LISTEN)
+        if (lookup->is_inbound ? !is_server(socket, lookup) : !is_sender(socket, lookup))
                 return;
         if (lookup->is_inbound)
                 owner = server_of(socket);

@@ -198,6 +198,8 @@ struct steer_tuple {
         __u16 remote_port;
         __u16 local_port;
         __u32 protocol;
+        __u32 sequence; /* of a connection's first segment: ports are used again; of UDP 0 */
+        __u32 pad;
 };
 
 /* Both ends of a connection that came in. */
@@ -329,7 +331,7 @@ struct steer_lookup {
         __u8 is_inbound; /* a first segment or a datagram that came in: who waits for it? */
         __u8 is_bound;   /* answer: to an interface */
         __u32 interface; /* that the packet takes; 0: unknown */
-        __u32 pad;
+        __u32 sequence;  /* of a connection's first segment that leaves */
         struct steer_owner owner;
 };
 
@@ -523,5 +525,5 @@ _Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_shape) == 32, "shared layout");
-_Static_assert(sizeof(struct steer_tuple) == 24, "shared layout");
+_Static_assert(sizeof(struct steer_tuple) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

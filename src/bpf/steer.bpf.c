@@ -240,13 +240,15 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptc
  * so flowd asks the socket tables whose it is. When the socket is closed, or connected
  * elsewhere, its record goes where flowd looks for packets whose socket is gone.
  */
-static __always_inline void leave_owner(const struct steer_owner *owner, __u16 local_port)
+static __always_inline void leave_owner(const struct steer_owner *owner, __u16 local_port,
+                                        __u32 sequence)
 {
         struct steer_tuple tuple = {
                 .remote = owner->remote,
                 .remote_port = owner->remote_port,
                 .local_port = local_port,
                 .protocol = owner->protocol,
+                .sequence = sequence,
         };
 
         if (local_port)
@@ -261,6 +263,13 @@ static __always_inline __u16 earlier_port(struct bpf_sock_addr *ctx)
         return tcp ? bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport) : ctx->sk->src_port;
 }
 
+static __always_inline __u32 earlier_sequence(struct bpf_sock_addr *ctx)
+{
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(ctx->sk);
+
+        return tcp ? tcp->snd_una : 0;
+}
+
 /* Keeps the owner on the socket, for when its packets come to flowd. */
 static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct steer_owner *owner)
 {
@@ -272,7 +281,7 @@ static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct s
                 return;
         }
         if (kept->cookie)
-                leave_owner(kept, earlier_port(ctx));
+                leave_owner(kept, earlier_port(ctx), earlier_sequence(ctx));
         *kept = *owner;
 }
 
@@ -509,6 +518,12 @@ static __always_inline __u16 port_in_packets(const void *socket)
         return bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)socket, inet_sport));
 }
 
+/* Of one that nobody has answered. */
+static __always_inline __u32 first_sequence(const void *socket)
+{
+        return BPF_CORE_READ((const struct tcp_sock *)socket, snd_una);
+}
+
 static __always_inline struct steer_address remote_address(const void *socket, __u32 family)
 {
         struct steer_address address;
@@ -576,6 +591,16 @@ static __always_inline void tell_unheard(struct bpf_sock *ctx)
                 tell_closed(ctx, bpf_get_socket_cookie(ctx));
 }
 
+static __always_inline const struct sock *first_way(struct bpf_sock *ctx)
+{
+        const struct mptcp_sock *connection = (const void *)ctx;
+        const struct list_head *node = BPF_CORE_READ(connection, conn_list.next);
+        const void *way =
+                (const void *)node - bpf_core_field_offset(struct mptcp_subflow_context, node);
+
+        return BPF_CORE_READ((const struct mptcp_subflow_context *)way, tcp_sock);
+}
+
 /* All ways of a connection end with its program's socket. */
 static __always_inline void release_connection(struct bpf_sock *ctx)
 {
@@ -585,7 +610,7 @@ static __always_inline void release_connection(struct bpf_sock *ctx)
                 tell_unheard(ctx);
                 return;
         }
-        leave_owner(&connection->owner, port_in_packets(ctx));
+        leave_owner(&connection->owner, port_in_packets(ctx), first_sequence(first_way(ctx)));
         tell_closed(ctx, connection->owner.cookie);
 }
 
@@ -768,7 +793,8 @@ int sock_release(struct bpf_sock *ctx)
                         return 1;
                 }
                 if (can_be_held(ctx))
-                        leave_owner(owner, port_in_packets(ctx));
+                        leave_owner(owner, port_in_packets(ctx),
+                                    ctx->protocol == IPPROTO_TCP ? first_sequence(ctx) : 0);
         }
         tell_closed(ctx, bpf_get_socket_cookie(ctx));
         return 1;

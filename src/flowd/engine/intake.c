@@ -328,6 +328,8 @@ static void take_undecided(struct intake *intake, const struct queue_packet *byt
         batch->held[batch->n] = held;
         batch->arrivals[batch->n] = arrival;
         batch->lookups[batch->n] = lookup_of(&arrival, bytes->interface);
+        if (!bytes->is_inbound)
+                batch->lookups[batch->n].sequence = packet.sequence;
         batch->n++;
 }
 

@@ -587,6 +587,7 @@ static void find_by_tuple(struct hooks *hooks, struct steer_lookup *lookup)
                 .remote_port = lookup->remote_port,
                 .local_port = lookup->local_port,
                 .protocol = lookup->protocol,
+                .sequence = lookup->sequence,
         };
 
         if (bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), &tuple, &lookup->owner) ==

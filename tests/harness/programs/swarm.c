@@ -2,8 +2,9 @@
 
 /*
  * Starts COUNT processes of the given programs in turn, one after the other, and prints
- * for each "PID PORT MICROSECONDS PROGRAM": what brief.c said of itself and how long the
- * process lived. The truth that the attribution is compared with.
+ * for each "PID PORT MICROSECONDS STARTED PROGRAM": what brief.c said of itself, how long the
+ * process lived, and when it began, in microseconds since boot. The truth that the attribution is
+ * compared with.
  */
 
 #include <spawn.h>
@@ -20,7 +21,7 @@ static int64_t now_us(void)
 {
         struct timespec now;
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(CLOCK_BOOTTIME, &now);
         return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
@@ -42,8 +43,8 @@ static int start_one(char *program, char **server, int pipe_fds[2])
                 return -1;
         if (read(pipe_fds[0], record, sizeof(record)) != sizeof(record))
                 return -1;
-        printf("%u %u %lld %s\n", record[0], record[1], (long long)(now_us() - started_us),
-               program);
+        printf("%u %u %lld %lld %s\n", record[0], record[1], (long long)(now_us() - started_us),
+               (long long)started_us, program);
         return 0;
 }
 
