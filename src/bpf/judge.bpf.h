@@ -407,6 +407,8 @@ static long ask_place(__u32 place, struct walk *walk)
         slot = state.chains[walk->chain % STEER_CHAINS][place];
         if (slot >= STEER_SESSIONS_MAX)
                 return 1;
+        if (question->only_slots && !(question->only_slots >> slot & 1))
+                return 0;
         if (question->skip_slots >> slot & 1) {
                 outcome->reason = STEER_REASON_CARRIED;
                 return 0;

@@ -301,7 +301,8 @@ struct steer_question {
         __u64 digest;                     /* STEER_DIGEST_… or a hash */
         __u64 cgroup_id;                  /* of the program; 0: unknown */
         __u64 skip_slots;
-        __u32 uid; /* ~0: unknown */
+        __u64 only_slots; /* bit k: the session in slot k is what the question is for; 0: all are */
+        __u32 uid;        /* ~0: unknown */
         __u32 egress;
         __u16 remote_port;
         __u8 protocol;

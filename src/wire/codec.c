@@ -28,8 +28,7 @@ static const struct wire_message_info messages[_NX_MSG_MAX] = {
 
 static const uint8_t type_sizes[] = {
         [WIRE_U8] = 1,   [WIRE_U16] = 2,    [WIRE_U32] = 4,      [WIRE_U64] = 8,  [WIRE_I32] = 4,
-        [WIRE_BOOL] = 1, [WIRE_STRING] = 0, [WIRE_ADDRESS] = 16, [WIRE_ENUM] = 1,
-        [WIRE_BYTES] = 0,
+        [WIRE_BOOL] = 1, [WIRE_STRING] = 0, [WIRE_ADDRESS] = 16, [WIRE_ENUM] = 1, [WIRE_BYTES] = 0,
 };
 
 const struct wire_attribute_info *wire_attribute_info(unsigned int number)
@@ -147,6 +146,23 @@ void wire_put_bytes(struct wire_writer *writer, enum wire_attribute attribute, c
         room = put_attribute(writer, attribute, size);
         if (room && size)
                 memcpy(room, bytes, size);
+}
+
+void wire_put_copies(struct wire_writer *writer, const struct wire_message *message,
+                     wire_attributes copied)
+{
+        for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++) {
+                const void *value;
+                uint8_t *room;
+                size_t size;
+
+                if (!(message->present & copied & WIRE_BIT(number)))
+                        continue;
+                value = wire_get_bytes(message, number, &size);
+                room = put_attribute(writer, number, size);
+                if (room)
+                        memcpy(room, value, size);
+        }
 }
 
 int wire_end(struct wire_writer *writer)
@@ -297,4 +313,24 @@ struct in6_addr wire_get_address(const struct wire_message *message, enum wire_a
         if (wire_has(message, attribute))
                 memcpy(&address, message->values[attribute], sizeof(address));
         return address;
+}
+
+bool wire_agrees(const struct wire_message *part, const struct wire_message *whole,
+                 wire_attributes compared)
+{
+        compared &= part->present;
+        if ((whole->present & compared) != compared)
+                return false;
+        for (unsigned int number = 0; number < _WIRE_ATTR_MAX; number++) {
+                const void *expected, *value;
+                size_t expected_size, size;
+
+                if (!(compared & WIRE_BIT(number)))
+                        continue;
+                expected = wire_get_bytes(part, number, &expected_size);
+                value = wire_get_bytes(whole, number, &size);
+                if (size != expected_size || memcmp(value, expected, size) != 0)
+                        return false;
+        }
+        return true;
 }

@@ -37,6 +37,8 @@ struct wire_message_info {
 const struct wire_attribute_info *wire_attribute_info(unsigned int number);
 const struct wire_message_info *wire_message_info(unsigned int type);
 
+struct wire_message;
+
 /* Writing. Overflow is remembered and reported once, by wire_end(). */
 struct wire_writer {
         uint8_t *buffer; /* borrowed */
@@ -57,6 +59,9 @@ void wire_put_address(struct wire_writer *writer, enum wire_attribute attribute,
 /* At most WIRE_DATA_MAX. */
 void wire_put_bytes(struct wire_writer *writer, enum wire_attribute attribute, const void *bytes,
                     size_t size);
+/* Every attribute of another message that the bits name, as it is there. */
+void wire_put_copies(struct wire_writer *writer, const struct wire_message *message,
+                     wire_attributes attributes);
 /* 0, or -EMSGSIZE: the unfinished message is taken back, earlier ones stay. */
 int wire_end(struct wire_writer *writer);
 
@@ -87,3 +92,6 @@ const void *wire_get_bytes(const struct wire_message *message, enum wire_attribu
                            size_t *ret_size);
 const char *wire_get_string(const struct wire_message *message, enum wire_attribute attribute);
 struct in6_addr wire_get_address(const struct wire_message *message, enum wire_attribute attribute);
+/* Has the whole each of those attributes that the part has, with the same value? */
+bool wire_agrees(const struct wire_message *part, const struct wire_message *whole,
+                 wire_attributes attributes);

@@ -74,6 +74,11 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_PAUSE_TIMEOUT, "pause-timeout" },
         { WIRE_REASON_ENDED, "ended" },
         { WIRE_REASON_NOT_ASKABLE, "not-askable" },
+        { WIRE_REASON_ANSWERED, "answered" },
+        { WIRE_REASON_KEPT_ANSWER, "kept-answer" },
+        { WIRE_REASON_NOBODY_ATTACHED, "nobody-attached" },
+        { WIRE_REASON_UNANSWERED, "unanswered" },
+        { WIRE_REASON_QUESTION_QUOTA, "question-quota" },
         {},
 };
 
@@ -165,11 +170,27 @@ const struct wire_name wire_request_errors[] = {
         {},
 };
 
+const struct wire_name wire_lifetimes[] = {
+        { WIRE_LIFETIME_ONCE, "once" },
+        { WIRE_LIFETIME_RUN, "run" },
+        { WIRE_LIFETIME_EVER, "ever" },
+        {},
+};
+
 bool wire_reason_is_fallback(enum wire_reason reason)
 {
         return reason == WIRE_REASON_VERDICT_TIMEOUT || reason == WIRE_REASON_PROVIDER_GONE ||
                reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL ||
-               reason == WIRE_REASON_NOT_INSPECTABLE || reason == WIRE_REASON_NOT_ASKABLE;
+               reason == WIRE_REASON_NOT_INSPECTABLE || reason == WIRE_REASON_NOT_ASKABLE ||
+               reason == WIRE_REASON_NOBODY_ATTACHED || reason == WIRE_REASON_UNANSWERED ||
+               reason == WIRE_REASON_QUESTION_QUOTA;
+}
+
+bool wire_reason_is_of_question(enum wire_reason reason)
+{
+        return reason == WIRE_REASON_ANSWERED || reason == WIRE_REASON_KEPT_ANSWER ||
+               reason == WIRE_REASON_NOBODY_ATTACHED || reason == WIRE_REASON_UNANSWERED ||
+               reason == WIRE_REASON_QUESTION_QUOTA;
 }
 
 const char *wire_name_to_string(const struct wire_name *names, int value)

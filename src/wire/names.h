@@ -32,6 +32,7 @@ extern const struct wire_name wire_report_frequencies[];
 extern const struct wire_name wire_report_events[];
 extern const struct wire_name wire_check_results[];
 extern const struct wire_name wire_request_errors[];
+extern const struct wire_name wire_lifetimes[];
 
 /* The word for value, or "unknown". */
 const char *wire_name_to_string(const struct wire_name *names, int value);
@@ -75,10 +76,17 @@ enum wire_reason {
         WIRE_REASON_PAUSE_TIMEOUT,   /* of datagrams, and paused for too long: dropped */
         WIRE_REASON_ENDED,           /* somebody ended it before it was decided: refused */
         WIRE_REASON_NOT_ASKABLE,     /* fail policy: nobody is asked about such a protocol */
+        WIRE_REASON_ANSWERED,        /* somebody was asked, and answered */
+        WIRE_REASON_KEPT_ANSWER,     /* somebody was asked about others like it */
+        WIRE_REASON_NOBODY_ATTACHED, /* fail policy: there was nobody to ask */
+        WIRE_REASON_UNANSWERED,      /* fail policy: nobody answered in time */
+        WIRE_REASON_QUESTION_QUOTA,  /* fail policy: its session has too many open questions */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */
 bool wire_reason_is_fallback(enum wire_reason reason);
+/* Does it tell what came of a question to people? */
+bool wire_reason_is_of_question(enum wire_reason reason);
 
 enum wire_fail_policy {
         WIRE_FAIL_OPEN = 1,
@@ -115,4 +123,19 @@ enum wire_check_result {
         WIRE_CHECK_WARNED,
         WIRE_CHECK_FAILED,
         WIRE_CHECK_SKIPPED, /* an earlier failure left nothing to look at */
+};
+
+/* How long an answer of somebody's counts. */
+enum wire_lifetime {
+        WIRE_LIFETIME_ONCE = 1, /* for the flows that were asked about */
+        WIRE_LIFETIME_RUN,      /* for their process */
+        WIRE_LIFETIME_EVER,
+};
+
+/* What of a flow an answer that counts longer is about. */
+enum wire_scope {
+        WIRE_SCOPE_PROGRAM = 1 << 0,
+        WIRE_SCOPE_HOST = 1 << 1,
+        WIRE_SCOPE_PORT = 1 << 2,
+        WIRE_SCOPE_ALL = WIRE_SCOPE_PROGRAM | WIRE_SCOPE_HOST | WIRE_SCOPE_PORT,
 };

@@ -122,6 +122,12 @@ enum wire_type {
         ATTR(68, REPORT_FREQUENCY, WIRE_ENUM, "report_frequency", wire_report_frequencies)         \
         ATTR(69, REPORT_EVENT, WIRE_ENUM, "report_event", wire_report_events)                      \
         ATTR(79, SIGNER, WIRE_STRING, "signer", NULL) /* TEAM.identifier; of rules also TEAM */    \
+        ATTR(73, QUESTION, WIRE_U64, "question", NULL)                                             \
+        ATTR(74, LIFETIME, WIRE_ENUM, "lifetime", wire_lifetimes)                                  \
+        ATTR(75, SCOPE, WIRE_U8, "scope", NULL) /* enum wire_scope, several */                     \
+        ATTR(76, TIMEOUT_MS, WIRE_U32, "timeout_ms", NULL)                                         \
+        ATTR(77, ANSWER, WIRE_U64, "answer", NULL)                                                 \
+        ATTR(78, WANTS_DIGEST, WIRE_BOOL, "wants_digest", NULL)                                    \
         ATTR(80, PROGRAM_DIGEST, WIRE_STRING, "program_digest", NULL)                              \
         ATTR(81, UNIT, WIRE_STRING, "unit", NULL)                                                  \
         ATTR(82, STARTED_BY, WIRE_STRING, "started_by", NULL)                                      \
@@ -196,6 +202,10 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(31, FLOWD_SIGNED_FILE, WIRE_HAS(SIGNER), 1) /* a program of an installed bundle */     \
         MSG(25, FLOWD_EXECUTABLE, 0, 1) /* what MANAGER_EXECUTABLE_OPEN asked for */               \
         MSG(24, FLOWD_EXECUTABLE_FAILED, WIRE_HAS(RESULT), 0)                                      \
+        /* a session's rules in force, as MANAGER_RULE each */                                     \
+        MSG(29, FLOWD_RULES_LIST, WIRE_HAS(SESSION), 0)                                            \
+        /* what would decide such a flow: a MANAGER_RULE for each session, in chain order */       \
+        MSG(30, FLOWD_RULES_JUDGE, WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION) | WIRE_HAS(UID), 0)    \
         /* flowd -> netextd; a reply carries the id of its request */                              \
         MSG(16, MANAGER_READY, WIRE_HAS(VERSION), 0)                                               \
         MSG(17, MANAGER_KEEP, 0, 1) /* the queue's socket, to hand to the next flowd */            \
@@ -205,6 +215,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
             WIRE_HAS(SESSION) | WIRE_HAS(SESSION_STATE) | WIRE_HAS(RUN), 0)                        \
         MSG(21, MANAGER_STATUS, WIRE_HAS(KEY), 0) /* KEY and COUNT or TEXT, one fact each */       \
         MSG(22, MANAGER_EXECUTABLE_OPEN, WIRE_HAS(PID), 0) /* answered by FLOWD_EXECUTABLE… */   \
+        MSG(23, MANAGER_RULE, WIRE_HAS(SESSION) | WIRE_HAS(ACTION), 0)                             \
         /* flowd -> provider */                                                                    \
         MSG(32, PROVIDER_START, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KIND), 0)            \
         MSG(33, PROVIDER_STOP, WIRE_HAS(COUNT), 0) /* COUNT: enum nx_provider_stop_reason */       \
@@ -231,6 +242,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
         /* PEEK: PEEK_BYTES, VERDICT_TIMEOUT_MS; FILTER_DATA: PEEK_BYTES, PEEK_INBOUND;            \
          * of a filter's others perhaps REMEMBER_S; of all of its, where it wants reports,         \
          * REPORT_FREQUENCY */                                                                     \
+        /* REASON and RULE: of a flow that people were asked about; with NONE nobody answered */   \
         MSG(49, ENGINE_VERDICT, WIRE_HAS(FLOW) | WIRE_HAS(VERDICT), 0)                             \
         MSG(50, ENGINE_SETTINGS_BEGIN, WIRE_HAS(ACTION) | WIRE_HAS(LOOPBACK),                      \
             0) /* UDP_IDLE_S: of a proxy's claimed flows; 0: never */                              \
@@ -250,10 +262,24 @@ __extension__ typedef unsigned __int128 wire_attributes;
         /* a file of that session; TEXT: its path, for messages */                                 \
         MSG(64, EXTENSION_FILE, WIRE_HAS(NAME) | WIRE_HAS(SESSION_NAME), 1)                        \
         MSG(65, EXTENSION_CHANNEL, WIRE_HAS(NAME), 1) /* the flow channel of session NAME */       \
+        /* to MANAGER_QUESTION: RESULT 0, then VERDICT and REASON; or why nobody will answer */    \
+        MSG(66, EXTENSION_ANSWER, WIRE_HAS(QUESTION) | WIRE_HAS(RESULT), 0)                        \
+        /* the answers that are kept for that session, as one: begin, each, commit */              \
+        MSG(67, EXTENSION_ANSWERS_BEGIN, WIRE_HAS(SESSION_NAME), 0)                                \
+        MSG(68, EXTENSION_ANSWERS_ENTRY,                                                           \
+            WIRE_HAS(ANSWER) | WIRE_HAS(VERDICT) | WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION), 0)    \
+        MSG(69, EXTENSION_ANSWERS_COMMIT, WIRE_HAS(SESSION_NAME), 0)                               \
         /* extension -> netextd */                                                                 \
         MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KINDS), 0)  \
         /* COUNT: level; SESSION_NAME: who it is about */                                          \
         MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0)                     \
+        /* what people are asked about a flow of the session, and that nobody need answer it */    \
+        MSG(82, MANAGER_QUESTION,                                                                  \
+            WIRE_HAS(QUESTION) | WIRE_HAS(SESSION_NAME) | WIRE_HAS(TIMEOUT_MS) |                   \
+                    WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION) | WIRE_HAS(REMOTE_ADDRESS) |          \
+                    WIRE_HAS(REMOTE_PORT),                                                         \
+            0)                                                                                     \
+        MSG(83, MANAGER_QUESTION_OVER, WIRE_HAS(QUESTION) | WIRE_HAS(RESULT), 0)                   \
         /* netext-bundle -> netextd */                                                             \
         MSG(96, MANAGER_BUNDLE_CHECK, WIRE_HAS(NAME) | WIRE_HAS(CHECK_RESULT) | WIRE_HAS(TEXT),    \
             0)                                            /* FILE and KEY where it has them */     \

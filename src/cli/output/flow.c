@@ -65,6 +65,14 @@ static const struct reason reasons[] = {
           "wait; it was dropped." },
         { "ended", false,
           "It waited for a verdict, and somebody ended it: another filter, or who asked netextd." },
+        { "answered", false, "Somebody was asked about it, and this is the answer." },
+        { "kept-answer", false,
+          "Somebody was asked about others like it, and said that the answer counts longer." },
+        { "nobody-attached", true,
+          "Somebody was to be asked about it, but no prompt is attached (netextctl ask)." },
+        { "unanswered", true, "Somebody was asked about it, and did not answer in time." },
+        { "question-quota", true,
+          "Somebody was to be asked about it, but its session has too many open questions." },
 };
 
 int flow_parse_identifier(const char *text, uint64_t *ret_identifier)

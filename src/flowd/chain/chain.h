@@ -129,9 +129,12 @@ struct process *chain_program(const struct flow *flow);
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
 /* Sends flow to the next session that wants to be asked, or allows it. */
 void chain_advance(struct chain *chain, struct flow *flow);
-/* A provider's answer, one that its kind may give. */
+/* The label of the session's rule that has it asked about the flow, or "". */
+const char *chain_asking_rule(struct chain *chain, const struct session *session,
+                              const struct flow *flow);
+/* A provider's answer, one that its kind may give, by its rule of that label or "". */
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
-                  enum nx_verdict verdict);
+                  enum nx_verdict verdict, enum wire_reason reason, const char *rule);
 /* The session's extension may say of its sockets that they carry the flow on. */
 int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow);
 /* A provider wants to see n_bytes before it answers. */
@@ -151,12 +154,17 @@ void chain_fall_back(struct chain *chain, struct session *session, struct flow *
 /* A flow that is held is refused or dropped, without an answer. session: whose doing, or NULL. */
 void chain_deny(struct chain *chain, const struct session *session, struct flow *flow,
                 enum wire_reason reason, enum nx_verdict verdict);
+/* The same where the session's rule of that label wanted an answer. */
+void chain_fall_back_from(struct chain *chain, struct session *session, struct flow *flow,
+                          enum wire_reason reason, const char *rule);
 /* Without the session in its way, the flow goes on. */
 void chain_let_go(struct chain *chain, struct session *session, struct flow *flow);
 /* The same for all that wait for its answer. */
 void chain_let_all_go(struct chain *chain, struct session *session);
 /* Lets a waiting packet go the way its flow was decided. */
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held);
+/* Why the rules said what they did. */
+enum wire_reason chain_reason(const struct steer_outcome *outcome);
 /* Who and why, from what the rules said. */
 void chain_note_outcome(struct chain *chain, struct flow *flow,
                         const struct steer_outcome *outcome);

@@ -162,6 +162,7 @@ static void wait_for_answer(struct session *session, struct flow *flow)
 
 static void send_flow(struct session *session, struct flow *flow)
 {
+        const char *rule = chain_asking_rule(session->chain, session, flow);
         struct chain *chain = session->chain;
         struct wire_writer *writer;
 
@@ -170,6 +171,8 @@ static void send_flow(struct session *session, struct flow *flow)
                           (unsigned long long)flow->id);
         writer = begin(session, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
         record_put_identity(writer, flow, chain->owners, chain->names);
+        if (*rule)
+                wire_put_string(writer, WIRE_ATTR_RULE, rule);
         wait_for_answer(session, flow);
 }
 
@@ -285,6 +288,7 @@ static bool is_answer_of(const struct session *session, enum nx_verdict verdict)
         case NX_VERDICT_REFUSE:
         case NX_VERDICT_PAUSE:
                 return session_is_about_flows(session);
+        case NX_VERDICT_NONE: /* nobody whom it asked has answered */
         case NX_VERDICT_ALLOW:
         case NX_VERDICT_FILTER_DATA:
                 return session->kind == NX_PROVIDER_KIND_FILTER;
@@ -393,14 +397,29 @@ static void pause_flow(struct session *session, struct flow *flow)
                 wait_for_pause(session, flow->deadline_ns);
 }
 
+/* What came of a question to people belongs to a verdict that it can have. */
+static bool reason_fits(enum nx_verdict verdict, enum wire_reason reason)
+{
+        if (verdict == NX_VERDICT_NONE)
+                return wire_reason_is_of_question(reason) && wire_reason_is_fallback(reason);
+        return reason == WIRE_REASON_PROVIDER ||
+               ((verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_REFUSE) &&
+                wire_reason_is_of_question(reason) && !wire_reason_is_fallback(reason));
+}
+
 static int on_verdict(struct session *session, const struct wire_message *message)
 {
         enum nx_verdict verdict = (enum nx_verdict)wire_get(message, WIRE_ATTR_VERDICT);
+        enum wire_reason reason = wire_has(message, WIRE_ATTR_REASON)
+                                          ? (enum wire_reason)wire_get(message, WIRE_ATTR_REASON)
+                                          : WIRE_REASON_PROVIDER;
         uint32_t remember_s = (uint32_t)wire_get(message, WIRE_ATTR_REMEMBER_S);
+        const char *rule = wire_get_string(message, WIRE_ATTR_RULE) ?: "";
         struct chain *chain = session->chain;
         struct flow *flow;
 
-        if (!is_answer_of(session, verdict) || remember_s > WIRE_REMEMBER_S_MAX ||
+        if (!is_answer_of(session, verdict) || !reason_fits(verdict, reason) ||
+            remember_s > WIRE_REMEMBER_S_MAX ||
             (remember_s > 0 && session->kind != NX_PROVIDER_KIND_FILTER))
                 return -EBADMSG;
         flow = flow_table_find(chain->flows, wire_get(message, WIRE_ATTR_FLOW));
@@ -422,9 +441,12 @@ static int on_verdict(struct session *session, const struct wire_message *messag
                 return on_filter_data(session, flow, message);
         if (verdict == NX_VERDICT_PEEK)
                 return on_peek(session, flow, message);
-        if (remember_s > 0)
+        if (remember_s > 0 && verdict != NX_VERDICT_NONE)
                 chain_remember(chain, session, flow, verdict, remember_s);
-        chain_answer(chain, session, flow, verdict);
+        if (verdict == NX_VERDICT_NONE)
+                chain_fall_back_from(chain, session, flow, reason, rule);
+        else
+                chain_answer(chain, session, flow, verdict, reason, rule);
         return 0;
 }
 

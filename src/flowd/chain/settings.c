@@ -207,6 +207,32 @@ static int reserve(struct settings *settings)
         return 0;
 }
 
+/* What people are shown: a rule that is in force is known by hashes. */
+static int keep_message(struct settings *settings, const struct wire_message *message)
+{
+        uint8_t buffer[8192]; /* more than its strings can be */
+        struct wire_writer writer;
+        size_t wanted;
+        uint8_t *grown;
+
+        wire_writer_init(&writer, buffer, sizeof(buffer));
+        wire_begin(&writer, NX_MSG_ENGINE_SETTINGS_RULE, 0);
+        wire_put_copies(&writer, message, ~(wire_attributes)0);
+        if (wire_end(&writer) < 0)
+                return -EBADMSG;
+        wanted = settings->messages_size + writer.size;
+        if (wanted > settings->messages_capacity) {
+                grown = realloc(settings->messages, 2 * wanted);
+                if (!grown)
+                        return -ENOMEM;
+                settings->messages = grown;
+                settings->messages_capacity = 2 * wanted;
+        }
+        memcpy(settings->messages + settings->messages_size, buffer, writer.size);
+        settings->messages_size = wanted;
+        return 0;
+}
+
 /* The first of them is named. */
 static void refuse(struct settings *settings, const char *label)
 {
@@ -223,13 +249,18 @@ static void refuse(struct settings *settings, const char *label)
 int settings_add(struct settings *settings, const struct wire_message *message)
 {
         const char *label = wire_get_string(message, WIRE_ATTR_LABEL);
+        size_t messages_size = settings->messages_size;
         uint32_t n = settings->n_rules;
         int r;
 
         r = reserve(settings);
+        if (r >= 0)
+                r = keep_message(settings, message);
         if (r < 0)
                 return r;
         r = fill_rule(settings, &settings->entries[n + 1].rule, message);
+        if (r < 0)
+                settings->messages_size = messages_size;
         if (r == -EOPNOTSUPP) {
                 refuse(settings, label);
                 return 0;
@@ -237,6 +268,8 @@ int settings_add(struct settings *settings, const struct wire_message *message)
         if (r < 0)
                 return r;
         snprintf(settings->labels[n], FLOW_RULE_MAX, "%s", label ? label : "");
+        if (label && settings->entries[n + 1].rule.action == STEER_ASK)
+                settings->has_asking_labels = true;
         settings->n_rules = n + 1;
         settings->entries[0].header.n_rules = n + 1;
         if (settings->entries[n + 1].rule.direction == NX_DIRECTION_INBOUND)
@@ -258,8 +291,19 @@ struct settings *settings_free(struct settings *settings)
         }
         free(settings->entries);
         free(settings->labels);
+        free(settings->messages);
         free(settings);
         return NULL;
+}
+
+bool settings_next_message(const struct settings *settings, size_t *offset,
+                           struct wire_message *ret_message)
+{
+        const char *problem;
+
+        return *offset < settings->messages_size &&
+               wire_parse(settings->messages, settings->messages_size, offset, ret_message,
+                          &problem) >= 0;
 }
 
 const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome)

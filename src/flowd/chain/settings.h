@@ -3,6 +3,8 @@
 
 /* A session's rules on their way from the provider's messages to the kernel's map. */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/steer.abi.h"
@@ -17,6 +19,9 @@ struct settings {
         uint64_t id;                         /* the provider's number for them */
         union steer_settings_entry *entries; /* the header, then the rules */
         char (*labels)[FLOW_RULE_MAX];       /* of entries[1] and up */
+        uint8_t *messages;                   /* that they came in, one behind the other */
+        size_t messages_size, messages_capacity;
+        bool has_asking_labels; /* a rule that has the provider asked has a label */
         uint32_t n_rules;
         uint32_t generation; /* in force since */
         uint32_t udp_idle_s; /* of claimed flows; 0: never */
@@ -37,5 +42,8 @@ int settings_add(struct settings *settings, const struct wire_message *message);
 /* NULL in, NULL out. */
 struct settings *settings_free(struct settings *settings);
 
+/* The messages that the rules came in, from *offset == 0 on; false behind the last. */
+bool settings_next_message(const struct settings *settings, size_t *offset,
+                           struct wire_message *ret_message);
 /* The label of a rule, "" if it has none or is not of these settings. */
 const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome);

@@ -103,7 +103,7 @@ static void note(struct flow *flow, const struct session *session, enum wire_rea
         strncpy(flow->rule, rule, sizeof(flow->rule) - 1);
 }
 
-static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
+enum wire_reason chain_reason(const struct steer_outcome *outcome)
 {
         static const enum wire_reason reasons[] = {
                 [STEER_REASON_NONE] = WIRE_REASON_NO_FILTER,
@@ -125,8 +125,7 @@ static enum wire_reason wire_reason_of(const struct steer_outcome *outcome)
 static struct session *closed_session(struct chain *chain, uint64_t ask_slots)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
-                if (ask_slots >> chain->order[i]->slot & 1 &&
-                    chain->order[i]->fail_policy == WIRE_FAIL_CLOSED)
+                if (ask_slots >> chain->order[i]->slot & 1 && !session_falls_open(chain->order[i]))
                         return chain->order[i];
         return NULL;
 }
@@ -134,7 +133,7 @@ static struct session *closed_session(struct chain *chain, uint64_t ask_slots)
 /* NULL: none did, or none alone. */
 static struct session *who_decided(struct chain *chain, const struct steer_outcome *outcome)
 {
-        switch (wire_reason_of(outcome)) {
+        switch (chain_reason(outcome)) {
         case WIRE_REASON_RULE:
         case WIRE_REASON_DEFAULT_ACTION:
         case WIRE_REASON_LOOPBACK:
@@ -150,7 +149,7 @@ static struct session *who_decided(struct chain *chain, const struct steer_outco
 void chain_note_outcome(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
 {
         struct session *session = who_decided(chain, outcome);
-        enum wire_reason reason = wire_reason_of(outcome);
+        enum wire_reason reason = chain_reason(outcome);
 
         flow->generation = outcome->generation;
         flow->ask_slots = outcome->ask_slots;
@@ -216,6 +215,20 @@ void chain_remember(struct chain *chain, const struct session *session, const st
 
         (void)hooks_remember(chain->hooks, session->slot, &question, action,
                              now_ns() + seconds * NS_PER_S);
+}
+
+const char *chain_asking_rule(struct chain *chain, const struct session *session,
+                              const struct flow *flow)
+{
+        struct steer_question question;
+
+        if (!session->rules || !session->rules->has_asking_labels)
+                return "";
+        question = question_about(flow);
+        question.only_slots = 1ULL << session->slot;
+        if (hooks_judge(chain->hooks, &question) < 0 || question.outcome.verdict != STEER_ASK)
+                return "";
+        return settings_label(session->rules, &question.outcome);
 }
 
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)
@@ -323,13 +336,13 @@ static void decline(struct chain *chain, struct session *session, struct flow *f
 }
 
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
-                  enum nx_verdict verdict)
+                  enum nx_verdict verdict, enum wire_reason reason, const char *rule)
 {
         bool goes_on = verdict == NX_VERDICT_ALLOW || verdict == NX_VERDICT_DECLINE;
 
         list_remove(&flow->waiting);
         if (!goes_on || !wire_reason_is_fallback(flow->reason))
-                note(flow, session, WIRE_REASON_PROVIDER, "");
+                note(flow, session, reason, rule);
         if (verdict == NX_VERDICT_ALLOW)
                 chain_advance(chain, flow);
         else if (verdict == NX_VERDICT_DECLINE)
@@ -416,8 +429,14 @@ void chain_fail(struct chain *chain, struct flow *flow, int error)
 void chain_fall_back(struct chain *chain, struct session *session, struct flow *flow,
                      enum wire_reason reason)
 {
+        chain_fall_back_from(chain, session, flow, reason, "");
+}
+
+void chain_fall_back_from(struct chain *chain, struct session *session, struct flow *flow,
+                          enum wire_reason reason, const char *rule)
+{
         list_remove(&flow->waiting);
-        note(flow, session, reason, "");
+        note(flow, session, reason, rule);
         if (session_falls_open(session))
                 chain_advance(chain, flow);
         else

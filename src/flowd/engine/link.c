@@ -16,6 +16,7 @@
 #include "flow/record.h"
 #include "engine/link.h"
 #include "engine/kill.h"
+#include "engine/rules.h"
 
 #define LISTING_PIECE   256
 #define LISTING_BACKLOG (256 * 1024)
@@ -432,6 +433,12 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
         case NX_MSG_FLOWD_STATUS_GET:
                 intake_catch_up(&link->engine->intake);
                 on_status(link, message->id);
+                return 0;
+        case NX_MSG_FLOWD_RULES_LIST:
+                tell_done(link, message->id, rules_list(link, message), NULL);
+                return 0;
+        case NX_MSG_FLOWD_RULES_JUDGE:
+                tell_done(link, message->id, rules_judge(link, message), NULL);
                 return 0;
         case NX_MSG_FLOWD_EXECUTABLE:
                 digests_take(&link->engine->digests, message->id, take_fd(fd));

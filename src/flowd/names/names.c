@@ -135,6 +135,18 @@ const char *names_find(struct names *names, const struct in6_addr *address)
         return entry && entry->expiry_ns > now_ns() ? entry->name : NULL;
 }
 
+bool names_find_address(struct names *names, const char *name, struct in6_addr *ret_address)
+{
+        const struct name_entry *entry, *found = NULL;
+
+        list_for_each (entry, &names->ages, age)
+                if (entry->expiry_ns > now_ns() && strcmp(entry->name, name) == 0)
+                        found = entry;
+        if (found)
+                *ret_address = found->address;
+        return found;
+}
+
 uint32_t names_use_domains(struct names *names, const char *const *domains, size_t n_domains)
 {
         bool is_new = false;

@@ -8,6 +8,7 @@
  */
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/htable.h"
@@ -33,6 +34,9 @@ void names_learn(struct names *names, const char *name, const struct in6_addr *a
                  uint32_t ttl_s);
 /* The last name learnt for address, borrowed until the next call; NULL if there is none. */
 const char *names_find(struct names *names, const struct in6_addr *address);
+
+/* The address that a program got last for that name, in lower case; false: none that counts. */
+bool names_find_address(struct names *names, const char *name, struct in6_addr *ret_address);
 
 /* The number by which rules know these domains together; 0 if memory is short. Give it back
  * with names_drop_domain(). */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Rules are shown as they came, for in force they are hashes. What they would decide is asked of
+ * the one judge there is, session by session, and so is right also where a person who reads the
+ * rules would be wrong.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "chain/settings.h"
+#include "engine/engine.h"
+#include "engine/rules.h"
+
+static struct wire_writer *begin(struct link *link, uint64_t request, const struct session *session,
+                                 uint8_t action)
+{
+        struct wire_writer *writer = channel_begin(&link->channel, NX_MSG_MANAGER_RULE, request);
+
+        wire_put(writer, WIRE_ATTR_SESSION, session->slot);
+        wire_put_string(writer, WIRE_ATTR_SESSION_NAME, session->name);
+        wire_put(writer, WIRE_ATTR_ACTION, action);
+        return writer;
+}
+
+static void put_rule(struct wire_writer *writer, const struct wire_message *rule)
+{
+        wire_put_copies(writer, rule, ~WIRE_HAS(ACTION));
+}
+
+int rules_list(struct link *link, const struct wire_message *message)
+{
+        const struct session *session;
+        const struct settings *rules;
+        struct wire_message rule;
+        struct wire_writer *writer;
+        size_t offset = 0;
+
+        session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
+        if (!session)
+                return -ENOENT;
+        rules = session->rules;
+        if (!rules)
+                return 0;
+        while (settings_next_message(rules, &offset, &rule)) {
+                writer = begin(link, message->id, session,
+                               (uint8_t)wire_get(&rule, WIRE_ATTR_ACTION));
+                put_rule(writer, &rule);
+                (void)channel_end(&link->channel);
+        }
+        writer = begin(link, message->id, session, rules->entries[0].header.default_action);
+        wire_put(writer, WIRE_ATTR_LOOPBACK, rules->entries[0].header.loopback);
+        return channel_end(&link->channel);
+}
+
+static int read_question(struct link *link, const struct wire_message *message,
+                         struct steer_question *ret_question)
+{
+        struct in6_addr remote = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS);
+        const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
+        const char *name = wire_get_string(message, WIRE_ATTR_REMOTE_NAME);
+        struct steer_question question = {
+                .path_hash = program ? hooks_hash_path(link->engine->hooks, program) : 0,
+                .uid = (uint32_t)wire_get(message, WIRE_ATTR_UID),
+                .remote_port = (uint16_t)wire_get(message, WIRE_ATTR_REMOTE_PORT),
+                .protocol = (uint8_t)wire_get(message, WIRE_ATTR_PROTOCOL),
+                .direction = (uint8_t)wire_get(message, WIRE_ATTR_DIRECTION),
+                .kind = STEER_OWNER_PROGRAM,
+        };
+
+        if (name && !names_find_address(&link->engine->names, name, &remote))
+                return -EADDRNOTAVAIL;
+        memcpy(&question.remote, &remote, sizeof(question.remote));
+        *ret_question = question;
+        return 0;
+}
+
+static void put_matched(struct wire_writer *writer, const struct settings *rules, uint32_t number)
+{
+        struct wire_message rule;
+        size_t offset = 0;
+
+        for (uint32_t i = 1; settings_next_message(rules, &offset, &rule); i++)
+                if (i == number)
+                        put_rule(writer, &rule);
+}
+
+static void tell(struct link *link, uint64_t request, const struct session *session,
+                 const struct steer_question *question)
+{
+        const struct steer_outcome *outcome = &question->outcome;
+        struct wire_writer *writer;
+
+        writer = begin(link, request, session, outcome->verdict);
+        wire_put(writer, WIRE_ATTR_KIND, session->kind);
+        if (outcome->reason != STEER_REASON_NONE) /* else it has no rules at all */
+                wire_put(writer, WIRE_ATTR_REASON, chain_reason(outcome));
+        wire_put(writer, WIRE_ATTR_WANTS_DIGEST, outcome->wants_digest);
+        if (outcome->reason == STEER_REASON_RULE && session->rules)
+                put_matched(writer, session->rules, outcome->rule);
+        (void)channel_end(&link->channel);
+}
+
+int rules_judge(struct link *link, const struct wire_message *message)
+{
+        struct chain *chain = &link->engine->chain;
+        struct steer_question question;
+        int r;
+
+        r = read_question(link, message, &question);
+        for (size_t i = 0; r >= 0 && i < chain->n_sessions; i++) {
+                question.only_slots = 1ULL << chain->order[i]->slot;
+                r = hooks_judge(link->engine->hooks, &question);
+                if (r >= 0)
+                        tell(link, message->id, chain->order[i], &question);
+                if (question.outcome.verdict == STEER_DENY)
+                        break;
+        }
+        return r;
+}
