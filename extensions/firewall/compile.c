@@ -3,7 +3,7 @@
 /*
  * From the firewall's rules to the platform's: field by field, in the same order, each
  * with a label by which a person finds the line again; a line about a package is a rule for
- * each of its programs. Everything is decided in the kernel, no rule asks this process.
+ * each of its programs. Everything is decided in the kernel, but for what people are to be asked.
  */
 
 #include <errno.h>

@@ -2,7 +2,8 @@
 
 /*
  * The bundled firewall: a rule file becomes the session's settings, and the kernel does
- * the rest. netextd opens the file and hands it over, at first and whenever it changes.
+ * the rest, but for what people are to be asked. netextd opens the file and hands it over, at
+ * first and whenever it changes.
  *
  * A file counts as a whole. With a problem in it nothing of it is applied: a first file
  * fails the start, a later one leaves the old rules in force. Problems of a first file
@@ -19,6 +20,7 @@
 
 #include "common/file.h"
 #include "common/lines.h"
+#include "firewall/check.h"
 #include "firewall/compile.h"
 
 #define RULES_FILE    "rules"
@@ -34,6 +36,8 @@ struct firewall {
         int result; /* of the newest file: 0, a negative errno, or RULES_E_INVALID */
         struct problems problems;
         size_t n_rules;
+        bool asks_by_default; /* flows that no rule matches */
+        uint32_t ask_timeout_ms;
         unsigned int n_applies; /* not answered yet */
 };
 
@@ -88,6 +92,8 @@ static int load(struct nx_filter *filter, struct firewall *firewall, const char 
                 return r;
         firewall->n_applies++;
         firewall->n_rules = rules->n_rules;
+        firewall->asks_by_default = rules->default_action == NX_FILTER_ACTION_FILTER_DATA;
+        firewall->ask_timeout_ms = rules->ask_timeout_ms;
         return 0;
 }
 
@@ -162,14 +168,20 @@ static int start_filter(struct nx_filter *filter, void *userdata)
         return 0;
 }
 
-/* Only asked where the platform refused the first rules: nothing passes by accident. */
+/* A flow that no rule has us asked about comes where the platform refused the first rules: nothing
+ * passes by accident. */
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
-        return NX_VERDICT_REFUSE;
+        const struct firewall *firewall = userdata;
+        const struct nx_ask ask = { NX_ASK_INIT, .timeout_ms = firewall->ask_timeout_ms };
+
+        if (!nx_flow_get_rule(flow) && !firewall->asks_by_default)
+                return NX_VERDICT_REFUSE;
+        return nx_flow_ask(flow, &ask) < 0 ? NX_VERDICT_REFUSE : NX_VERDICT_PAUSE;
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
         static const struct nx_extension extension = {
                 NX_EXTENSION_INIT,
@@ -184,6 +196,8 @@ int main(void)
         struct firewall firewall = {};
         int status;
 
+        if (argc > 1 && strcmp(argv[1], "--check") == 0)
+                return check_main(argc, argv);
         status = nx_main(&extension, &firewall);
         free(firewall.text);
         return status;

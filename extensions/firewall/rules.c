@@ -13,14 +13,16 @@
 
 struct parser {
         struct words words;
-        struct problems *problems;                /* borrowed */
-        struct rules *rules;                      /* borrowed */
-        unsigned int default_line, loopback_line; /* 0: not seen yet */
+        struct problems *problems;                                  /* borrowed */
+        struct rules *rules;                                        /* borrowed */
+        unsigned int default_line, loopback_line, ask_timeout_line; /* 0: not seen yet */
 };
 
 enum statement {
         STATEMENT_ALLOW,
         STATEMENT_DENY,
+        STATEMENT_ASK,
+        STATEMENT_ASK_TIMEOUT,
         STATEMENT_DEFAULT,
         STATEMENT_LOOPBACK,
 };
@@ -28,6 +30,8 @@ enum statement {
 static const struct choice statements[] = {
         { "allow", STATEMENT_ALLOW },
         { "deny", STATEMENT_DENY },
+        { "ask", STATEMENT_ASK },
+        { "ask-timeout", STATEMENT_ASK_TIMEOUT },
         { "default", STATEMENT_DEFAULT },
         { "loopback", STATEMENT_LOOPBACK },
         {},
@@ -52,6 +56,7 @@ static const struct choice clauses[] = {
 static const struct choice actions[] = {
         { "allow", NX_FILTER_ACTION_ALLOW },
         { "deny", NX_FILTER_ACTION_DROP },
+        { "ask", NX_FILTER_ACTION_FILTER_DATA },
         {},
 };
 
@@ -73,6 +78,24 @@ static int parse_loopback(struct parser *parser, const struct word *keyword)
                          &parser->loopback_line, &include);
         parser->rules->loopback = include;
         return r;
+}
+
+static int parse_ask_timeout(struct parser *parser, const struct word *keyword)
+{
+        struct word word;
+        uint32_t seconds;
+        int r;
+
+        r = line_once(&parser->words, keyword, &parser->ask_timeout_line);
+        if (r == 0)
+                r = line_value(&parser->words, keyword->text, &word);
+        if (r == 0)
+                r = value_number(&word, 1, NX_ASK_TIMEOUT_MS_MAX / 1000, "a number of seconds",
+                                 parser->problems, &seconds);
+        if (r)
+                return r;
+        parser->rules->ask_timeout_ms = seconds * 1000;
+        return line_end(&parser->words);
 }
 
 /* Makes room for one more rule; it belongs to the list from here on, whatever becomes of it. */
@@ -120,6 +143,10 @@ static int parse_statement(const struct word *keyword, int statement, void *user
                 return parse_rule(parser, keyword, NX_FILTER_ACTION_ALLOW);
         case STATEMENT_DENY:
                 return parse_rule(parser, keyword, NX_FILTER_ACTION_DROP);
+        case STATEMENT_ASK:
+                return parse_rule(parser, keyword, NX_FILTER_ACTION_FILTER_DATA);
+        case STATEMENT_ASK_TIMEOUT:
+                return parse_ask_timeout(parser, keyword);
         case STATEMENT_DEFAULT:
                 return parse_default(parser, keyword);
         case STATEMENT_LOOPBACK:
@@ -137,6 +164,7 @@ int rules_parse(struct rules **ret_rules, const char *text, size_t size, struct 
         if (!rules)
                 return -ENOMEM;
         rules->default_action = NX_FILTER_ACTION_ALLOW;
+        rules->ask_timeout_ms = NX_ASK_TIMEOUT_MS;
         words_init(&parser.words, text, size, problems);
         r = lines_read(&parser.words, statements, parse_statement, &parser);
         if (r)

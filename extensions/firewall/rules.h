@@ -6,6 +6,7 @@
  * of rules_parse() looks at the machine.
  */
 
+#include <netext/ask.h>
 #include <netext/filter.h>
 
 #include "common/match.h"
@@ -21,6 +22,7 @@ struct rule {
 struct rules {
         enum nx_filter_action default_action;
         bool loopback;
+        uint32_t ask_timeout_ms;
         size_t n_rules;
         struct rule *rules;
 };

@@ -88,6 +88,17 @@ static void test_every_clause(void **state)
         assert_string_equal(rule->match.program, "/opt/my \"app\\/x");
 }
 
+static void test_people_can_be_asked(void **state)
+{
+        _cleanup_rules_ struct rules *rules = parse("ask port 80\ndefault ask\nask-timeout 60");
+        _cleanup_rules_ struct rules *others = parse("");
+
+        assert_int_equal(rules->rules[0].action, NX_FILTER_ACTION_FILTER_DATA);
+        assert_int_equal(rules->default_action, NX_FILTER_ACTION_FILTER_DATA);
+        assert_int_equal(rules->ask_timeout_ms, 60000);
+        assert_int_equal(others->ask_timeout_ms, 30000);
+}
+
 static void test_bare_rule_matches_everything(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("allow direction any to *");
@@ -237,10 +248,10 @@ static void test_order_is_kept(void **state)
 static const struct {
         const char *text, *problem;
 } faulty[] = {
-        { "alow port 1", "1:1: 'alow' is not the start of a line: expected allow, deny, "
-                         "default or loopback (did you mean 'allow'?)" },
-        { "\n\n  x", "3:3: 'x' is not the start of a line: expected allow, deny, default "
-                     "or loopback" },
+        { "alow port 1", "1:1: 'alow' is not the start of a line: expected allow, deny, ask, "
+                         "ask-timeout, default or loopback (did you mean 'allow'?)" },
+        { "\n\n  x", "3:3: 'x' is not the start of a line: expected allow, deny, ask, "
+                     "ask-timeout, default or loopback" },
         { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                       "quotes" },
         { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
@@ -263,7 +274,16 @@ static const struct {
         { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
                       "signer, cgroup, unit, user, "
                       "to, port, protocol or direction" },
-        { "default ask", "1:9: 'ask' is not an action: expected allow or deny" },
+        { "default asks", "1:9: 'asks' is not an action: expected allow, deny or ask (did you "
+                          "mean 'ask'?)" },
+        { "ask-timeout", "1:12: nothing behind 'ask-timeout': expected its value" },
+        { "ask-timeout 0",
+          "1:13: '0' is not a number of seconds: expected a number from 1 to 600" },
+        { "ask-timeout 601",
+          "1:13: '601' is not a number of seconds: expected a number from 1 to 600" },
+        { "ask-timeout 1\nask-timeout 2",
+          "2:1: 'ask-timeout' stands in line 1 already: expected it "
+          "once" },
         { "default deny now", "1:14: 'now' is too much: expected the line's end" },
         { "default deny\ndefault deny", "2:1: 'default' stands in line 1 already: expected "
                                         "it once" },
@@ -386,8 +406,8 @@ static void test_long_words(void **state)
         memset(text, 'x', sizeof(text));
         assert_problem(text, 200,
                        "1:1: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                       "...' is not the start of a line: expected allow, deny, default "
-                       "or loopback");
+                       "...' is not the start of a line: expected allow, deny, ask, "
+                       "ask-timeout, default or loopback");
 }
 
 static void test_long_domains(void **state)
@@ -578,6 +598,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_empty_file_allows),
                 cmocka_unit_test(test_settings_stand_anywhere),
                 cmocka_unit_test(test_every_clause),
+                cmocka_unit_test(test_people_can_be_asked),
                 cmocka_unit_test(test_bare_rule_matches_everything),
                 cmocka_unit_test(test_destinations),
                 cmocka_unit_test(test_a_digest_says_what_it_is),

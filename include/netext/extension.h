@@ -33,6 +33,7 @@
  * policy decides.
  */
 
+#include <netext/ask.h>
 #include <netext/endpoint.h>
 #include <netext/filter.h>
 #include <netext/packet.h>

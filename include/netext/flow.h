@@ -48,6 +48,9 @@ uint16_t nx_flow_get_remote_port(const struct nx_flow *flow);
 /** A name the instance's programs resolved to this address, or NULL. A hint: several names
  *  can share an address, and a program can connect without asking. */
 const char *nx_flow_get_remote_hostname(const struct nx_flow *flow);
+/** The label of the session's rule that has its provider asked about the flow (netext/rule.h), or
+ *  NULL: it is its default action, or a rule without a label. */
+const char *nx_flow_get_rule(const struct nx_flow *flow);
 /** When the flow's first packet was held, CLOCK_REALTIME in nanoseconds. */
 uint64_t nx_flow_get_started_ns(const struct nx_flow *flow);
 

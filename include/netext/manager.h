@@ -150,6 +150,34 @@ int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets);
 int nx_manager_get_set(struct nx_manager *manager, const char *name, struct nx_list **ret_entries);
 /** @} */
 
+/** @name Rules
+ *  @{ */
+/** The rules of a session that are in force, in their order; the last record has its default
+ *  action. None: it has applied no settings. -ENOENT if there is none of that name. */
+int nx_manager_list_rules(struct nx_manager *manager, const char *session,
+                          struct nx_list **ret_rules);
+
+/** A flow that there need not be. Initialise with NX_JUDGED_FLOW_INIT. */
+struct nx_judged_flow {
+        size_t size;
+        const char *program; /**< absolute path of an executable, symbolic links resolved */
+        const char *host;    /**< the other end: an address, or a name that programs resolved */
+        uint16_t port;       /**< of the other end */
+        int protocol;        /**< IPPROTO_TCP or IPPROTO_UDP */
+        uint32_t user;
+        enum nx_direction direction;
+};
+
+#define NX_JUDGED_FLOW_INIT                                                                        \
+        .size = sizeof(struct nx_judged_flow), .protocol = 6, .direction = NX_DIRECTION_OUTBOUND
+
+/** What the sessions' rules say of such a flow now, in the order of the chain, up to one that
+ *  denies it. Cgroups, units, parents and digests of the program are unknown here. -EADDRNOTAVAIL:
+ *  no program of the instance resolved that name lately. */
+int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flow *flow,
+                          struct nx_list **ret_sessions);
+/** @} */
+
 /** @name Flows
  *  @{ */
 /** The newest `limit` flows (0: all that are kept), oldest first; of these the caller's own, unless

@@ -151,7 +151,8 @@ static void offer_arguments(const struct cli_verb *verb, const char *instance, i
                 offer_names(instance, nx_manager_list_extensions, "identifier", typed);
         else if (verb->fn == verb_extension_developer)
                 offer_words("", typed, switches);
-        else if (verb->fn == verb_session_stop || verb->fn == verb_session_restart)
+        else if (verb->fn == verb_session_stop || verb->fn == verb_session_restart ||
+                 verb->fn == verb_rules_show)
                 offer_names(instance, nx_manager_list_sessions, "name", typed);
         else if (verb->fn == verb_set_show || verb->fn == verb_set_remove ||
                  (verb->fn == verb_set_put && n_before == 0))

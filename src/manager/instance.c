@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "footprint/network.h"
+#include "manager/asks.h"
 #include "manager/installed.h"
 #include "manager/endpoints.h"
 #include "manager/instance.h"
@@ -179,6 +180,11 @@ static void session_is_settled(struct session *session, int result, void *userda
         control_session_settled(&instance->control, session, result);
 }
 
+static void session_is_greeted(struct session *session, struct run *run, void *userdata)
+{
+        asks_greet(userdata, session, run);
+}
+
 static void session_is_gone(struct session *session, void *userdata)
 {
         struct instance *instance = userdata;
@@ -190,6 +196,7 @@ static void session_is_gone(struct session *session, void *userdata)
 static const struct session_listener session_listener = {
         .changed = session_is_changed,
         .settled = session_is_settled,
+        .greeted = session_is_greeted,
         .gone = session_is_gone,
 };
 
@@ -331,8 +338,9 @@ int instance_new(struct instance **ret, const struct options *options)
         set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
         policy_folder_init(&instance->policies);
         store_init(&instance->store);
+        questions_init(&instance->questions, NULL, NULL);
         control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->store,
-                     &instance->endpoints, &instance->engine);
+                     &instance->endpoints, &instance->questions, &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
                 log_error("/proc is not mounted: %s", strerror(errno));
                 return -errno;
@@ -383,6 +391,7 @@ static int instance_open_folders(struct instance *instance)
                               instance);
         session_table_init(&instance->sessions, instance->event, &instance->extensions,
                            &instance->engine, &session_listener, instance);
+        asks_open(instance);
         r = endpoints_open(instance);
         if (r < 0)
                 return r;
@@ -401,7 +410,7 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
                     instance->pin_folder, &engine_listener, instance);
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
                      &instance->sessions, &instance->sets, &instance->store, &instance->endpoints,
-                     &instance->engine);
+                     &instance->questions, &instance->engine);
         if (state)
                 state_restore_sets(instance);
         if (state)
@@ -419,8 +428,10 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         session_table_resume(&instance->sessions);
         extension_table_resume(&instance->extensions);
         r = open_store(instance);
-        if (r >= 0)
-                endpoints_sweep(instance);
+        if (r < 0)
+                return r;
+        asks_load(instance);
+        endpoints_sweep(instance);
         return r;
 }
 
@@ -468,6 +479,7 @@ struct instance *instance_free(struct instance *instance)
         if (!instance)
                 return NULL;
         session_table_deinit(&instance->sessions);
+        asks_close(instance);
         endpoints_close(instance);
         extension_table_drop_all(&instance->extensions);
         if (instance->owns)

@@ -3,6 +3,7 @@
 
 /* One netextd with all that it runs. */
 
+#include "manager/ask/question.h"
 #include "manager/control/control.h"
 #include "manager/endpoint/table.h"
 #include "manager/engine/engine.h"
@@ -39,6 +40,8 @@ struct instance {
         struct endpoint_table endpoints;
         struct extension_watch endpoints_watch;
         sd_event_source *signers_again; /* flowd was not told all of them */
+        struct questions questions;
+        struct extension_watch questions_watch;
         struct control control;
 };
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "sdk/answers.h"
 #include "sdk/control.h"
 #include "sdk/provider.h"
 
@@ -80,6 +81,7 @@ static void control_lost(struct control *control)
         struct nx_provider *provider = control->provider;
 
         peer_close(&control->manager);
+        asks_lose_daemon(provider);
         if (!control->socket_path || (provider->was_stopped && !control->stays) ||
             !has_reason_to_stay(control))
                 return;
@@ -114,6 +116,18 @@ static int handle_channel(struct nx_provider *provider, const struct wire_messag
         return r < 0 ? r : session_connect(session, take_fd(fd));
 }
 
+static int handle_answers(struct nx_provider *provider, const struct wire_message *message)
+{
+        struct session *session;
+        int r;
+
+        r = get_session(provider, wire_get_string(message, WIRE_ATTR_SESSION_NAME), &session);
+        if (r < 0)
+                return r;
+        return message->type == NX_MSG_EXTENSION_ANSWERS_BEGIN ? answers_handle_begin(session)
+                                                               : answers_handle_commit(session);
+}
+
 static int control_on_message(const struct wire_message *message, int *fd, void *userdata)
 {
         struct nx_provider *provider = userdata;
@@ -123,6 +137,13 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
                 return handle_file(provider, message, fd);
         case NX_MSG_EXTENSION_CHANNEL:
                 return handle_channel(provider, message, fd);
+        case NX_MSG_EXTENSION_ANSWER:
+                return asks_handle_answer(provider, message);
+        case NX_MSG_EXTENSION_ANSWERS_BEGIN:
+        case NX_MSG_EXTENSION_ANSWERS_COMMIT:
+                return handle_answers(provider, message);
+        case NX_MSG_EXTENSION_ANSWERS_ENTRY:
+                return answers_handle_entry(provider, message);
         case NX_MSG_EXTENSION_ENDPOINT_PEER:
                 return endpoints_handle_peer(&provider->endpoints, message, fd);
         case NX_MSG_EXTENSION_ENDPOINTS_LEAVE:

@@ -35,6 +35,7 @@ static const enum wire_attribute text_attributes[] = {
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
         [FLOW_ORIGIN_PROGRAM_DIGEST] = WIRE_ATTR_ORIGIN_DIGEST,
         [FLOW_ORIGIN_CGROUP] = WIRE_ATTR_ORIGIN_CGROUP,
+        [FLOW_RULE] = WIRE_ATTR_RULE,
 };
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
@@ -136,6 +137,10 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->wants_reports = false;
         flow->asked = NX_DIRECTION_ANY;
         flow->kept = (struct htable_link){};
+        flow->question = NULL;
+        flow->ask = NULL;
+        list_init(&flow->asking);
+        flow->reason = WIRE_REASON_NONE;
         flow->run = session_run_ref(run);
         flow->userdata = NULL;
         flow->identifier = wire_get(message, WIRE_ATTR_FLOW);
@@ -180,6 +185,7 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
         if (session && flow->state == FLOW_PAUSED)
                 refuse_forgotten(flow);
         kept_end(flow, FLOW_OVER);
+        free(take_ptr(flow->question));
         flow->run = session_run_unref(flow->run);
         if (session && !session->spare)
                 session->spare = flow;
@@ -272,6 +278,11 @@ _public_ const char *nx_flow_get_remote_hostname(const struct nx_flow *flow)
 _public_ uint64_t nx_flow_get_started_ns(const struct nx_flow *flow)
 {
         return flow->started_ns;
+}
+
+_public_ const char *nx_flow_get_rule(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_RULE];
 }
 
 _public_ bool nx_flow_is_attributed(const struct nx_flow *flow)

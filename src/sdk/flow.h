@@ -9,8 +9,11 @@
 #include "base/cleanup.h"
 #include "base/endpoint.h"
 #include "base/htable.h"
+#include "base/list.h"
 #include "wire/codec.h"
 
+struct ask;
+struct letter;
 struct session_run;
 
 enum flow_text {
@@ -27,6 +30,7 @@ enum flow_text {
         FLOW_ORIGIN_PROGRAM,
         FLOW_ORIGIN_PROGRAM_DIGEST,
         FLOW_ORIGIN_CGROUP,
+        FLOW_RULE,
         _FLOW_TEXT_MAX,
 };
 
@@ -65,6 +69,10 @@ struct nx_flow {
         enum nx_report_frequency report_frequency;
         enum nx_direction asked; /* whose bytes a function of the extension looks at now, or any */
         struct htable_link kept; /* session_run.kept; see kept.c for its reference */
+        struct letter *question; /* owned: of nx_flow_ask(), or NULL */
+        struct ask *ask;         /* that it waits for, or NULL */
+        struct list asking;      /* ask.flows */
+        enum wire_reason reason; /* what came of its question, or 0 */
         bool is_program_trusted;
         bool is_attributed;
         struct session_run *run;

@@ -173,6 +173,7 @@ _public_ struct nx_manager *nx_manager_close(struct nx_manager *manager)
 {
         if (!manager)
                 return NULL;
+        sd_bus_slot_unref(manager->prompt_slot);
         sd_bus_flush_close_unref(manager->bus);
         free(manager);
         return NULL;

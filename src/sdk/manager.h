@@ -5,7 +5,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include <netext/manager.h>
+#include <netext/prompt.h>
 
 #include "base/cleanup.h"
 #include "sdk/properties.h"
@@ -16,6 +16,9 @@
 struct nx_manager {
         sd_bus *bus; /* NULL until connected */
         bool is_interactive;
+        sd_bus_slot *prompt_slot;
+        nx_question_event_fn *prompt_fn; /* NULL: no prompt is attached */
+        void *prompt_userdata;
         char error[1024];
 };
 

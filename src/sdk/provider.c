@@ -226,6 +226,7 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         provider->userdata = userdata;
         provider->control = (struct control)CONTROL_NULL;
         list_init(&provider->sessions);
+        asks_init(&provider->asks);
         r = loop_init(&provider->loop);
         if (r < 0)
                 return r;

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "sdk/ask.h"
 #include "sdk/control.h"
 #include "sdk/endpoint.h"
 #include "sdk/session.h"
@@ -19,6 +20,8 @@ struct nx_provider {
         struct control control;
         struct list sessions; /* session.link */
         struct endpoints endpoints;
+        struct asks asks;
+        struct session *answers_for; /* whose answers are on their way, or NULL */
         bool is_dispatching;
         bool was_stopped;   /* the last session to end was: nothing to reconnect for */
         bool did_not_start; /* the start failed, and what it said is known to netextd */

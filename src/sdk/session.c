@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "sdk/answers.h"
+#include "sdk/ask.h"
 #include "sdk/claim.h"
 #include "sdk/inspect.h"
 #include "sdk/kept.h"
@@ -56,6 +58,7 @@ static void session_end_run(struct session *session)
 
         run->session = NULL;
         kept_end_all(run);
+        asks_end_session(session);
         session_run_unref(run);
 }
 
@@ -211,6 +214,7 @@ static int handle_closed(struct session *session, const struct wire_message *mes
         if (state == FLOW_REPORTED)
                 return 0; /* the last report says so */
         kept_end(flow, FLOW_OVER);
+        ask_forget(flow);
         if (flow->wants_reports && (state == FLOW_INSPECTED || state == FLOW_SETTLED))
                 kept_begin(flow, FLOW_REPORTED);
         if (state == FLOW_CLAIMED)
@@ -343,6 +347,8 @@ static struct session *session_new(struct nx_provider *provider, const char *nam
         list_init(&session->applies);
         list_init(&session->updates);
         list_init(&session->files);
+        list_init(&session->answers);
+        list_init(&session->coming_answers);
         loop_timer_init(&session->drain_timer, on_drain_pause_over, session);
         if (!session->name)
                 return session_free(session, NX_PROVIDER_STOP_NONE);
@@ -371,6 +377,7 @@ struct session *session_free(struct session *session, enum nx_provider_stop_reas
         list_remove(&session->link);
         session_apply_cancel(session);
         session_drop_files(session);
+        answers_deinit(session);
         loop_timer_stop(&session->drain_timer);
         handed_deinit(&session->handed);
         settings_free(session->settings);

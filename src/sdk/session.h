@@ -94,6 +94,8 @@ struct session {
         struct list updates; /* update.link, oldest first */
         unsigned int n_updates;
         struct list files; /* kept_file.link: those that came before the kind was known */
+        struct list answers,
+                coming_answers; /* answer.link, oldest first; the latter: on their way */
         char last_report[WIRE_STRING_MAX];
 };
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "sdk/ask.h"
 #include "sdk/claim.h"
 #include "sdk/inspect.h"
 #include "sdk/kept.h"
@@ -44,6 +45,7 @@ static int send_verdict(struct session *session, const struct nx_flow *flow,
                 wire_put(answer, WIRE_ATTR_REMEMBER_S, flow->remember_s);
         if (flow->wants_reports && verdict != NX_VERDICT_PAUSE)
                 wire_put(answer, WIRE_ATTR_REPORT_FREQUENCY, flow->report_frequency);
+        ask_put(flow, answer);
         return channel_end(channel);
 }
 
@@ -55,10 +57,11 @@ static int answer(struct session *session, struct nx_flow *flow, enum nx_verdict
         if (r < 0)
                 return r;
         kept_end(flow, FLOW_DECIDED);
+        ask_forget(flow);
         switch (verdict) {
         case NX_VERDICT_PAUSE:
                 kept_begin(flow, FLOW_PAUSED);
-                return 0;
+                return flow->question ? ask_begin(session, flow) : 0;
         case NX_VERDICT_PEEK:
                 kept_begin(flow, FLOW_PEEKED);
                 return 0;
@@ -150,6 +153,19 @@ _public_ int nx_flow_remember(struct nx_flow *flow, unsigned int seconds)
             flow->direction != NX_DIRECTION_OUTBOUND)
                 return -EINVAL;
         flow->remember_s = seconds;
+        return 0;
+}
+
+int verdict_settle(struct nx_flow *flow, enum nx_verdict verdict, enum wire_reason reason)
+{
+        struct session *session = flow->run->session;
+        int r;
+
+        flow->reason = reason;
+        r = answer(session, flow, verdict);
+        if (r < 0)
+                return r;
+        provider_flush_soon(session->provider);
         return 0;
 }
 

@@ -13,3 +13,6 @@ int verdict_returned(struct session *session, struct nx_flow *flow, enum nx_verd
                      const char *function);
 /* 0 where the extension has yet to say what becomes of the flow; -ESTALE, -EINVAL. */
 int verdict_is_due(const struct nx_flow *flow);
+/* Answers a paused flow with what came of its question to people; NONE: its session's fail policy
+ * decides. 0 or a negative errno. */
+int verdict_settle(struct nx_flow *flow, enum nx_verdict verdict, enum wire_reason reason);

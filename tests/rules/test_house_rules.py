@@ -126,6 +126,9 @@ SAMPLES = [
     (rules.guarded_methods, "src/manager/control/manager-interface.c",
      'SD_BUS_METHOD_WITH_ARGS("GetAll", SD_BUS_NO_ARGS, get_all, 0)',
      'SD_BUS_METHOD_WITH_ARGS("GetAll", SD_BUS_NO_ARGS, change_something, 0)', {}),
+    (rules.guarded_methods, "src/manager/control/manager-interface.c",
+     '        { "Ask", ask },\nSD_BUS_METHOD_WITH_ARGS("Ask", SD_BUS_NO_ARGS, for_root, 0)',
+     'SD_BUS_METHOD_WITH_ARGS("Ask", SD_BUS_NO_ARGS, for_root, 0)', {}),
 ]
 
 RULES = sorted({sample[0] for sample in SAMPLES}, key=lambda rule: rule.__name__)

@@ -21,6 +21,7 @@ from harness.namespace import wait_for_line
 from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.peer import Peer
 from harness.polkit import SystemBus
+from harness.prompt import Prompt
 from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
 from harness.upstream import KINDS
@@ -242,6 +243,13 @@ def firewall(netext, rules):
         return path
 
     return start
+
+
+@pytest.fixture
+def prompt(netext):
+    """prompt() attaches `netextctl ask --json`, prompt(Terminal) one at a terminal."""
+    with contextlib.ExitStack() as stack:
+        yield lambda kind=Prompt: stack.enter_context(contextlib.closing(kind(netext)))
 
 
 @pytest.fixture

@@ -485,6 +485,7 @@ static int on_mail(const struct wire_message *message, int *fd, void *userdata)
         copy_string(mail->signer, sizeof(mail->signer), message, WIRE_ATTR_SIGNER);
         copy_string(mail->domain, sizeof(mail->domain), message, WIRE_ATTR_DOMAIN);
         copy_string(mail->label, sizeof(mail->label), message, WIRE_ATTR_LABEL);
+        copy_string(mail->rule, sizeof(mail->rule), message, WIRE_ATTR_RULE);
         return 0;
 }
 

@@ -29,7 +29,7 @@ struct mail {
         uint64_t numbers[_WIRE_ATTR_MAX];
         struct in6_addr remote_address;
         char name[64], session[64], text[512], program[64], digest[80], signer[64], domain[64],
-                label[64];
+                label[64], rule[64];
 };
 
 struct daemon {

@@ -38,7 +38,8 @@ struct heard {
         int32_t result;
         unsigned int action, port_first, port_last;
         bool loopback;
-        char text[WIRE_STRING_MAX], domain[WIRE_STRING_MAX];
+        unsigned int verdict, timeout_ms;
+        char text[WIRE_STRING_MAX], domain[WIRE_STRING_MAX], rule[WIRE_STRING_MAX];
 };
 
 struct firewall {
@@ -92,6 +93,7 @@ static int hear(const struct wire_message *message, int *fd, void *userdata)
         const char *label = wire_get_string(message, WIRE_ATTR_LABEL);
         const char *text = wire_get_string(message, WIRE_ATTR_TEXT);
         const char *domain = wire_get_string(message, WIRE_ATTR_DOMAIN);
+        const char *rule = wire_get_string(message, WIRE_ATTR_RULE);
 
         assert_in_range(firewall->n_heard, 1, ARRAY_SIZE(firewall->heard));
         *heard = (struct heard){
@@ -103,8 +105,11 @@ static int hear(const struct wire_message *message, int *fd, void *userdata)
                 .port_first = (unsigned int)wire_get(message, WIRE_ATTR_PORT_FIRST),
                 .port_last = (unsigned int)wire_get(message, WIRE_ATTR_PORT_LAST),
                 .loopback = wire_get(message, WIRE_ATTR_LOOPBACK),
+                .verdict = (unsigned int)wire_get(message, WIRE_ATTR_VERDICT),
+                .timeout_ms = (unsigned int)wire_get(message, WIRE_ATTR_TIMEOUT_MS),
         };
         snprintf(heard->text, sizeof(heard->text), "%s", text ? text : label ? label : "");
+        snprintf(heard->rule, sizeof(heard->rule), "%s", rule ? rule : "");
         snprintf(heard->domain, sizeof(heard->domain), "%s", domain ? domain : "");
         return 0;
 }
@@ -239,6 +244,44 @@ static void test_rules_become_settings(void **state)
         expect_report(firewall, NX_LEVEL_INFO, "2 rules in force");
 }
 
+static void ask(struct firewall *firewall, const char *rule)
+{
+        struct in6_addr address = { .s6_addr = { 0xfd, [15] = 1 } };
+        struct wire_writer *writer;
+
+        writer = channel_begin(&firewall->flows, NX_MSG_PROVIDER_FLOW_NEW, 0);
+        wire_put(writer, WIRE_ATTR_FLOW, 1);
+        wire_put(writer, WIRE_ATTR_PROTOCOL, IPPROTO_TCP);
+        wire_put(writer, WIRE_ATTR_DIRECTION, NX_DIRECTION_OUTBOUND);
+        wire_put(writer, WIRE_ATTR_OWNER, WIRE_OWNER_UNATTRIBUTED);
+        wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &address);
+        wire_put(writer, WIRE_ATTR_LOCAL_PORT, 40000);
+        wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &address);
+        wire_put(writer, WIRE_ATTR_REMOTE_PORT, 80);
+        wire_put_string(writer, WIRE_ATTR_RULE, rule);
+        assert_int_equal(channel_end(&firewall->flows), 0);
+        assert_int_equal(channel_flush(&firewall->flows), 0);
+}
+
+static void test_people_are_asked_where_a_rule_says_so(void **state)
+{
+        struct firewall *firewall = *state;
+        const struct heard *question;
+
+        give_file(firewall, "ask port 80\nask-timeout 7\n");
+        start(firewall);
+        assert_int_equal(expect(firewall, NX_MSG_ENGINE_SETTINGS_RULE)->action,
+                         NX_FILTER_ACTION_FILTER_DATA);
+        expect_started(firewall, 0, "");
+        ask(firewall, "web.rules:1");
+        assert_int_equal(expect(firewall, NX_MSG_ENGINE_VERDICT)->verdict, NX_VERDICT_PAUSE);
+        question = expect(firewall, NX_MSG_MANAGER_QUESTION);
+        assert_string_equal(question->rule, "web.rules:1");
+        assert_int_equal(question->timeout_ms, 7000);
+        ask(firewall, NULL); /* its rules were not taken */
+        assert_int_equal(expect(firewall, NX_MSG_ENGINE_VERDICT)->verdict, NX_VERDICT_REFUSE);
+}
+
 static void test_start_without_file(void **state)
 {
         struct firewall *firewall = *state;
@@ -262,7 +305,7 @@ static void test_start_with_problems(void **state)
                       RULE_FILE ":2:11: 'x' is not a port: expected a number from 1 to 65535, or "
                                 "a range such as 1000-2000");
         expect_report(firewall, NX_LEVEL_ERROR,
-                      RULE_FILE ":3:9: 'maybe' is not an action: expected allow or deny");
+                      RULE_FILE ":3:9: 'maybe' is not an action: expected allow, deny or ask");
         assert_null(take_heard(firewall, NX_MSG_ENGINE_SETTINGS_BEGIN));
 }
 
@@ -278,8 +321,9 @@ static void test_reload(void **state)
 
         give_file(firewall, "default maybe\n");
         expect_report(firewall, NX_LEVEL_ERROR,
-                      RULE_FILE ":1:9: 'maybe' is not an action: expected allow or deny; the old "
-                                "rules stay in force");
+                      RULE_FILE
+                      ":1:9: 'maybe' is not an action: expected allow, deny or ask; the old "
+                      "rules stay in force");
         give_file(firewall, "deny user no-such-user\n");
         assert_non_null(strstr(expect(firewall, NX_MSG_MANAGER_EXTENSION_REPORT)->text,
                                RULE_FILE ":1:11: 'no-such-user' is not a user"));
@@ -342,9 +386,13 @@ static void test_restarted_engine(void **state)
 int main(int argc, char **argv)
 {
         static const struct CMUnitTest tests[] = {
-                firewall_test(test_rules_become_settings), firewall_test(test_start_without_file),
-                firewall_test(test_start_with_problems),   firewall_test(test_reload),
-                firewall_test(test_packages_change),       firewall_test(test_restarted_engine),
+                firewall_test(test_people_are_asked_where_a_rule_says_so),
+                firewall_test(test_rules_become_settings),
+                firewall_test(test_start_without_file),
+                firewall_test(test_start_with_problems),
+                firewall_test(test_reload),
+                firewall_test(test_packages_change),
+                firewall_test(test_restarted_engine),
         };
 
         if (argc < 2) {

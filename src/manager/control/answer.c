@@ -31,6 +31,8 @@ struct answer {
         sd_bus_message *reply;
         bool is_list;
         bool is_about_one; /* flow, that was named */
+        answer_item_fn *item_fn;
+        struct letter *asked; /* a copy, for item_fn, or NULL */
         size_t n_items;
         int error;
 };
@@ -44,6 +46,7 @@ static struct answer *answer_free(struct answer *answer)
                 answer->client->n_answers--;
         sd_bus_message_unref(answer->reply);
         sd_bus_message_unref(answer->call);
+        free(answer->asked);
         free(answer);
         return NULL;
 }
@@ -94,6 +97,12 @@ static int refuse_answer(sd_bus_message *call, int error)
                 return control_refuse(call, error, "netext-flowd does not answer");
         case -ENOENT:
                 return control_refuse(call, error, "there is no such flow (any more)");
+        case -EADDRNOTAVAIL:
+                return control_refuse(
+                        call, error,
+                        "no program of the instance has resolved that name lately, so "
+                        "it is not known which address it stands for; give an "
+                        "address");
         default:
                 return control_refuse(call, error, "cannot answer: %s", strerror(-error));
         }
@@ -112,30 +121,43 @@ static void answer_send(struct answer *answer, int result)
         answer_free(answer);
 }
 
-static int append_flow(struct answer *answer, const struct wire_message *flow)
+static int append_flow(struct control *control, sd_bus_message *record,
+                       const struct wire_message *item, const struct wire_message *asked)
+{
+        return record_put_attributes(record, item);
+}
+
+static int put_item(struct answer *answer, const struct wire_message *item)
+{
+        return answer->item_fn(answer->control, answer->reply, item,
+                               answer->asked ? &answer->asked->message : NULL);
+}
+
+static int append_item(struct answer *answer, const struct wire_message *item)
 {
         int r;
 
         if (!answer->is_list)
-                return answer->n_items > 0 ? 0 : record_put_attributes(answer->reply, flow);
+                return answer->n_items > 0 ? 0 : put_item(answer, item);
         r = record_begin(answer->reply);
         if (r >= 0)
-                r = record_put_attributes(answer->reply, flow);
+                r = put_item(answer, item);
         return r < 0 ? r : record_end(answer->reply);
 }
 
-static void flow_item(const struct wire_message *message, void *userdata)
+static void list_item(const struct wire_message *message, void *userdata)
 {
         struct answer *answer = userdata;
 
-        if (!answer->client || !client_may_see_flow(answer->client, message))
+        if (!answer->client || (message->type == NX_MSG_MANAGER_FLOW &&
+                                !client_may_see_flow(answer->client, message)))
                 return;
-        if (answer->error >= 0 && message->type == NX_MSG_MANAGER_FLOW)
-                answer->error = append_flow(answer, message);
+        if (answer->error >= 0 && message->type != NX_MSG_MANAGER_STATUS)
+                answer->error = append_item(answer, message);
         answer->n_items++;
 }
 
-static void flows_done(int result, void *userdata)
+static void list_done(int result, void *userdata)
 {
         struct answer *answer = userdata;
 
@@ -144,28 +166,52 @@ static void flows_done(int result, void *userdata)
         answer_send(answer, result);
 }
 
-static int answer_flows(struct client *client, sd_bus_message *call, uint64_t flow, uint64_t count)
+static int ask(struct client *client, sd_bus_message *call, struct engine_question *question,
+               bool is_list, answer_item_fn *item_fn)
 {
-        const struct engine_question question = {
-                .type = NX_MSG_FLOWD_FLOW_LIST,
-                .flow = flow,
-                .count = count,
-                .waits = true,
-        };
+        _cleanup_(cleanup_letter) struct letter *letter = take_ptr(question->letter);
         _cleanup_(cleanup_answer) struct answer *answer = NULL;
         int r;
 
         r = answer_new(client, call, &answer);
         if (r < 0)
                 return refuse_answer(call, r);
-        answer->is_list = flow == 0;
-        r = sd_bus_message_open_container(answer->reply, 'a', answer->is_list ? "a{sv}" : "{sv}");
-        if (r >= 0)
-                r = engine_ask(client->control->engine, &question, flow_item, flows_done, answer);
+        answer->is_list = is_list;
+        answer->item_fn = item_fn;
+        if (letter)
+                answer->asked =
+                        letter_new(letter->message.type, &letter->message, ~(wire_attributes)0);
+        r = sd_bus_message_open_container(answer->reply, 'a', is_list ? "a{sv}" : "{sv}");
+        if (r >= 0) {
+                question->letter = take_ptr(letter);
+                r = engine_ask(client->control->engine, question, list_item, list_done, answer);
+        }
         if (r < 0)
                 return refuse_answer(call, r);
         take_ptr(answer);
         return 1;
+}
+
+static int answer_flows(struct client *client, sd_bus_message *call, uint64_t flow, uint64_t count)
+{
+        struct engine_question question = {
+                .type = NX_MSG_FLOWD_FLOW_LIST,
+                .flow = flow,
+                .count = count,
+                .waits = true,
+        };
+
+        return ask(client, call, &question, flow == 0, append_flow);
+}
+
+int answer_list(struct client *client, sd_bus_message *call, enum wire_message_type type,
+                struct letter *letter, answer_item_fn *item_fn)
+{
+        struct engine_question question = { .type = type, .letter = letter };
+
+        if (!letter)
+                return refuse_answer(call, -ENOMEM);
+        return ask(client, call, &question, true, item_fn);
 }
 
 int answer_list_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -186,6 +232,30 @@ int answer_get_flow(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
         if (r < 0)
                 return r;
         return flow ? answer_flows(userdata, message, flow, 0) : refuse_answer(message, -ENOENT);
+}
+
+static int append_questions(sd_bus_message *reply, const struct questions *questions)
+{
+        const struct questions_counters *counters = &questions->counters;
+        uint64_t n_open = 0;
+        const struct question *question;
+        int r;
+
+        list_for_each (question, &questions->open, link)
+                n_open++;
+        r = record_put_uint64(reply, "prompts", questions->n_attached);
+        if (r >= 0)
+                r = record_put_uint64(reply, "questions_open", n_open);
+        if (r >= 0)
+                r = record_put_uint64(reply, "questions_asked", counters->asked);
+        if (r >= 0)
+                r = record_put_uint64(reply, "questions_answered", counters->answered);
+        if (r >= 0)
+                r = record_put_uint64(reply, "questions_unanswered", counters->unanswered);
+        if (r >= 0)
+                r = record_put_uint64(reply, "questions_nobody_attached",
+                                      counters->nobody_attached);
+        return r < 0 ? r : record_put_uint64(reply, "questions_over_quota", counters->over_quota);
 }
 
 static int append_own_status(sd_bus_message *reply, const struct control *control,
@@ -212,6 +282,8 @@ static int append_own_status(sd_bus_message *reply, const struct control *contro
                 r = record_put_uint64(reply, "flowd_restarts", engine->restarts.total);
         if (r >= 0)
                 r = record_put_string(reply, "store_problem", damage);
+        if (r >= 0)
+                r = append_questions(reply, control->questions);
         return r < 0 ? r : record_put_string(reply, "state", state);
 }
 

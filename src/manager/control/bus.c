@@ -21,6 +21,7 @@
 #include "manager/control/call.h"
 #include "manager/control/control.h"
 #include "manager/control/permission.h"
+#include "manager/control/questions.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
 #include "manager/priv/folder.h"
@@ -78,6 +79,7 @@ static struct client *client_free(struct client *client)
         if (client->watching)
                 control_watch_for_clients(client->control);
         permissions_withdraw(client);
+        questions_detach_client(client);
         answers_orphan(client);
         requests_unfollow(client);
         if (client_is_root(client)) {
@@ -216,7 +218,7 @@ static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t eve
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
                   struct store *store, const struct endpoint_table *endpoints,
-                  struct engine *engine)
+                  struct questions *questions, struct engine *engine)
 {
         *control = (struct control){
                 .event = event,
@@ -226,6 +228,7 @@ void control_init(struct control *control, sd_event *event, const struct options
                 .sets = sets,
                 .store = store,
                 .endpoints = endpoints,
+                .questions = questions,
                 .engine = engine,
                 .listen_fd = -1,
         };

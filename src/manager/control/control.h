@@ -5,6 +5,7 @@
  * The control API: D-Bus without a bus on the instance's socket. bus.c has the
  * connections, manager-interface.c the methods, answer.c those whose answers come from
  * flowd, call.c those that wait for a session, sets.c those about sets of destinations,
+ * questions.c those of prompts, rules.c those about rules in force,
  * configuration-reader.c the arguments of StartSession, record.c what objects look like,
  * permission.c who may change something.
  */
@@ -12,6 +13,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "manager/ask/question.h"
 #include "manager/authority/authority.h"
 #include "manager/endpoint/table.h"
 #include "manager/priv/caller.h"
@@ -24,12 +26,13 @@
 
 struct control {
         sd_event *event;
-        const struct options *options; /* borrowed, like the next six */
+        const struct options *options; /* borrowed, like the next seven */
         const struct paths *paths;
         struct session_table *sessions;
         struct set_table *sets;
         struct store *store;
         const struct endpoint_table *endpoints;
+        struct questions *questions;
         struct engine *engine;
         int listen_fd;
         sd_event_source *source;
@@ -51,6 +54,7 @@ struct client {
         unsigned int n_answers;
         struct list follows; /* follow.link: requests whose outcome it has still to hear */
         unsigned int n_follows;
+        bool is_prompt; /* it asks people what extensions want to know */
         bool watching;
         uint64_t n_missed; /* events that were dropped since it fell behind */
 };
@@ -59,7 +63,7 @@ struct client {
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
                   struct store *store, const struct endpoint_table *endpoints,
-                  struct engine *engine);
+                  struct questions *questions, struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
 void control_deinit(struct control *control);
@@ -71,6 +75,11 @@ void control_extension_settled(struct control *control, struct extension *extens
 /* An event of a flow, for the clients that watch. */
 void control_flow_event(struct control *control, const struct wire_message *message);
 
+/* A question to people, and what became of it, for the clients that are prompts. answer: NULL
+ * unless it was answered. */
+void control_question_asked(struct control *control, const struct question *question);
+void control_question_over(struct control *control, const struct question *question,
+                           enum question_end end, const struct question_answer *answer);
 /* A request has come further, for the clients that follow it. */
 void control_request_changed(struct control *control, const struct request *request);
 /* Does any client? */

@@ -16,8 +16,10 @@
 #include "manager/control/extensions.h"
 #include "manager/control/grants.h"
 #include "manager/control/permission.h"
+#include "manager/control/questions.h"
 #include "manager/control/record.h"
 #include "manager/control/requests.h"
+#include "manager/control/rules.h"
 #include "manager/control/sets.h"
 
 static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -291,6 +293,33 @@ static int change_something(sd_bus_message *message, void *userdata, sd_bus_erro
         return -ENOSYS;
 }
 
+/* What tells of everybody's programs, or of rules that name what is nobody else's affair. */
+static const struct {
+        const char *member;
+        sd_bus_message_handler_t fn;
+} of_root[] = {
+        { "ListRules", rules_list },
+        { "JudgeFlow", rules_judge },
+        { "AttachPrompt", questions_attach_prompt },
+        { "AnswerQuestion", questions_answer_question },
+        { "ListQuestions", questions_list },
+        { "ListAnswers", questions_list_answers },
+        { "ForgetAnswer", questions_forget_answer },
+};
+
+static int for_root(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        const char *member = sd_bus_message_get_member(message);
+
+        if (!client_is_root(userdata))
+                return control_refuse(message, -EACCES,
+                                      "only root may see rules and questions, and answer them");
+        for (size_t i = 0; i < ARRAY_SIZE(of_root); i++)
+                if (strcmp(of_root[i].member, member) == 0)
+                        return of_root[i].fn(message, userdata, ret_error);
+        return -ENOSYS;
+}
+
 const sd_bus_vtable manager_interface[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
@@ -359,6 +388,21 @@ const sd_bus_vtable manager_interface[] = {
                 SD_BUS_RESULT("a{sv}", ended), change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
                                 watch_flows, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListRules", SD_BUS_ARGS("s", session),
+                                SD_BUS_RESULT("aa{sv}", rules), for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("JudgeFlow", SD_BUS_ARGS("a{sv}", flow),
+                                SD_BUS_RESULT("aa{sv}", sessions), for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("AttachPrompt", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
+                                for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("AnswerQuestion", SD_BUS_ARGS("t", question, "a{sv}", answer),
+                                SD_BUS_NO_RESULT, for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListQuestions", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", questions),
+                                for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListAnswers", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", answers),
+                                for_root, 0),
+        SD_BUS_METHOD_WITH_ARGS("ForgetAnswer", SD_BUS_ARGS("t", answer), SD_BUS_NO_RESULT,
+                                for_root, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("QuestionEvent", SD_BUS_ARGS("a{sv}", question), 0),
         SD_BUS_SIGNAL_WITH_ARGS("FlowEvent", SD_BUS_ARGS("a{sv}", flow), 0),
         SD_BUS_VTABLE_END,
 };

@@ -87,6 +87,7 @@ int engine_message(const struct wire_message *message, int *fd, void *userdata)
         case NX_MSG_MANAGER_FLOW:
                 return receive_flow(engine, message);
         case NX_MSG_MANAGER_STATUS:
+        case NX_MSG_MANAGER_RULE:
                 engine_request_item(engine, message);
                 return 0;
         case NX_MSG_MANAGER_DONE:

@@ -34,6 +34,7 @@ static struct engine_request *request_free(struct engine_request *request)
         request->engine->n_requests--;
         request->engine->n_requests_sent -= request->sent;
         timer_stop(&request->deadline);
+        free(request->question.letter);
         free(request);
         return NULL;
 }
@@ -47,6 +48,8 @@ static int request_send(struct engine_request *request)
         request->sent = true;
         engine->n_requests_sent++;
         writer = peer_begin(&engine->peer, question->type, request->id);
+        if (question->letter)
+                wire_put_copies(writer, &question->letter->message, ~(wire_attributes)0);
         if (question->set[0])
                 wire_put_string(writer, WIRE_ATTR_NAME, question->set);
         if (question->flow)
@@ -122,6 +125,7 @@ static struct engine_request *request_find(struct engine *engine, uint64_t id)
 int engine_ask(struct engine *engine, const struct engine_question *question,
                engine_item_fn *item_fn, engine_done_fn *done_fn, void *userdata)
 {
+        _cleanup_(cleanup_letter) struct letter *letter = question->letter;
         struct engine_request *request;
         int r;
 
@@ -140,6 +144,7 @@ int engine_ask(struct engine *engine, const struct engine_question *question,
                 .done_fn = done_fn,
                 .userdata = userdata,
         };
+        take_ptr(letter);
         list_append(&engine->requests, &request->link);
         engine->n_requests++;
         r = timer_start(engine->event, &request->deadline, REQUEST_TIMEOUT_MS, request_late,

@@ -4,16 +4,18 @@
 /* Questions to flowd: each is answered by any number of messages and one end. */
 
 #include "manager/engine/engine.h"
+#include "wire/letter.h"
 
-/* message: MANAGER_FLOW or MANAGER_STATUS. */
+/* message: MANAGER_FLOW, MANAGER_STATUS or MANAGER_RULE. */
 typedef void engine_item_fn(const struct wire_message *message, void *userdata);
 /* Once for each request. result: flowd's, -ECONNRESET where it died, -ETIMEDOUT where it
  * does not answer. */
 typedef void engine_done_fn(int result, void *userdata);
 
 struct engine_question {
-        /* FLOWD_FLOW_LIST, FLOWD_FLOWS_END, FLOWD_STATUS_GET, FLOWD_SET_CHECK */
+        /* FLOWD_FLOW_LIST, FLOWD_FLOWS_END, FLOWD_STATUS_GET, FLOWD_SET_CHECK, FLOWD_RULES_… */
         enum wire_message_type type;
+        struct letter *letter; /* FLOWD_RULES_…, whole; handed over, also on failure; or NULL */
         char set[ENGINE_SET_NAME_SIZE];
         uint64_t flow;                 /* only that one; 0: all */
         uint64_t count;                /* the newest; 0: all */

@@ -460,6 +460,16 @@ int extension_run_message(struct run *run, const struct wire_message *message, i
         return -EPROTO;
 }
 
+void extension_run_asked(struct run *run, const struct wire_message *message)
+{
+        tell_watches(run->extension, question, run->number, message);
+}
+
+void extension_run_silent(struct run *run)
+{
+        tell_watches(run->extension, silent, run->number);
+}
+
 /* It failed before, but then it ran for long enough to be worth a quick restart. */
 static bool has_recovered(const struct run *run)
 {
@@ -523,6 +533,7 @@ void extension_run_ended(struct run *run, const char *how)
         int failure = run->failure;
 
         kill_children(run);
+        extension_run_silent(run);
         tell_clients(extension, ended, run);
         if (role == RUN_INCUMBENT) {
                 text_set(&extension->last_exit, "%s", how);

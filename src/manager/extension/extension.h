@@ -131,6 +131,11 @@ struct extension_listener {
          * the end of its process. */
         int (*message)(struct extension *extension, const struct wire_message *message, int *fd,
                        void *userdata);
+        /* MANAGER_QUESTION or MANAGER_QUESTION_OVER of one of its processes. */
+        void (*question)(struct extension *extension, uint32_t run,
+                         const struct wire_message *message, void *userdata);
+        /* What that process said on its control channel is over, as the channel is. */
+        void (*silent)(struct extension *extension, uint32_t run, void *userdata);
         /* It was removed, its processes are gone; it is freed after this. */
         void (*gone)(struct extension *extension, void *userdata);
 };

@@ -464,6 +464,11 @@ static int receive(const struct wire_message *message, int *fd, void *userdata)
                 extension_peers_left(run);
                 return 0;
         }
+        if (run->greeted && (message->type == NX_MSG_MANAGER_QUESTION ||
+                             message->type == NX_MSG_MANAGER_QUESTION_OVER)) {
+                extension_run_asked(run, message);
+                return 0;
+        }
         return run->greeted ? extension_run_message(run, message, fd) : -EPROTO;
 }
 
@@ -472,6 +477,7 @@ static void lost(const char *why, void *userdata)
         struct run *run = userdata;
 
         run->greeted = false;
+        extension_run_silent(run);
         if (run->ending)
                 return;
         log_debug("%s: control channel of the extension lost: %s", run->extension->name, why);
@@ -481,6 +487,7 @@ static void lost(const char *why, void *userdata)
 int run_attach(struct run *run, int fd)
 {
         run_close(run);
+        extension_run_silent(run);
         return peer_open(&run->control, run->extension->table->event, fd, receive, lost, run);
 }
 
@@ -498,4 +505,25 @@ struct wire_writer *run_begin(struct run *run, enum wire_message_type type)
 int run_send(struct run *run, int fd)
 {
         return peer_send(&run->control, fd);
+}
+
+struct wire_writer *run_begin_many(struct run *run, enum wire_message_type type)
+{
+        return run->greeted && !run->ending ? peer_begin(&run->control, type, 0) : NULL;
+}
+
+static void check_many(struct run *run, int r)
+{
+        if (r == -ENOBUFS)
+                run_fault(run, r, "the extension does not read its control channel");
+}
+
+void run_end_many(struct run *run)
+{
+        check_many(run, channel_end(&run->control.channel));
+}
+
+void run_send_many(struct run *run)
+{
+        check_many(run, peer_send(&run->control, -1));
 }

@@ -190,6 +190,7 @@ void session_greeted(struct session *session, struct run *run)
         if (session->stopping || !accept_name(session, run) || !accept_kind(session, run))
                 return;
         send_files(session, run);
+        session->table->listener->greeted(session, run, session->table->userdata);
         if (!session->announced) {
                 r = session_announce(session);
                 if (r < 0 && r != -ENOTCONN)

@@ -10,6 +10,8 @@ struct session_listener {
         void (*changed)(void *userdata);
         /* A start has ended: result 0 runs, else negative errno and session->message. */
         void (*settled)(struct session *session, int result, void *userdata);
+        /* A process of its extension has said hello: it is about to be connected. */
+        void (*greeted)(struct session *session, struct run *run, void *userdata);
         /* It was stopped and is about to be freed. */
         void (*gone)(struct session *session, void *userdata);
 };

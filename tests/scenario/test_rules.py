@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rules are in force, and what they would decide: by the judge that decides."""
+from harness.client import TALK
+from harness.lab import Lab
+from harness.namespace import run
+from harness.paths import NETEXTCTL
+
+
+def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
+    path = firewall("deny user 61100", "allow to example.test port 80 protocol tcp", 'deny program "/opt/my app"',
+                    "ask direction any port 81-90", "deny to 198.18.0.0/15 port 91", "loopback include", "default allow")
+    scripted("80 allow", name="second")
+    assert resolver("www.example.test") == Lab.SERVER
+
+    def why(*words, program=TALK):
+        found = netext.ctl("rules", "why", program, *words)
+        return [(one["session_name"], one["action"], one.get("label", one.get("reason"))) for one in found]
+
+    second = ("second", "ask", None)
+    assert why(Lab.SERVER, 80) == [("firewall", "allow", f"{path.name}:2"), second]
+    assert why("WWW.example.test", 80) == [("firewall", "allow", f"{path.name}:2"), second]
+    assert why(Lab.SERVER, 80, "--udp") == [("firewall", "allow", "default-action"), second]
+    assert why(Lab.SERVER, 80, "--user", "61100") == [("firewall", "deny", f"{path.name}:1")]
+    assert why(Lab.SERVER, 99, program="/opt/my app") == [("firewall", "deny", f"{path.name}:3")]
+    assert why("198.19.0.1", 91) == [("firewall", "deny", f"{path.name}:5")]
+    assert why("127.0.0.1", 80) == [("firewall", "allow", "default-action"), second]
+    assert why(Lab.SERVER, 85) == [("firewall", "ask", f"{path.name}:4"), second]
+    assert "resolved that name" in netext.run_ctl("rules", "why", TALK, "unknown.test", 80).stderr
+
+    shown = netext.run_ctl("rules", "show", "firewall").stdout.splitlines()[1:]
+    assert [line.split(maxsplit=1) for line in shown] == [[f"{path.name}:{n}", rest] for n, rest in (
+        (1, "deny    user 61100"), (2, "allow   to domain example.test port 80 protocol tcp"),
+        (3, 'deny    program "/opt/my app"'), (4, "ask     port 81-90"), (5, "deny    to 198.18.0.0/15 port 91"))] + [
+        ["default", "allow   (flows of this host to itself are looked at, too)"]]
+    everything = netext.ctl("rules", "show")
+    assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 6), ("second", 0)]
+    assert netext.run_ctl("rules", "show", "third").stderr.endswith('there is no session "third"\n')
+
+
+def test_a_rule_file_is_checked_without_a_daemon(rules):
+    def check(*words):
+        return run([NETEXTCTL, "rules", "check", *words], check=False)
+
+    path = rules("deny port 25", "# a comment", "\tdeny prot tcp", "ask to \x1b[31m", "allow user nobody-such")
+    done = check(path)
+    assert done.returncode == 1 and "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{path}:3:7: 'prot' is not a clause: expected ")
+    assert lines[1:3] == ["   deny prot tcp", "        ^"] and lines[3].startswith(f"{path}:4:8: ")
+    found = check(path, "--json").stdout
+    assert '"line": 3, "column": 7' in found
+    assert check(rules("ask", name="good")).stdout.endswith("/good: 1 rules, no problem\n")
