@@ -53,7 +53,8 @@ static bool is_network(const char *text)
 static void check_rule(const struct rule *rule, unsigned int n_lines)
 {
         require(rule->line >= 1 && rule->line <= n_lines);
-        require(rule->action == NX_FILTER_ACTION_ALLOW || rule->action == NX_FILTER_ACTION_DROP);
+        require(rule->action == NX_FILTER_ACTION_ALLOW || rule->action == NX_FILTER_ACTION_DROP ||
+                rule->action == NX_FILTER_ACTION_FILTER_DATA);
         require(rule->match.port_first <= rule->match.port_last);
         require((rule->match.port_first == 0) == (rule->match.port_last == 0));
         require(!rule->match.program ||
@@ -90,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         }
         require(problems.n == 0 && rules->n_rules <= RULES_MAX);
+        require(rules->ask_timeout_ms > 0 && rules->ask_timeout_ms <= NX_ASK_TIMEOUT_MS_MAX);
         for (size_t i = 0; i < rules->n_rules; i++)
                 check_rule(&rules->rules[i], n_lines);
         return 0;
