@@ -10,7 +10,8 @@
  *      cgroups            FOOTPRINT_CGROUPS/INSTANCE below the cgroup v2 root, in it one for each
  *                         extension; FOOTPRINT_RUN_CGROUP and a pid for a netextctl run
  *      nft table          FOOTPRINT_TABLE of the inet family for the instance main, for others
- *                         with a dash and the instance's name
+ *                         with a dash and the instance's name; of packet filters another,
+ *                         of that name with FOOTPRINT_PACKETS behind it
  *      policy routing     rules of FOOTPRINT_ROUTE_PRIORITY to a table, and what is in that, both
  *                         of FOOTPRINT_ROUTE_PROTOCOL; the table's number is
  *                         FOOTPRINT_ROUTE_TABLE and the number of the instance's first queue,
@@ -41,6 +42,7 @@
 #define FOOTPRINT_TABLE      "netext"
 #define FOOTPRINT_TABLE_SIZE 64
 #define FOOTPRINT_MAIN       "main"
+#define FOOTPRINT_PACKETS    ".packets"
 
 #define FOOTPRINT_ROUTE_TABLE    0x4e580000U
 #define FOOTPRINT_ROUTE_PRIORITY 78

@@ -29,16 +29,30 @@ struct tables {
 
 DEFINE_CLEANUP(struct nftnl_table *, table, nftnl_table_free)
 
+/* Also one of packet filters is the instance's. base: a copy of name, which the result points into.
+ */
+static const char *instance_of(const char *name, char base[static FOOTPRINT_TABLE_SIZE])
+{
+        size_t suffix = strlen(FOOTPRINT_PACKETS), length;
+
+        snprintf(base, FOOTPRINT_TABLE_SIZE, "%s", name);
+        length = strlen(base);
+        if (length > suffix && strcmp(base + length - suffix, FOOTPRINT_PACKETS) == 0)
+                base[length - suffix] = '\0';
+        return footprint_table_instance(base);
+}
+
 static int on_table(const struct nlmsghdr *message, void *userdata)
 {
         _cleanup_(cleanup_table) struct nftnl_table *table = nftnl_table_alloc();
         struct tables *tables = userdata;
+        char base[FOOTPRINT_TABLE_SIZE];
         const char *name, *instance;
 
         if (!table || nftnl_table_nlmsg_parse(message, table) < 0)
                 return MNL_CB_ERROR;
         name = nftnl_table_get_str(table, NFTNL_TABLE_NAME);
-        instance = footprint_table_instance(name);
+        instance = instance_of(name, base);
         if (instance && reset_means(tables->reset, instance) && tables->n < TABLES_MAX)
                 snprintf(tables->names[tables->n++], FOOTPRINT_TABLE_SIZE, "%s", name);
         return MNL_CB_OK;

@@ -37,10 +37,11 @@ def left_of(netext, lab):
 
 
 @pytest.fixture
-def steering(netext, proxy, firewall):
+def steering(netext, proxy, firewall, packets):
     """An instance with all that one can have in the kernel."""
     proxy("80 splice")
     firewall("deny port 25")
+    packets("any any 1 any")
     return netext
 
 

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "footprint/footprint.h"
 #include "packet/packets.h"
 
 #define FIRST_QUEUE 60000 /* behind those of steer/watch.c */
@@ -42,7 +43,7 @@ int packets_init(struct packets *packets, struct loop *loop, const struct rulese
         int r = 0;
 
         *packets = (struct packets){ .loop = loop, .ruleset = ruleset };
-        snprintf(packets->table, sizeof(packets->table), "%s.packets", ruleset->table);
+        snprintf(packets->table, sizeof(packets->table), "%s" FOOTPRINT_PACKETS, ruleset->table);
         loop_timer_init(&packets->inherit, on_inherit_over, packets);
         while (packets->n_lanes < n_wanted && r >= 0)
                 r = lane_start(&packets->lanes[packets->n_lanes++]);
