@@ -254,7 +254,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "packets_allowed", packets.allowed);
         put_fact(link, request, "packets_dropped", packets.dropped);
         put_fact(link, request, "packets_delayed", packets.delayed);
-        put_fact(link, request, "packets_by_fail_policy", packets.by_fail_policy);
+        put_fact(link, request, "packets_not_judged", packets.by_fail_policy);
         put_fact(link, request, "packets_unreadable", intake->packets_unreadable);
         put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
         put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);
