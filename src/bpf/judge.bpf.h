@@ -326,11 +326,17 @@ static __always_inline void scan_rules(struct scan *scan,
                 bpf_loop(scan->n_rules, scan_rule, scan, 0);
 }
 
-/* What the filter in slot answered the last time, if it said that this holds; else STEER_ASK. */
-static __always_inline __u32 remember(__u32 slot, const struct steer_question *question,
-                                      struct steer_outcome *outcome)
+/* What the filter in slot answered the last time, if it said that this holds; else STEER_ASK. A
+ * function by itself, so that its key does not lie on the stack below a scan. */
+__noinline int remember(__u32 slot, const struct steer_question *question,
+                        struct steer_outcome *outcome)
 {
-        struct steer_memory_key key = {
+        struct steer_memory_key key = {};
+        const struct steer_memory *memory;
+
+        if (!question || !outcome)
+                return STEER_ASK;
+        key = (struct steer_memory_key){
                 .remote = question->remote,
                 .program = question->path_hash,
                 .uid = question->uid,
@@ -339,8 +345,6 @@ static __always_inline __u32 remember(__u32 slot, const struct steer_question *q
                 .protocol = question->protocol,
                 .slot = slot,
         };
-        const struct steer_memory *memory;
-
         if (!(state.remembering_slots >> slot & 1) || !question->path_hash ||
             question->direction != DIRECTION_OUTBOUND)
                 return STEER_ASK;

@@ -45,8 +45,8 @@ enum steer_reason {
         STEER_REASON_LOOPBACK,
         STEER_REASON_KERNEL,
         STEER_REASON_OWN_TRAFFIC,
-        STEER_REASON_CARRIED,     /* it carries a flow on that passed the session */
-        STEER_REASON_DIRECT,      /* who carries it on chose to go past the session, a proxy */
+        STEER_REASON_CARRIED, /* it carries a flow on that passed the session */
+        STEER_REASON_DIRECT,  /* who carries it on chose to go past the session, a proxy */
         STEER_REASON_REMEMBERED,
         STEER_REASON_NOT_ASKABLE, /* the session's fail policy, about what can be asked of nobody */
 };

@@ -238,21 +238,32 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptc
 /*
  * A local port is chosen after the connect() hook, and no hook runs when a packet leaves;
  * so flowd asks the socket tables whose it is. When the socket is closed, or connected
- * elsewhere, its record goes where flowd looks for packets whose socket is gone.
+ * elsewhere, its record goes where flowd looks for packets whose socket is gone. A function by
+ * itself, as the next: the kernel gives all that lie on each other 512 bytes of stack.
  */
-static __always_inline void leave_owner(const struct steer_owner *owner, __u16 local_port,
-                                        __u32 sequence)
+__noinline int leave_owner(const struct steer_owner *owner, __u16 local_port, __u32 sequence)
 {
-        struct steer_tuple tuple = {
-                .remote = owner->remote,
-                .remote_port = owner->remote_port,
-                .local_port = local_port,
-                .protocol = owner->protocol,
-                .sequence = sequence,
-        };
+        struct steer_tuple tuple = { .local_port = local_port, .sequence = sequence };
 
-        if (local_port)
-                bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        if (!owner || !local_port)
+                return 0;
+        tuple.remote = owner->remote;
+        tuple.remote_port = owner->remote_port;
+        tuple.protocol = owner->protocol;
+        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        return 0;
+}
+
+/* Does the datagram answer one that was let in? */
+__noinline int is_answer(const struct steer_owner *owner, __u16 local_port)
+{
+        struct steer_tuple tuple = { .local_port = local_port, .protocol = IPPROTO_UDP };
+
+        if (!owner)
+                return 0;
+        tuple.remote = owner->remote;
+        tuple.remote_port = owner->remote_port;
+        return bpf_map_lookup_elem(&callers, &tuple) != NULL;
 }
 
 /* Where the socket sent from. A TCP socket that failed has given it back, but not forgotten it. */
@@ -372,21 +383,16 @@ int connect6(struct bpf_sock_addr *ctx)
 /* Leaves a record for the packet that is about to be queued. 0 is EPERM. */
 static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct steer_address remote)
 {
-        struct steer_tuple tuple = {
-                .remote = remote,
-                .remote_port = bpf_ntohs((__u16)ctx->user_port),
-                .local_port = ctx->sk->src_port,
-                .protocol = IPPROTO_UDP,
-        };
+        __u16 local_port = ctx->sk->src_port;
         struct steer_owner owner = {};
 
         if (!in_scope(ctx))
                 return 1;
         judge_current(ctx, NULL, &remote, &owner);
-        if (owner.outcome.verdict == STEER_DENY && !bpf_map_lookup_elem(&callers, &tuple))
-                return deny(&owner, tuple.local_port);
+        if (owner.outcome.verdict == STEER_DENY && !is_answer(&owner, local_port))
+                return deny(&owner, local_port);
         keep_owner(ctx, &owner);
-        bpf_map_update_elem(&asked, &tuple, &owner, BPF_ANY);
+        leave_owner(&owner, local_port, 0);
         return 1;
 }
 

@@ -21,12 +21,11 @@ static char *ask(sd_bus *bus)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call_method(bus, "org.freedesktop.PolicyKit1",
-                               "/org/freedesktop/PolicyKit1/Authority",
-                               "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization", &error,
-                               NULL, "(sa{sv})sa{ss}us", "unix-process", 2, "pid", "u",
-                               (uint32_t)getpid(), "start-time", "t", UINT64_C(0),
-                               "org.netext1.extension.activate", 0, 0U, "");
+        r = sd_bus_call_method(
+                bus, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+                "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization", &error, NULL,
+                "(sa{sv})sa{ss}us", "unix-process", 2, "pid", "u", (uint32_t)getpid(), "start-time",
+                "t", UINT64_C(0), "org.netext1.extension.activate", 0, 0U, "");
         return r < 0 ? cli_format("%s", error.message ?: strerror(-r)) : NULL;
 }
 

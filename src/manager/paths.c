@@ -104,7 +104,8 @@ static int put_cgroups(struct paths *paths, const struct options *options)
         if (options->extension_cgroup)
                 put(&r, &paths->extension_cgroup, "%s", options->extension_cgroup);
         else
-                put(&r, &paths->extension_cgroup, "%s/" FOOTPRINT_CGROUPS "/%s", root, options->instance);
+                put(&r, &paths->extension_cgroup, "%s/" FOOTPRINT_CGROUPS "/%s", root,
+                    options->instance);
         return r < 0 ? r : check_cgroup(paths->cgroup);
 }
 

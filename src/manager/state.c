@@ -297,8 +297,7 @@ int state_load(const struct instance *instance, json_t **ret_state)
                 log_error("instance %s was started by an earlier netextd with another %s (see %s): "
                           "start netextd as then, let it end, and start anew; or have netext-reset "
                           "%s take it away",
-                          instance->options.instance, difference, path,
-                          instance->options.instance);
+                          instance->options.instance, difference, path, instance->options.instance);
                 return -ESTALE;
         }
         *ret_state = take_ptr(state);

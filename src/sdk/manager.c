@@ -93,7 +93,8 @@ static int connect_to_instance(const char *instance)
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_fd_ int fd = -1;
 
-        snprintf(address.sun_path, sizeof(address.sun_path), FOOTPRINT_RUNTIME "/%s/control", instance);
+        snprintf(address.sun_path, sizeof(address.sun_path), FOOTPRINT_RUNTIME "/%s/control",
+                 instance);
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;

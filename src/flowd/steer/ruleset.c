@@ -134,7 +134,7 @@
 #define TURN_PRIORITY  (HOLD_PRIORITY + 1)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* The server is on this host: it answers at once, or when the first segment is repeated. */
-#define ONWARD_SECONDS   4
+#define ONWARD_SECONDS 4
 /* What a program says while its first datagrams wait comes behind them. */
 #define SETTLING_MS      20
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
@@ -516,9 +516,7 @@ static void refuse_ended(struct transaction *t)
         }
 }
 
-/*
- * A flow that passed has datagrams in the queue yet, if its program says much at once. For a moment
- * the next ones go there too; where a program does not stop saying them, some do overtake others.
+/* A flow that passed may have datagrams in the queue yet. For a moment the next ones go there too.
  */
 static void line_up(struct transaction *t, const struct family *family)
 {

@@ -149,8 +149,8 @@ static void list_item(const struct wire_message *message, void *userdata)
 {
         struct answer *answer = userdata;
 
-        if (!answer->client || (message->type == NX_MSG_MANAGER_FLOW &&
-                                !client_may_see_flow(answer->client, message)))
+        if (!answer->client ||
+            (message->type == NX_MSG_MANAGER_FLOW && !client_may_see_flow(answer->client, message)))
                 return;
         if (answer->error >= 0 && message->type != NX_MSG_MANAGER_STATUS)
                 answer->error = append_item(answer, message);
