@@ -63,8 +63,13 @@ static int list(struct tables *tables)
         char buffer[NETLINK_MESSAGE_MAX];
         struct nlmsghdr *message =
                 nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_DUMP, 1);
+        int r = -EINTR;
 
-        return netlink_ask(NETLINK_NETFILTER, message, message->nlmsg_len, on_table, tables);
+        for (int i = 0; i < NETLINK_TRIES && r == -EINTR; i++) {
+                tables->n = 0;
+                r = netlink_ask(NETLINK_NETFILTER, message, message->nlmsg_len, on_table, tables);
+        }
+        return r;
 }
 
 /* Packets that wait are tagged with that number, so it stands in the rules; see footprint.h. */

@@ -8,6 +8,9 @@
 
 #define NETLINK_MESSAGE_MAX 32768
 
+/* So often something is listed anew that others change meanwhile (-EINTR). */
+#define NETLINK_TRIES 20
+
 /* messages: one, or a batch of which one wants an acknowledgement. fn: for each message of the
  * answer. 0, or the kernel's error. */
 int netlink_ask(int bus, const void *messages, size_t size, mnl_cb_t fn, void *userdata);

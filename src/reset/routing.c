@@ -91,11 +91,18 @@ static int list(struct routing *routing, uint8_t family, uint16_t type)
         char buffer[256] = {};
         struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
         struct rtmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+        size_t n_before = routing->n;
+        int r = -EINTR;
 
         message->nlmsg_type = type;
         message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
         header->rtm_family = family;
-        return netlink_ask(NETLINK_ROUTE, message, message->nlmsg_len, on_message, routing);
+        for (int i = 0; i < NETLINK_TRIES && r == -EINTR; i++) {
+                while (routing->n > n_before)
+                        free(routing->messages[--routing->n]);
+                r = netlink_ask(NETLINK_ROUTE, message, message->nlmsg_len, on_message, routing);
+        }
+        return r;
 }
 
 static int drop(struct nlmsghdr *message)

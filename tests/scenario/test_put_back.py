@@ -96,7 +96,7 @@ def test_detached_programs_are_put_back(netext, proxy, client, server, lab):
         run(["bpftool", "link", "detach", "id", link])
     client.tcp(80)
     assert netext.flow(remote_port=80)["owner"] == "unattributed"
-    assert snapshot.of_cgroup(lab.cgroup) == before and netext.status()["hooks_put_back"] == len(links) == 8
+    assert snapshot.of_cgroup(lab.cgroup) == before and netext.status()["hooks_put_back"] == len(links) == 9
     answer = client.tcp(80)
     flow = netext.flow(local_port=answer.local_port)
     assert (flow["pid"], flow["verdict"]) == (answer.pid, "claim")

@@ -60,7 +60,9 @@ int extension_show_granted(struct cli *cli)
         _cleanup_list_ struct nx_list *capabilities = NULL;
 
         if (!manager)
-                return CLI_FAILED;
+                return cli_complain("there is no bundle '%s' here, and nobody to ask about an "
+                                    "extension of that name",
+                                    cli->arguments[0]);
         if (nx_manager_inspect_extension(manager, cli->arguments[0], &capabilities))
                 return cli_complain("%s", nx_manager_get_error(manager));
         writer_list(cli->json, capabilities, columns, "It asks for no capability.");

@@ -394,6 +394,7 @@ static bool find_held(struct held_flow *held, const struct queue_packet *bytes,
                 return false;
         memcpy(&lookup.local, &packet.source.address, sizeof(lookup.local));
         memcpy(&lookup.remote, &packet.destination.address, sizeof(lookup.remote));
+        lookup.sequence = packet.sequence;
         lookup.local_port = packet.source.port;
         lookup.remote_port = packet.destination.port;
         hooks_look_up(held->scene->hooks, &lookup, 1);
