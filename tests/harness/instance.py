@@ -15,7 +15,7 @@ import socket
 import subprocess
 
 from . import snapshot
-from .paths import NETEXTCTL, NETEXTD
+from .paths import NETEXTCTL, NETEXTD, for_everybody
 from .wait import wait_until
 
 READY_TIMEOUT_S = 15
@@ -194,7 +194,8 @@ class Instance:
 
     def start_ctl_of(self, uid, *arguments, before=(), **kwargs):
         """The same in the background; before: a command that becomes it."""
-        return self.lab.client.start([*as_user(uid), *before, *self.ctl_command(*arguments)],
+        command = [for_everybody(NETEXTCTL), *self.ctl_command(*arguments)[1:]]
+        return self.lab.client.start([*as_user(uid), *before, *command],
                                      cgroup=self._outside(), stderr=subprocess.PIPE, **kwargs)
 
     def ctl(self, *arguments, check=True):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What verify says of a bundle is what the daemon does with it, whatever was done to the bundle."""
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from harness.bundles import Bundle, Signer, netextctl, verify
-from harness.paths import BUILD, STAGE
+from harness.paths import STAGE
 
 PROGRAM = """
 #include <netext/extension.h>
@@ -23,12 +25,13 @@ int main(void)
 
 @pytest.fixture
 def prefix(name, monkeypatch):
-    """An installation of the test's own, of which it can exchange parts."""
-    folder = BUILD / f"prefix-{name}"
-    shutil.copytree(STAGE, folder, symlinks=True, copy_function=os.link)
-    monkeypatch.setattr("harness.instance.NETEXTD", folder / "sbin/netextd")
-    yield folder
-    shutil.rmtree(folder)
+    """An installation of the test's own, of which it can exchange parts, and which every user can run."""
+    with tempfile.TemporaryDirectory(prefix=f"netext-prefix-{name}-", dir="/tmp") as place:
+        os.chmod(place, 0o755)
+        folder = pathlib.Path(place) / "usr"
+        shutil.copytree(STAGE, folder, symlinks=True)
+        monkeypatch.setattr("harness.instance.NETEXTD", folder / "sbin/netextd")
+        yield folder
 
 
 @pytest.fixture
