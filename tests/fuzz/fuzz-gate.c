@@ -3,8 +3,8 @@
 /* fuzz-sources: src/flowd/packet/gate.c src/flowd/packet/lane.c src/flowd/packet/rules.c */
 /* fuzz-sources: src/flowd/steer/packet-queue.c src/flowd/steer/nfqueue.c */
 /* fuzz-sources: src/wire/channel.c src/wire/codec.c src/wire/names.c */
-/* fuzz-sources: src/base/endpoint.c src/base/htable.c src/base/log.c src/base/loop.c
- * src/base/sealed.c */
+/* fuzz-sources: src/base/endpoint.c src/base/htable.c src/base/log.c */
+/* fuzz-sources: src/base/loop.c src/base/sealed.c src/base/wheel.c */
 /* fuzz-flags: -lmnl -lnetfilter_queue -lpthread */
 
 /*
