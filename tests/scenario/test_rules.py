@@ -8,7 +8,8 @@ from harness.paths import NETEXTCTL
 
 def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     path = firewall("deny user 61100", "allow to example.test port 80 protocol tcp", 'deny program "/opt/my app"',
-                    "ask direction any port 81-90", "deny to 198.18.0.0/15 port 91", "loopback include", "default allow")
+                    "ask direction any port 81-90", "deny to 198.18.0.0/15 port 91", "deny signer EXAMPLE.com.example.app",
+                    "loopback include", "default allow")
     scripted("80 allow", name="second")
     assert resolver("www.example.test") == Lab.SERVER
 
@@ -30,10 +31,11 @@ def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     shown = netext.run_ctl("rules", "show", "firewall").stdout.splitlines()[1:]
     assert [line.split(maxsplit=1) for line in shown] == [[f"{path.name}:{n}", rest] for n, rest in (
         (1, "deny    user 61100"), (2, "allow   to domain example.test port 80 protocol tcp"),
-        (3, 'deny    program "/opt/my app"'), (4, "ask     port 81-90"), (5, "deny    to 198.18.0.0/15 port 91"))] + [
+        (3, 'deny    program "/opt/my app"'), (4, "ask     port 81-90"), (5, "deny    to 198.18.0.0/15 port 91"),
+        (6, "deny    signer EXAMPLE.com.example.app"))] + [
         ["default", "allow   (flows of this host to itself are looked at, too)"]]
     everything = netext.ctl("rules", "show")
-    assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 6), ("second", 0)]
+    assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 7), ("second", 0)]
     assert netext.run_ctl("rules", "show", "third").stderr.endswith('there is no session "third"\n')
 
 

@@ -73,6 +73,7 @@ char *rule_clauses(const struct nx_properties *rule)
         put(out, rule, "direction", "direction");
         put(out, rule, "program", "program");
         put(out, rule, "program_digest", "digest");
+        put(out, rule, "signer", "signer");
         put(out, rule, "started_by", "started-by");
         put(out, rule, "cgroup", "cgroup");
         put(out, rule, "unit", "unit");
