@@ -3,7 +3,8 @@
 /*
  * netextctl status: the instance on one screen. Counters and mechanisms are whatever
  * facts the daemons report: numbers are the one, words the other, and a fact that a
- * later daemon adds shows without a change here.
+ * later daemon adds shows without a change here. Counters that are 0 have nothing to
+ * tell but how many they are.
  */
 
 #include <string.h>
@@ -61,26 +62,54 @@ static void print_instance(const struct nx_properties *status)
         table_print(&table, stdout, false, 2);
 }
 
-static void print_facts(const struct nx_properties *status, const char *title, bool words)
+static void add_fact(struct table *table, const struct nx_properties *status, const char *key)
+{
+        char *label = cli_format("%s", key);
+
+        for (char *c = label; *c; c++)
+                *c = *c == '_' ? ' ' : *c;
+        table_add_taken(table, label);
+        table_add_taken(table, property_to_text(status, key));
+}
+
+static bool is_word(const struct nx_properties *status, size_t i)
+{
+        return nx_properties_get_type(status, i) == NX_PROPERTY_STRING;
+}
+
+static void print_counters(const struct nx_properties *status)
+{
+        _cleanup_(table_deinit) struct table table = TABLE_INIT(2);
+        unsigned int n_zero = 0;
+
+        for (size_t i = 0; i < nx_properties_get_count(status); i++) {
+                const char *key = nx_properties_get_key(status, i);
+
+                if (is_about_instance(key) || is_word(status, i))
+                        continue;
+                if (nx_properties_get_uint64(status, key))
+                        add_fact(&table, status, key);
+                else
+                        n_zero++;
+        }
+        printf("\nCounters\n");
+        table_print(&table, stdout, false, 2);
+        printf("  %u %s 0\n", n_zero, table.n_cells ? "more are" : "are");
+}
+
+static void print_mechanisms(const struct nx_properties *status)
 {
         _cleanup_(table_deinit) struct table table = TABLE_INIT(2);
 
         for (size_t i = 0; i < nx_properties_get_count(status); i++) {
                 const char *key = nx_properties_get_key(status, i);
-                bool is_word = nx_properties_get_type(status, i) == NX_PROPERTY_STRING;
-                char *label;
 
-                if (is_about_instance(key) || is_word != words)
-                        continue;
-                label = cli_format("%s", key);
-                for (char *c = label; *c; c++)
-                        *c = *c == '_' ? ' ' : *c;
-                table_add_taken(&table, label);
-                table_add_taken(&table, property_to_text(status, key));
+                if (!is_about_instance(key) && is_word(status, i))
+                        add_fact(&table, status, key);
         }
         if (table.n_cells == 0)
                 return;
-        printf("\n%s\n", title);
+        printf("\nMechanisms\n");
         table_print(&table, stdout, false, 2);
 }
 
@@ -89,8 +118,8 @@ static void print_status(const struct nx_properties *status, const struct nx_lis
         print_instance(status);
         printf("\nSessions\n");
         writer_table(stdout, sessions, session_columns, 2, "none: flows pass, and are recorded");
-        print_facts(status, "Counters", false);
-        print_facts(status, "Mechanisms", true);
+        print_counters(status);
+        print_mechanisms(status);
 }
 
 int verb_status(struct cli *cli)
