@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that are gone in under 5 ms, each attributed to the right executable."""
+"""Processes that are gone in under 5 ms, each attributed to the right executable (R-11, R-12)."""
 import collections
 import concurrent.futures
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What verify says of a bundle is what the daemon does with it, whatever was done to the bundle."""
+"""What verify says of a bundle is what the daemon does with it, whatever was done to the bundle (L16, L17)."""
 import os
 import pathlib
 import shutil

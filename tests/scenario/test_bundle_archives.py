@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies: what the worker stages is what the source has, and what an archive cannot do to it."""
+"""Copies: what the worker stages is what the source has, and what an archive cannot do to it (L17)."""
 import gzip
 import io
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that are wrong in one way each: the check of that name fails, and says where.
+"""Bundles that are wrong in one way each: the check of that name fails, and says where (L04, L05, L22, L25).
 
 netextctl and netextd's worker look at each, and have to say the same.
 """

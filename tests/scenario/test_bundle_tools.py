@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From nothing to a signed bundle with netextctl alone, offline and without an account."""
+"""From nothing to a signed bundle with netextctl alone, offline and without an account (L14, L18, D15)."""
 import json
 import os
 import pathlib

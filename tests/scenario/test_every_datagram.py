@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No datagram is lost, doubled or overtaken, whichever socket sends it, whichever call, whoever decides."""
+"""No datagram is lost, doubled or overtaken, whichever socket sends it, whichever call, whoever decides (B18)."""
 import socket
 
 import pytest

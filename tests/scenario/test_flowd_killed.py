@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""flowd dies: traffic goes on within a second, and no rule is there twice."""
+"""flowd dies: traffic goes on within a second, and no rule is there twice (R-01, R-02)."""
 import os
 import pathlib
 import signal

@@ -222,7 +222,7 @@ def test_a_filter_sees_more_at_once_than_a_message_carries(netext, inspecting, c
 
 
 def test_who_is_not_listened_to_has_to_wait(netext, inspecting, client, peer):
-    """A filter that holds everything holds no more than a window: the program's send() blocks."""
+    """A filter that holds everything holds no more than a window: the program's send() blocks (C2)."""
     inspecting("80 hold")
     peer(80, lambda connection: connection.recv(1))
     sent = client.python("""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One process of an installed extension runs all its sessions, and each has a life of its own."""
+"""One process of an installed extension runs all its sessions, and each has a life of its own (I04, L13)."""
 import os
 import pathlib
 import signal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic of a host with itself is decided only where the rules include it."""
+"""Traffic of a host with itself is decided only where the rules include it (R-25, D02, B19)."""
 import signal
 
 import pytest

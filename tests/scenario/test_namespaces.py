@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One executable in other mount namespaces: by its path where that is ours, by its content everywhere."""
+"""One executable in other mount namespaces: by its path where that is ours, by its content everywhere (R-15)."""
 import hashlib
 import json
 import subprocess

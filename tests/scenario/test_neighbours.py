@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other people's tables, marks, rules and routes work on as if netext were not there."""
+"""Other people's tables, marks, rules and routes work on as if netext were not there (R-27)."""
 import json
 import subprocess
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A flow says whose it is, exactly, also when that program is gone."""
+"""A flow says whose it is, exactly, also when that program is gone (D03, B6, B20)."""
 import os
 
 import pytest

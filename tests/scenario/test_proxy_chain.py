@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies behind each other: who carries a flow on says so, and it goes on behind that proxy."""
+"""Proxies behind each other: who carries a flow on says so, and it goes on behind that proxy (D05, R-33, B8, B9)."""
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 

@@ -211,7 +211,7 @@ def without_ports(text):
 
 
 def test_spliced_flows_outlive_the_last_proxy(netext, proxy, client, server, begin):
-    """The session is stopped by the administrator: new flows go direct, those that it gave back go on."""
+    """The session is stopped by the administrator: new flows go direct, those that it gave back go on (D10)."""
     proxy("80 splice")
     process = begin(TWO_WORDS)
     netext.stop_session(PROXY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A claimed flow of datagrams is over when nothing passes any more, as long as its proxy says."""
+"""A claimed flow of datagrams is over when nothing passes any more, as long as its proxy says (B11)."""
 import json
 import select
 import signal

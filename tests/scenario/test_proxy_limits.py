@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs out: descriptors, and the patience of a proxy's peers. It is said, counted, and over by itself."""
+"""What runs out: descriptors, and the patience of a proxy's peers. It is said, counted, and over by itself (B12)."""
 import contextlib
 import pathlib
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every session is asked in the configured order, and a claim ends the walk."""
+"""Every session is asked in the configured order, and a claim ends the walk (D06, D07, B5)."""
 import itertools
 import re
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy may look at what a program says first, before it says whether it takes the flow."""
+"""A proxy may look at what a program says first, before it says whether it takes the flow (D04, B7)."""
 import pytest
 
 from harness.lab import Lab

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets that no TCP or UDP socket sent are asked about, and never given to somebody by a guess."""
+"""Packets that no TCP or UDP socket sent are asked about, and never given to somebody by a guess (R-19)."""
 
 SEND = """
 import socket, struct, sys

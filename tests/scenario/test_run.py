@@ -125,6 +125,7 @@ def test_bad_rules_run_nothing(netext_run, rules):
 
 
 def test_where_ip_netns_exec_hides_the_cgroups(rules, name):
+    """R-47."""
     path = rules("loopback include", "deny to 127.0.0.1 port 9")
     run(["ip", "netns", "add", name])
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named sets of destinations: what is in one changes, and nothing is restarted."""
+"""Named sets of destinations: what is in one changes, and nothing is restarted (D09)."""
 import pytest
 
 from harness.lab import Lab

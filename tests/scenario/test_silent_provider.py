@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A provider that dies or does not answer: the fail policy decides, and the record says so."""
+"""A provider that dies or does not answer: the fail policy decides, and the record says so (R-09)."""
 import signal
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A start that fails says what happened, and a program's last words are kept."""
+"""A start that fails says what happened, and a program's last words are kept (L20)."""
 import re
 import subprocess
 

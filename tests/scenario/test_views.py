@@ -61,6 +61,7 @@ def test_status(netext, scripted, lab):
 
 
 def test_doctor_tries_each_mechanism_and_leaves_nothing(lab):
+    """R-48."""
     before = snapshot.of_namespace(lab.client)
     done = lab.client.run([NETEXTCTL, "doctor", "--json"], check=False, cgroup=lab.cgroup.path.parent)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -33,6 +33,7 @@ def test_other_namespaces_are_not(netext, scripted, serve, lab):
 
 
 def test_an_extension_is_not_asked_about_its_own_traffic(netext, scripted, client, serve):
+    """R-33."""
     first, own = serve(80), serve(7)
     scripted("80 call 198.18.0.2 7", "7 drop")
     answer = client.tcp(80)

@@ -123,7 +123,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as ours
 
 
 def test_a_flood_is_bounded_and_counted(netext, firewall, client, server):
-    """R-10, R-24: more flows than there is room for."""
+    """R-23, R-10, R-24: more flows than there is room for."""
     firewall("deny protocol udp port 1024-65535", "default allow")
     flowd = netext.flowd_pid()
     n = client.python("""
