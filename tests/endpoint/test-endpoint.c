@@ -2,7 +2,7 @@
 
 /*
  * Apps, netextd's endpoints and an extension, each in a process of its own. Whatever is asked
- * ends: with the answer, at the deadline, or with the reason.
+ * ends: with the answer, at the deadline, or with the reason (I01, I07, I10, I11, I12).
  */
 
 #include <errno.h>

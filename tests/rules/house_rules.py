@@ -339,7 +339,7 @@ def bundle_checks(root):
 
 
 def documented_checks(root):
-    """Every check of a bundle has its entry in netext-bundle(5), with its code and what to do."""
+    """Every check of a bundle has its entry in netext-bundle(5), with its code and what to do (L24)."""
     page = root / "docs" / "man" / "netext-bundle.5"
     text = page.read_text("utf-8") if page.exists() else ""
     for name, code in bundle_checks(root):

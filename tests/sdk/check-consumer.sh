@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The examples as somebody else builds them: from an installed SDK, by the line at their
-# top, shared and static; one that has parts has them beside it. The programs run, and explain how they are meant to be started.
+# top, shared and static (L21); one that has parts has them beside it. The programs run, and
+# explain how they are meant to be started.
 #
 # check-consumer.sh MESON BUILD-FOLDER EXAMPLE.c... -- [CFLAG...]
 set -eu
