@@ -23,11 +23,13 @@ def of_namespace(namespace):
 
 
 def of_instance(name):
-    """What bears the instance's name: folders, pinned BPF, cgroups, mounts."""
+    """What bears the instance's name: folders, pinned BPF, cgroups, mounts. And the kernel's word on whether
+    something went wrong in it (D10)."""
     found = [str(path) for root in ROOTS for path in pathlib.Path(root).glob(name)]
     found += [str(path) for path in CGROUP2.glob(f"netext/{name}")]
     mounts = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    return {"named": found, "mounts": [line for line in mounts.splitlines() if f"/{name}" in line]}
+    return {"named": found, "mounts": [line for line in mounts.splitlines() if f"/{name}" in line],
+            "tainted": pathlib.Path("/proc/sys/kernel/tainted").read_text(encoding="utf-8")}
 
 
 def of_cgroup(path):

@@ -104,15 +104,19 @@ def client(lab):
 
 @pytest.fixture
 def traffic(lab, client):
-    """traffic("connect:80", "stream:81") of the client while the block runs, all of which has to go well."""
+    """traffic("connect:80", "stream:81") of the client while the block runs, all of which has to go well.
+
+    What the block is given is empty until it has ended; see harness/programs/traffic.py.
+    """
 
     @contextlib.contextmanager
     def run(*what):
         process = lab.client.start([PYTHON, "-I", TRAFFIC, Lab.SERVER, *what], stdin=subprocess.PIPE)
         wait_for_line(process, "ready", 20)
-        yield
+        workers = []
+        yield workers
         process.stdin.close()
-        workers = client.python_answer(process, 40)
+        workers += client.python_answer(process, 40)
         assert not [one for one in workers if one["error"]], workers
 
     return run

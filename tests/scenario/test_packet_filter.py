@@ -131,6 +131,21 @@ def test_what_no_rule_names_never_leaves_the_kernel(netext, packets, ear, say, p
     wait_for_shown(netext, "say six")
 
 
+def test_an_interface_is_its_name(netext, packets, say, lab):
+    """R-45: one that goes and comes back has another number."""
+    packets("out passing0 17 any")
+    for word in ("first", "second"):
+        lab.client.run(["ip", "-batch", "-"], input="""
+            link add passing0 type veth peer name passing1
+            address add 198.18.9.1/24 dev passing0
+            link set passing1 up
+            link set passing0 up
+        """)
+        say(f"nx:say {word}", to="198.18.9.2")
+        wait_for_shown(netext, f"say {word}")
+        lab.client.run(["ip", "link", "del", "passing0"])
+
+
 def test_loopback_is_left_alone_unless_it_is_asked_for(netext, packets, say, client):
     echo = """
         here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -32,6 +32,20 @@ def test_a_stopped_session_decides_nothing(netext, scripted, client, server):
     assert client.tcp(80).error == "ECONNREFUSED"
 
 
+def test_filters_come_and_go_and_nothing_stalls(netext, scripted, firewall, client, serve, traffic):
+    """D11: neither what was there before the first filter, nor what each of them has let pass."""
+    serve(80), serve(81)
+    with traffic("stream:80", "datagrams:80") as older:
+        for _ in range(2):
+            scripted("80 refuse", "81 allow", fail_policy="closed")
+            with traffic("stream:81", "datagrams:81") as allowed:
+                firewall("allow port 81", "default deny", fail_policy="closed")
+                netext.stop_session("firewall")
+            netext.stop_session("scripted")
+            assert max(one["longest_s"] for one in allowed) < 1
+    assert max(one["longest_s"] for one in older) < 1
+
+
 def test_the_chain_is_in_order_and_each_has_a_say(netext, scripted, firewall, client, serve):
     serve(80), serve(81), serve(82)
     scripted("80 refuse", "* allow", grade="inspector", order=-5)

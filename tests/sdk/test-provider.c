@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A provider's life: hello, start, stop, a netextd that goes and comes, and bad peers. */
+/* A provider's life: hello, start, stop with its reason (B15), a netextd that goes and comes, bad peers. */
 
 #include <errno.h>
 #include <netinet/in.h>

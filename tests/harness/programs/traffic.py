@@ -5,7 +5,7 @@
 connect makes one connection after the other, each of which asks once; stream keeps one, asks all the
 time, and wants each byte back; datagrams does the same, and asks again what was not answered.
 Prints "ready" when all have been answered once, and in the end, for each, what was
-done and the first thing that went wrong.
+done, the first thing that went wrong, and the longest time from one answer to the next.
 """
 import errno
 import json
@@ -89,6 +89,7 @@ KINDS = {kind.__name__: kind for kind in (connect, stream, datagrams, datagram)}
 class Worker:
     def __init__(self, address, what):
         self.what, self.done, self.error = what, 0, None
+        self.longest, self.last = 0, None
         kind, port = what.split(":")
         self.arguments = KINDS[kind], address, int(port)
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -101,7 +102,10 @@ class Worker:
             self.error = f"after {self.done}: {error!r}"
 
     def count(self):
-        self.done += 1
+        now = time.monotonic()
+        if self.last:
+            self.longest = max(self.longest, now - self.last)
+        self.done, self.last = self.done + 1, now
 
 
 def main():
@@ -115,7 +119,8 @@ def main():
     stopped.set()
     for worker in workers:
         worker.thread.join(2 * TIMEOUT_S)
-    print(json.dumps([[{"what": one.what, "done": one.done, "error": one.error} for one in workers]]), flush=True)
+    print(json.dumps([[{"what": one.what, "done": one.done, "error": one.error, "longest_s": one.longest}
+                       for one in workers]]), flush=True)
 
 
 main()
