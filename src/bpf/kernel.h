@@ -112,6 +112,10 @@ struct file {
         struct path f_path;
 };
 
+struct socket {
+        struct file *file;
+};
+
 struct fdtable {
         unsigned int max_fds;
         struct file **fd;
@@ -170,6 +174,7 @@ struct sock_cgroup_data {
 
 struct sock {
         struct sock_common __sk_common;
+        struct socket *sk_socket;
         struct sock_cgroup_data sk_cgrp_data;
 };
 

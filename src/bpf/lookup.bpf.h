@@ -28,6 +28,18 @@ struct {
         __type(value, struct steer_owner);
 } listeners SEC(".maps");
 
+/*
+ * Room for the beginning of a struct sock. The verifier lets nobody add to a pointer to a socket of
+ * the tables, so that what lies within is read from there on.
+ */
+#define HEAD_SIZE 512
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, char[HEAD_SIZE]);
+} heads SEC(".maps");
+
 static __always_inline bool is_ipv4(const struct steer_address *address)
 {
         return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);
@@ -58,6 +70,19 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb,
         return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 }
 
+/*
+ * A tunnel of the kernel sends from ports of its own choosing to the port on which it listens
+ * itself, where its peers do (VXLAN: RFC 7348, 5; Geneve: RFC 8926, 3.3).
+ */
+static __always_inline struct bpf_sock *find_tunnel(struct __sk_buff *skb,
+                                                    const struct steer_lookup *lookup)
+{
+        struct steer_lookup tunnel = *lookup;
+
+        tunnel.local_port = lookup->remote_port;
+        return find_socket(skb, &tunnel);
+}
+
 /* What remains of an earlier connection of the same ends (TIME_WAIT) hides who listens. */
 static __always_inline struct bpf_sock *find_listener(struct __sk_buff *skb,
                                                       struct steer_lookup *lookup)
@@ -83,6 +108,20 @@ static __always_inline bool is_ours(struct bpf_sock *socket)
         at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
         bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + cgroup_level * sizeof(ancestor));
         return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
+}
+
+/* Nobody has a socket of the kernel's own open (sock_create_kern(): it has no file). */
+static __always_inline bool is_kernels(struct bpf_sock *socket)
+{
+        __u32 offset = bpf_core_field_offset(struct sock, sk_socket), first = 0;
+        char *head = bpf_map_lookup_elem(&heads, &first);
+        struct socket *opened;
+
+        if (!head || offset > HEAD_SIZE - sizeof(opened) ||
+            bpf_probe_read_kernel(head, HEAD_SIZE, socket) < 0)
+                return false;
+        opened = *(struct socket **)(head + offset);
+        return opened && !BPF_CORE_READ(opened, file);
 }
 
 /* Who bound the socket; or, where that was the kernel with its first datagram, who sent that. */
@@ -127,7 +166,12 @@ static __always_inline void note_socket(struct steer_lookup *lookup, struct bpf_
         if (owner)
                 lookup->owner = *owner;
         lookup->is_bound = socket->bound_dev_if != 0;
-        lookup->found = owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET;
+        if (owner)
+                lookup->found = STEER_FOUND_OWNER;
+        else if (lookup->protocol == IPPROTO_UDP && is_kernels(socket))
+                lookup->found = STEER_FOUND_KERNEL;
+        else
+                lookup->found = STEER_FOUND_SOCKET;
 }
 
 struct lookups {
@@ -146,9 +190,15 @@ static long look_up(__u32 index, struct lookups *lookups)
         socket = find_socket(skb, &lookup);
         if (!socket && lookup.is_inbound)
                 socket = find_listener(skb, &lookup);
+        if (socket) {
+                note_socket(&lookup, socket);
+        } else if (lookup.protocol == IPPROTO_UDP && !lookup.is_inbound) {
+                socket = find_tunnel(skb, &lookup);
+                if (socket && is_kernels(socket))
+                        lookup.found = STEER_FOUND_KERNEL;
+        }
         if (!socket)
                 return 0;
-        note_socket(&lookup, socket);
         bpf_sk_release(socket);
         if (lookup.found)
                 bpf_skb_store_bytes(skb, offset, &lookup, sizeof(lookup), 0);

@@ -314,6 +314,7 @@ struct steer_question {
 enum steer_found {
         STEER_FOUND_NOTHING,
         STEER_FOUND_SOCKET, /* without a record: no hook saw its connect(), sendto() or bind() */
+        STEER_FOUND_KERNEL, /* no process has it open: a tunnel's own */
         STEER_FOUND_OWNER,
 };
 

@@ -228,7 +228,9 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
         };
         struct flow *flow;
 
-        if (!owner)
+        if (arrival->found == STEER_FOUND_KERNEL)
+                model.owner = WIRE_OWNER_KERNEL;
+        else if (!owner)
                 on_unattributed(intake);
         else if (is_inbound)
                 set_server(intake, &model, owner);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the files that write the ruleset's chains have in common: ruleset.c and inbound.c. */
+/* What the files that write the ruleset's chains have in common: ruleset.c, inbound.c and
+ * deliver.c. */
 
 #include <libnftnl/rule.h>
 #include <linux/netfilter.h>
@@ -51,6 +52,8 @@ static const struct family families[] = {
         { NFPROTO_IPV6, "passed6", "settling6", "served6", "claimed6", "watched6", "onward6",
           "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
+
+static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
 
 static inline void match_instance(struct nftnl_rule *rule, const struct ruleset_config *config)
 {
@@ -125,4 +128,23 @@ static inline void apply_fail_policy(struct transaction *t, struct nftnl_rule *r
                 verdict(rule, NFT_GOTO, "refuse");
         else
                 set_packet_mark(rule, config_of(t)->mark_mask, 0);
+}
+
+/* code and target: as of verdict(). */
+static inline void decide_mark(struct transaction *t, const char *chain, enum mark mark, int code,
+                               const char *target)
+{
+        struct nftnl_rule *rule = rule_begin(t, chain);
+
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
+        verdict(rule, code, target);
+        rule_end(t, rule);
+}
+
+/* Ends the rule: what it matches waits for flowd. */
+static inline void ask(struct transaction *t, struct nftnl_rule *rule)
+{
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        queue(rule, config_of(t), config_of(t)->hold_queue);
+        rule_end(t, rule);
 }

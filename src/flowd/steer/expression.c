@@ -103,6 +103,15 @@ void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
         compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
 }
 
+void match_open_socket(struct nftnl_rule *rule)
+{
+        uint32_t least = 0;
+
+        /* Who opened the file: there is no such thing to compare where there is no file. */
+        load_meta(rule, NFT_META_SKUID);
+        compare(rule, NFT_CMP_GTE, &least, sizeof(least));
+}
+
 void match_packet_tag(struct nftnl_rule *rule, uint32_t tag)
 {
         load_meta(rule, NFT_META_PRIORITY);

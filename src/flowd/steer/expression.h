@@ -20,6 +20,9 @@ void set_packet_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 
 /* The mark of the packet's socket. */
 void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+/* A process has the packet's socket open. The kernel has no file for its own (sock_create_kern()).
+ */
+void match_open_socket(struct nftnl_rule *rule);
 /* A number that goes with a packet as far as lo (skb->priority); nobody else uses it there. */
 void match_packet_tag(struct nftnl_rule *rule, uint32_t tag);
 /* The tag's masked bits are not these. */

@@ -599,18 +599,21 @@ static void find_by_tuple(struct hooks *hooks, struct steer_lookup *lookup)
  * Two places know: the socket that would get the answer, if it speaks of the same peer, and
  * the map of what sockets left that are gone, or that sent to somebody else since. The
  * socket that is there now comes first: an earlier one may have had the same endpoints. For
- * TCP it is the only one then, while a UDP socket that is not connected has many peers.
+ * TCP it is the only one then, while a UDP socket that is not connected has many peers. The
+ * kernel's own is what neither knows, and one of its sockets has the port for.
  */
 static void find_sender(struct hooks *hooks, struct steer_lookup *lookup)
 {
-        bool is_there = lookup->found != STEER_FOUND_NOTHING;
+        uint8_t found = lookup->found;
 
-        if (lookup->found == STEER_FOUND_OWNER && is_about_its_peer(lookup))
+        if (found == STEER_FOUND_OWNER && is_about_its_peer(lookup))
                 return;
         lookup->found = STEER_FOUND_NOTHING;
         lookup->owner = (struct steer_owner){};
-        if (!is_there || lookup->protocol != IPPROTO_TCP)
+        if (found == STEER_FOUND_NOTHING || lookup->protocol != IPPROTO_TCP)
                 find_by_tuple(hooks, lookup);
+        if (lookup->found == STEER_FOUND_NOTHING && found == STEER_FOUND_KERNEL)
+                lookup->found = STEER_FOUND_KERNEL;
 }
 
 void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n)

@@ -37,9 +37,12 @@
  *      udp, mark & M == PASS, not in passed4 or passed6    into settling4 or settling6
  *      udp, mark & M == PASS                      into passed4 or passed6
  *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard
- * clears both mark & M == PASS                           clear ours, accept mark & M == PASS_ONCE
- * clear ours, accept mark & M == DROP                           drop mark & M == REFUSE, NO_HOST or
- * NO_NETWORK  goto refuse goto ask
+ *                                                 clears both
+ *      mark & M == PASS                           clear ours, accept
+ *      mark & M == PASS_ONCE                      clear ours, accept
+ *      mark & M == DROP                           drop
+ *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse
+ *                                                 goto ask
  *
  *   ask:
  *      udp, in settling4 or settling6             mark & M := ASKED, queue: behind what waits there
@@ -52,7 +55,12 @@
  *                                                 inspected
  *      udp, in ended4 or ended6                   refresh it there, goto refuse
  *      mark & M == WATCHED                        drop       there was no room in the set
- *                                                 mark & M := ASKED, queue
+ *      our tag                                    mark & M := ASKED, queue: it comes in
+ *      udp, its socket's mark & M == PASS_SOCKET  accept     a tunnel's: no socket of UDP bears
+ *                                                 that mark, so the kernel carries an allowed
+ *                                                 connection on
+ *      tcp, or udp from a socket that a process has open    mark & M := ASKED, queue
+ *                                                 what the kernel itself says passes
  *
  *   turn: output, next after hold, of the type that routes again. Only while flows are delivered.
  *      (Not in hold: a held packet comes back to a place in the kernel's list, and tproxy adds a
@@ -79,30 +87,7 @@
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
  *      a proxy's upstream could not reach gets the ICMP error that says so.
  *
- *   deliver: prerouting, before anybody can overwrite the mark. Only while there are proxies.
- *      not from lo                                accept
- *      udp, tagged by us                          goto datagrams
- *      mark & M == 0                              accept
- *      tcp, not a first segment, mark & M == DELIVER    tproxy to the flow's socket, accept
- *      the same                                   mark & M := ASKED, queue: it is sent here again
- *      tcp, mark & M == CLAIMED                   tproxy to the flow's socket, or to our listener,
- *                                                 which resets what it does not know
- *      tcp, mark & M == DELIVER, tagged by us     tproxy to our listener
- *
- *   datagrams: to the flow's socket. What has lost it, with its extension or with flowd, is asked
- *      about, and never left to whoever has the port on this host. Verdicts come back here too.
- *      mark & M == DELIVER                        tproxy to the flow's socket, accept
- *      mark & M == DROP, PASS or PASS_ONCE        drop       it cannot simply pass from here
- *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse     (IPv4: as DROP; the next one is
- *                                                 held where there is an error to send)
- *      mark & M == CLAIMED                        into claimed4 or claimed6
- *                                                 tproxy to the flow's socket, mark & M := DELIVER,
- *                                                 accept
- *      mark & M == CLAIMED                        drop       its new socket is gone already
- *                                                 mark & M := ASKED, queue
- *
- *   Instances beside each other may have the same bits, so a tag says who waits for the packet:
- *   the queue's number, in the place of its priority, which means nothing on lo.
+ *   deliver, datagrams: prerouting, see steer/deliver.c
  *
  *   arrive, hold_in, guard_in: input, see steer/inbound.c
  *
@@ -124,6 +109,7 @@
 
 #include "base/cleanup.h"
 #include "steer/chains.h"
+#include "steer/deliver.h"
 #include "steer/expression.h"
 #include "steer/inbound.h"
 #include "steer/mark.h"
@@ -138,36 +124,13 @@
 /* What a program says while its first datagrams wait comes behind them. */
 #define SETTLING_MS      20
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
-/* Behind the reassembly of fragments, before everything else. */
-#define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
 #define TAG_MASK         0xffff0000U
 
 static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
-static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
-
-/* code and target: as of verdict(). */
-static void decide_mark(struct transaction *t, const char *chain, enum mark mark, int code,
-                        const char *target)
-{
-        struct nftnl_rule *rule = rule_begin(t, chain);
-
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
-        verdict(rule, code, target);
-        rule_end(t, rule);
-}
 
 static void accept_mark(struct transaction *t, enum mark mark)
 {
         decide_mark(t, "hold", mark, NF_ACCEPT, NULL);
-}
-
-static void ask(struct transaction *t, const char *chain)
-{
-        struct nftnl_rule *rule = rule_begin(t, chain);
-
-        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
-        queue(rule, config_of(t), config_of(t)->hold_queue);
-        rule_end(t, rule);
 }
 
 static void accept_known(struct transaction *t, const char *chain, uint8_t family, const char *set)
@@ -524,9 +487,39 @@ static void line_up(struct transaction *t, const struct family *family)
 
         match_protocol(rule, IPPROTO_UDP);
         match_tuple(rule, family->number, TUPLE_AS_SENT, family->settling);
-        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
-        queue(rule, config_of(t), config_of(t)->hold_queue);
+        ask(t, rule);
+}
+
+/* What comes in has our tag, and no socket yet. */
+static void ask_about_arrivals(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_packet_tag(rule, tag_of(config_of(t)));
+        ask(t, rule);
+}
+
+static void accept_tunnelled(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_socket_mark(rule, config_of(t)->mark_mask, bits(t, MARK_PASS_SOCKET));
+        verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
+}
+
+/* A connection can be a program's whose socket only the kernel has: a later way of MPTCP. */
+static void ask_about_processes(struct transaction *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+                struct nftnl_rule *rule = rule_begin(t, "ask");
+
+                match_protocol(rule, protocols[i]);
+                if (protocols[i] == IPPROTO_UDP)
+                        match_open_socket(rule);
+                ask(t, rule);
+        }
 }
 
 static void put_ask(struct transaction *t)
@@ -541,7 +534,9 @@ static void put_ask(struct transaction *t)
         if (receives(config_of(t)))
                 put_watches(t);
         refuse_ended(t);
-        ask(t, "ask");
+        ask_about_arrivals(t);
+        accept_tunnelled(t);
+        ask_about_processes(t);
 }
 
 /* The first rule is for each packet of a connection that rules allowed. */
@@ -654,120 +649,6 @@ static void put_turn(struct transaction *t)
         }
 }
 
-static uint16_t listener_port(const struct transaction *t, const struct family *family)
-{
-        const struct ruleset_delivery *delivery = &config_of(t)->delivery;
-
-        return family->number == NFPROTO_IPV4 ? delivery->port4 : delivery->port6;
-}
-
-static void match_turned(struct transaction *t, struct nftnl_rule *rule, enum mark mark)
-{
-        match_protocol(rule, IPPROTO_TCP);
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
-}
-
-/*
- * What a program says first can come while the end of its handshake, on another CPU, makes the
- * socket: then the kernel finds none (Linux 6.18), and the listener would reset the connection.
- * flowd sends it round once more.
- */
-static void deliver_segments(struct transaction *t)
-{
-        struct nftnl_rule *rule;
-
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "deliver");
-                match_turned(t, rule, MARK_DELIVER);
-                match_first_segment(rule, false);
-                deliver_to_socket(rule, families[i].number);
-                verdict(rule, NF_ACCEPT, NULL);
-                rule_end(t, rule);
-        }
-        rule = rule_begin(t, "deliver");
-        match_turned(t, rule, MARK_DELIVER);
-        match_first_segment(rule, false);
-        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
-        queue(rule, config_of(t), config_of(t)->hold_queue);
-        rule_end(t, rule);
-
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "deliver");
-                match_turned(t, rule, MARK_CLAIMED);
-                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
-                rule_end(t, rule);
-        }
-}
-
-/* Others may have overwritten a datagram's mark. */
-static void put_deliver(struct transaction *t)
-{
-        struct nftnl_rule *rule = rule_begin(t, "deliver");
-
-        match_other_interface(rule);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "deliver");
-        match_protocol(rule, IPPROTO_UDP);
-        match_packet_tag(rule, tag_of(config_of(t)));
-        verdict(rule, NFT_GOTO, "datagrams");
-        rule_end(t, rule);
-
-        decide_mark(t, "deliver", MARK_UNDECIDED, NF_ACCEPT, NULL);
-        deliver_segments(t);
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "deliver");
-                match_turned(t, rule, MARK_DELIVER);
-                match_packet_tag(rule, tag_of(config_of(t)));
-                deliver_to_listener(rule, families[i].number, listener_port(t, &families[i]));
-                rule_end(t, rule);
-        }
-}
-
-static void deliver_datagrams(struct transaction *t, const struct family *family)
-{
-        uint32_t mask = config_of(t)->mark_mask;
-        struct nftnl_rule *rule;
-
-        rule = rule_begin(t, "datagrams");
-        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
-        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->claimed);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "datagrams");
-        deliver_to_socket(rule, family->number);
-        set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-}
-
-static void deliver_turned_datagrams(struct transaction *t, const struct family *family)
-{
-        struct nftnl_rule *rule = rule_begin(t, "datagrams");
-
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
-        deliver_to_socket(rule, family->number);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
-}
-
-static void put_datagrams(struct transaction *t)
-{
-        static const enum mark drops[] = { MARK_DROP, MARK_PASS, MARK_PASS_ONCE };
-
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-                deliver_turned_datagrams(t, &families[i]);
-        for (size_t i = 0; i < ARRAY_SIZE(drops); i++)
-                decide_mark(t, "datagrams", drops[i], NF_DROP, NULL);
-        for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
-                decide_mark(t, "datagrams", refusals[i], NFT_GOTO, "refuse");
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-                deliver_datagrams(t, &families[i]);
-        decide_mark(t, "datagrams", MARK_CLAIMED, NF_DROP, NULL);
-        ask(t, "datagrams");
-}
-
 static void put_sets(struct transaction *t, const struct family *family)
 {
         const struct {
@@ -807,10 +688,9 @@ static void put_objects(struct transaction *t)
         put_base_chain(t, "guard", "filter", NF_INET_LOCAL_OUT, GUARD_PRIORITY);
         inbound_put_chains(t);
         if (config_of(t)->delivery.is_on) {
-                put_chain(t, "datagrams");
                 put_chain(t, "speak");
                 put_base_chain(t, "turn", "route", NF_INET_LOCAL_OUT, TURN_PRIORITY);
-                put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
+                deliver_put_chains(t);
         }
         if (receives(config_of(t)))
                 put_base_chain(t, "untrack", "filter", NF_INET_LOCAL_OUT, UNTRACK_PRIORITY);
@@ -828,8 +708,7 @@ static void put_rules(struct transaction *t)
         if (config_of(t)->delivery.is_on) {
                 put_speak(t);
                 put_turn(t);
-                put_datagrams(t);
-                put_deliver(t);
+                deliver_put_rules(t);
         }
         if (receives(config_of(t))) {
                 turn_onward(t);

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel itself sends and gets, here for a VXLAN tunnel, is nobody's flow, whatever the rules say (R-28).
+
+Each connection through the tunnel has a flow of datagrams of its own: from a port of
+the kernel's choosing, at which it has no socket.
+"""
+import os
+import signal
+
+import pytest
+
+from harness.client import TALK
+from harness.paths import CGROUP2
+
+OTHER_END = "198.19.0.2"
+TUNNEL_PORT = 4789
+
+
+@pytest.fixture
+def tunnel(lab):
+    """Between client and server, which is OTHER_END there."""
+    for host, here, there, address in ((lab.client, lab.CLIENT, lab.SERVER, "198.19.0.1"),
+                                       (lab.server, lab.SERVER, lab.CLIENT, OTHER_END)):
+        host.run(["ip", "-batch", "-"], input=f"""
+            link add tunnel0 type vxlan id 7 dstport {TUNNEL_PORT} local {here} remote {there}
+            link set tunnel0 addrgenmode none
+            address add {address}/24 dev tunnel0
+            link set tunnel0 up
+        """)
+
+
+@pytest.fixture(params=["a-cgroup", pytest.param("the-machine", marks=pytest.mark.xdist_group("root-cgroup"))])
+def netext(request, tunnel, instances):
+    return instances(cgroup=str(CGROUP2)) if request.param == "the-machine" else instances()
+
+
+def test_a_tunnel_goes_on_behind_everybodys_back(netext, firewall, scripted, client, serve, service, lab):
+    serve(80), serve(81)
+    service(82)
+    firewall("default deny", "allow to 198.19.0.0/24", "allow direction inbound protocol tcp", fail_policy="closed")
+    scripted("80 allow", "81 allow", fail_policy="closed")
+    for port in (80, 81):
+        for protocol in ("tcp", "udp", "udp-connected"):
+            assert client.talk(protocol, OTHER_END, port).error is None, (protocol, port)
+    visitor = lab.server.run([TALK, "tcp", "198.19.0.1", 82], check=False)
+    assert visitor.returncode == 0, visitor.stdout
+    carrying = netext.flows(remote_port=TUNNEL_PORT) + netext.flows(local_port=TUNNEL_PORT)
+    assert {(flow["owner"], flow["reason"]) for flow in carrying} == {("kernel", "kernel-owner")}
+    assert netext.status()["flows_unattributed"] == 0
+
+
+def test_nobody_has_to_live_for_what_rules_allow(netext, firewall, client, serve):
+    """The connection's own mark speaks for what carries it."""
+    serve(80)
+    firewall("default deny", "allow to 198.19.0.0/24 protocol tcp", fail_policy="closed")
+    flowd = netext.flowd_pid()
+    netext.kill_netextd()
+    os.kill(flowd, signal.SIGKILL)
+    assert client.tcp(80, OTHER_END).error is None
+    netext.restart_netextd()
+
+
+def test_a_program_is_not_the_kernel_for_sending_where_a_tunnel_leads(netext, firewall, client, lab):
+    firewall("default deny")
+    for protocol in ("udp", "udp-connected"):
+        assert client.talk(protocol, lab.SERVER, TUNNEL_PORT).error is not None
