@@ -75,8 +75,8 @@ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow);
 /** Arguments separated by blanks, cut at 255 bytes. */
 const char *nx_flow_get_command_line(const struct nx_flow *flow);
 /** Paths of the programs that started this one, a line each: its parent's first, then that one's
- *  parent's, up to the eighth. As of its first flow: who has ended by then is not among them. NULL
- *  where they are not known. */
+ *  parent's, up to the eighth; "?" where that is not known. As of its first flow: who has ended by
+ *  then is not among them. NULL where none is known. */
 const char *nx_flow_get_parents(const struct nx_flow *flow);
 /** The program's own path, or, where that is a shell or something else that only starts others (see
  *  the launchers of netextd(8)), the path of the first parent that is none. */

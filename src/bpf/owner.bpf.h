@@ -96,13 +96,14 @@ static long walk_up(__u32 step, struct path_walk *walk)
         if (dentry == root || dentry == parent) {
                 struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
-                if (above == mount || dentry != root) {
-                        walk->is_at_root = true;
-                        return 1;
+                if (above != mount && dentry == root) {
+                        walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+                        walk->mount = above;
+                        return 0;
                 }
-                walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-                walk->mount = above;
-                return 0;
+                walk->is_at_root = true;
+                if (dentry == root || walk->size)
+                        return 1; /* else it lies in no folder, and its name is all: "memfd:NAME" */
         }
         walk->dentry = parent;
         walk->root = mount;

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import subprocess
+import textwrap
 
 import pytest
 
@@ -35,6 +36,27 @@ def test_a_shell_acts_for_who_started_it(netext, client, server):
     explained = netext.run_ctl("flow", "explain", flow["flow"]).stdout
     assert f"parents   {BASH}, {HARNESS}" in explained
     assert f"acts for  {HARNESS}, process {os.getpid()}" in explained
+
+
+def test_a_program_that_lies_in_no_folder_has_its_name(netext, client, server):
+    """A container's runtime is one: it executes a copy of itself from memory. A mount without a place has none."""
+    memory = """
+        fd = os.memfd_create("runtime")
+        os.write(fd, open(bash, "rb").read())
+    """
+    mount = """
+        import ctypes
+        fd = ctypes.CDLL(None).syscall(428, -100, bash.encode(), 1)  # open_tree(2), OPEN_TREE_CLONE
+    """
+    spawn = 'answer = os.spawnv(os.P_WAIT, f"/proc/self/fd/{fd}", ["bash", "-c", command])'
+    for make, path in ((memory, "/memfd:runtime"), (mount, "")):
+        for command in (SAY, OPEN):
+            assert client.python(textwrap.dedent(make) + spawn, bash=BASH, command=f"{command}; :") == 0
+        flow = netext.flow(program=path)
+        assert not flow["program_path_trusted"] and flow["responsible_program"] == path
+    parents = [flow["parents"].split("\n")[:2] for flow in netext.flows(program=str(TALK))]
+    assert parents == [["/memfd:runtime", HARNESS], ["?", HARNESS]]
+    assert "program   path unknown" in netext.run_ctl("flow", "explain", flow["flow"]).stdout
 
 
 def test_what_calls_itself_a_shell_is_none(netext, client, server, tmp_path):

@@ -49,12 +49,17 @@ static char *read_parent(struct hooks *hooks, const struct steer_process_key *ke
                          uint32_t *ret_flags)
 {
         struct steer_process record;
+        char *path;
 
         if (!key->tgid || !hooks_find_ancestor(hooks, key, &record) ||
             !(record.flags & STEER_PROCESS_READY))
                 return NULL;
         *ret_flags = record.flags;
-        return path_from_record(record.exe, record.exe_size, sizeof(record.exe), record.flags);
+        path = path_from_record(record.exe, record.exe_size, sizeof(record.exe), record.flags);
+        if (!path || *path)
+                return path;
+        free(path);
+        return strdup("?");
 }
 
 void parents_read(struct hooks *hooks, const char *launchers, const struct steer_process *record,

@@ -35,8 +35,8 @@ char *path_from_record(const char *reversed, size_t size, size_t max, uint32_t f
 
         if (size > max)
                 size = max;
-        path = malloc(size + sizeof("…/"));
-        if (path)
+        path = calloc(1, size + sizeof("…/"));
+        if (path && size > 0)
                 path_turn(reversed, size, flags & STEER_PATH_TRUNCATED, path);
         return path;
 }

@@ -12,5 +12,6 @@
  * begins with "…" in the place of what is missing.
  */
 void path_turn(const char *reversed, size_t size, bool is_cut, char *path);
-/* The same, of a record's at most max bytes with its flags. Caller owns; NULL: no memory. */
+/* The same, of a record's at most max bytes with its flags; empty where it has none. Caller owns;
+ * NULL: no memory. */
 char *path_from_record(const char *reversed, size_t size, size_t max, uint32_t flags);
