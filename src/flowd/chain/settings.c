@@ -207,6 +207,14 @@ static int reserve(struct settings *settings)
         return 0;
 }
 
+/* What a rule is made of; of what else a provider puts there, nobody is shown anything. */
+static const wire_attributes rule_attributes =
+        WIRE_HAS(ACTION) | WIRE_HAS(DIRECTION) | WIRE_HAS(PROTOCOL) | WIRE_HAS(REMOTE_ADDRESS) |
+        WIRE_HAS(REMOTE_PREFIX) | WIRE_HAS(DOMAIN) | WIRE_HAS(NAME) | WIRE_HAS(PORT_FIRST) |
+        WIRE_HAS(PORT_LAST) | WIRE_HAS(UID) | WIRE_HAS(PROGRAM) | WIRE_HAS(PROGRAM_DIGEST) |
+        WIRE_HAS(SIGNER) | WIRE_HAS(STARTED_BY) | WIRE_HAS(CGROUP) | WIRE_HAS(UNIT) |
+        WIRE_HAS(LABEL);
+
 /* What people are shown: a rule that is in force is known by hashes. */
 static int keep_message(struct settings *settings, const struct wire_message *message)
 {
@@ -217,7 +225,7 @@ static int keep_message(struct settings *settings, const struct wire_message *me
 
         wire_writer_init(&writer, buffer, sizeof(buffer));
         wire_begin(&writer, NX_MSG_ENGINE_SETTINGS_RULE, 0);
-        wire_put_copies(&writer, message, ~(wire_attributes)0);
+        wire_put_copies(&writer, message, rule_attributes);
         if (wire_end(&writer) < 0)
                 return -EBADMSG;
         wanted = settings->messages_size + writer.size;
