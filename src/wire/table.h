@@ -149,6 +149,7 @@ enum wire_type {
         ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
         ATTR(103, PARENTS, WIRE_STRING, "parents", NULL) /* a path a line, nearest first */        \
         ATTR(104, CONTAINER, WIRE_STRING, "container", NULL)                                       \
+        ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
         ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */

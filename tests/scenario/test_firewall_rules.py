@@ -4,6 +4,7 @@ import pytest
 
 from harness.client import MAPPED, TALK, TRANSPORTS
 from harness.lab import Lab
+from harness.wait import wait_until
 
 
 def denied_error(protocol):
@@ -92,6 +93,23 @@ def test_the_first_match_wins_and_is_named(netext, firewall, client, server):
     assert (allowed["reason"], allowed["rule"]) == ("rule", f"{path.name}:3")
     assert (denied["reason"], denied["rule"]) == ("rule", f"{path.name}:4")
     assert denied["decided_by"] == "firewall" and denied["program"] == str(TALK.resolve())
+
+
+def test_each_rule_tells_how_many_flows_it_decided(netext, firewall, rules, client, server):
+    def counted():
+        return [rule["flows"] for rule in netext.ctl("rules", "show", "firewall")]
+
+    firewall("deny port 81", "allow to 198.18.0.2 port 80", "ask port 82 protocol udp", "default allow")
+    for port in (80, 81, 81, 83):
+        client.tcp(port)
+        client.udp(port)
+    client.udp(82, Lab.SERVER, "-t", "100")
+    wait_until(lambda: counted() == [4, 2, 1, 2], lambda: f"{counted()}")
+    netext.ctl("rules", "why", TALK, Lab.SERVER, 80)  # asking is no flow
+    rules("deny port 81", "allow to 198.18.0.2 port 80", "deny port 82", "default allow")
+    wait_until(lambda: counted() == [4, 2, 0, 0], lambda: f"{counted()}")
+    client.tcp(82)
+    wait_until(lambda: counted() == [4, 2, 1, 0], lambda: f"{counted()}")
 
 
 def test_the_default_action_decides_the_rest(netext, firewall, client, server):

@@ -29,11 +29,11 @@ def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     assert "resolved that name" in netext.run_ctl("rules", "why", TALK, "unknown.test", 80).stderr
 
     shown = netext.run_ctl("rules", "show", "firewall").stdout.splitlines()[1:]
-    assert [line.split(maxsplit=1) for line in shown] == [[f"{path.name}:{n}", rest] for n, rest in (
-        (1, "deny    user 61100"), (2, "allow   to domain example.test port 80 protocol tcp"),
-        (3, 'deny    program "/opt/my app"'), (4, "ask     port 81-90"), (5, "deny    to 198.18.0.0/15 port 91"),
-        (6, "deny    signer EXAMPLE.com.example.app"))] + [
-        ["default", "allow   (flows of this host to itself are looked at, too)"]]
+    assert [line.split(maxsplit=3) for line in shown[:-1]] == [[f"{path.name}:{n}", action, "0", rest] for n, action, rest in (
+        (1, "deny", "user 61100"), (2, "allow", "to domain example.test port 80 protocol tcp"),
+        (3, "deny", 'program "/opt/my app"'), (4, "ask", "port 81-90"), (5, "deny", "to 198.18.0.0/15 port 91"),
+        (6, "deny", "signer EXAMPLE.com.example.app"))]
+    assert shown[-1].split(maxsplit=3)[::3] == ["default", "(what this host says to itself is looked at, too)"]
     everything = netext.ctl("rules", "show")
     assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 7), ("second", 0)]
     assert netext.run_ctl("rules", "show", "third").stderr.endswith('there is no session "third"\n')

@@ -24,13 +24,14 @@ static void add_clauses(struct table *table, const struct nx_properties *rule)
                 table_add_taken(table, rule_clauses(rule));
         else
                 table_add(table, nx_properties_get_bool(rule, "loopback")
-                                         ? "(flows of this host to itself are looked at, too)"
-                                         : "(flows of this host to itself are left alone)");
+                                         ? "(what this host says to itself is looked at, too)"
+                                         : "(what this host says to itself is left alone)");
 }
 
 static const struct writer_column columns[] = {
         { "RULE", .fn = add_label },
         { "ACTION", "action" },
+        { "DECIDED", "flows" },
         { "FLOWS", .fn = add_clauses },
         {},
 };

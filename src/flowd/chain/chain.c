@@ -188,7 +188,7 @@ int chain_add(struct chain *chain, const struct wire_message *message)
 void chain_let_go(struct chain *chain, struct session *session, struct flow *flow)
 {
         list_remove(&flow->waiting);
-        flow->ask_slots &= ~(1ULL << session->slot);
+        flow->judged.ask_slots &= ~(1ULL << session->slot);
         chain_advance(chain, flow);
 }
 

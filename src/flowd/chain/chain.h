@@ -168,6 +168,8 @@ enum wire_reason chain_reason(const struct steer_outcome *outcome);
 /* Who and why, from what the rules said. */
 void chain_note_outcome(struct chain *chain, struct flow *flow,
                         const struct steer_outcome *outcome);
+/* That by which of its session's rules, or by none of them, is counted there. */
+void chain_count(struct chain *chain, const struct flow *flow);
 /* Is there a session that is thinking, see session_is_thinking()? */
 bool chain_is_thinking(const struct chain *chain, uint64_t age_ns);
 /* Sends what collected for the providers in this round. */

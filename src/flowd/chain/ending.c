@@ -177,5 +177,5 @@ bool ending_may(const struct chain *chain, const struct session *session, const 
         if (flow->direction == NX_DIRECTION_INBOUND &&
             !(hooks_state(chain->hooks)->inbound_slots & bit))
                 return false;
-        return flow->asked_slots & bit || !(flow->ask_slots & bit);
+        return flow->asked_slots & bit || !(flow->judged.ask_slots & bit);
 }

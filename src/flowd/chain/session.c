@@ -557,6 +557,8 @@ static int on_settings_commit(struct session *session, const struct wire_message
         if (session->place == SESSION_IN_PLACE)
                 r = put_in_force(session, coming);
         if (r >= 0) {
+                if (session->rules)
+                        settings_keep_counts(coming, session->rules);
                 session->coming = session->rules;
                 session->rules = coming;
         }

@@ -44,7 +44,8 @@ int settings_begin(struct settings **ret_settings, const struct wire_message *me
         settings->names = names;
         settings->sets = sets;
         settings->entries = calloc(1, sizeof(*settings->entries));
-        if (!settings->entries)
+        settings->counts = calloc(1, sizeof(*settings->counts));
+        if (!settings->entries || !settings->counts)
                 return -ENOMEM;
         settings->entries[0].header.default_action = (uint8_t)action;
         settings->entries[0].header.loopback = wire_get(message, WIRE_ATTR_LOOPBACK) != 0;
@@ -190,7 +191,7 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
 static int reserve(struct settings *settings)
 {
         uint32_t n = settings->n_rules;
-        void *entries, *labels;
+        void *entries, *labels, *counts;
 
         if (n >= STEER_RULES_MAX)
                 return -E2BIG;
@@ -204,6 +205,10 @@ static int reserve(struct settings *settings)
         if (!labels)
                 return -ENOMEM;
         settings->labels = labels;
+        counts = reallocarray(settings->counts, 2 * n + 2, sizeof(*settings->counts));
+        if (!counts)
+                return -ENOMEM;
+        settings->counts = counts;
         return 0;
 }
 
@@ -278,6 +283,7 @@ int settings_add(struct settings *settings, const struct wire_message *message)
         snprintf(settings->labels[n], FLOW_RULE_MAX, "%s", label ? label : "");
         if (label && settings->entries[n + 1].rule.action == STEER_ASK)
                 settings->has_asking_labels = true;
+        settings->counts[n + 1] = 0;
         settings->n_rules = n + 1;
         settings->entries[0].header.n_rules = n + 1;
         if (settings->entries[n + 1].rule.direction == NX_DIRECTION_INBOUND)
@@ -299,6 +305,7 @@ struct settings *settings_free(struct settings *settings)
         }
         free(settings->entries);
         free(settings->labels);
+        free(settings->counts);
         free(settings->messages);
         free(settings);
         return NULL;
@@ -314,10 +321,37 @@ bool settings_next_message(const struct settings *settings, size_t *offset,
                           &problem) >= 0;
 }
 
+/* And not by the rules that were in force before. */
+static bool was_judged_by(const struct settings *settings, const struct steer_outcome *outcome)
+{
+        return outcome->rule <= settings->n_rules && outcome->generation >= settings->generation;
+}
+
 const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome)
 {
-        if (!settings || outcome->rule == 0 || outcome->rule > settings->n_rules ||
-            outcome->generation < settings->generation)
+        if (!settings || outcome->rule == 0 || !was_judged_by(settings, outcome))
                 return "";
         return settings->labels[outcome->rule - 1];
+}
+
+void settings_count(struct settings *settings, const struct steer_outcome *outcome)
+{
+        if (was_judged_by(settings, outcome))
+                settings->counts[outcome->rule]++;
+}
+
+void settings_keep_counts(struct settings *settings, const struct settings *before)
+{
+        size_t start = 0, end = 0;
+        struct wire_message rule;
+        uint32_t n = 0;
+
+        while (settings_next_message(settings, &end, &rule) && end <= before->messages_size &&
+               memcmp(settings->messages + start, before->messages + start, end - start) == 0) {
+                n++;
+                settings->counts[n] = before->counts[n];
+                start = end;
+        }
+        if (n == settings->n_rules && n == before->n_rules)
+                settings->counts[0] = before->counts[0];
 }

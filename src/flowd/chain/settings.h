@@ -19,6 +19,7 @@ struct settings {
         uint64_t id;                         /* the provider's number for them */
         union steer_settings_entry *entries; /* the header, then the rules */
         char (*labels)[FLOW_RULE_MAX];       /* of entries[1] and up */
+        uint64_t *counts;                    /* of the flows that each decided; [0]: the default */
         uint8_t *messages;                   /* that they came in, one behind the other */
         size_t messages_size, messages_capacity;
         bool has_asking_labels; /* a rule that has the provider asked has a label */
@@ -47,3 +48,7 @@ bool settings_next_message(const struct settings *settings, size_t *offset,
                            struct wire_message *ret_message);
 /* The label of a rule, "" if it has none or is not of these settings. */
 const char *settings_label(const struct settings *settings, const struct steer_outcome *outcome);
+/* A flow that this rule decided, or the default action, if they are of these settings. */
+void settings_count(struct settings *settings, const struct steer_outcome *outcome);
+/* What the rules in front of the first one that changed have counted is not lost. */
+void settings_keep_counts(struct settings *settings, const struct settings *before);

@@ -65,6 +65,60 @@ static struct settings *settings_about(const uint16_t *ports)
 
 #define ABOUT(...) settings_about((const uint16_t[]){ __VA_ARGS__, 0 })
 
+static void count(struct settings *settings, uint32_t rule, unsigned int n)
+{
+        const struct steer_outcome outcome = { .rule = rule, .generation = settings->generation };
+
+        while (n-- > 0)
+                settings_count(settings, &outcome);
+}
+
+static void assert_counts(const struct settings *settings, const uint64_t *counts, size_t n)
+{
+        assert_int_equal(settings->n_rules + 1, n);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(settings->counts[i], counts[i]);
+}
+
+#define assert_counted(settings, ...)                                                              \
+        assert_counts(settings, (const uint64_t[]){ __VA_ARGS__ },                                 \
+                      ARRAY_SIZE(((const uint64_t[]){ __VA_ARGS__ })))
+
+static void test_each_rule_counts_its_flows(void **state)
+{
+        _cleanup_(cleanup_settings) struct settings *settings = ABOUT(80, 81);
+        struct steer_outcome earlier = { .rule = 1, .generation = 6 };
+        struct steer_outcome unknown = { .rule = 3, .generation = 7 };
+
+        settings->generation = 7;
+        count(settings, 0, 3);
+        count(settings, 1, 1);
+        count(settings, 2, 2);
+        settings_count(settings, &earlier);
+        settings_count(settings, &unknown);
+        assert_counted(settings, 3, 1, 2);
+}
+
+static void test_what_did_not_change_counts_on(void **state)
+{
+        _cleanup_(cleanup_settings) struct settings *before = ABOUT(80, 81, 82);
+        _cleanup_(cleanup_settings) struct settings *same = ABOUT(80, 81, 82);
+        _cleanup_(cleanup_settings) struct settings *shorter = ABOUT(80, 81);
+        _cleanup_(cleanup_settings) struct settings *longer = ABOUT(80, 81, 82, 83);
+        _cleanup_(cleanup_settings) struct settings *other = ABOUT(80, 90, 82);
+
+        for (uint32_t rule = 0; rule <= 3; rule++)
+                count(before, rule, rule + 1);
+        settings_keep_counts(same, before);
+        assert_counted(same, 1, 2, 3, 4);
+        settings_keep_counts(shorter, before);
+        assert_counted(shorter, 0, 2, 3);
+        settings_keep_counts(longer, before);
+        assert_counted(longer, 0, 2, 3, 4, 0);
+        settings_keep_counts(other, before);
+        assert_counted(other, 0, 2, 0, 0);
+}
+
 /* It would stand in an answer to netextd twice, which ends the link. */
 static void test_what_is_no_part_of_a_rule_is_not_kept(void **state)
 {
@@ -82,6 +136,8 @@ static void test_what_is_no_part_of_a_rule_is_not_kept(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_each_rule_counts_its_flows),
+                cmocka_unit_test(test_what_did_not_change_counts_on),
                 cmocka_unit_test(test_what_is_no_part_of_a_rule_is_not_kept),
         };
 

@@ -74,8 +74,20 @@ void chain_release_held(struct chain *chain, struct flow *flow)
         flow->n_held = 0;
 }
 
+void chain_count(struct chain *chain, const struct flow *flow)
+{
+        const struct steer_outcome *judged = &flow->judged;
+        struct session *session = chain_session(chain, judged->slot);
+
+        if (session && session->rules &&
+            (judged->reason == STEER_REASON_RULE || judged->reason == STEER_REASON_DEFAULT))
+                settings_count(session->rules, judged);
+}
+
 static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdict)
 {
+        if (flow->verdict == NX_VERDICT_NONE)
+                chain_count(chain, flow);
         flow->verdict = verdict;
         flow->decided_ns = now_ns();
         flow->waits_for = NULL;
@@ -151,8 +163,7 @@ void chain_note_outcome(struct chain *chain, struct flow *flow, const struct ste
         struct session *session = who_decided(chain, outcome);
         enum wire_reason reason = chain_reason(outcome);
 
-        flow->generation = outcome->generation;
-        flow->ask_slots = outcome->ask_slots;
+        flow->judged = *outcome;
         note(flow, session, reason, session ? settings_label(session->rules, outcome) : "");
 }
 
@@ -297,7 +308,7 @@ void chain_advance(struct chain *chain, struct flow *flow)
                 struct session *session = chain->order[i];
                 uint64_t bit = 1ULL << session->slot;
 
-                if (!(flow->ask_slots & bit) || flow->asked_slots & bit ||
+                if (!(flow->judged.ask_slots & bit) || flow->asked_slots & bit ||
                     !can_be_asked(session, flow))
                         continue;
                 flow->asked_slots |= bit;

@@ -98,7 +98,7 @@ struct arrival {
 static bool is_of_these_rules(struct intake *intake, const struct flow *flow)
 {
         return flow->verdict == NX_VERDICT_NONE || flow->delivery ||
-               flow->generation == hooks_state(intake->hooks)->generation;
+               flow->judged.generation == hooks_state(intake->hooks)->generation;
 }
 
 /* Its datagrams can be on their way to us. Those that come later are another flow's. */
@@ -149,7 +149,7 @@ static bool is_same_outbound(struct intake *intake, const struct flow *flow, uin
                 return was_ended_just_now(flow);
         if (flow->is_delivered && flow->protocol == IPPROTO_UDP)
                 return false; /* what carried it is gone */
-        if (flow->generation != hooks_state(intake->hooks)->generation)
+        if (flow->judged.generation != hooks_state(intake->hooks)->generation)
                 return false;
         if (cookie == 0)
                 return now_ns() - flow->started_ns < UNATTRIBUTED_FOR_NS;
@@ -435,6 +435,7 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event_
 
         set_owner(intake, &model, &event->owner);
         chain_note_outcome(intake->chain, &model, &event->owner.outcome);
+        chain_count(intake->chain, &model);
         flow = flow_table_add(intake->flows, &model);
         if (!flow)
                 return;

@@ -43,14 +43,16 @@ int rules_list(struct link *link, const struct wire_message *message)
         rules = session->rules;
         if (!rules)
                 return 0;
-        while (settings_next_message(rules, &offset, &rule)) {
+        for (uint32_t i = 1; settings_next_message(rules, &offset, &rule); i++) {
                 writer = begin(link, message->id, session,
                                (uint8_t)wire_get(&rule, WIRE_ATTR_ACTION));
                 put_rule(writer, &rule);
+                wire_put(writer, WIRE_ATTR_FLOWS, rules->counts[i]);
                 (void)channel_end(&link->channel);
         }
         writer = begin(link, message->id, session, rules->entries[0].header.default_action);
         wire_put(writer, WIRE_ATTR_LOOPBACK, rules->entries[0].header.loopback);
+        wire_put(writer, WIRE_ATTR_FLOWS, rules->counts[0]);
         return channel_end(&link->channel);
 }
 

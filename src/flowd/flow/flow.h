@@ -11,6 +11,7 @@
 #include "base/htable.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "bpf/steer.abi.h"
 #include <netext/netext.h>
 #include "steer/queue.h"
 #include "wire/names.h"
@@ -108,9 +109,8 @@ struct flow {
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 
         /* while it is being decided */
-        uint32_t generation;     /* of the rules it was judged by */
-        uint64_t ask_slots;      /* sessions that want to be asked, one bit each */
-        uint64_t asked_slots;    /* those that have answered */
+        struct steer_outcome judged; /* what the rules said of it, the last time */
+        uint64_t asked_slots;        /* of judged.ask_slots those that have answered */
         uint64_t late_slots;     /* those whose answer, and all that follows it, comes too late */
         uint64_t digest_request; /* that its program is being identified by, see chain/identify.h */
         bool has_no_digest;      /* its program cannot be identified in time */
