@@ -115,6 +115,10 @@ def test_each_packet_is_allowed_dropped_or_delayed(netext, packets, ear, say, pi
 
 def test_what_no_rule_names_never_leaves_the_kernel(netext, packets, ear, say, ping, lab):
     packets("out any 17 198.18.0.2", "in veth0 1 any", "out nowhere any any")
+    shown_rules = netext.run_ctl("rules", "show", "packets").stdout.splitlines()[1:]
+    assert [line.split(maxsplit=3)[1:] for line in shown_rules] == [["ask", "-", rest] for rest in (
+        "direction outbound to 198.18.0.2 protocol 17", "direction inbound interface veth0 protocol 1",
+        "direction outbound interface nowhere")] + [["allow", "-", "(what this host says to itself is left alone)"]]
     heard = ear(9)
     say("nx:say one")
     wait_for_shown(netext, "say one")

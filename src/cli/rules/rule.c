@@ -71,6 +71,7 @@ char *rule_clauses(const struct nx_properties *rule)
         if (!out)
                 cli_no_memory();
         put(out, rule, "direction", "direction");
+        put(out, rule, "interface", "interface");
         put(out, rule, "program", "program");
         put(out, rule, "program_digest", "digest");
         put(out, rule, "signer", "signer");
@@ -84,6 +85,7 @@ char *rule_clauses(const struct nx_properties *rule)
                 fprintf(out, " to set:%s", nx_properties_get_string(rule, "set"));
         put_ports(out, rule);
         put(out, rule, "protocol", "protocol");
+        put_number(out, rule, "ip_protocol", "protocol");
         return finish(out, &text);
 }
 

@@ -12,6 +12,7 @@
 #include "chain/settings.h"
 #include "engine/engine.h"
 #include "engine/rules.h"
+#include "packet/packets.h"
 
 static struct wire_writer *begin(struct link *link, uint64_t request, const struct session *session,
                                  uint8_t action)
@@ -29,31 +30,65 @@ static void put_rule(struct wire_writer *writer, const struct wire_message *rule
         wire_put_copies(writer, rule, ~WIRE_HAS(ACTION));
 }
 
-int rules_list(struct link *link, const struct wire_message *message)
+static int list_rules(struct link *link, uint64_t request, const struct session *session)
 {
-        const struct session *session;
-        const struct settings *rules;
+        const struct settings *rules = session->rules;
         struct wire_message rule;
         struct wire_writer *writer;
         size_t offset = 0;
 
-        session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
-        if (!session)
-                return -ENOENT;
-        rules = session->rules;
-        if (!rules)
-                return 0;
         for (uint32_t i = 1; settings_next_message(rules, &offset, &rule); i++) {
-                writer = begin(link, message->id, session,
-                               (uint8_t)wire_get(&rule, WIRE_ATTR_ACTION));
+                writer = begin(link, request, session, (uint8_t)wire_get(&rule, WIRE_ATTR_ACTION));
                 put_rule(writer, &rule);
                 wire_put(writer, WIRE_ATTR_FLOWS, rules->counts[i]);
                 (void)channel_end(&link->channel);
         }
-        writer = begin(link, message->id, session, rules->entries[0].header.default_action);
+        writer = begin(link, request, session, rules->entries[0].header.default_action);
         wire_put(writer, WIRE_ATTR_LOOPBACK, rules->entries[0].header.loopback);
         wire_put(writer, WIRE_ATTR_FLOWS, rules->counts[0]);
         return channel_end(&link->channel);
+}
+
+static void put_packet_rule(struct wire_writer *writer, const struct packet_rule *rule)
+{
+        if (rule->direction != NX_DIRECTION_ANY)
+                wire_put(writer, WIRE_ATTR_DIRECTION, rule->direction);
+        if (rule->interface[0])
+                wire_put_string(writer, WIRE_ATTR_INTERFACE, rule->interface);
+        if (rule->protocol)
+                wire_put(writer, WIRE_ATTR_IP_PROTOCOL, rule->protocol);
+        if (!rule->has_network)
+                return;
+        wire_put_address(writer, WIRE_ATTR_REMOTE_ADDRESS, &rule->network);
+        wire_put(writer, WIRE_ATTR_REMOTE_PREFIX, rule->prefix);
+}
+
+/* Its provider is asked about what any of them is about, and all else passes. */
+static int list_packet_rules(struct link *link, uint64_t request, const struct session *session)
+{
+        const struct packet_rules *rules = session->packets->rules;
+        struct wire_writer *writer;
+
+        for (size_t i = 0; i < rules->n; i++) {
+                writer = begin(link, request, session, STEER_ASK);
+                put_packet_rule(writer, &rules->rules[i]);
+                (void)channel_end(&link->channel);
+        }
+        writer = begin(link, request, session, STEER_ALLOW);
+        wire_put(writer, WIRE_ATTR_LOOPBACK, rules->loopback);
+        return channel_end(&link->channel);
+}
+
+int rules_list(struct link *link, const struct wire_message *message)
+{
+        const struct session *session =
+                chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
+
+        if (!session)
+                return -ENOENT;
+        if (session->packets && session->packets->rules)
+                return list_packet_rules(link, message->id, session);
+        return session->rules ? list_rules(link, message->id, session) : 0;
 }
 
 static int read_question(struct link *link, const struct wire_message *message,
