@@ -78,7 +78,7 @@ static int package_problem(const struct match *match, struct problems *problems,
         return RULES_E_INVALID;
 }
 
-static int resolve_package(struct match *match, struct problems *problems)
+static int resolve_package(struct match *match, struct problems *problems, struct problems *remarks)
 {
         int r;
 
@@ -96,17 +96,18 @@ static int resolve_package(struct match *match, struct problems *problems)
                         "cannot be looked up: there is no package database in " PACKAGE_DATABASE
                         " (of others than dpkg's, nothing is "
                         "known)");
+        if (r < 0)
+                return r;
         if (r == PACKAGE_E_NOT_INSTALLED)
-                return package_problem(match, problems,
-                                       "is no installed package: expected a name that 'dpkg "
-                                       "--get-selections' prints");
-        if (r == 0 && match->programs.n_programs == 0)
-                return package_problem(match, problems,
-                                       "has no programs: expected the package in which they are");
-        return r;
+                package_problem(match, remarks,
+                                "is no installed package: nothing is meant, while 'dpkg "
+                                "--get-selections' does not print such a name");
+        else if (match->programs.n_programs == 0)
+                package_problem(match, remarks, "has no programs: nothing is meant");
+        return 0;
 }
 
-int match_resolve(struct match *match, struct problems *problems)
+int match_resolve(struct match *match, struct problems *problems, struct problems *remarks)
 {
         int r, outcome;
 
@@ -117,7 +118,7 @@ int match_resolve(struct match *match, struct problems *problems)
         if (r < 0)
                 return r;
         outcome = r ? r : outcome;
-        r = resolve_package(match, problems);
+        r = resolve_package(match, problems, remarks);
         if (r < 0)
                 return r;
         outcome = r ? r : outcome;

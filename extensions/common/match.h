@@ -47,9 +47,9 @@ void match_deinit(struct match *match);
 /*
  * Looks up on this machine what the clauses name: users become numbers, programs the paths
  * that the kernel knows them by, packages their programs. 0, a negative errno, or
- * RULES_E_INVALID.
+ * RULES_E_INVALID. remarks: what is not wrong, and may yet be a mistake.
  */
-int match_resolve(struct match *match, struct problems *problems);
+int match_resolve(struct match *match, struct problems *problems, struct problems *remarks);
 
 /* How many rules of the platform that is: one for each program of a package. */
 size_t match_n_rules(const struct match *match);

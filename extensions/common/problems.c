@@ -36,13 +36,20 @@ static void tell_one(const struct problem *problem, const char *path, const char
         tell(sentence, userdata);
 }
 
+void problems_tell_each(const struct problems *problems, const char *path, problems_tell_fn *tell,
+                        void *userdata)
+{
+        for (size_t i = 0; i < problems->n && i < PROBLEMS_MAX; i++)
+                tell_one(&problems->first[i], path, "", tell, userdata);
+}
+
 void problems_tell(const struct problems *problems, const char *path, const char *outcome,
                    problems_tell_fn *tell, void *userdata)
 {
         char remark[96];
 
-        for (size_t i = 0; problems->n > 1 && i < problems->n && i < PROBLEMS_MAX; i++)
-                tell_one(&problems->first[i], path, "", tell, userdata);
+        if (problems->n > 1)
+                problems_tell_each(problems, path, tell, userdata);
         if (problems->n > 1)
                 snprintf(remark, sizeof(remark), " (the first of %zu problems)%s", problems->n,
                          outcome);

@@ -38,6 +38,9 @@ void problems_add(struct problems *problems, struct position at, const char *for
 
 typedef void problems_tell_fn(const char *sentence, void *userdata);
 
+/* Each that is kept, in the file's order, as "PATH:LINE:COLUMN: TEXT". */
+void problems_tell_each(const struct problems *problems, const char *path, problems_tell_fn *tell,
+                        void *userdata);
 /* Each problem in the file's order, as "PATH:LINE:COLUMN: TEXT", and the first one again at
  * last, where it is kept, with outcome behind it. There has to be one. */
 void problems_tell(const struct problems *problems, const char *path, const char *outcome,

@@ -85,11 +85,9 @@ static void show_string(FILE *out, const char *text)
         fputc('"', out);
 }
 
-void problems_show_json(FILE *out, const struct problems *problems, const char *path)
+static void show_list(FILE *out, const char *key, const struct problems *problems)
 {
-        fputs("{\"path\": ", out);
-        show_string(out, path);
-        fprintf(out, ", \"n_problems\": %zu, \"problems\": [", problems->n);
+        fprintf(out, ", \"n_%s\": %zu, \"%s\": [", key, problems->n, key);
         for (size_t i = 0; i < problems->n && i < PROBLEMS_MAX; i++) {
                 const struct problem *problem = &problems->first[i];
 
@@ -98,5 +96,15 @@ void problems_show_json(FILE *out, const struct problems *problems, const char *
                 show_string(out, problem->text);
                 fputc('}', out);
         }
-        fputs("]}\n", out);
+        fputc(']', out);
+}
+
+void problems_show_json(FILE *out, const struct problems *problems, const struct problems *remarks,
+                        const char *path)
+{
+        fputs("{\"path\": ", out);
+        show_string(out, path);
+        show_list(out, "problems", problems);
+        show_list(out, "remarks", remarks);
+        fputs("}\n", out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Problems for somebody who looks at the file: the line each is in, and a caret below its column.
+/* Problems, or remarks, for somebody who looks at the file: the line each is in, and a caret below
+ * its column.
  */
 
 #include <stddef.h>
@@ -12,5 +13,6 @@
 /* All that are kept, with the sentence how many more there are. text: the file's. */
 void problems_show(FILE *out, const struct problems *problems, const char *path, const char *text,
                    size_t size);
-/* The same for programs: an object with path and problems, on one line. */
-void problems_show_json(FILE *out, const struct problems *problems, const char *path);
+/* The same for programs: an object with path, problems and remarks, on one line. */
+void problems_show_json(FILE *out, const struct problems *problems, const struct problems *remarks,
+                        const char *path);

@@ -62,17 +62,20 @@ static void test_the_first_ten_are_shown(void **state)
 
 static void test_programs_get_json(void **state)
 {
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
         char *shown = NULL;
         size_t size;
         FILE *out = open_memstream(&shown, &size);
 
         problems_add(&problems, (struct position){ 2, 3 }, "'\"\\\x01' is wrong");
-        problems_show_json(out, &problems, "a\"b");
+        problems_add(&remarks, (struct position){ 4, 5 }, "may be");
+        problems_show_json(out, &problems, &remarks, "a\"b");
         fclose(out);
         assert_string_equal(shown, "{\"path\": \"a\\\"b\", \"n_problems\": 1, \"problems\": "
                                    "[{\"line\": 2, \"column\": 3, \"text\": "
-                                   "\"'\\\"\\\\\\u0001' is wrong\"}]}\n");
+                                   "\"'\\\"\\\\\\u0001' is wrong\"}], "
+                                   "\"n_remarks\": 1, \"remarks\": "
+                                   "[{\"line\": 4, \"column\": 5, \"text\": \"may be\"}]}\n");
         free(shown);
 }
 

@@ -22,7 +22,7 @@ enum {
 };
 
 static int read_rules(const char *path, const char *text, size_t size, struct problems *problems,
-                      size_t *ret_n_rules)
+                      struct problems *remarks, size_t *ret_n_rules)
 {
         struct nx_filter_settings *settings = NULL;
         _cleanup_rules_ struct rules *rules = NULL;
@@ -30,7 +30,7 @@ static int read_rules(const char *path, const char *text, size_t size, struct pr
 
         r = rules_parse(&rules, text, size, problems);
         if (r == 0)
-                r = rules_resolve(rules, problems);
+                r = rules_resolve(rules, problems, remarks);
         if (r == 0)
                 r = rules_compile(&settings, rules, path, problems);
         nx_filter_settings_free(settings);
@@ -41,20 +41,22 @@ static int read_rules(const char *path, const char *text, size_t size, struct pr
 
 static int tell(const char *path, const char *text, size_t size, bool json)
 {
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
         size_t n_rules = 0;
-        int r = read_rules(path, text, size, &problems, &n_rules);
+        int r = read_rules(path, text, size, &problems, &remarks, &n_rules);
 
         if (r < 0) {
                 fprintf(stderr, "%s: cannot be checked: %s\n", path, strerror(-r));
                 return CHECK_FAILED;
         }
-        if (json)
-                problems_show_json(stdout, &problems, path);
-        else if (r == 0)
-                printf("%s: %zu rules, no problem\n", path, n_rules);
-        else
+        if (json) {
+                problems_show_json(stdout, &problems, &remarks, path);
+        } else {
                 problems_show(stdout, &problems, path, text, size);
+                problems_show(stdout, &remarks, path, text, size);
+                if (r == 0)
+                        printf("%s: %zu rules, no problem\n", path, n_rules);
+        }
         return r == 0 ? CHECK_PASSED : CHECK_FAILED;
 }
 

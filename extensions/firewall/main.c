@@ -34,7 +34,7 @@ struct firewall {
         bool started; /* once: then there are rules to fall back on */
         char path[PATH_SIZE];
         int result; /* of the newest file: 0, a negative errno, or RULES_E_INVALID */
-        struct problems problems;
+        struct problems problems, remarks;
         size_t n_rules;
         bool asks_by_default; /* flows that no rule matches */
         uint32_t ask_timeout_ms;
@@ -44,6 +44,11 @@ struct firewall {
 static void report_problem(const char *sentence, void *userdata)
 {
         nx_filter_report(userdata, NX_LEVEL_ERROR, "%s", sentence);
+}
+
+static void report_remark(const char *sentence, void *userdata)
+{
+        nx_filter_report(userdata, NX_LEVEL_WARNING, "%s", sentence);
 }
 
 static void report_failure(struct nx_filter *filter, const struct firewall *firewall)
@@ -64,12 +69,14 @@ static void handle_applied(struct nx_filter *filter, int result, void *userdata)
         /* What a newer file has overtaken, or the session's end, is not worth a word. */
         if (--firewall->n_applies > 0 || result == -ECANCELED)
                 return;
-        if (result == 0)
-                nx_filter_report(filter, NX_LEVEL_INFO, "%zu rules in force", firewall->n_rules);
-        else
+        if (result < 0) {
                 nx_filter_report(filter, NX_LEVEL_ERROR,
                                  "%s: the rules could not be put in force: %s; all stays as it was",
                                  firewall->path, strerror(-result));
+                return;
+        }
+        nx_filter_report(filter, NX_LEVEL_INFO, "%zu rules in force", firewall->n_rules);
+        problems_tell_each(&firewall->remarks, firewall->path, report_remark, filter);
 }
 
 static int load(struct nx_filter *filter, struct firewall *firewall, const char *text, size_t size)
@@ -78,10 +85,10 @@ static int load(struct nx_filter *filter, struct firewall *firewall, const char 
         _cleanup_rules_ struct rules *rules = NULL;
         int r;
 
-        firewall->problems.n = 0;
+        firewall->problems.n = firewall->remarks.n = 0;
         r = rules_parse(&rules, text, size, &firewall->problems);
         if (r == 0)
-                r = rules_resolve(rules, &firewall->problems);
+                r = rules_resolve(rules, &firewall->problems, &firewall->remarks);
         if (r == 0)
                 r = rules_compile(&settings, rules, firewall->path, &firewall->problems);
         if (r)

@@ -30,7 +30,7 @@ struct rules {
 /* problems: empty at first; filled on RULES_E_INVALID. */
 int rules_parse(struct rules **ret_rules, const char *text, size_t size, struct problems *problems);
 /* Looks up the users and programs of all rules; see match_resolve(). */
-int rules_resolve(struct rules *rules, struct problems *problems);
+int rules_resolve(struct rules *rules, struct problems *problems, struct problems *remarks);
 /* NULL in, NULL out. */
 struct rules *rules_free(struct rules *rules);
 

@@ -466,9 +466,9 @@ static void test_limits(void **state)
 static void test_resolve_users(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("deny user root\ndeny user 1234");
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
 
-        assert_int_equal(rules_resolve(rules, &problems), 0);
+        assert_int_equal(rules_resolve(rules, &problems, &remarks), 0);
         assert_int_equal(rules->rules[0].match.uid, 0);
         assert_int_equal(rules->rules[1].match.uid, 1234);
 }
@@ -476,46 +476,63 @@ static void test_resolve_users(void **state)
 static void test_resolve_unknown_user(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("deny\ndeny port 1 user no-such-user");
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
 
-        assert_int_equal(rules_resolve(rules, &problems), RULES_E_INVALID);
+        assert_int_equal(rules_resolve(rules, &problems, &remarks), RULES_E_INVALID);
         assert_int_equal(problems.n, 1);
         assert_int_equal(problems.first[0].at.line, 2);
         assert_int_equal(problems.first[0].at.column, 18);
         assert_non_null(strstr(problems.first[0].text, "'no-such-user' is not a user"));
 }
 
+static void assert_first(const struct problems *problems, const char *expected)
+{
+        char found[PROBLEM_TEXT_MAX + 32];
+
+        assert_int_equal(problems->n, 1);
+        snprintf(found, sizeof(found), "%u:%u: %s", problems->first[0].at.line,
+                 problems->first[0].at.column, problems->first[0].text);
+        assert_string_equal(found, expected);
+}
+
 static void test_resolve_packages(void **state)
 {
-        static const struct {
-                const char *text, *problem;
-        } cases[] = {
-                { "deny\ndeny package no-such-package",
-                  "2:14: 'no-such-package' is no installed package: expected a name that 'dpkg "
-                  "--get-selections' prints" },
-                { "deny package base-files",
-                  "1:14: 'base-files' has no programs: expected the package in which they are" },
-                { "deny package bash program /bin/bash",
-                  "1:14: 'bash' comes on top of a program: expected 'program' or 'package'" },
-        };
         _cleanup_rules_ struct rules *good = parse("deny package bash");
-        struct problems problems = {};
+        _cleanup_rules_ struct rules *bad = parse("deny package bash program /bin/bash");
+        struct problems problems = {}, remarks = {};
         bool has_bash = false;
 
-        assert_int_equal(rules_resolve(good, &problems), 0);
+        assert_int_equal(rules_resolve(good, &problems, &remarks), 0);
         for (size_t i = 0; i < match_n_rules(&good->rules[0].match); i++)
                 has_bash |= strcmp(match_to_rule(&good->rules[0].match, i, NULL).program,
                                    "/usr/bin/bash") == 0;
         assert_true(has_bash);
+        assert_int_equal(remarks.n, 0);
+        assert_int_equal(rules_resolve(bad, &problems, &remarks), RULES_E_INVALID);
+        assert_first(&problems,
+                     "1:14: 'bash' comes on top of a program: expected 'program' or 'package'");
+}
+
+/* It may come, or go, while the rules are in force. */
+static void test_a_package_need_not_be_there(void **state)
+{
+        static const struct {
+                const char *text, *remark;
+        } cases[] = {
+                { "deny\ndeny package no-such-package",
+                  "2:14: 'no-such-package' is no installed package: nothing is meant, while 'dpkg "
+                  "--get-selections' does not print such a name" },
+                { "deny\ndeny package base-files",
+                  "2:14: 'base-files' has no programs: nothing is meant" },
+        };
+
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 _cleanup_rules_ struct rules *rules = parse(cases[i].text);
-                char found[PROBLEM_TEXT_MAX + 32];
+                struct problems problems = {}, remarks = {};
 
-                problems.n = 0;
-                assert_int_equal(rules_resolve(rules, &problems), RULES_E_INVALID);
-                snprintf(found, sizeof(found), "%u:%u: %s", problems.first[0].at.line,
-                         problems.first[0].at.column, problems.first[0].text);
-                assert_string_equal(found, cases[i].problem);
+                assert_int_equal(rules_resolve(rules, &problems, &remarks), 0);
+                assert_int_equal(match_n_rules(&rules->rules[1].match), 0);
+                assert_first(&remarks, cases[i].remark);
         }
 }
 
@@ -523,7 +540,7 @@ static void test_resolve_programs(void **state)
 {
         _cleanup_rules_ struct rules *rules = NULL;
         char folder[] = "/tmp/netext-rules-XXXXXX", target[64], link[64], text[256];
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
         FILE *file;
 
         assert_non_null(mkdtemp(folder));
@@ -537,7 +554,7 @@ static void test_resolve_programs(void **state)
                  "deny program %s\ndeny program %s/absent/../x\ndeny started-by %s", link, folder,
                  link);
         rules = parse(text);
-        assert_int_equal(rules_resolve(rules, &problems), 0);
+        assert_int_equal(rules_resolve(rules, &problems, &remarks), 0);
         unlink(link);
         unlink(target);
         rmdir(folder);
@@ -616,6 +633,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_resolve_users),
                 cmocka_unit_test(test_resolve_unknown_user),
                 cmocka_unit_test(test_resolve_packages),
+                cmocka_unit_test(test_a_package_need_not_be_there),
                 cmocka_unit_test(test_resolve_programs),
                 cmocka_unit_test(test_examples_of_the_manual),
         };

@@ -45,6 +45,11 @@ static void report_problem(const char *sentence, void *userdata)
         nx_proxy_report(userdata, NX_LEVEL_ERROR, "%s", sentence);
 }
 
+static void report_remark(const char *sentence, void *userdata)
+{
+        nx_proxy_report(userdata, NX_LEVEL_WARNING, "%s", sentence);
+}
+
 static void report_failure(struct nx_proxy *proxy, const struct configuration *configuration)
 {
         const char *outcome = configuration->started ? "; the old rules stay in force" : "";
@@ -78,12 +83,14 @@ static void handle_applied(struct nx_proxy *proxy, int result, void *userdata)
         /* What a newer file has overtaken, or the session's end, is not worth a word. */
         if (--configuration->n_applies > 0 || result == -ECANCELED)
                 return;
-        if (result == 0)
-                nx_proxy_report(proxy, NX_LEVEL_INFO, "%zu rules in force", n_rules);
-        else
+        if (result < 0) {
                 nx_proxy_report(proxy, NX_LEVEL_ERROR,
                                 "%s: the rules could not be put in force: %s; all stays as it was",
                                 configuration->path, strerror(-result));
+                return;
+        }
+        nx_proxy_report(proxy, NX_LEVEL_INFO, "%zu rules in force", n_rules);
+        problems_tell_each(&configuration->remarks, configuration->path, report_remark, proxy);
 }
 
 /* rules are taken over on success. */
@@ -136,7 +143,8 @@ static int put_in_force(struct configuration *configuration, struct nx_proxy *pr
         struct nx_proxy_settings *settings = NULL;
         int r;
 
-        r = rules_resolve(rules, &configuration->problems);
+        configuration->remarks.n = 0;
+        r = rules_resolve(rules, &configuration->problems, &configuration->remarks);
         if (r == 0)
                 r = check_credentials(configuration, rules);
         if (r == 0)

@@ -23,7 +23,7 @@ struct configuration {
         bool has_file, started;
         char path[PATH_SIZE];
         int result; /* of the newest rule file: 0, a negative errno, or RULES_E_INVALID */
-        struct problems problems;
+        struct problems problems, remarks;
         unsigned int n_applies;            /* not answered yet */
         configuration_changed_fn *changed; /* other rules are in force */
         void *userdata;

@@ -51,4 +51,8 @@ def test_a_rule_file_is_checked_without_a_daemon(rules):
     assert lines[1:3] == ["   deny prot tcp", "        ^"] and lines[3].startswith(f"{path}:4:8: ")
     found = check(path, "--json").stdout
     assert '"line": 3, "column": 7' in found
+    path = rules("allow package no-such-package")
+    done = check(path)
+    assert done.returncode == 0 and f"{path}:1:15: 'no-such-package' is no installed package" in done.stdout
+    assert '"n_problems": 0' in check(path, "--json").stdout and '"n_remarks": 1' in check(path, "--json").stdout
     assert check(rules("ask", name="good")).stdout.endswith("/good: 1 rules, no problem\n")

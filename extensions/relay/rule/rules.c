@@ -279,13 +279,13 @@ int rules_parse(struct rules **ret_rules, const char *text, size_t size, struct 
         return 0;
 }
 
-int rules_resolve(struct rules *rules, struct problems *problems)
+int rules_resolve(struct rules *rules, struct problems *problems, struct problems *remarks)
 {
         for (size_t i = 0; i < rules->n_rules; i++) {
                 struct rule *rule = &rules->rules[i];
                 int r;
 
-                r = match_resolve(&rule->match, problems);
+                r = match_resolve(&rule->match, problems, remarks);
                 if (r < 0)
                         return r;
                 network_parse(&rule->network, rule->match.network);

@@ -59,9 +59,10 @@ static int compile(struct nx_proxy_settings **ret_settings, const char *text,
                    struct problems *problems)
 {
         _cleanup_rules_ struct rules *rules = NULL;
+        struct problems remarks = {};
 
         assert_int_equal(rules_parse(&rules, text, strlen(text), problems), 0);
-        assert_int_equal(rules_resolve(rules, problems), 0);
+        assert_int_equal(rules_resolve(rules, problems, &remarks), 0);
         return rules_compile(ret_settings, rules, "/etc/netext/r", problems);
 }
 

@@ -22,11 +22,11 @@ static const char *manual_path;
 
 static struct rules *parse(const char *text)
 {
-        struct problems problems = {};
+        struct problems problems = {}, remarks = {};
         struct rules *rules = NULL;
 
         if (rules_parse(&rules, text, strlen(text), &problems) != 0 ||
-            rules_resolve(rules, &problems) != 0)
+            rules_resolve(rules, &problems, &remarks) != 0)
                 fail_msg("%u:%u: %s\nin: %s", problems.first[0].at.line,
                          problems.first[0].at.column, problems.first[0].text, text);
         return rules;
@@ -237,9 +237,10 @@ static void test_the_digest_decides(void **state)
 static void test_the_package_decides(void **state)
 {
         _cleanup_rules_ struct rules *rules = parse("direct package bash\ndefault ignore\n");
-        struct problems problems = {};
+        _cleanup_rules_ struct rules *none =
+                parse("direct package no-such-package\ndefault ignore\n");
 
-        assert_int_equal(rules_resolve(rules, &problems), 0);
+        assert_int_equal(line_of(none, "198.18.0.7", 80, 0, "/usr/bin/bash", NULL), 2);
         assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, "/usr/bin/bash", NULL), 1);
         assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, "/usr/bin/dash", NULL), 2);
         assert_int_equal(line_of(rules, "198.18.0.7", 80, 0, NULL, NULL), 2);
