@@ -183,7 +183,8 @@ int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flo
 /** The newest `limit` flows (0: all that are kept), oldest first; of these the caller's own, unless
  *  that is root. A flow is also whose origin it is. */
 int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_list **ret_flows);
-/** One flow, as a list of one. -ENOENT if it is not kept any more. */
+/** One flow, as a list of one, with all that can be found out about it: its program's digest, and
+ *  the package that it is of. -ENOENT if it is not kept any more. */
 int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier, struct nx_list **ret_flow);
 
 /** Which flows are meant: what all of the members say that are not 0 or NULL. */

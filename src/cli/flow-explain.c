@@ -102,6 +102,7 @@ static void print_owner(const struct nx_properties *flow)
                                         "namespace of its user)"));
         print_text(flow, "digest", "program_digest");
         print_text(flow, "signer", "signer");
+        print_text(flow, "package", "package");
         print_fact("process", cli_format("%" PRIu64 ", started %s",
                                          nx_properties_get_uint64(flow, "pid"), started));
         print_text(flow, "command", "command_line");

@@ -18,6 +18,7 @@
 #include "sdk/check.h"
 #include "sdk/flow.h"
 #include "sdk/kept.h"
+#include "sdk/package.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
 
@@ -152,6 +153,8 @@ struct nx_flow *flow_new(struct session_run *run, const struct wire_message *mes
         flow->remote.port = (uint16_t)wire_get(message, WIRE_ATTR_REMOTE_PORT);
         flow->local_text[0] = flow->remote_text[0] = '\0';
         flow->started_ns = wire_get(message, WIRE_ATTR_STARTED_NS);
+        flow->package = NULL;
+        flow->was_asked_for_package = false;
         read_owner(flow, message);
         read_origin(flow, message);
         copy_texts(flow, message, sizes);
@@ -186,6 +189,7 @@ _public_ struct nx_flow *nx_flow_unref(struct nx_flow *flow)
                 refuse_forgotten(flow);
         kept_end(flow, FLOW_OVER);
         free(take_ptr(flow->question));
+        free(take_ptr(flow->package));
         flow->run = session_run_unref(flow->run);
         if (session && !session->spare)
                 session->spare = flow;
@@ -318,6 +322,17 @@ _public_ const char *nx_flow_get_program_digest(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_program_signer(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_PROGRAM_SIGNER];
+}
+
+/* As with addresses: what was found out does not change what the flow says. */
+_public_ const char *nx_flow_get_program_package(const struct nx_flow *flow)
+{
+        struct nx_flow *asked = (struct nx_flow *)flow;
+
+        if (!flow->was_asked_for_package && flow->is_program_trusted && flow->texts[FLOW_PROGRAM])
+                asked->package = package_of(PACKAGE_DATABASE, flow->texts[FLOW_PROGRAM]);
+        asked->was_asked_for_package = true;
+        return flow->package;
 }
 
 _public_ bool nx_flow_is_program_path_trusted(const struct nx_flow *flow)

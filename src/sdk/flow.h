@@ -91,6 +91,8 @@ struct nx_flow {
         int32_t origin_pid;
         uint32_t origin_uid;
         bool is_origin_trusted;
+        char *package; /* owned: its program's, once asked for */
+        bool was_asked_for_package;
         const char *texts[_FLOW_TEXT_MAX]; /* into text, or NULL */
         size_t text_capacity;
         char text[];

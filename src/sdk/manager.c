@@ -16,6 +16,7 @@
 #include "footprint/footprint.h"
 #include "sdk/check.h"
 #include "sdk/manager.h"
+#include "sdk/package.h"
 #include "sdk/public.h"
 
 int manager_fail(struct nx_manager *manager, int r, const char *format, ...)
@@ -247,8 +248,29 @@ _public_ int nx_manager_end_flows(struct nx_manager *manager,
         return 0;
 }
 
+/* Known to whoever can read dpkg's database, so the daemon need not. */
+static int add_package(struct nx_list *flow)
+{
+        const struct nx_properties *record = nx_list_get(flow, 0);
+        const char *program = nx_properties_get_string(record, "program");
+        char *package = NULL;
+
+        if (program && nx_properties_get_bool(record, "program_path_trusted"))
+                package = package_of(PACKAGE_DATABASE, program);
+        return package ? list_add_package(flow, package) : 0;
+}
+
 _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
                                  struct nx_list **ret_flow)
 {
-        return manager_ask(manager, "GetFlow", "a{sv}", ret_flow, "t", identifier);
+        _cleanup_(cleanup_list) struct nx_list *flow = NULL;
+        int r;
+
+        r = manager_ask(manager, "GetFlow", "a{sv}", &flow, "t", identifier);
+        if (r >= 0)
+                r = add_package(flow);
+        if (r < 0)
+                return r;
+        *ret_flow = take_ptr(flow);
+        return 0;
 }

@@ -197,6 +197,23 @@ int list_read(struct nx_list **ret_list, sd_bus_message *message, const char *si
         return 0;
 }
 
+int list_add_package(struct nx_list *flow, char *package)
+{
+        struct nx_properties *properties = &flow->objects[0];
+        int r;
+
+        flow->package = package;
+        r = grow((void **)&properties->items, sizeof(*properties->items), properties->n_items);
+        if (r < 0)
+                return r;
+        properties->items[properties->n_items++] = (struct property){
+                .key = "package",
+                .type = NX_PROPERTY_STRING,
+                .string = package,
+        };
+        return 0;
+}
+
 static const struct property *find(const struct nx_properties *properties, const char *key)
 {
         for (size_t i = 0; i < properties->n_items; i++)
@@ -272,6 +289,7 @@ _public_ struct nx_list *nx_list_free(struct nx_list *list)
         for (size_t i = 0; i < list->n_objects; i++)
                 properties_deinit(&list->objects[i]);
         free(list->objects);
+        free(list->package);
         sd_bus_message_unref(list->message);
         free(list);
         return NULL;

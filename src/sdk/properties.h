@@ -29,6 +29,7 @@ struct nx_list {
         sd_bus_message *message; /* a reference: everything borrows from it */
         struct nx_properties *objects;
         size_t n_objects;
+        char *package; /* owned; what "package" says that was not in the message, or NULL */
 };
 
 /* Reads one a{sv}. 0, -EBADMSG or -ENOMEM. What was read borrows from message. */
@@ -37,5 +38,8 @@ void properties_deinit(struct nx_properties *properties);
 
 /* Reads a message whose content is `signature`: "a{sv}", a list of one, or "aa{sv}". */
 int list_read(struct nx_list **ret_list, sd_bus_message *message, const char *signature);
+
+/* The package of the flow's program, which the daemon does not know. Takes package over. */
+int list_add_package(struct nx_list *flow, char *package);
 
 DEFINE_CLEANUP(struct nx_list *, list, nx_list_free)

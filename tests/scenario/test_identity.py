@@ -31,10 +31,12 @@ def test_a_shell_acts_for_who_started_it(netext, client, server):
     assert parents[:2] == [BASH, HARNESS] and (responsible, pid) == (HARNESS, os.getpid())
 
     flow = netext.flow(program=BASH)
+    assert "package" not in netext.ctl("flow", "explain", netext.flow(program=str(TALK))["flow"])
     named = f"bash[{flow['pid']}] ({pathlib.Path(HARNESS).name})"
     assert named in netext.run_ctl("flow", "list").stdout
     explained = netext.run_ctl("flow", "explain", flow["flow"]).stdout
     assert f"parents   {BASH}, {HARNESS}" in explained
+    assert "package   bash" in explained
     assert f"acts for  {HARNESS}, process {os.getpid()}" in explained
 
 

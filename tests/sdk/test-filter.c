@@ -55,6 +55,7 @@ static void look_at_known(struct nx_flow *flow)
         assert_string_equal(nx_flow_get_program(flow), "/usr/bin/curl");
         assert_string_equal(nx_flow_get_program_digest(flow), "sha256:0123");
         assert_string_equal(nx_flow_get_program_signer(flow), "EXAMPLE.com.example.app");
+        assert_string_equal(nx_flow_get_program_package(flow), "curl");
         assert_true(nx_flow_is_program_path_trusted(flow));
         assert_null(nx_flow_get_command_line(flow));
         assert_string_equal(nx_flow_get_cgroup(flow), "/user.slice");
@@ -109,6 +110,7 @@ static void look_at_unknown(struct nx_flow *flow)
         assert_null(nx_flow_get_program(flow));
         assert_null(nx_flow_get_program_digest(flow));
         assert_null(nx_flow_get_program_signer(flow));
+        assert_null(nx_flow_get_program_package(flow));
         assert_null(nx_flow_get_cgroup(flow));
         assert_null(nx_flow_get_unit(flow));
         assert_null(nx_flow_get_container(flow));

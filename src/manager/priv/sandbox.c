@@ -223,6 +223,7 @@ static const struct {
         { "/proc", READ },
         { "/sys", READ },
         { "/run/systemd/resolve", READ },
+        { "/var/lib/dpkg", READ },
         { "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
         { "/dev/zero", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
         { "/dev/full", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
