@@ -211,6 +211,7 @@ static struct relay *relay_new(uint64_t id, int app_fd, int upstream_fd)
         list_init(&relay->cut);
         side_init(&relay->app, relay, app_fd);
         side_init(&relay->upstream, relay, upstream_fd);
+        relay->upstream.is_shared = true;
         relay->outbound = (struct stream){ .from = &relay->app, .to = &relay->upstream };
         relay->inbound = (struct stream){ .from = &relay->upstream, .to = &relay->app };
         return relay;

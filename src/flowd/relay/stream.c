@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/cleanup.h"
 #include "relay/stream.h"
@@ -23,11 +24,33 @@
 
 #define SPLICE_FLAGS (SPLICE_F_NONBLOCK | SPLICE_F_MOVE)
 
-/* Nothing here waits, unless who shares the socket has taken O_NONBLOCK away, by which splice(2)
- * goes: then the pool interrupts it. */
+/* EINTR: the pool has interrupted what waited all the same. */
 static int try_again_or(int error)
 {
         return error == EAGAIN ? 0 : error == EINTR ? -EBADFD : -error;
+}
+
+/* Nothing here waits, unless who shares the socket has taken O_NONBLOCK away, by which splice(2)
+ * goes. Time limits are the socket's own, and the least there is is a tick of the kernel's. */
+static void side_make_hasty(struct side *side)
+{
+        const struct timeval least = { .tv_usec = 1 };
+
+        if (!side->is_shared || side->is_hasty)
+                return;
+        side->is_hasty = true;
+        (void)setsockopt(side->fd, SOL_SOCKET, SO_RCVTIMEO, &least, sizeof(least));
+        (void)setsockopt(side->fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof(least));
+}
+
+/* Of a splice that failed: EAGAIN also says that such a time is over. */
+static int side_splice_error(const struct side *side)
+{
+        int error = errno;
+
+        if (error == EAGAIN && side->is_shared && !(fcntl(side->fd, F_GETFL) & O_NONBLOCK))
+                return EBADFD;
+        return error;
 }
 
 static int side_read_failed(struct side *side, int error)
@@ -64,7 +87,7 @@ static int stream_flush_pipe(struct stream *stream, struct means *means)
                            SPLICE_FLAGS);
 
         if (n < 0)
-                return side_write_failed(stream->to, errno);
+                return side_write_failed(stream->to, side_splice_error(stream->to));
         stream->n_piped -= (size_t)n;
         stream->n_bytes += (uint64_t)n;
         if (stream->n_piped == 0)
@@ -145,7 +168,7 @@ static int stream_fill_pipe(struct stream *stream, struct means *means)
 {
         ssize_t n = splice(stream->from->fd, NULL, stream->pipe->write_fd, NULL, stream->pipe->size,
                            SPLICE_FLAGS);
-        int error = n < 0 ? errno : 0;
+        int error = n < 0 ? side_splice_error(stream->from) : 0;
 
         stream->n_piped = n < 0 ? 0 : (size_t)n;
         stream->is_bulk = n >= STREAM_BUFFER_SIZE;
@@ -160,7 +183,11 @@ static int stream_read(struct stream *stream, struct means *means)
 {
         if (stream->is_bulk)
                 stream->pipe = pipes_borrow(&means->pipes, stream->n_bytes >= LARGE_AFTER);
-        return stream->pipe ? stream_fill_pipe(stream, means) : stream_copy(stream, means);
+        if (!stream->pipe)
+                return stream_copy(stream, means);
+        side_make_hasty(stream->from);
+        side_make_hasty(stream->to);
+        return stream_fill_pipe(stream, means);
 }
 
 static int stream_flush(struct stream *stream, struct means *means)

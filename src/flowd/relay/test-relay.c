@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -752,21 +753,65 @@ static void half_of_the_cpus_are_left_to_programs(void **state)
         assert_true(n_workers == 1 || 2 * (long)n_workers <= n_cpus);
 }
 
-/* Its holder has taken O_NONBLOCK away: a worker waits when the socket is full. */
-static struct flow open_flow_that_blocks(struct scene *scene, uint64_t id)
+/* *ret_duplicate is what its holder has kept. */
+static struct flow open_shared_flow(struct scene *scene, uint64_t id, int *ret_duplicate)
 {
-        _cleanup_fd_ int duplicate = -1;
         struct flow flow = {};
         int app, upstream;
 
         prepare_flow(&flow, &app, &upstream);
-        duplicate = dup(upstream);
+        *ret_duplicate = dup(upstream);
         assert_int_equal(relay_pool_add(scene->pool, id, app, upstream), 0);
-        assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
         return flow;
 }
 
-/* One flow must not stop the others of its worker. */
+/* On each worker, whose number is at most 4. */
+static void open_others(struct scene *scene, struct flow others[4])
+{
+        for (uint64_t i = 0; i < 4; i++)
+                others[i] = open_flow(scene, 2 + i);
+}
+
+static void close_others(struct flow others[4])
+{
+        for (size_t i = 0; i < 4; i++) {
+                ask_and_answer(&others[i]);
+                close_flow(&others[i]);
+        }
+}
+
+/* A worker that waited would wait for ever: the pool has no turn to interrupt it. */
+static void an_upstream_that_blocks_delays_no_other_flow(void **state)
+{
+        struct scene *scene = *state;
+        _cleanup_fd_ int duplicate = -1;
+        struct flow flow = open_shared_flow(scene, 1, &duplicate), others[4];
+        struct transfer bulk = { .from = flow.client, .size = 64 * MIB };
+
+        open_others(scene, others);
+        assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
+        while (transfer_try_write(&bulk))
+                for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                        ask_and_answer(&others[i]);
+        assert_int_equal(end_of(scene, 1).error, -EBADFD);
+        close_others(others);
+        close_flow(&flow);
+}
+
+/* Its holder takes the time limit away, too, once there is one. */
+static struct flow open_flow_that_blocks(struct scene *scene, uint64_t id)
+{
+        const struct timeval no_limit = {};
+        _cleanup_fd_ int duplicate = -1;
+        struct flow flow = open_shared_flow(scene, id, &duplicate);
+
+        carry(&flow, MIB, 0);
+        assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
+        assert_int_equal(
+                setsockopt(duplicate, SOL_SOCKET, SO_SNDTIMEO, &no_limit, sizeof(no_limit)), 0);
+        return flow;
+}
+
 static void who_makes_an_upstream_block_loses_the_flow(void **state)
 {
         struct scene *scene = *state;
@@ -778,12 +823,8 @@ static void who_makes_an_upstream_block_loses_the_flow(void **state)
                 assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
         }
         assert_int_equal(end_of(scene, 1).error, -EBADFD);
-        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-                others[i] = open_flow(scene, 2 + i);
-                ask_and_answer(&others[i]);
-        }
-        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-                close_flow(&others[i]);
+        open_others(scene, others);
+        close_others(others);
         close_flow(&flow);
 }
 
@@ -827,6 +868,7 @@ int main(void)
                 TEST(what_is_no_tcp_socket_is_refused),
                 TEST(a_duplicate_of_a_finished_upstream_is_harmless),
                 TEST(half_of_the_cpus_are_left_to_programs),
+                TEST(an_upstream_that_blocks_delays_no_other_flow),
                 TEST(who_makes_an_upstream_block_loses_the_flow),
                 TEST(a_pool_can_be_freed_while_a_worker_is_blocked),
         };
