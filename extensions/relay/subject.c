@@ -9,6 +9,7 @@ static void describe_owner(struct subject *subject, const struct nx_flow *flow)
         subject->uid = nx_flow_get_uid(flow);
         subject->cgroup = nx_flow_get_cgroup(flow);
         subject->digest = nx_flow_get_program_digest(flow);
+        subject->signer = nx_flow_get_program_signer(flow);
         if (nx_flow_is_program_path_trusted(flow))
                 subject->program = nx_flow_get_program(flow);
 }
@@ -19,6 +20,7 @@ static void describe_origin(struct subject *subject, const struct nx_flow *flow)
         subject->uid = nx_flow_get_origin_uid(flow);
         subject->cgroup = nx_flow_get_origin_cgroup(flow);
         subject->digest = nx_flow_get_origin_program_digest(flow);
+        subject->signer = nx_flow_get_origin_program_signer(flow);
         if (nx_flow_is_origin_program_path_trusted(flow))
                 subject->program = nx_flow_get_origin_program(flow);
 }

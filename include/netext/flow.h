@@ -113,6 +113,7 @@ int32_t nx_flow_get_origin_pid(const struct nx_flow *flow);
 uint32_t nx_flow_get_origin_uid(const struct nx_flow *flow);
 const char *nx_flow_get_origin_cgroup(const struct nx_flow *flow);
 const char *nx_flow_get_origin_program_digest(const struct nx_flow *flow);
+const char *nx_flow_get_origin_program_signer(const struct nx_flow *flow);
 bool nx_flow_is_origin_program_path_trusted(const struct nx_flow *flow);
 /** @} */
 

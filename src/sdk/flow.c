@@ -35,6 +35,7 @@ static const enum wire_attribute text_attributes[] = {
         [FLOW_CONTAINER] = WIRE_ATTR_CONTAINER,
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
         [FLOW_ORIGIN_PROGRAM_DIGEST] = WIRE_ATTR_ORIGIN_DIGEST,
+        [FLOW_ORIGIN_PROGRAM_SIGNER] = WIRE_ATTR_ORIGIN_SIGNER,
         [FLOW_ORIGIN_CGROUP] = WIRE_ATTR_ORIGIN_CGROUP,
         [FLOW_RULE] = WIRE_ATTR_RULE,
 };
@@ -403,6 +404,11 @@ _public_ const char *nx_flow_get_origin_cgroup(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_origin_program_digest(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_ORIGIN_PROGRAM_DIGEST];
+}
+
+_public_ const char *nx_flow_get_origin_program_signer(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_ORIGIN_PROGRAM_SIGNER];
 }
 
 _public_ bool nx_flow_is_origin_program_path_trusted(const struct nx_flow *flow)

@@ -29,6 +29,7 @@ enum flow_text {
         FLOW_CONTAINER,
         FLOW_ORIGIN_PROGRAM,
         FLOW_ORIGIN_PROGRAM_DIGEST,
+        FLOW_ORIGIN_PROGRAM_SIGNER,
         FLOW_ORIGIN_CGROUP,
         FLOW_RULE,
         _FLOW_TEXT_MAX,

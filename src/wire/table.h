@@ -152,7 +152,8 @@ enum wire_type {
         ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
-        ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */
+        ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */ \
+        ATTR(122, ORIGIN_SIGNER, WIRE_STRING, "origin_signer", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,

@@ -64,6 +64,24 @@ def test_a_mount_does_not_hide_the_signer(netext, store, app, firewall, client, 
         assert json.loads(done.stdout)["error"] == error, (source, done)
 
 
+def test_the_relay_knows_the_signer_of_whoever_a_flow_is_for(netext, store, app, proxy, rules, client, server):
+    """The program's own flows, and those that another proxy carries on for it."""
+    store.activate(app.bundle(), "--approve")
+    netext.start_session("relay", "--rules", rules(f"ignore signer {SIGNER}x", f"direct signer {SIGNER}"), "--order", "2")
+    for program, verdict in ((app(), "claim"), (TALK, "allow")):
+        answer = client.tcp(80, program=program)
+        assert answer.error is None and netext.flow(pid=answer.pid)["verdict"] == verdict
+    proxy("80 splice", "attach yes", name="first", order=1)
+    for program, verdict in ((app(), "claim"), (TALK, "allow")):
+        answer = client.tcp(80, program=program)
+        assert answer.error is None
+        own = netext.flow(pid=answer.pid)
+        carried = netext.flow(origin_flow=own["flow"], decided_by="relay") if verdict == "claim" else \
+            netext.flow(origin_flow=own["flow"])
+        assert (own["decided_by"], carried["verdict"]) == ("first", verdict)
+        assert carried.get("origin_signer") == own.get("signer")
+
+
 def test_it_is_known_through_restarts_and_as_long_as_it_is_enabled(netext, store, app, firewall, client, server):
     store.activate(app.bundle(), "--approve")
     firewall("default deny", f"allow signer {TEAM}")

@@ -620,6 +620,7 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
                 wire_put_string(writer, WIRE_ATTR_ORIGIN_CGROUP, "/origin.slice");
                 wire_put(writer, WIRE_ATTR_ORIGIN_TRUSTED, 1);
                 wire_put_string(writer, WIRE_ATTR_ORIGIN_DIGEST, "sha256:4567");
+                wire_put_string(writer, WIRE_ATTR_ORIGIN_SIGNER, "EXAMPLE.com.example.origin");
         }
         assert_int_equal(channel_end(&daemon->engine), 0);
 }

@@ -143,6 +143,7 @@ static void look_at_origin(struct nx_flow *flow)
         assert_int_equal(nx_flow_get_origin_uid(flow), 1001);
         assert_string_equal(nx_flow_get_origin_cgroup(flow), "/origin.slice");
         assert_string_equal(nx_flow_get_origin_program_digest(flow), "sha256:4567");
+        assert_string_equal(nx_flow_get_origin_program_signer(flow), "EXAMPLE.com.example.origin");
         assert_true(nx_flow_is_origin_program_path_trusted(flow));
 }
 

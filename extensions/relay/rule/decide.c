@@ -44,6 +44,14 @@ static bool package_matches(const struct match *match, const char *program)
         return !match->package;
 }
 
+/* One is a team, or an extension of it. */
+static bool is_of_signer(const char *signer, const char *one)
+{
+        size_t size = strlen(one);
+
+        return signer && strncmp(signer, one, size) == 0 && (!signer[size] || signer[size] == '.');
+}
+
 static bool is_in_cgroup(const char *path, const char *cgroup)
 {
         size_t size = strlen(cgroup);
@@ -98,7 +106,8 @@ static bool rest_matches(const struct rule *rule, const struct subject *subject)
                 return false;
         return text_matches(match->program, subject->program) &&
                package_matches(match, subject->program) &&
-               text_matches(match->digest, subject->digest);
+               text_matches(match->digest, subject->digest) &&
+               (!match->signer || is_of_signer(subject->signer, match->signer));
 }
 
 static bool rule_matches(const struct rule *rule, const struct subject *subject)
@@ -144,6 +153,12 @@ static bool differ(const char *a, const char *b)
         return a && b && strcmp(a, b) != 0;
 }
 
+/* A team and an extension of it do not. */
+static bool signers_differ(const char *a, const char *b)
+{
+        return differ(a, b) && !is_of_signer(a, b) && !is_of_signer(b, a);
+}
+
 /* Domains say nothing here: any two of them, and any network, may share an address. */
 bool decide_may_both_match(const struct rule *a, const struct rule *b)
 {
@@ -155,7 +170,7 @@ bool decide_may_both_match(const struct rule *a, const struct rule *b)
         if (first->uid != NX_ANY_USER && second->uid != NX_ANY_USER && first->uid != second->uid)
                 return false;
         if (differ(first->program, second->program) || differ(first->digest, second->digest) ||
-            differ(first->unit, second->unit))
+            differ(first->unit, second->unit) || signers_differ(first->signer, second->signer))
                 return false;
         return network_overlaps(&a->network, &b->network);
 }

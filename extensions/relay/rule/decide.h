@@ -11,6 +11,7 @@ struct subject {
         uint32_t uid;         /* NX_ANY_USER: not known */
         const char *program;  /* NULL: not known, or not to be trusted */
         const char *digest;   /* NULL: not known */
+        const char *signer;   /* "TEAM.identifier"; NULL: it has none */
         const char *cgroup;   /* "/a/b"; NULL: not known */
         const char *hostname; /* NULL: not known */
 };

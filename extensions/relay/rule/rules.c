@@ -53,6 +53,7 @@ static const struct choice clauses[] = {
         { "program", CLAUSE_PROGRAM },
         { "package", CLAUSE_PACKAGE },
         { "digest", CLAUSE_DIGEST },
+        { "signer", CLAUSE_SIGNER },
         { "cgroup", CLAUSE_CGROUP },
         { "unit", CLAUSE_UNIT },
         { "user", CLAUSE_USER },

@@ -138,8 +138,8 @@ static const struct {
                                             "expected it once" },
         { "direct protocol udp", "1:17: 'udp' is never relayed: expected tcp, or no rule" },
         { "direct direction outbound", "1:8: 'direction' is not a clause: expected "
-                                       "program, package, digest, cgroup, unit, user, to, port "
-                                       "or protocol" },
+                                       "program, package, digest, signer, cgroup, unit, user, to, "
+                                       "port or protocol" },
         { "ignore port 1 port 2", "1:15: 'port' stands twice: expected each clause at most "
                                   "once" },
         { "timeout 0", "1:9: '0' is not a number of seconds: expected a number from 1 to "
@@ -232,6 +232,28 @@ static void test_the_digest_decides(void **state)
         assert_int_equal(decide(rules, &subject)->line, 2);
         subject.digest = NULL;
         assert_int_equal(decide(rules, &subject)->line, 2);
+}
+
+static void test_the_signer_decides(void **state)
+{
+        static const struct {
+                const char *signer;
+                unsigned int line;
+        } cases[] = {
+                { "EXAMPLE.com.example.app", 1 },   { "EXAMPLE.com.example.apps", 2 },
+                { "EXAMPLE.com.example", 2 },       { "EXAMPLES.com.example.app", 3 },
+                { "OTHER.EXAMPLE.com.example", 3 }, { NULL, 3 },
+        };
+        _cleanup_rules_ struct rules *rules = parse("direct signer EXAMPLE.com.example.app\n"
+                                                    "direct signer EXAMPLE\ndefault ignore\n");
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct subject subject = { .uid = 1, .signer = cases[i].signer };
+
+                assert_true(address_parse(&subject.remote, "198.18.0.7", 80));
+                if (decide(rules, &subject)->line != cases[i].line)
+                        fail_msg("wrong about: %s", cases[i].signer);
+        }
 }
 
 static void test_the_package_decides(void **state)
@@ -328,6 +350,10 @@ static void test_rules_that_may_both_match(void **state)
                 { "direct digest " DIGEST "a\nignore digest " DIGEST "a", true },
                 { "direct digest " DIGEST "a\nignore program /nowhere/a", true },
                 { "direct unit a.service\nignore unit b.service", false },
+                { "direct signer A\nignore signer B", false },
+                { "direct signer A.com.example.a\nignore signer A.com.example.b", false },
+                { "direct signer A\nignore signer A.com.example.b", true },
+                { "direct signer A.com.example.b\nignore signer A", true },
                 { "direct cgroup /a\nignore cgroup /a/b", true },
         };
 
@@ -381,6 +407,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_the_first_match_decides),
                 cmocka_unit_test(test_the_digest_decides),
+                cmocka_unit_test(test_the_signer_decides),
                 cmocka_unit_test(test_the_package_decides),
                 cmocka_unit_test(test_the_cgroup_decides),
                 cmocka_unit_test(test_a_name_that_is_not_shown),

@@ -88,6 +88,8 @@ static void put_origin(struct wire_writer *writer, const struct flow *flow, stru
         wire_put_string(writer, WIRE_ATTR_ORIGIN_PROGRAM, flow->origin->program);
         wire_put(writer, WIRE_ATTR_ORIGIN_TRUSTED, flow->origin->is_path_trusted);
         wire_put_string(writer, WIRE_ATTR_ORIGIN_DIGEST, flow->origin->digest_text);
+        wire_put_string(writer, WIRE_ATTR_ORIGIN_SIGNER,
+                        signers_find(&owners->signers, &flow->origin->file));
         wire_put(writer, WIRE_ATTR_ORIGIN_PID, flow->origin->key.tgid);
 }
 
