@@ -4,10 +4,12 @@ import json
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 
 from harness.lab import Lab
+from harness.namespace import wait_for_line
 from harness.wait import wait_until
 
 PROXY = "scripted-proxy"
@@ -268,6 +270,35 @@ def test_a_flow_that_ended_while_flowd_was_gone_is_forgotten(netext, proxy, clie
     netext.wait_for_another_flowd(flowd)
     netext.wait_for_session(PROXY, "running")
     wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+
+
+def test_a_flow_that_outlives_flowd_ends_when_it_is_idle(netext, proxy, client, server):
+    """As long as something passes it goes on."""
+    proxy("80 claim", "idle 1")
+    process = client.start_python("""
+        import select
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ours.connect((address, 80))
+        ours.send(b"one")
+        print("ready", flush=True)
+        while not select.select([sys.stdin], [], [], 0.2)[0]:
+            ours.send(b"on")
+        sys.stdin.readline()
+        print("silent", flush=True)
+        sys.stdin.readline()
+        answer = None
+    """, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    wait_until(lambda: claimed(netext), "the flow was not claimed")
+    netext.restart_flowd()
+    time.sleep(2.5)  # it was looked for
+    assert len(claimed(netext)) == 1
+    process.stdin.write("enough\n")
+    process.stdin.flush()
+    wait_for_line(process, "silent", 5)
+    wait_until(lambda: claimed(netext) == [], "the kernel still turns its datagrams")
+    process.stdin.close()
+    client.python_answer(process)
 
 
 def test_flows_that_outlive_flowd_end_with_no_other_socket(netext, proxy, client, claimed_before):

@@ -105,6 +105,23 @@ bool chain_delivers(const struct chain *chain)
         return false;
 }
 
+uint64_t chain_udp_patience_ns(const struct chain *chain)
+{
+        uint32_t longest_s = 0;
+
+        for (size_t i = 0; i < chain->n_sessions; i++) {
+                const struct settings *settings = chain->order[i]->rules;
+
+                if (!session_is_proxy(chain->order[i]))
+                        continue;
+                if (!settings || settings->udp_idle_s == 0)
+                        return 0;
+                if (settings->udp_idle_s > longest_s)
+                        longest_s = settings->udp_idle_s;
+        }
+        return longest_s * 1000000000ULL;
+}
+
 bool chain_is_closed(const struct chain *chain)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)

@@ -115,6 +115,9 @@ void chain_put_in_force(struct chain *chain);
 bool chain_delivers(const struct chain *chain);
 /* Does any session refuse what nobody answers for? */
 bool chain_is_closed(const struct chain *chain);
+/* The longest that any proxy lets its flows of datagrams be idle; 0: for ever, or one has yet to
+ * say how long. */
+uint64_t chain_udp_patience_ns(const struct chain *chain);
 /* Does any session speak of inbound flows, and refuse those that nobody answers for? */
 enum ruleset_inbound chain_inbound(const struct chain *chain);
 

@@ -170,6 +170,13 @@ int engine_apply_ruleset(struct engine *engine)
         return 0;
 }
 
+static uint64_t get_udp_patience_ns(void *userdata)
+{
+        const struct engine *engine = userdata;
+
+        return chain_udp_patience_ns(&engine->chain);
+}
+
 static void on_policy_changed(void *userdata)
 {
         struct engine *engine = userdata;
@@ -388,6 +395,7 @@ static void wire_parts(struct engine *engine)
                 .userdata = engine,
         };
         callers_init(&engine->callers);
+        leftovers_watch(&engine->leftovers, &engine->loop, get_udp_patience_ns, engine);
 }
 
 /* Answers of one round leave together: verdicts first, a program waits for them. */

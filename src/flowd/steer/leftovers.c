@@ -15,10 +15,17 @@
 
 #define BUCKETS 64
 
+/* Proxies that are there say soon how long they wait; one that waits for ever may change its mind.
+ */
+#define FIRST_LOOK_NS (1000 * 1000000ULL)
+#define LATER_LOOK_NS (60 * FIRST_LOOK_NS)
+
 struct leftover {
         struct list link;           /* leftovers.all */
         struct htable_link by_port; /* leftovers.by_port */
         struct endpoint local, remote;
+        struct wheel_timer idle_timer;
+        bool is_claimed;
 };
 
 static uint64_t hash_of(uint16_t port)
@@ -27,7 +34,8 @@ static uint64_t hash_of(uint16_t port)
 }
 
 /* One that there is no memory for goes when its time is over. */
-static void on_flow(const struct endpoint *local, const struct endpoint *remote, void *userdata)
+static void on_flow(const struct endpoint *local, const struct endpoint *remote, bool is_claimed,
+                    void *userdata)
 {
         struct leftover *leftover = calloc(1, sizeof(*leftover));
         struct leftovers *leftovers = userdata;
@@ -36,6 +44,8 @@ static void on_flow(const struct endpoint *local, const struct endpoint *remote,
                 return;
         leftover->local = *local;
         leftover->remote = *remote;
+        leftover->is_claimed = is_claimed;
+        wheel_timer_init(&leftover->idle_timer);
         list_append(&leftovers->all, &leftover->link);
         htable_add(&leftovers->by_port, &leftover->by_port, hash_of(local->port));
 }
@@ -43,7 +53,7 @@ static void on_flow(const struct endpoint *local, const struct endpoint *remote,
 void leftovers_add(struct leftovers *leftovers, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        on_flow(local, remote, leftovers);
+        on_flow(local, remote, false, leftovers);
 }
 
 int leftovers_open(struct leftovers *leftovers, const struct passed *passed)
@@ -60,6 +70,7 @@ static void leftover_free(struct leftovers *leftovers, struct leftover *leftover
 {
         htable_remove(&leftovers->by_port, &leftover->by_port);
         list_remove(&leftover->link);
+        wheel_timer_stop(&leftover->idle_timer);
         free(leftover);
 }
 
@@ -71,6 +82,8 @@ void leftovers_close(struct leftovers *leftovers)
                 return;
         list_for_each_safe (leftover, following, &leftovers->all, link)
                 leftover_free(leftovers, leftover);
+        if (leftovers->get_patience_ns)
+                wheel_deinit(&leftovers->idle);
         htable_deinit(&leftovers->by_port);
         leftovers->passed = NULL;
 }
@@ -115,4 +128,41 @@ void leftovers_forget_all(struct leftovers *leftovers)
 
         list_for_each_safe (leftover, following, &leftovers->all, link)
                 leftover_forget(leftovers, leftover);
+}
+
+static void look_in(struct leftovers *leftovers, struct leftover *leftover, uint64_t time_ns)
+{
+        wheel_timer_start(&leftovers->idle, &leftover->idle_timer, now_ns() + time_ns);
+}
+
+static void on_due(struct wheel_timer *timer, void *userdata)
+{
+        struct leftover *leftover = container_of(timer, struct leftover, idle_timer);
+        struct leftovers *leftovers = userdata;
+        uint64_t patience_ns = leftovers->get_patience_ns(leftovers->userdata), idle_ns = 0;
+        int r;
+
+        if (patience_ns == 0) {
+                look_in(leftovers, leftover, LATER_LOOK_NS);
+                return;
+        }
+        r = passed_get_idle(leftovers->passed, PASSED_CLAIMED, &leftover->local, &leftover->remote,
+                            &idle_ns);
+        if (r == -ENOENT || idle_ns >= patience_ns)
+                leftover_forget(leftovers, leftover);
+        else
+                look_in(leftovers, leftover, patience_ns - idle_ns);
+}
+
+void leftovers_watch(struct leftovers *leftovers, struct loop *loop,
+                     leftovers_patience_fn *get_patience_ns, void *userdata)
+{
+        struct leftover *leftover;
+
+        leftovers->get_patience_ns = get_patience_ns;
+        leftovers->userdata = userdata;
+        wheel_init(&leftovers->idle, loop, on_due, leftovers);
+        list_for_each (leftover, &leftovers->all, link)
+                if (leftover->is_claimed)
+                        look_in(leftovers, leftover, FIRST_LOOK_NS);
 }

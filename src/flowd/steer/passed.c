@@ -241,6 +241,7 @@ void passed_mend(const struct passed *passed, const struct endpoint *local,
 struct listing {
         passed_fn *fn;
         void *userdata;
+        bool is_claimed; /* those of the set that is read now */
 };
 
 static struct endpoint read_address(const uint8_t *bytes, bool is_ipv4, const uint8_t *port)
@@ -268,7 +269,7 @@ static void tell_key(const struct listing *listing, const uint8_t *key, uint32_t
                 return;
         local = read_address(key, is_ipv4, ports);
         remote = read_address(key + size, is_ipv4, ports + 4);
-        listing->fn(&local, &remote, listing->userdata);
+        listing->fn(&local, &remote, listing->is_claimed, listing->userdata);
 }
 
 static int on_elements(const struct nlmsghdr *message, void *userdata)
@@ -329,6 +330,7 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++) {
+                listing.is_claimed = strncmp(names[i], "claimed", strlen("claimed")) == 0;
                 r = list_set(passed, names[i], &listing);
                 if (r == -ENOENT)
                         r = 0;

@@ -65,7 +65,8 @@ void passed_mend(const struct passed *passed, const struct endpoint *local,
                  const struct endpoint *remote);
 
 /* A flow that the kernel remembers; it may be told more than once. */
-typedef void passed_fn(const struct endpoint *local, const struct endpoint *remote, void *userdata);
+typedef void passed_fn(const struct endpoint *local, const struct endpoint *remote, bool is_claimed,
+                       void *userdata);
 /* Each UDP flow that is there; none where there is no table yet. 0 or a negative errno. */
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata);
 
