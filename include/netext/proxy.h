@@ -87,8 +87,7 @@ struct nx_proxy_provider {
          * fd is handed over: close it when done, which ends the program's connection.
          * Without this function it is closed.
          * getsockname() is the flow's remote end, getpeername() the program's, also where filters
-         * see the bytes on their way. (Of UDP it is a local socket then, AF_UNIX, without
-         * addresses: nx_flow_get_remote_address() and its like have them.)
+         * see the bytes on their way.
          */
         void (*handle_open)(struct nx_proxy *proxy, struct nx_flow *flow, int fd, void *userdata);
 

@@ -3,7 +3,8 @@
 
 /*
  * getsockname(2) and getpeername(2) of a socket whose bytes filters see on their way: its other end
- * is flowd, and it says what it stands for. In flowd's own cgroup, which such sockets keep.
+ * is flowd, and it says what it stands for; also of where a datagram came from, and as where one is
+ * to go. In flowd's own cgroup, which such sockets keep.
  */
 
 #include "bpf/kernel.h"
@@ -66,4 +67,49 @@ SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr *ctx)
 {
         return say6(ctx, true);
+}
+
+SEC("cgroup/recvmsg4")
+int heard4(struct bpf_sock_addr *ctx)
+{
+        return say4(ctx, true);
+}
+
+SEC("cgroup/recvmsg6")
+int heard6(struct bpf_sock_addr *ctx)
+{
+        return say6(ctx, true);
+}
+
+/* Who answers whom a datagram was from means the other end. */
+SEC("cgroup/sendmsg4")
+int answer4(struct bpf_sock_addr *ctx)
+{
+        const struct steer_ends *ends = bpf_sk_storage_get(&faces, ctx->sk, 0, 0);
+
+        if (!ends || ctx->user_ip4 != (__u32)(ends->remote.low >> 32) ||
+            ctx->user_port != bpf_htons(ends->remote_port))
+                return 1;
+        ctx->user_ip4 = ctx->sk->dst_ip4;
+        ctx->user_port = ctx->sk->dst_port;
+        return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int answer6(struct bpf_sock_addr *ctx)
+{
+        const struct steer_ends *ends = bpf_sk_storage_get(&faces, ctx->sk, 0, 0);
+
+        if (!ends || ctx->user_ip6[0] != (__u32)ends->remote.high ||
+            ctx->user_ip6[1] != (__u32)(ends->remote.high >> 32) ||
+            ctx->user_ip6[2] != (__u32)ends->remote.low ||
+            ctx->user_ip6[3] != (__u32)(ends->remote.low >> 32) ||
+            ctx->user_port != bpf_htons(ends->remote_port))
+                return 1;
+        ctx->user_ip6[0] = ctx->sk->dst_ip6[0];
+        ctx->user_ip6[1] = ctx->sk->dst_ip6[1];
+        ctx->user_ip6[2] = ctx->sk->dst_ip6[2];
+        ctx->user_ip6[3] = ctx->sk->dst_ip6[3];
+        ctx->user_port = ctx->sk->dst_port;
+        return 1;
 }

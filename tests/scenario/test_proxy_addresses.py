@@ -6,7 +6,7 @@ from harness.lab import Lab
 from harness.wait import wait_until
 
 TALK = """
-    server = address, 80
+    server = address, remote_port
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     connection = socket.socket(family, kind)
     connection.settimeout(5)
@@ -27,19 +27,28 @@ ENDS = [(Lab.SERVER, Lab.CLIENT), (Lab.SERVER6, Lab.CLIENT6), (Lab.CLIENT, Lab.C
 @pytest.mark.parametrize("protocol", KINDS)
 @pytest.mark.parametrize("how", ("claim", "echo"))
 def test_both_ends_see_the_real_ones(netext, proxy, client, serve, lab, protocol, how):
-    assert_ends_are_real(netext, proxy, client, serve, lab, protocol, how)
+    proxy("say yes", f"80 {how}")
+    serve(80), serve(80, lab.client)
+    assert_ends_are_real(netext, client, protocol)
 
 
 def test_a_filter_in_between_changes_none(netext, inspecting, proxy, client, serve, lab):
-    inspecting("80 watch")
-    assert_ends_are_real(netext, proxy, client, serve, lab, "tcp", "claim")
-
-
-def assert_ends_are_real(netext, proxy, client, serve, lab, protocol, how):
-    proxy("say yes", f"80 {how}")
+    """Also for an extension that looks whom a datagram is from, and answers there."""
+    inspecting("80 watch", "81 watch")
+    proxy("say yes", "80 claim", "81 once")
     serve(80), serve(80, lab.client)
+    for protocol in KINDS:
+        assert_ends_are_real(netext, client, protocol)
     for address, source in ENDS:
-        word, is_unchanged, peer, port = client.python(TALK, address=address, source=source, kind=KINDS[protocol])
+        *_, port = client.python(TALK, address=address, remote_port=81, source=source, kind=KINDS["udp"])
+        wait_until(lambda port=port, source=source: f"heard: {source} {port}" in netext.messages(),
+                   lambda: netext.session("scripted-proxy"))
+
+
+def assert_ends_are_real(netext, client, protocol):
+    for address, source in ENDS:
+        word, is_unchanged, peer, port = client.python(TALK, address=address, remote_port=80, source=source,
+                                                          kind=KINDS[protocol])
         assert (word, is_unchanged, peer) == ("hello", True, [address, 80])
         flow = netext.flow(local_port=port, remote_address=address)
         assert (flow["verdict"], flow["local_address"]) == ("claim", source)

@@ -152,12 +152,14 @@ LEAVING = """
 """
 
 
-def test_a_flows_socket_speaks_to_its_program_only(netext, proxy, client, server, lab):
+def test_a_flows_socket_speaks_to_its_program_only(netext, inspecting, proxy, client, server, lab):
     """It may speak from the destination's address; elsewhere it would pass every filter, and as somebody else."""
-    proxy("say yes", f"80 stray {Lab.SERVER} 7")
+    inspecting("81 watch")
+    proxy("say yes", f"* stray {Lab.SERVER} 7")
     lab.client.nft(LEAVING)
-    client.udp(80, Lab.SERVER, "-t", "300")
-    wait_until(lambda: "strayed" in netext.messages(), "the proxy did nothing")
+    for n, port in enumerate((80, 81), start=1):
+        client.udp(port, Lab.SERVER, "-t", "300")
+        wait_until(lambda n=n: netext.messages().count("strayed") == n, "the proxy did nothing")
     listed = lab.client.run(["nft", "list", "table", "inet", "leaving"]).stdout
     lab.client.nft("delete table inet leaving")
     assert "counter packets 0 " in listed

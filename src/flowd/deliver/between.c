@@ -21,26 +21,14 @@
 /* It does not leave this host. Somebody's rules may be in its way all the same. */
 #define PATIENCE_NS (2 * 1000000000ULL)
 
-static struct endpoint listener_end(const struct listener *listener, bool is_ipv4)
-{
-        struct endpoint end = { .address = IN6ADDR_LOOPBACK_INIT,
-                                .port = listener_port6(listener) };
-
-        if (is_ipv4) {
-                end.address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) });
-                end.port = listener_port4(listener);
-        }
-        return end;
-}
-
 int between_begin(struct delivery *delivery)
 {
         bool is_ipv4 = address_is_ipv4(&delivery->flow->remote.address);
         struct deliveries *all = delivery->all;
-        struct endpoint to = listener_end(&all->listener, is_ipv4), from = to;
+        struct endpoint from = transparent_lo(is_ipv4), to = from;
         int r;
 
-        from.port = 0;
+        to.port = is_ipv4 ? listener_port4(&all->listener) : listener_port6(&all->listener);
         delivery->upstream_fd = transparent_connect(SOCK_STREAM, &from, &to, all->own_mark);
         if (delivery->upstream_fd < 0)
                 return delivery->upstream_fd;
@@ -61,16 +49,23 @@ static int hand_over(struct delivery *delivery, int fd)
 
         if (!delivery->session)
                 return -EPIPE;
-        r = socket_set_reset_on_close(theirs, false);
-        if (r >= 0)
-                r = hooks_set_face(delivery->all->hooks, theirs, &flow->remote, &flow->local);
+        r = hooks_set_face(delivery->all->hooks, theirs, &flow->remote, &flow->local);
         if (r >= 0)
                 r = session_hand_over(delivery->session, flow, theirs);
-        if (r < 0)
-                return r;
-        take_fd(&theirs);
-        delivery_give_to(delivery, NULL); /* it sees the end on its socket */
-        return 0;
+        if (r >= 0)
+                take_fd(&theirs);
+        return r;
+}
+
+static int hand_over_connection(struct delivery *delivery, int fd)
+{
+        int r;
+
+        (void)socket_set_reset_on_close(fd, false);
+        r = hand_over(delivery, fd);
+        if (r >= 0)
+                delivery_give_to(delivery, NULL); /* it sees the end on its socket */
+        return r;
 }
 
 static struct delivery *find(struct deliveries *deliveries, const struct endpoint *caller)
@@ -92,10 +87,23 @@ bool between_take(struct deliveries *deliveries, int fd, const struct endpoint *
                 return false;
         list_remove(&delivery->expected);
         loop_timer_stop(&delivery->timer);
-        r = hand_over(delivery, fd);
+        r = hand_over_connection(delivery, fd);
         if (r >= 0)
                 way_go(delivery);
         else
                 delivery_end(delivery, &(struct session_flow_end){ .error = r });
         return true;
+}
+
+/* Whatever an extension does with it, it cannot send to other hosts: see steer/ruleset.c, speak. */
+int between_open_datagrams(struct delivery *delivery)
+{
+        const uint32_t marks[2] = { delivery->all->own_mark, delivery->all->relay_mark };
+        int fds[2], r;
+
+        r = transparent_pair(address_is_ipv4(&delivery->flow->remote.address), marks, fds);
+        if (r < 0)
+                return r;
+        delivery->upstream_fd = fds[0];
+        return hand_over(delivery, fds[1]);
 }

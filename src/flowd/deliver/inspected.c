@@ -254,6 +254,7 @@ int inspected_begin(struct delivery *delivery)
         bool is_call = flow_is_call(delivery->flow);
         int r;
 
+        setup.ends_with_upstream = !delivery->is_direct;
         r = gather_peeks(delivery, peeks);
         if (r < 0)
                 return r;

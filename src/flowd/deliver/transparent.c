@@ -51,6 +51,15 @@ static struct endpoint from_address(const union address *address)
         return endpoint;
 }
 
+struct endpoint transparent_lo(bool is_ipv4)
+{
+        struct endpoint lo = { .address = IN6ADDR_LOOPBACK_INIT };
+
+        if (is_ipv4)
+                lo.address = address_from_ipv4((struct in_addr){ htonl(INADDR_LOOPBACK) });
+        return lo;
+}
+
 struct endpoint transparent_endpoint(const struct sockaddr *address)
 {
         union address copy = {};
@@ -140,6 +149,47 @@ int transparent_connect(int type, const struct endpoint *local, const struct end
         if (connect(fd, &address.any, size) < 0 && errno != EINPROGRESS)
                 return -errno;
         return take_fd(&fd);
+}
+
+/* What others have sent before it was connected. */
+static void forget_strangers(int fd)
+{
+        char byte;
+
+        while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) >= 0)
+                ;
+}
+
+int transparent_pair(bool is_ipv4, const uint32_t marks[2], int ret_fds[2])
+{
+        struct endpoint ends[2] = { transparent_lo(is_ipv4) };
+        _cleanup_fd_ int first = -1, second = -1;
+        union address address;
+        socklen_t size;
+        int r;
+
+        size = to_address(&ends[0], &address);
+        first = socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (first < 0 || setsockopt(first, SOL_SOCKET, SO_MARK, &marks[0], sizeof(marks[0])) < 0 ||
+            bind(first, &address.any, size) < 0)
+                return -errno;
+        r = transparent_local(first, &ends[0]);
+        if (r < 0)
+                return r;
+        second = transparent_connect(SOCK_DGRAM, &ends[0], &ends[0], marks[1]);
+        if (second < 0)
+                return second;
+        r = transparent_local(second, &ends[1]);
+        if (r < 0)
+                return r;
+        size = to_address(&ends[1], &address);
+        if (connect(first, &address.any, size) < 0)
+                return -errno;
+        forget_strangers(first);
+        forget_strangers(second);
+        ret_fds[0] = take_fd(&first);
+        ret_fds[1] = take_fd(&second);
+        return 0;
 }
 
 /* Bound to lo: else its route, and with it the interface it seems to come from, would be that of

@@ -3,6 +3,7 @@
 
 /* Sockets that stand for one end of a flow, or speak from addresses which are not the host's. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -19,9 +20,14 @@ int transparent_connect(int type, const struct endpoint *local, const struct end
 int transparent_visit(const struct endpoint *visitor, const struct endpoint *server, uint32_t mark);
 /* A datagram socket from remote to app: the program's flow, seen from its far end. */
 int transparent_datagram(const struct endpoint *remote, const struct endpoint *app, uint32_t mark);
+/* Two datagram sockets on lo, each connected to the other, so that they hear nobody else. 0 or a
+ * negative errno. */
+int transparent_pair(bool is_ipv4, const uint32_t marks[2], int ret_fds[2]);
 /* accept4(2): close-on-exec, non-blocking. The descriptor, the caller's, or a negative errno. */
 int transparent_accept(int fd, struct endpoint *ret_peer);
 /* getsockname(2). */
 int transparent_local(int fd, struct endpoint *ret_local);
+/* 127.0.0.1 or ::1, and no port. */
+struct endpoint transparent_lo(bool is_ipv4);
 /* What a sockaddr_in or sockaddr_in6 says. */
 struct endpoint transparent_endpoint(const struct sockaddr *address);

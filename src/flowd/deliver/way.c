@@ -66,25 +66,6 @@ static int socket_type(const struct flow *flow)
         return flow->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
 }
 
-/* Filters are between the program and the extension that has claimed the flow. Its datagrams come
- * by a local socket; what the two ends are it knows from the flow. */
-static int hand_over_datagrams(struct delivery *delivery)
-{
-        _cleanup_fd_ int theirs = -1;
-        int pair[2], r;
-
-        if (!delivery->session)
-                return -EPIPE;
-        if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-                return -errno;
-        delivery->upstream_fd = pair[0];
-        theirs = pair[1];
-        r = session_hand_over(delivery->session, delivery->flow, theirs);
-        if (r >= 0)
-                take_fd(&theirs);
-        return r;
-}
-
 static void inspect(struct delivery *delivery)
 {
         int r;
@@ -155,7 +136,7 @@ static int open_datagrams(struct delivery *delivery)
                 delivery->app_fd = -1;
                 return r;
         }
-        r = delivery->upstream_fd < 0 ? hand_over_datagrams(delivery) : 0;
+        r = delivery->upstream_fd < 0 ? between_open_datagrams(delivery) : 0;
         return r < 0 ? r : inspected_begin(delivery);
 }
 

@@ -75,6 +75,7 @@ struct datagrams {
         bool is_cut;
         bool is_running;
         bool is_again;
+        bool ends_with_upstream;
         struct judge judges[];
 };
 
@@ -169,8 +170,14 @@ static void set_cut(struct datagrams *flow, int error)
         flow->is_cut = true;
 }
 
-/* Errors are those of earlier datagrams, and of no consequence for later ones; but for the local
- * socket of an extension, whose other end is closed (unix(7)): the flow is over. */
+/* Errors are those of earlier datagrams, and of no consequence for later ones; unless one says that
+ * an extension has closed its end: then the flow is over. */
+static void heed_error(struct datagrams *flow, int fd, int error)
+{
+        if (flow->ends_with_upstream && fd == flow->outbound.to_fd && error == ECONNREFUSED)
+                set_cut(flow, 0);
+}
+
 static void course_send(struct course *course, const char *bytes, size_t size, uint64_t token)
 {
         if (is_held(course->datagrams)) {
@@ -178,14 +185,14 @@ static void course_send(struct course *course, const char *bytes, size_t size, u
                 course->n_bytes += size;
                 return;
         }
-        if (send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
-            send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-                course->n_bytes += size;
-                return;
+        for (int attempt = 0; attempt < 2 && !course->datagrams->is_cut; attempt++) {
+                if (send(course->to_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+                        course->n_bytes += size;
+                        return;
+                }
+                heed_error(course->datagrams, course->to_fd, errno);
         }
         course->datagrams->pool->n_dropped++;
-        if (errno == ENOTCONN)
-                set_cut(course->datagrams, 0);
 }
 
 /* --- inspectors ----------------------------------------------------------------------- */
@@ -322,7 +329,7 @@ static void course_take(struct course *course, const char *bytes, size_t size, u
         }
 }
 
-/* False: there is nothing more. An error is told once, and is about an earlier datagram. */
+/* False: there is nothing more. An error is told once. */
 static bool course_read(struct course *course)
 {
         char *buffer = course->datagrams->pool->buffer;
@@ -330,6 +337,8 @@ static bool course_read(struct course *course)
 
         if (n >= 0)
                 course_take(course, buffer, (size_t)n, 0);
+        else
+                heed_error(course->datagrams, course->from_fd, errno);
         return n >= 0 || errno != EAGAIN;
 }
 
@@ -339,7 +348,7 @@ static int on_readable(uint32_t events, void *userdata)
         unsigned int n = 0;
 
         (void)events;
-        while (n < TURN_DATAGRAMS && course_read(course))
+        while (n < TURN_DATAGRAMS && !course->datagrams->is_cut && course_read(course))
                 n++;
         if (n == TURN_DATAGRAMS)
                 (void)loop_modify(course->datagrams->pool->loop, &course->io, READ_EVENTS);
@@ -382,6 +391,7 @@ static struct datagrams *datagrams_allocate(struct datagrams_pool *pool,
                 return NULL;
         flow->pool = pool;
         flow->userdata = setup->userdata;
+        flow->ends_with_upstream = setup->ends_with_upstream;
         flow->n_judges = setup->n_inspectors;
         course_init(&flow->outbound, flow, NX_DIRECTION_OUTBOUND, setup);
         course_init(&flow->inbound, flow, NX_DIRECTION_INBOUND, setup);

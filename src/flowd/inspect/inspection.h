@@ -69,6 +69,8 @@ struct inspection_peek {
 struct inspection_setup {
         int app_fd;
         int upstream_fd;
+        bool ends_with_upstream; /* of UDP: whoever has its other end ends the flow by closing that
+                                  */
         const struct inspection_peek *peeks; /* one for each inspector, in their order */
         unsigned int n_inspectors;
         void *userdata; /* for the listener */

@@ -47,7 +47,7 @@ struct scene {
         uint64_t passed[8], dropped[8]; /* tokens of what waited in the kernel */
         unsigned int n_passed, n_dropped;
         int error;
-        bool is_busy, drops_in_show;
+        bool is_busy, drops_in_show, ends_with_upstream;
 };
 
 static bool handle_show(struct datagrams *datagrams, unsigned int inspector,
@@ -154,7 +154,8 @@ static void connect_pair(int *ret_a, int *ret_b)
 static void open_with(struct scene *scene, const struct inspection_peek *peeks,
                       unsigned int n_inspectors)
 {
-        struct inspection_setup setup = { .peeks = peeks,
+        struct inspection_setup setup = { .ends_with_upstream = scene->ends_with_upstream,
+                                          .peeks = peeks,
                                           .n_inspectors = n_inspectors,
                                           .userdata = scene };
 
@@ -431,6 +432,32 @@ static void test_a_refused_datagram_ends_nothing(void **state)
         assert_int_equal(scene->error, 0);
 }
 
+static void test_an_extension_that_hangs_up_ends_the_flow(void **state)
+{
+        struct scene *scene = *state;
+
+        scene->ends_with_upstream = true;
+        open_flow(scene, 0);
+        scene->server = close_fd(scene->server);
+        assert_int_equal(scene->n_ended, 0);
+        put(scene, scene->client, "to nobody");
+        assert_int_equal(scene->n_ended, 1);
+        assert_int_equal(scene->error, 0);
+}
+
+/* Its client's errors are others' affair. */
+static void test_a_program_that_is_not_heard_ends_nothing(void **state)
+{
+        struct scene *scene = *state;
+
+        scene->ends_with_upstream = true;
+        open_flow(scene, 0);
+        scene->client = close_fd(scene->client);
+        put(scene, scene->server, "to nobody");
+        put(scene, scene->server, "once more");
+        assert_int_equal(scene->n_ended, 0);
+}
+
 static void test_what_finds_no_room_is_dropped(void **state)
 {
         struct scene *scene = *state;
@@ -528,6 +555,8 @@ int main(void)
                 datagrams_test(test_a_provider_that_may_not_be_missed),
                 datagrams_test(test_a_question_that_could_not_be_sent_is_asked_again),
                 datagrams_test(test_a_refused_datagram_ends_nothing),
+                datagrams_test(test_an_extension_that_hangs_up_ends_the_flow),
+                datagrams_test(test_a_program_that_is_not_heard_ends_nothing),
                 datagrams_test(test_what_finds_no_room_is_dropped),
                 datagrams_test(test_what_waits_in_the_kernel_is_decided_there),
                 datagrams_test(test_the_kernel_needs_nobody_after_the_last_look),

@@ -36,7 +36,7 @@
 
 #define N_LINKS          8
 #define N_DELIVERY_LINKS 6
-#define N_FACE_LINKS     4
+#define N_FACE_LINKS     8
 
 struct hooks {
         struct steer_bpf *skeleton;
@@ -474,10 +474,10 @@ int hooks_set_pretending(struct hooks *hooks, bool pretending)
 {
         const struct steer_bpf *skeleton = hooks->skeleton;
         struct bpf_program *const programs[N_FACE_LINKS] = {
-                skeleton->progs.getsockname4,
-                skeleton->progs.getsockname6,
-                skeleton->progs.getpeername4,
-                skeleton->progs.getpeername6,
+                skeleton->progs.getsockname4, skeleton->progs.getsockname6,
+                skeleton->progs.getpeername4, skeleton->progs.getpeername6,
+                skeleton->progs.heard4,       skeleton->progs.heard6,
+                skeleton->progs.answer4,      skeleton->progs.answer6,
         };
 
         for (size_t i = 0; i < N_FACE_LINKS; i++) {

@@ -433,17 +433,21 @@ static void stray(int fd, const struct line *line)
         close(fd);
 }
 
-/* What the flow began with may come a moment after its socket. */
-static void echo_once(int fd)
+/* What the flow began with may come a moment after its socket. Answered as one does who looks whom
+ * a datagram is from. */
+static void echo_once(struct nx_proxy *proxy, int fd)
 {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-        char bytes[2048];
+        struct sockaddr_storage from = {};
+        socklen_t size = sizeof(from);
+        char bytes[2048], name[64];
         ssize_t n;
 
         poll(&poll_fd, 1, 2000);
-        n = recv(fd, bytes, sizeof(bytes), 0);
+        n = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size);
         if (n > 0)
-                send(fd, bytes, (size_t)n, MSG_NOSIGNAL);
+                sendto(fd, bytes, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&from, size);
+        tell(proxy, "heard: %s", name_of(&from, name, sizeof(name)));
         close(fd);
 }
 
@@ -464,7 +468,7 @@ static void handle_open(struct nx_proxy *proxy, struct nx_flow *flow, int fd, vo
                 return;
         }
         if (line && strcmp(line->what, "once") == 0) {
-                echo_once(fd);
+                echo_once(proxy, fd);
                 return;
         }
         upstream_fd = line ? upstream_of(flow, line) : -1;
