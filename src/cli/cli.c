@@ -12,6 +12,7 @@
 #include "cli/cleanup.h"
 #include "cli/cli.h"
 #include "cli/output/escape.h"
+#include "cli/polkit-agent.h"
 
 static void say(const char *format, va_list args)
 {
@@ -69,15 +70,24 @@ struct nx_manager *cli_open(const char *instance)
         const char *problem;
         int r = nx_manager_open(&manager, instance, &problem);
 
-        if (r == 0) {
-                nx_manager_set_interactive(manager, true);
+        if (r == 0)
                 return manager;
-        }
         if (r == -EINVAL)
                 cli_complain("'%s' cannot be an instance: %s", instance, problem);
         else
                 cli_complain("%s", problem);
         return NULL;
+}
+
+struct nx_manager *cli_open_to_change(const char *instance)
+{
+        struct nx_manager *manager = cli_open(instance);
+
+        if (!manager)
+                return NULL;
+        nx_manager_set_interactive(manager, true);
+        polkit_agent_start();
+        return manager;
 }
 
 char *cli_installed_path(const char *relative)

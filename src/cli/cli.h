@@ -58,6 +58,8 @@ char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The instance's daemon, caller owns; or NULL, with a complaint made. */
 struct nx_manager *cli_open(const char *instance);
+/* The same for what is not everybody's: polkit may ask a person for a password. */
+struct nx_manager *cli_open_to_change(const char *instance);
 
 /* "sbin/netextd" below the prefix that this program runs from. Caller owns. */
 char *cli_installed_path(const char *relative);

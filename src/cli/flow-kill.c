@@ -109,7 +109,7 @@ int verb_flow_kill(struct cli *cli)
 
         if (read_selection(cli, remote_text, &selection))
                 return CLI_USAGE;
-        manager = cli_open(cli->instance);
+        manager = cli_open_to_change(cli->instance);
         if (!manager)
                 return CLI_FAILED;
         if (nx_manager_end_flows(manager, &selection, &n_ended))

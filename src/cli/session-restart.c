@@ -8,7 +8,7 @@
 
 int verb_session_restart(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
 
         if (!manager)
                 return CLI_FAILED;

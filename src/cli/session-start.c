@@ -153,7 +153,7 @@ int verb_session_start(struct cli *cli)
 
         if (r != CLI_OK)
                 return r;
-        manager = cli_open(cli->instance);
+        manager = cli_open_to_change(cli->instance);
         if (!manager)
                 return CLI_FAILED;
         if (nx_manager_start_session(manager, &configuration))

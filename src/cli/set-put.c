@@ -101,7 +101,7 @@ int verb_set_put(struct cli *cli)
         if (!text)
                 return CLI_FAILED;
         split(&lines, text);
-        manager = cli_open(cli->instance);
+        manager = cli_open_to_change(cli->instance);
         if (!manager)
                 return CLI_FAILED;
         r = nx_manager_put_set(manager, name, lines.items, lines.n_items);

@@ -7,7 +7,7 @@
 
 int verb_set_remove(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
 
         if (!manager)
                 return CLI_FAILED;

@@ -18,7 +18,7 @@ static void print_entry(const struct nx_properties *entry)
 
 int verb_set_show(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
         struct emitter json = EMITTER_INIT(stdout);
         _cleanup_list_ struct nx_list *entries = NULL;
 

@@ -52,11 +52,10 @@ class SystemBus:
     def __enter__(self):
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="netext-bus-")))
         self.folder.chmod(0o755)
-        self.socket = self.folder / "socket"
-        configuration = self.folder / "bus.conf"
-        configuration.write_text(CONFIGURATION.format(socket=self.socket).lstrip(), encoding="utf-8")
-        self._start(["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={configuration}"])
-        wait_until(self._listens, "dbus-daemon did not listen")
+        self.socket = self.folder / "system_bus_socket"  # as below /run/dbus
+        configuration = CONFIGURATION.format(socket=self.socket, installed=INSTALLED).lstrip()
+        (self.folder / "bus.conf").write_text(configuration, encoding="utf-8")
+        self.begin()
         return self
 
     def __exit__(self, *exc):

@@ -39,13 +39,13 @@ class Prompt:
 
 
 class Terminal:
-    """`netextctl ask` at a terminal of its own."""
+    """`netextctl ask`, or another command, at a terminal of its own."""
 
-    def __init__(self, netext):
+    def __init__(self, netext, command=None, **kwargs):
         self.netext, self.seen = netext, ""
         self.fd, theirs = pty.openpty()
-        self.process = netext.lab.client.start(netext.ctl_command("ask"), cgroup=netext.lab.daemons.path,
-                                               stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = netext.lab.client.start(command or netext.ctl_command("ask"), cgroup=netext.lab.daemons.path,
+                                               stdin=theirs, stdout=theirs, stderr=theirs, **kwargs)
         os.close(theirs)
 
     def wait_for(self, text, timeout=15):
@@ -54,7 +54,10 @@ class Terminal:
         while text not in self.seen:
             left = deadline - time.monotonic()
             assert left > 0 and select.select([self.fd], [], [], left)[0], f"no {text!r} in {self.seen!r}"
-            self.seen += os.read(self.fd, 65536).decode(errors="replace")
+            try:
+                self.seen += os.read(self.fd, 65536).decode(errors="replace")
+            except OSError:
+                raise AssertionError(f"the program has ended: {self.seen!r}") from None
         shown, _, self.seen = self.seen.partition(text)
         return shown + text
 

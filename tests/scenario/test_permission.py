@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is not root: what he may read, and what he may change where polkit says so."""
+import contextlib
 import json
 import os
 import pathlib
@@ -11,7 +12,8 @@ import pytest
 from harness.instance import NO_BUS, as_user
 from harness.lab import Lab
 from harness.namespace import wait_for_line
-from harness.paths import NETEXTCTL, PROGRAMS
+from harness.paths import NETEXTCTL, PROGRAMS, for_everybody
+from harness.prompt import Terminal
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
 
@@ -189,6 +191,44 @@ def test_an_administrator_is_asked_for_a_password(permitting, workshop, system_b
     asking.kill()
     agent.wait_for("cancel")
     assert store.extension() == before
+
+
+# polkit finds an agent that stands back behind others (--fallback) through a session of logind, which is not here.
+TO_THE_FORE = """#!/bin/sh -e
+test "$*" = "--notify-fd $2 --fallback"
+exec /usr/bin/pkttyagent --notify-fd "$2"
+"""
+# What polkit's own agent and its helper know by heart: where the bus is, and the passwords.
+AT_HOME = """
+mount --bind "$1" /run/dbus
+mount --bind "$2" /etc/shadow
+shift 2
+exec "$@"
+"""
+
+
+def test_without_a_desktop_the_password_is_asked_for_at_the_terminal(permitting, workshop, system_bus, tmp_path, lab):
+    """The real polkitd, its own agent, and root's password."""
+    system_bus.polkitd("")
+    store = permitting(system_bus)
+    store.activate(workshop.bundle(), "--approve")
+    shadow = tmp_path / "shadow"
+    password = lab.client.run(["openssl", "passwd", "-6", "sesame"]).stdout.strip()
+    shadow.write_text(f"root:{password}:20000:0:99999:7:::\n", encoding="utf-8")
+    agent = system_bus.folder / "pkttyagent"
+    agent.write_text(TO_THE_FORE, encoding="utf-8")
+    agent.chmod(0o755)
+    path = f"{system_bus.folder}:{os.environ['PATH']}"
+    command = [*as_user(NOBODY), "setsid", "--ctty", "--wait", for_everybody(NETEXTCTL),
+               *store.instance.ctl_command("extension", "disable", IDENTIFIER)[1:]]
+    terminal = Terminal(store.instance, ["unshare", "--mount", "sh", "-ec", AT_HOME, "sh", system_bus.folder, shadow,
+                                         *command], env={**os.environ, **system_bus.environment, "PATH": path})
+    with contextlib.closing(terminal):
+        assert "org.netext1.extension.configure" in terminal.wait_for("Password: ")
+        assert store.extension()["active"]
+        terminal.type("sesame")
+        assert terminal.process.wait(10) == 0, terminal.seen
+    store.wait_for_extension(state="activated_disabled")
 
 
 def test_doctor_asks_polkit(lab, system_bus):

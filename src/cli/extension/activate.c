@@ -80,7 +80,7 @@ int verb_extension_activate(struct cli *cli)
 
         if (access(activation.path, F_OK) < 0 && errno == ENOENT)
                 return complain_missing(activation.path);
-        manager = cli_open(cli->instance);
+        manager = cli_open_to_change(cli->instance);
         if (!manager)
                 return CLI_FAILED;
         if (nx_manager_activate(manager, &activation, &request))
@@ -90,7 +90,7 @@ int verb_extension_activate(struct cli *cli)
 
 int verb_extension_deactivate(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
         uint64_t request;
 
         if (!manager)

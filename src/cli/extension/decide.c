@@ -8,7 +8,7 @@
 
 static int decide(struct cli *cli, int (*fn)(struct nx_manager *manager, const char *extension))
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
 
         if (!manager)
                 return CLI_FAILED;

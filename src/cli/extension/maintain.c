@@ -25,7 +25,7 @@ static int print_number(struct cli *cli, const char *key, uint64_t number, const
 
 int verb_extension_reset(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
         uint64_t n;
 
         if (!manager)
@@ -38,7 +38,7 @@ int verb_extension_reset(struct cli *cli)
 
 int verb_extension_gc(struct cli *cli)
 {
-        _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
+        _cleanup_manager_ struct nx_manager *manager = cli_open_to_change(cli->instance);
         uint64_t n;
 
         if (!manager)
@@ -76,7 +76,7 @@ int verb_extension_developer(struct cli *cli)
                 cli_complain("'%s': expected on or off", word);
                 return CLI_USAGE;
         }
-        manager = cli_open(cli->instance);
+        manager = word ? cli_open_to_change(cli->instance) : cli_open(cli->instance);
         if (!manager)
                 return CLI_FAILED;
         if (!word)
