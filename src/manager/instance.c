@@ -122,6 +122,10 @@ static void engine_is_in_force(void *userdata)
                 instance_end(instance, "nobody could reach it");
                 return;
         }
+        r = system_bus_open(&instance->system_bus, instance->event, &instance->control,
+                            instance->options.instance);
+        if (r < 0)
+                log_warning("the control API is not on the system bus: %s", strerror(-r));
         instance_tell_ready(instance);
 }
 
@@ -485,6 +489,7 @@ struct instance *instance_free(struct instance *instance)
         if (instance->owns)
                 instance_take_away(instance);
         engine_deinit(&instance->engine);
+        system_bus_close(&instance->system_bus);
         control_deinit(&instance->control);
         store_deinit(&instance->store);
         policy_folder_deinit(&instance->policies);

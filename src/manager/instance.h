@@ -4,6 +4,7 @@
 /* One netextd with all that it runs. */
 
 #include "manager/ask/question.h"
+#include "manager/bus/bus.h"
 #include "manager/control/control.h"
 #include "manager/endpoint/table.h"
 #include "manager/engine/engine.h"
@@ -43,6 +44,7 @@ struct instance {
         struct questions questions;
         struct extension_watch questions_watch;
         struct control control;
+        struct system_bus system_bus;
 };
 
 /* Each 0 or negative errno after a log line; -EBUSY from instance_claim(): it runs already. */

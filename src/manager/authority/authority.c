@@ -3,7 +3,7 @@
 /*
  * The subject of a question is the process that connected, by pid, start time and user as the
  * kernel told them; nothing that it says. polkitd looks up all three again, so a pid that was given
- * away meanwhile is nobody.
+ * away meanwhile is nobody. Of a caller on the system bus it is the name there.
  *
  * The bus is opened at the first question, and again where it was lost. What the bus or polkitd
  * does (nothing, nonsense, an answer that comes too late) is an answer here: no. The time that it
@@ -212,6 +212,17 @@ static int reach_bus(struct authority *authority)
         return r;
 }
 
+/* On the bus polkit finds out itself whose the name is. */
+static int append_subject(sd_bus_message *call, const struct caller *caller)
+{
+        if (caller->bus_name)
+                return sd_bus_message_append(call, "(sa{sv})", "system-bus-name", 1, "name", "s",
+                                             caller->bus_name);
+        return sd_bus_message_append(call, "(sa{sv})", "unix-process", 3, "pid", "u",
+                                     (uint32_t)caller->pid, "start-time", "t",
+                                     caller->started_ticks, "uid", "i", (int32_t)caller->uid);
+}
+
 static int append_details(sd_bus_message *call, const struct authority_matter *matter)
 {
         return matter->kind ? sd_bus_message_append(call, "a{ss}", 1, matter->kind, matter->name)
@@ -230,10 +241,9 @@ static int send_question(struct authority_question *question, const struct calle
         r = sd_bus_message_new_method_call(bus, &call, POLKIT_NAME, POLKIT_OBJECT, POLKIT_INTERFACE,
                                            "CheckAuthorization");
         if (r >= 0)
-                r = sd_bus_message_append(call, "(sa{sv})s", "unix-process", 3, "pid", "u",
-                                          (uint32_t)caller->pid, "start-time", "t",
-                                          caller->started_ticks, "uid", "i", (int32_t)caller->uid,
-                                          actions[matter->action].name);
+                r = append_subject(call, caller);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", actions[matter->action].name);
         if (r >= 0)
                 r = append_details(call, matter);
         if (r >= 0)
@@ -257,7 +267,7 @@ static unsigned int count_of_user(const struct authority *authority, uid_t uid)
 /* NULL: it can be asked about. */
 static const char *find_obstacle(const struct authority *authority, const struct caller *caller)
 {
-        if (caller->pid == 0 || caller->started_ticks == 0)
+        if (!caller->bus_name && (caller->pid == 0 || caller->started_ticks == 0))
                 return "the process that connected is gone, or not to be seen from here";
         if (count_of_user(authority, caller->uid) >= AUTHORITY_QUESTIONS_PER_USER)
                 return "as many of your questions as may be wait for polkit already";

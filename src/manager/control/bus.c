@@ -191,6 +191,19 @@ static int client_new(struct control *control, struct caller *caller, int fd)
         return 0;
 }
 
+int control_admit(struct control *control, struct caller *caller, int fd)
+{
+        bool is_full = caller->uid == 0 && control->n_root_clients >= CLIENTS_MAX;
+
+        if (!is_full && has_room(control, caller->uid))
+                return client_new(control, caller, fd);
+        log_warning("user %u has as many connections as may be: another one is closed",
+                    caller->uid);
+        caller_deinit(caller);
+        close_fd(fd);
+        return -EUSERS;
+}
+
 static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t events, void *userdata)
 {
         struct control *control = userdata;

@@ -66,6 +66,9 @@ void control_init(struct control *control, sd_event *event, const struct options
                   struct questions *questions, struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
+/* Somebody has another way to us, and this is his end of a connection. Both are taken over, also on
+ * failure: -EUSERS, he has as many as may be, or another negative errno. */
+int control_admit(struct control *control, struct caller *caller, int fd);
 void control_deinit(struct control *control);
 
 /* What became of sessions: answers who waits for it. */

@@ -235,8 +235,23 @@ int caller_identify(int socket_fd, struct caller *ret)
         return 0;
 }
 
+int caller_on_bus(uid_t uid, const char *bus_name, struct caller *ret)
+{
+        struct caller caller = { .uid = uid, .gid = (gid_t)-1, .bus_name = strdup(bus_name) };
+        int r;
+
+        r = forget_process(&caller);
+        if (r < 0 || !caller.bus_name) {
+                caller_deinit(&caller);
+                return -ENOMEM;
+        }
+        *ret = caller;
+        return 0;
+}
+
 void caller_deinit(struct caller *caller)
 {
+        free(caller->bus_name);
         free(caller->groups);
         free(caller->program);
         free(caller->cgroup);

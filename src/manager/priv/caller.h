@@ -3,7 +3,7 @@
 
 /*
  * Who is at the other end of a connected UNIX socket: the process that called connect(2), from
- * the kernel and not from anything that it says.
+ * the kernel and not from anything that it says. Or who has a name on the system bus, from the bus.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,8 @@ struct caller {
         gid_t gid;
         gid_t *groups; /* the others that it is in; owned */
         size_t n_groups;
-        pid_t pid; /* 0: we do not see it */
+        char *bus_name; /* of one on the system bus, of which the next are not known; owned */
+        pid_t pid;      /* 0: we do not see it */
         /* Of that process and of no other; empty where it has ended. */
         uint64_t started_ticks; /* field 22 of /proc/PID/stat */
         char *program;          /* path of its executable, never NULL */
@@ -34,6 +35,8 @@ struct caller {
 
 /* 0 or negative errno. The process can be gone: see above. */
 int caller_identify(int socket_fd, struct caller *ret);
+/* 0 or -ENOMEM. */
+int caller_on_bus(uid_t uid, const char *bus_name, struct caller *ret);
 void caller_deinit(struct caller *caller);
 
 bool caller_is_in_group(const struct caller *caller, gid_t gid);
