@@ -113,6 +113,7 @@ struct file {
 };
 
 struct socket {
+        struct sock *sk;
         struct file *file;
 };
 
@@ -152,7 +153,14 @@ struct css_set {
         struct cgroup *dfl_cgrp;
 };
 
+struct net {
+        __u64 net_cookie;
+};
+
 struct sock_common {
+        struct {
+                struct net *net;
+        } skc_net;
         unsigned short skc_family;
         __u32 skc_rcv_saddr;    /* the local address of AF_INET */
         unsigned short skc_num; /* the local port, in host order; 0: given back */
@@ -176,6 +184,8 @@ struct sock {
         struct sock_common __sk_common;
         struct socket *sk_socket;
         struct sock_cgroup_data sk_cgrp_data;
+        __u16 sk_protocol;
+        __u32 sk_mark;
 };
 
 struct inet_sock {
@@ -191,7 +201,10 @@ struct tcp_sock {
         struct inet_connection_sock inet_conn;
         __u64 bytes_acked;
         __u64 bytes_received;
+        __u64 bytes_sent; /* each time that they were */
+        __u64 bytes_retrans;
         __u32 write_seq; /* behind what the program said */
+        __u32 snd_nxt;   /* behind what was sent of it */
         __u32 snd_una; /* where that begins which is not acked: before the answer, the first segment
                         */
 };
@@ -231,6 +244,19 @@ struct task_struct {
         struct css_set *cgroups;
         const struct cred *cred;
         char comm[16];
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+        struct seq_file *seq;
+};
+
+/* What an iterator over the open files of all tasks is shown. */
+struct bpf_iter__task_file {
+        struct bpf_iter_meta *meta;
+        struct task_struct *task;
+        struct file *file;
 };
 
 #pragma clang attribute pop

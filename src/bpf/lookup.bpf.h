@@ -91,23 +91,28 @@ static __always_inline struct bpf_sock *find_listener(struct __sk_buff *skb,
         return find_socket(skb, lookup);
 }
 
-/* Of a program of the instance? */
-static __always_inline bool is_ours(struct bpf_sock *socket)
+/* The instance's, or below it? */
+static __always_inline bool is_our_cgroup(struct cgroup *cgroup)
 {
-        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(socket);
-        struct cgroup *cgroup = NULL, *ancestor = NULL;
+        struct cgroup *ancestor = NULL;
         void *at;
 
         if (!cgroup_level)
                 return true;
-        if (!tcp || !has_cgroup_levels())
-                return false;
-        cgroup = tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup;
-        if (BPF_CORE_READ(cgroup, level) < (int)cgroup_level)
+        if (!has_cgroup_levels() || BPF_CORE_READ(cgroup, level) < (int)cgroup_level)
                 return false;
         at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
         bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + cgroup_level * sizeof(ancestor));
         return BPF_CORE_READ(ancestor, kn, id) == cgroup_id;
+}
+
+/* Of a program of the instance? */
+static __always_inline bool is_ours(struct bpf_sock *socket)
+{
+        struct tcp_sock *tcp = bpf_skc_to_tcp_sock(socket);
+
+        return !cgroup_level ||
+               (tcp && is_our_cgroup(tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup));
 }
 
 /* Nobody has a socket of the kernel's own open (sock_create_kern(): it has no file). */

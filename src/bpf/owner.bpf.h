@@ -349,11 +349,18 @@ static long walk_up_cgroups(__u32 step, struct cgroup_walk *walk)
         return 0;
 }
 
-__noinline int record_cgroup(__u64 id)
+/* Hooks have no stack to spare: 0 is the calling task. */
+static __always_inline struct task_struct *task_at(__u64 address)
 {
-        struct task_struct *task = (void *)bpf_get_current_task();
-        struct cgroup *current_cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
-        struct cgroup_walk walk = { .node = BPF_CORE_READ(current_cgroup, kn) };
+        return (void *)(address ? address : bpf_get_current_task());
+}
+
+/* The cgroup of a task, whose number that is. */
+__noinline int record_cgroup(__u64 id, __u64 address)
+{
+        struct task_struct *task = task_at(address);
+        struct cgroup *its = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+        struct cgroup_walk walk = { .node = BPF_CORE_READ(its, kn) };
         struct steer_cgroup *cgroup;
 
         cgroup = bpf_map_lookup_elem(&cgroups, &id);
@@ -365,7 +372,7 @@ __noinline int record_cgroup(__u64 id)
                 return 0;
         cgroup->flags = 0;
         cgroup->size = 0;
-        record_levels(cgroup, current_cgroup);
+        record_levels(cgroup, its);
         walk.cgroup = cgroup;
         bpf_loop(PATH_DEPTH_MAX, walk_up_cgroups, &walk, 0);
         cgroup->flags |= STEER_PROCESS_READY;
@@ -373,14 +380,17 @@ __noinline int record_cgroup(__u64 id)
 }
 
 /*
- * Makes the record of the calling process. It is filled in place (a scratch buffer per CPU
+ * Makes the record of a task's process. The command line is in the process's memory, for which
+ * others can have to wait; so it is read, and the record ready, where that is the calling process.
+ *
+ * It is filled in place (a scratch buffer per CPU
  * could be overwritten by a task that preempts this one); two threads that do so at once
  * write the same bytes. Global functions like this one are verified once, by themselves:
  * inlined into each hook, their loops would be walked in every state of their callers.
  */
-__noinline int new_process(const struct steer_process_key *key)
+__noinline int new_process(const struct steer_process_key *key, __u64 address)
 {
-        struct task_struct *task = (void *)bpf_get_current_task();
+        struct task_struct *task = task_at(address);
         struct steer_process *process;
         struct mm_struct *mm;
 
@@ -393,8 +403,10 @@ __noinline int new_process(const struct steer_process_key *key)
         process->flags = 0;
         mm = BPF_CORE_READ(task, mm);
         read_executable(process, mm);
-        read_cmdline(process, mm);
         bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
+        if (address)
+                return 0;
+        read_cmdline(process, mm);
         process->flags |= STEER_PROCESS_READY;
         return 0;
 }
@@ -440,9 +452,9 @@ static __always_inline __u64 program_of(struct task_struct *task)
 }
 
 /* Who has ended by now is none any more: its children have got another parent. */
-__noinline int record_ancestors(const struct steer_process_key *key)
+__noinline int record_ancestors(const struct steer_process_key *key, __u64 address)
 {
-        struct task_struct *task = (void *)bpf_get_current_task();
+        struct task_struct *task = task_at(address);
         struct steer_process *process;
 
         if (!key)
@@ -464,33 +476,34 @@ __noinline int record_ancestors(const struct steer_process_key *key)
 }
 
 /* Somebody may have given the executable another name, or none, since the last flow. */
-static __always_inline void read_file_again(struct steer_process *process)
+static __always_inline void read_file_again(struct steer_process *process, __u64 address)
 {
-        struct task_struct *task = (void *)bpf_get_current_task();
+        struct task_struct *task = task_at(address);
 
         process->file.changed_ns =
                 changed_ns(BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_inode));
 }
 
-/* The record of the calling process; it knows its cgroup's path as well. */
+/* The record of a task's process; it knows its cgroup's path as well. */
 static __always_inline struct steer_process *record_process(const struct steer_process_key *key,
-                                                            __u64 cgroup_id)
+                                                            __u64 cgroup_id, __u64 task)
 {
         struct steer_process *process = bpf_map_lookup_elem(&processes, key);
 
         if (!process || !(process->flags & STEER_PROCESS_READY)) {
-                if (new_process(key) < 0)
+                if (new_process(key, task) < 0)
                         return NULL;
                 process = bpf_map_lookup_elem(&processes, key);
         }
         if (process && (process->cgroup_id != cgroup_id || state.cgroup_slots)) {
-                record_cgroup(cgroup_id); /* for rules: it may have been pushed out meanwhile */
+                /* For rules: it may have been pushed out meanwhile. */
+                record_cgroup(cgroup_id, task);
                 process->cgroup_id = cgroup_id;
         }
         if (process && (state.digest_slots || state.signer_slots))
-                read_file_again(process);
+                read_file_again(process, task);
         if (process && !(process->flags & STEER_HAS_ANCESTORS))
-                record_ancestors(key);
+                record_ancestors(key, task);
         return process;
 }
 
@@ -530,5 +543,5 @@ static __always_inline struct steer_process *owner_of_current(struct steer_owner
         key.start_ns = task->group_leader->start_boottime;
         key.exec_id = (__u32)task->self_exec_id;
         owner->process = key;
-        return record_process(&key, owner->cgroup_id);
+        return record_process(&key, owner->cgroup_id, 0);
 }

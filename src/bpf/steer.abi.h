@@ -169,7 +169,18 @@ struct steer_owner {
         __u8 kind; /* enum steer_owner_kind */
         __u8 protocol;
         __u32 egress; /* enum steer_egress; 0: it carries nothing on */
-        __u32 pad;
+        /* 1: no hook saw who began the flow or bound the socket. This is who had it when flowd
+         * looked: of several processes the oldest, and time_ns is 0. */
+        __u32 is_holder;
+};
+
+/* A socket that a program has and that has another end: what flowd finds when it looks. */
+struct steer_open_socket {
+        struct steer_owner owner;
+        struct steer_address local;
+        __u16 local_port;
+        __u8 direction; /* enum nx_direction */
+        __u8 pad[5];
 };
 
 /* An extension, by its cgroup, and a flow that it was asked about. */
@@ -512,6 +523,7 @@ struct steer_state {
 
 _Static_assert(sizeof(struct steer_outcome) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_owner) == 112, "shared layout");
+_Static_assert(sizeof(struct steer_open_socket) == 136, "shared layout");
 _Static_assert(sizeof(struct steer_tally) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_event_closed) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_counted_flow) == 32, "shared layout");

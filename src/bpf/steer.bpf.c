@@ -27,23 +27,17 @@
 #include "bpf/kernel.h"
 #include "bpf/steer.abi.h"
 #include "bpf/state.bpf.h"
+#include "bpf/config.bpf.h"
+#include "bpf/ends.bpf.h"
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
 #include "bpf/lookup.bpf.h"
+#include "bpf/older.bpf.h"
 
 char _license[] SEC("license") = "GPL";
-
-const volatile __u64 netns_cookie;
-const volatile __u32 mark_mask;
-const volatile __u32 mark_pass;
-const volatile __u32 mark_deliver;
-const volatile __u32 mark_carried;
-const volatile __u32 mark_relay;
-const volatile __u32 mark_own;
-const volatile __u32 mark_onward;
 
 /* Written by the hooks for flows that flowd will see; read by flowd; the oldest goes when full. */
 struct {
@@ -140,25 +134,6 @@ static __always_inline void tell_decided(__u32 type, const struct steer_owner *o
         decided->event.local_port = local_port;
         decided->owner = *owner;
         bpf_ringbuf_submit(decided, 0);
-}
-
-static __always_inline struct steer_address mapped(__u32 ipv4)
-{
-        struct steer_address address = {
-                .low = bpf_cpu_to_be64(0x0000ffff00000000ULL) | (__u64)ipv4 << 32,
-        };
-
-        return address;
-}
-
-static __always_inline struct steer_address address6(const __u32 words[4])
-{
-        struct steer_address address = {
-                .high = (__u64)words[1] << 32 | words[0],
-                .low = (__u64)words[3] << 32 | words[2],
-        };
-
-        return address;
 }
 
 /* Writes our bits of the socket's mark, leaves the others. */
@@ -484,23 +459,6 @@ int bind6(struct bpf_sock *ctx)
         return on_bind(ctx);
 }
 
-/*
- * What struct bpf_sock does not show at its release is read from the kernel's own struct:
- * the context is the socket. Each such read costs as much as a helper.
- */
-#define read_socket(ctx, member) BPF_CORE_READ((const struct sock *)(ctx), __sk_common.member)
-
-static __always_inline struct steer_address local_address(const void *socket, __u32 family)
-{
-        struct steer_address address;
-
-        if (family == AF_INET)
-                return mapped(read_socket(socket, skc_rcv_saddr));
-        bpf_core_read(&address, sizeof(address),
-                      &((const struct sock *)socket)->__sk_common.skc_v6_rcv_saddr);
-        return address;
-}
-
 /* Of what rules allowed this is the first that flowd hears of the local end. */
 static __always_inline void tell_closed(struct bpf_sock *ctx, __u64 cookie)
 {
@@ -528,17 +486,6 @@ static __always_inline __u16 port_in_packets(const void *socket)
 static __always_inline __u32 first_sequence(const void *socket)
 {
         return BPF_CORE_READ((const struct tcp_sock *)socket, snd_una);
-}
-
-static __always_inline struct steer_address remote_address(const void *socket, __u32 family)
-{
-        struct steer_address address;
-
-        if (family == AF_INET)
-                return mapped(read_socket(socket, skc_daddr));
-        bpf_core_read(&address, sizeof(address),
-                      &((const struct sock *)socket)->__sk_common.skc_v6_daddr);
-        return address;
 }
 
 /* A socket that accept() made has no record, but a peer. */

@@ -103,8 +103,11 @@ static void print_owner(const struct nx_properties *flow)
         print_text(flow, "digest", "program_digest");
         print_text(flow, "signer", "signer");
         print_text(flow, "package", "package");
-        print_fact("process", cli_format("%" PRIu64 ", started %s",
-                                         nx_properties_get_uint64(flow, "pid"), started));
+        print_fact("process", cli_format("%" PRIu64 ", started %s%s",
+                                         nx_properties_get_uint64(flow, "pid"), started,
+                                         nx_properties_get_bool(flow, "owner_is_holder")
+                                                 ? "; it had the socket when netext looked"
+                                                 : ""));
         print_text(flow, "command", "command_line");
         print_parents(flow);
         print_fact("user", user_name(nx_properties_get_uint64(flow, "uid")));
@@ -144,12 +147,32 @@ static char *end_of(const struct nx_properties *flow)
         return cli_format("%s", "");
 }
 
+/* Nobody saw it begin. */
+static void print_older_times(const struct nx_properties *flow)
+{
+        uint64_t decided = nx_properties_get_uint64(flow, "decided_ns");
+        uint64_t closed = nx_properties_get_uint64(flow, "closed_ns");
+
+        print_fact("started", cli_format("before netext looked"));
+        if (decided)
+                print_fact("decided", time_and_date(decided));
+        if (closed) {
+                _cleanup_free_ char *when = time_and_date(closed), *end = end_of(flow);
+
+                print_fact("closed", cli_format("%s%s", when, end));
+        }
+}
+
 static void print_times(const struct nx_properties *flow)
 {
         uint64_t started = nx_properties_get_uint64(flow, "started_ns");
         uint64_t decided = nx_properties_get_uint64(flow, "decided_ns");
         uint64_t closed = nx_properties_get_uint64(flow, "closed_ns");
 
+        if (!started) {
+                print_older_times(flow);
+                return;
+        }
         print_fact("started", time_and_date(started));
         if (decided == started) {
                 print_fact("decided", cli_format("at once"));

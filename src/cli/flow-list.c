@@ -17,6 +17,10 @@ const struct cli_option flow_list_options[] = {
 
 static void add_time(struct table *table, const struct nx_properties *flow)
 {
+        if (!nx_properties_has(flow, "started_ns")) {
+                table_add(table, "older");
+                return;
+        }
         table_add_taken(table, time_of_day(nx_properties_get_uint64(flow, "started_ns")));
 }
 

@@ -79,6 +79,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_NOBODY_ATTACHED, "nobody-attached" },
         { WIRE_REASON_UNANSWERED, "unanswered" },
         { WIRE_REASON_QUESTION_QUOTA, "question-quota" },
+        { WIRE_REASON_OLDER, "older" },
         {},
 };
 

@@ -81,6 +81,7 @@ enum wire_reason {
         WIRE_REASON_NOBODY_ATTACHED, /* fail policy: there was nobody to ask */
         WIRE_REASON_UNANSWERED,      /* fail policy: nobody answered in time */
         WIRE_REASON_QUESTION_QUOTA,  /* fail policy: its session has too many open questions */
+        WIRE_REASON_OLDER,           /* it was open before anybody could be asked */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

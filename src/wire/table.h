@@ -149,6 +149,8 @@ enum wire_type {
         ATTR(102, SESSION_NAME, WIRE_STRING, "session_name", NULL)                                 \
         ATTR(103, PARENTS, WIRE_STRING, "parents", NULL) /* a path a line, nearest first */        \
         ATTR(104, CONTAINER, WIRE_STRING, "container", NULL)                                       \
+        ATTR(105, OLDER, WIRE_BOOL, "older", NULL)                                                 \
+        ATTR(106, OWNER_IS_HOLDER, WIRE_BOOL, "owner_is_holder", NULL)                             \
         ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \

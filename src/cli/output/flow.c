@@ -73,6 +73,8 @@ static const struct reason reasons[] = {
         { "unanswered", true, "Somebody was asked about it, and did not answer in time." },
         { "question-quota", true,
           "Somebody was to be asked about it, but its session has too many open questions." },
+        { "older", false,
+          "It was open before netext could ask anybody, and went on." },
 };
 
 int flow_parse_identifier(const char *text, uint64_t *ret_identifier)

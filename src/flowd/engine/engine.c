@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "chain/identify.h"
 #include "engine/engine.h"
+#include "engine/older.h"
 #include "steer/guarded.h"
 #include "steer/sockets.h"
 
@@ -487,6 +488,8 @@ int engine_put_in_force(struct engine *engine, const char **ret_problem)
                 r = intake_start(&engine->intake);
         if (r < 0)
                 return r;
+        if (hooks_are_fresh(engine->hooks))
+                older_find(&engine->intake);
         engine->in_force = true;
         return 0;
 }

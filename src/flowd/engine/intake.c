@@ -68,9 +68,10 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
                 flow->origin = owners_get_process(intake->owners, &origin->process->key);
 }
 
-static void set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
+void intake_set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
         flow->owner = (enum wire_owner)owner->kind;
+        flow->is_owner_holder = owner->is_holder;
         flow->uid = owner->uid;
         flow->cgroup_id = owner->cgroup_id;
         flow->socket_cookie = owner->cookie;
@@ -194,7 +195,7 @@ static void set_server(struct intake *intake, struct flow *flow, const struct st
         struct steer_owner server = *owner;
 
         server.origin_flow = 0; /* what it may have carried on is not what comes in */
-        set_owner(intake, flow, &server);
+        intake_set_owner(intake, flow, &server);
         if (flow->protocol == IPPROTO_TCP)
                 flow->socket_cookie = 0;
         flow->started_ns = 0;
@@ -204,6 +205,16 @@ static void on_unattributed(struct intake *intake)
 {
         intake->counters.unattributed++;
         intake->owner_missing(intake->userdata);
+}
+
+/* A datagram of a flow that was found open: from now on it is a flow like others. */
+static void supersede_older(struct intake *intake, const struct flow *flow)
+{
+        struct flow *older = flow_table_find_socket(intake->flows, flow->socket_cookie);
+
+        if (flow->socket_cookie && older && older->is_older && !older->closed_ns &&
+            endpoint_equal(&older->remote, &flow->remote))
+                flow_table_forget(intake->flows, older);
 }
 
 static void on_new_flow(struct intake *intake, const struct arrival *arrival,
@@ -235,7 +246,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
         else if (is_inbound)
                 set_server(intake, &model, owner);
         else
-                set_owner(intake, &model, owner);
+                intake_set_owner(intake, &model, owner);
         if (!model.started_ns || model.protocol == IPPROTO_UDP)
                 model.started_ns = now_ns();
         if (was_closed_early(intake, model.socket_cookie))
@@ -244,6 +255,7 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 outcome = owner->outcome;
         else
                 chain_judge(intake->chain, &model, &outcome);
+        supersede_older(intake, &model);
         flow = flow_table_add(intake->flows, &model);
         if (!flow) {
                 intake->counters.table_full++;
@@ -433,7 +445,7 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event_
         };
         struct flow *flow;
 
-        set_owner(intake, &model, &event->owner);
+        intake_set_owner(intake, &model, &event->owner);
         chain_note_outcome(intake->chain, &model, &event->owner.outcome);
         chain_count(intake->chain, &model);
         flow = flow_table_add(intake->flows, &model);

@@ -72,6 +72,8 @@ int intake_start(struct intake *intake);
 void intake_stop(struct intake *intake);
 /* The round is over: if there is nothing to wait for, the next packets are read. */
 void intake_go_on(struct intake *intake);
+/* Whose the flow is, by the record of its socket. */
+void intake_set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner);
 /* Reads the events that are there now: who looks at the flows shall see the latest. */
 void intake_catch_up(struct intake *intake);
 /* Asks the kernel for the local ends that are not known yet, if there are any. */

@@ -71,8 +71,10 @@ struct flow {
         struct endpoint remote;
         uint32_t sequence;  /* of an inbound one's first segment: repeated ones have the same */
         uint32_t interface; /* that it came in through; 0: it cannot be inspected there */
+        bool is_older;      /* it was open when we found it: nobody saw it begin */
 
         enum wire_owner owner;
+        bool is_owner_holder;    /* nobody saw who began it: the owner had its socket */
         struct process *process; /* counted; NULL unless the owner is a program */
         uint32_t uid;
         uint64_t origin_flow;   /* the flow that this one carries on, or 0 */

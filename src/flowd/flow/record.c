@@ -70,6 +70,8 @@ static void put_owner(struct wire_writer *writer, const struct flow *flow, struc
         wire_put(writer, WIRE_ATTR_OWNER, flow->owner);
         if (flow->owner == WIRE_OWNER_UNATTRIBUTED)
                 return;
+        if (flow->is_owner_holder)
+                wire_put(writer, WIRE_ATTR_OWNER_IS_HOLDER, true);
         wire_put(writer, WIRE_ATTR_UID, flow->uid);
         put_cgroup(writer, owners_get_cgroup(owners, flow->cgroup_id));
         if (flow->process)
@@ -117,6 +119,8 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         put_owner(writer, flow, owners);
         if (flow->origin_flow)
                 put_origin(writer, flow, owners);
+        if (flow->is_older)
+                wire_put(writer, WIRE_ATTR_OLDER, true);
         put_time(writer, WIRE_ATTR_STARTED_NS, flow->started_ns);
 }
 

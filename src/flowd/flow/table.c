@@ -185,6 +185,11 @@ void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_n
                 keep_for_a_while(table, flow);
 }
 
+void flow_table_forget(struct flow_table *table, struct flow *flow)
+{
+        flow_free(table, flow);
+}
+
 void flow_table_unpin(struct flow_table *table, struct flow *flow)
 {
         if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE && list_is_empty(&flow->closed))

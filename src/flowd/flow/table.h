@@ -53,6 +53,8 @@ struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie);
 /* Notes the end of a decided flow; the flow that ended longest ago may go for it, never this one.
  */
 void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns);
+/* Somebody else takes its place. */
+void flow_table_forget(struct flow_table *table, struct flow *flow);
 /* Its delivery is over: the flow may be forgotten from now on. */
 void flow_table_unpin(struct flow_table *table, struct flow *flow);
 

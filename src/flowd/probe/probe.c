@@ -38,6 +38,7 @@
 #include "engine/sandbox.h"
 #include "steer/counts.h"
 #include "steer/hooks.h"
+#include "steer/open-sockets.h"
 #include "steer/packet-queue.h"
 #include "steer/packet-table.h"
 #include "steer/queue.h"
@@ -279,6 +280,22 @@ static void probe_sock_destroy(struct probe_scene *scene, struct probe_result *r
                 missing(result, "the kernel does not end a connection", r);
         else
                 active(result, "SOCK_DESTROY");
+}
+
+static void ignore_open_socket(const struct steer_open_socket *socket, void *userdata)
+{
+}
+
+static void probe_open_sockets(struct probe_scene *scene, struct probe_result *result)
+{
+        int r = -ENOENT;
+
+        if (scene->hooks)
+                r = open_sockets_list(scene->hooks, ignore_open_socket, NULL);
+        if (r < 0)
+                missing(result, "no BPF program can walk the open files of processes", r);
+        else
+                active(result, "BPF iterator task_file");
 }
 
 static void probe_byte_counts(struct probe_scene *scene, struct probe_result *result)
@@ -676,6 +693,9 @@ static const struct probe {
           "a filter that changes its verdict, and netextctl flow kill, end a connection only for "
           "its packets",
           probe_sock_destroy },
+        { "open-sockets", "whose are sockets that are older than netext", false,
+          "such flows are not listed, and such servers are unattributed",
+          probe_open_sockets },
         { "byte-counts", "counting the bytes of datagrams", false,
           "reports of UDP flows have no counts, unless flowd carries them", probe_byte_counts },
         { "seccomp", "flowd closes the doors behind itself", true, "flowd does not start",

@@ -143,6 +143,29 @@ void hooks_remove_pins(const char *dir)
                         (void)unlinkat(dirfd(pins), entry->d_name, 0);
 }
 
+static bool can_iterate(void)
+{
+        const struct bpf_insn nothing[] = {
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        int id = libbpf_find_vmlinux_btf_id("task_file", BPF_TRACE_ITER);
+        LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER,
+                    .attach_btf_id = id > 0 ? (uint32_t)id : 0);
+        _cleanup_fd_ int fd = -1;
+
+        if (id <= 0 || is_told_away("open-sockets"))
+                return false;
+        fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, ARRAY_SIZE(nothing), &opts);
+        return fd >= 0;
+}
+
+/* Without iterators, sockets that are older than we are stay unknown. */
+static void choose_iterator(struct hooks *hooks)
+{
+        (void)bpf_program__set_autoload(hooks->skeleton->progs.find_open_sockets, can_iterate());
+}
+
 static int load_once(struct hooks *hooks, const struct hooks_config *config)
 {
         int r;
@@ -150,6 +173,7 @@ static int load_once(struct hooks *hooks, const struct hooks_config *config)
         hooks->skeleton = steer_bpf__open();
         if (!hooks->skeleton)
                 return -errno;
+        choose_iterator(hooks);
         r = configure(hooks, config);
         if (r >= 0)
                 r = choose_pins(hooks);
