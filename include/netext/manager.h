@@ -211,6 +211,15 @@ struct nx_flow_selection {
 int nx_manager_end_flows(struct nx_manager *manager, const struct nx_flow_selection *selection,
                          uint64_t *ret_n_ended);
 
+/**
+ * Has all open flows judged by what decides of flows now: the rules in force, and those filters
+ * that were not asked about them before, also of flows that are older than the instance. What is
+ * denied ends as by nx_manager_end_flows(). *ret_counts, a list of one: "flows_allowed" go on,
+ * "flows_ended" are over, "flows_asked" go on until a filter has answered, and "flows_not_ended"
+ * are denied and could not be ended. -EBUSY while somebody else has them judged.
+ */
+int nx_manager_rejudge_flows(struct nx_manager *manager, struct nx_list **ret_counts);
+
 /** flow: with key "event" (held, decided, closed), borrowed. Return non-zero to end the watch. */
 typedef int nx_flow_event_fn(const struct nx_properties *flow, void *userdata);
 /** Calls fn for each flow event until fn returns non-zero (which is returned), the connection

@@ -144,6 +144,8 @@ static char *end_of(const struct nx_properties *flow)
                                   nx_properties_get_string(flow, "ended_session") ?: "a filter");
         if (strcmp(by, "person") == 0)
                 return cli_format(": by somebody who asked netextd for it");
+        if (strcmp(by, "judged-again") == 0)
+                return cli_format(": it was judged again, and denied");
         return cli_format("%s", "");
 }
 

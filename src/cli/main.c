@@ -108,6 +108,8 @@ const struct cli_verb cli_verbs[] = {
           verb_flow_explain },
         { "flow kill", "[ID]", "end an open flow, or all that options mean, both ways",
           flow_kill_options, 0, 1, verb_flow_kill },
+        { "flow rejudge", "", "open flows meet the rules and filters of now; what is denied ends",
+          NULL, 0, 0, verb_flow_rejudge },
         { "chain", "", "the order in which sessions are asked", NULL, 0, 0, verb_chain },
         { "help", "[VERB]", "explain netextctl or a verb", NULL, 0, 2, verb_help },
         { "complete", "[WORD...]", NULL, NULL, 0, -1, verb_complete },

@@ -248,6 +248,11 @@ _public_ int nx_manager_end_flows(struct nx_manager *manager,
         return 0;
 }
 
+_public_ int nx_manager_rejudge_flows(struct nx_manager *manager, struct nx_list **ret_counts)
+{
+        return manager_ask(manager, "RejudgeFlows", "a{sv}", ret_counts, "");
+}
+
 /* Known to whoever can read dpkg's database, so the daemon need not. */
 static int add_package(struct nx_list *flow)
 {

@@ -125,9 +125,13 @@ const struct wire_name wire_flow_events[] = {
 };
 
 const struct wire_name wire_flow_ends[] = {
-        { WIRE_END_NONE, "none" },           { WIRE_END_IDLE, "idle" },
-        { WIRE_END_EXTENSION, "extension" }, { WIRE_END_FILTER, "filter" },
-        { WIRE_END_PERSON, "person" },       {},
+        { WIRE_END_NONE, "none" },
+        { WIRE_END_IDLE, "idle" },
+        { WIRE_END_EXTENSION, "extension" },
+        { WIRE_END_FILTER, "filter" },
+        { WIRE_END_PERSON, "person" },
+        { WIRE_END_JUDGED_AGAIN, "judged-again" },
+        {},
 };
 
 const struct wire_name wire_report_frequencies[] = {

@@ -112,10 +112,11 @@ enum wire_flow_event {
 /* What ended a flow whose program has not closed its socket. */
 enum wire_flow_end {
         WIRE_END_NONE,
-        WIRE_END_IDLE,      /* nothing passed for as long as its proxy, or the kernel, waits */
-        WIRE_END_EXTENSION, /* the extension closed the flow's socket, or is gone */
-        WIRE_END_FILTER,    /* a filter changed its verdict */
-        WIRE_END_PERSON,    /* somebody asked netextd for it */
+        WIRE_END_IDLE,         /* nothing passed for as long as its proxy, or the kernel, waits */
+        WIRE_END_EXTENSION,    /* the extension closed the flow's socket, or is gone */
+        WIRE_END_FILTER,       /* a filter changed its verdict */
+        WIRE_END_PERSON,       /* somebody asked netextd for it */
+        WIRE_END_JUDGED_AGAIN, /* what decides of flows now denies it */
 };
 
 /* What came of a check of a bundle. */

@@ -202,6 +202,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
         /* FLOW; or PROGRAM, REMOTE_ADDRESS and REMOTE_PORT, as many as there are. Answered by     \
          * MANAGER_STATUS "flows_ended" */                                                         \
         MSG(26, FLOWD_FLOWS_END, 0, 0)                                                             \
+        /* open flows meet the rules and filters of now; answered by MANAGER_STATUS "flows_…" */ \
+        MSG(27, FLOWD_FLOWS_REJUDGE, 0, 0)                                                         \
         MSG(15, FLOWD_SIGNED_FILES_KEEP, 0, 0)          /* all were sent: there are no others */   \
         MSG(31, FLOWD_SIGNED_FILE, WIRE_HAS(SIGNER), 1) /* a program of an installed bundle */     \
         MSG(25, FLOWD_EXECUTABLE, 0, 1) /* what MANAGER_EXECUTABLE_OPEN asked for */               \

@@ -263,6 +263,11 @@ class Instance:
         assert len(found) == 1, f"{len(found)} flows with {wanted}: {found}"
         return found[0]
 
+    def rejudge(self):
+        """Has all open flows judged again: how many ended, go on, wait for an answer, and could not be ended."""
+        counts = self.ctl("flow", "rejudge")
+        return tuple(counts[f"flows_{what}"] for what in ("ended", "allowed", "asked", "not_ended"))
+
 
 def as_user(uid):
     """What a command line begins with that is not to run as root."""

@@ -66,6 +66,7 @@ TALKER = pathlib.Path(PYTHON).resolve()
 # What it is told; of datagrams, by the call that it was in.
 TOLD = {"tcp": {"ECONNABORTED"}, "udp-connected": {"ECONNABORTED", "EDESTADDRREQ", "EPERM"}, "udp": {"EPERM"}}
 ALL = [(protocol, address, 80) for protocol, address in TRANSPORTS]
+HOOKLESS = [("udp-connected", address, 80) for address in (Lab.SERVER, Lab.SERVER6)]  # no hook sees what they send
 
 
 def start_talking(client, conversations, inside=()):
@@ -165,6 +166,49 @@ def test_a_filter_names_its_own_flows_only(netext, scripted, client, server):
     scripted.rewrite("default allow", *names[:2])
     assert wait_for_updates(netext, 1) == {"over": 2}
     assert client.python_answer(process) == ["ECONNABORTED", "EPERM"]
+
+
+def assert_going_on(server):
+    n = len(server.seen)
+    wait_until(lambda: len(server.seen) > n + 10, "what is allowed does not go on")
+
+
+def test_changed_rules_hold_for_open_flows_on_request(netext, firewall, client, server, serve):
+    other = serve(81)
+    connected = [one for one in ALL if one[0] == "tcp" or one in HOOKLESS]  # rules meet the datagrams of others anyway
+    path = firewall("default allow")
+    process = start_talking(client, connected)
+    start_talking(client, [("tcp", Lab.SERVER, 81)])
+    path.write_text("allow port 443\ndeny port 80\n", encoding="utf-8")
+    wait_until(lambda: client.tcp(80).error == "EPERM", "the new rules are not in force")
+    assert len(netext.flows(state="open")) == len(connected) + 1
+    assert netext.run_ctl("flow", "rejudge").stdout == f"{len(connected)} ended, 1 go on.\n"
+    assert_silence(server)
+    assert_told(client, process, connected)
+    assert_going_on(other)
+    ended = netext.flows(ended_by="judged-again")
+    assert len(ended) == len(connected)
+    for flow in ended:
+        assert (flow["state"], flow["decided_by"], flow["reason"], flow["rule"]) == ("closed", "firewall", "rule", "rules:2")
+    assert netext.run_ctl("flow", "list").stdout.count("closed  ended by firewall: rules:2\n") == len(connected)
+    assert "it was judged again, and denied" in netext.run_ctl("flow", "explain", ended[0]["flow"]).stdout
+
+
+def test_a_filter_that_was_not_asked_is_asked_on_request(netext, scripted, client, server, serve):
+    """The flows go on while it thinks; of those that it was asked about it hears no more."""
+    other = serve(81)
+    process = start_talking(client, ALL)
+    start_talking(client, [("tcp", Lab.SERVER, 81), ("udp", Lab.SERVER, 81)])
+    scripted("80 wait refuse", "* allow")
+    assert netext.rejudge()[0] == 0
+    wait_until(lambda: len(netext.flows(decided_by="scripted", remote_port=81)) == 2, lambda: f"it was not asked: {netext.flows()}")
+    assert_going_on(server)
+    assert netext.rejudge() == (0, 2, len(ALL), 0)
+    scripted.rewrite("80 refuse", "* allow")
+    assert_told(client, process, ALL)
+    for flow in netext.flows(remote_port=80):
+        assert (flow["ended_by"], flow["decided_by"], flow["reason"]) == ("judged-again", "scripted", "provider")
+    assert_going_on(other)
 
 
 def test_a_hundred_flows_end_at_once(netext, scripted, client, server):

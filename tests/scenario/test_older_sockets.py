@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sockets that are older than the instance are neither cut nor missed: listed and attributed."""
+"""Sockets that are older than the instance are neither cut nor missed: listed, attributed, judged on request."""
 import os
 
 from harness.client import MAPPED, PYTHON
@@ -37,6 +37,7 @@ answer = None
 """
 DENIED = [("tcp", Lab.SERVER, 80), ("tcp", Lab.SERVER6, 80), ("tcp", MAPPED, 80), ("udp", Lab.SERVER, 80)]
 ALLOWED = [("tcp", Lab.SERVER, 81), ("tcp", Lab.SERVER6, 81), ("udp", Lab.SERVER6, 81)]
+ENDED = {"tcp": {"ECONNABORTED"}, "udp": {"ECONNABORTED", "EDESTADDRREQ", "EPERM"}}
 
 
 def start_talking(client, conversations, **kwargs):
@@ -74,7 +75,7 @@ def test_an_older_udp_socket_is_asked_about(instances, lab, client, server, rule
     assert netext.flows(remote_port=80, verdict="refuse"), netext.flows()
 
 
-def test_older_flows_are_listed(instances, lab, client, serve, service, visit, rules):
+def test_older_flows_are_listed_and_judged_on_request(instances, lab, client, serve, service, visit, rules):
     for port in (80, 81):
         serve(port)
     process = start_talking(client, DENIED + ALLOWED)
@@ -99,14 +100,31 @@ def test_older_flows_are_listed(instances, lab, client, serve, service, visit, r
         assert netext.run_ctl("flow", "list").stdout.count("older") == 2 * len(listed)
         shown = netext.run_ctl("flow", "explain", listed[0]["flow"]).stdout
         assert "before netext looked" in shown and "it had the socket when netext looked" in shown
+        assert netext.rejudge() == (0, len(listed), 0, 0)
+
         netext.start_session("firewall", "--rules", rules(
             "deny direction inbound to 198.18.0.2", "allow direction inbound", "deny port 80", "default allow"))
         assert visit(82, Lab.CLIENT6) == b"hello"  # whom an older server listens to
         flow = netext.flow(direction="inbound", remote_port=visit.local_port)
         assert (flow["pid"], flow["owner_is_holder"], "older" in flow) == (home.pid, True, False)
 
-        assert what_peers_say(client, process)[len(DENIED):] == ["hello"] * len(ALLOWED)
+        assert netext.rejudge() == (len(DENIED) + 1, len(ALLOWED) + 1, 0, 0)
+        said = what_peers_say(client, process)
+        assert said[len(DENIED):] == ["hello"] * len(ALLOWED)
         assert len(netext.flows(protocol="udp", remote_port=81, state="open")) == 1  # and not the older one beside it
+        wrong = [(word, *one) for word, one in zip(said, DENIED) if word not in ENDED[one[0]]]
+        assert not wrong
+        ended = netext.flows(ended_by="judged-again")
+        assert {(one["state"], one["decided_by"], one["rule"]) for one in ended} == {
+            ("closed", "firewall", "rules:3"), ("closed", "firewall", "rules:1")}
+        assert len(ended) == len(DENIED) + 1
+        assert what_peers_say(client, stranger) == ["hello"]
+        assert [home.result(), home.result()] == [None, "ConnectionAbortedError"]  # the visit first
+        visitor6.send(b"hello")
+        assert visitor6.recv(100) == b"hello"
+
+        netext.restart_flowd()
+        assert netext.rejudge()[:2] == (0, len(ALLOWED) + 1)
         process.stdin.close()
         wait_until(lambda: not netext.flows(state="open", pid=process.pid),
                    lambda: f"flows of a program that ended are open: {netext.flows()}")

@@ -26,7 +26,7 @@ CHANGING = [["session", "start", IDENTIFIER, "--name", "more"], ["session", "res
             ["set", "remove", "blocked"], ["extension", "disable", IDENTIFIER], ["extension", "enable", IDENTIFIER],
             ["extension", "deactivate", IDENTIFIER], ["extension", "approve", IDENTIFIER],
             ["extension", "refuse", IDENTIFIER], ["extension", "reset"], ["extension", "gc"],
-            ["extension", "developer", "on"]]
+            ["extension", "developer", "on"], ["flow", "rejudge"]]
 
 
 @pytest.fixture

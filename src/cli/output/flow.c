@@ -74,7 +74,8 @@ static const struct reason reasons[] = {
         { "question-quota", true,
           "Somebody was to be asked about it, but its session has too many open questions." },
         { "older", false,
-          "It was open before netext could ask anybody, and went on." },
+          "It was open before netext could ask anybody, and went on; netextctl flow rejudge "
+          "asks." },
 };
 
 int flow_parse_identifier(const char *text, uint64_t *ret_identifier)
@@ -164,7 +165,7 @@ char *flow_remote(const struct nx_properties *flow)
                           endpoint, *name ? " (" : "", name, *name ? ")" : "");
 }
 
-/* Whose doing its end was: "scripted", "a person"; NULL: it is open, or ended by itself. */
+/* Whose doing its end was, beside those who decided: "scripted", "a person"; or NULL. */
 static const char *ender_of(const struct nx_properties *flow)
 {
         const char *by = word_of(flow, "ended_by"), *session = word_of(flow, "ended_session");
@@ -195,14 +196,14 @@ static char *why_decided(const struct nx_properties *flow)
 
 char *flow_why(const struct nx_properties *flow)
 {
+        _cleanup_free_ char *decided = why_decided(flow);
         const char *ender = ender_of(flow);
-        char *decided = why_decided(flow), *why;
 
+        if (strcmp(word_of(flow, "ended_by"), "judged-again") == 0)
+                return cli_format("ended %s", decided);
         if (!ender)
-                return decided;
-        why = cli_format("%s%sended by %s", decided, *decided ? "; " : "", ender);
-        free(decided);
-        return why;
+                return cli_format("%s", decided);
+        return cli_format("%s%sended by %s", decided, *decided ? "; " : "", ender);
 }
 
 const char *flow_outcome(const struct nx_properties *flow)

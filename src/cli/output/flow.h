@@ -21,7 +21,7 @@ char *flow_endpoint(const struct nx_properties *flow, const char *which);
 /* "tcp 198.18.0.2:443 (example.org)"; "tcp from …" for what came in */
 char *flow_remote(const struct nx_properties *flow);
 /* "by firewall: rules:12", "by firewall's fail policy: verdict-timeout", "no-filter"; and
- * "; ended by inspector" */
+ * "; ended by inspector"; or "ended by firewall: rules:12" where it was judged again */
 char *flow_why(const struct nx_properties *flow);
 /* What becomes of it: "held", or the verdict. */
 const char *flow_outcome(const struct nx_properties *flow);

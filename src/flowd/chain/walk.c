@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "chain/again.h"
 #include "chain/chain.h"
 #include "chain/identify.h"
 #include "chain/loops.h"
@@ -86,6 +87,10 @@ void chain_count(struct chain *chain, const struct flow *flow)
 
 static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdict)
 {
+        if (flow->is_judged_again) {
+                again_decided(chain, flow, verdict);
+                return;
+        }
         if (flow->verdict == NX_VERDICT_NONE)
                 chain_count(chain, flow);
         flow->verdict = verdict;
@@ -254,13 +259,14 @@ void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outc
                 chain_advance(chain, flow);
 }
 
-/* A proxy gets its flows through their programs' sockets: what has none that we know, and what
- * others began, goes past it. */
+/* A proxy gets its flows through their programs' sockets as they begin: what has none that we know,
+ * and what others began, goes past it. */
 static bool can_be_asked(const struct session *session, const struct flow *flow)
 {
         if (!session_is_proxy(session))
                 return session_is_about_flows(session);
-        return (flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie != 0);
+        return flow->direction == NX_DIRECTION_OUTBOUND && flow->socket_cookie != 0 &&
+               !flow->is_judged_again;
 }
 
 /* What a socket need not pass again that carries on a flow which came as far as session. */
@@ -318,7 +324,7 @@ void chain_advance(struct chain *chain, struct flow *flow)
                         decide(chain, flow, NX_VERDICT_REFUSE);
                         return;
                 }
-                if (!flow->waits_for)
+                if (!flow->waits_for && !flow->is_judged_again)
                         chain->listener.flow_held(flow, chain->listener.userdata);
                 flow->waits_for = session;
                 session_ask(session, flow);
@@ -386,10 +392,12 @@ static bool add_inspector(struct session *session, struct flow *flow,
         return true;
 }
 
-/* Its packets can be sent to us: by its socket; or by the interface that they come in through, and
- * have to leave by. Datagrams that come in are shown where they wait. */
+/* Its packets can be sent to us from the first on: by its socket; or by the interface that they
+ * come in through, and have to leave by. Datagrams that come in are shown where they wait. */
 static bool is_inspectable(const struct flow *flow)
 {
+        if (flow->is_judged_again)
+                return false;
         if (flow->direction == NX_DIRECTION_OUTBOUND)
                 return flow->socket_cookie != 0;
         if (flow_is_call(flow))

@@ -281,6 +281,34 @@ static void on_end(struct link *link, const struct wire_message *message)
         tell_done(link, message->id, r, NULL);
 }
 
+static int rejudge(void *userdata)
+{
+        struct link *link = userdata;
+        struct rejudging *rejudging = &link->rejudging;
+
+        if (rejudge_go_on(rejudging, &link->engine->chain)) {
+                loop_timer_start(&link->engine->loop, &link->rejudge_timer, now_ns());
+                return 0;
+        }
+        put_fact(link, rejudging->request, "flows_allowed", rejudging->n_allowed);
+        put_fact(link, rejudging->request, "flows_asked", rejudging->n_asked);
+        put_fact(link, rejudging->request, "flows_ended", rejudging->n_ended);
+        put_fact(link, rejudging->request, "flows_not_ended", rejudging->n_not_ended);
+        tell_done(link, rejudging->request, 0, NULL);
+        rejudging->request = 0;
+        return 0;
+}
+
+static void on_rejudge(struct link *link, uint64_t request)
+{
+        if (link->rejudging.request) {
+                tell_done(link, request, -EBUSY, "flows are being judged again already");
+                return;
+        }
+        rejudge_begin(&link->rejudging, &link->engine->intake, request);
+        (void)rejudge(link);
+}
+
 static void on_sync(struct link *link, uint64_t request)
 {
         const char *problem = NULL;
@@ -427,6 +455,9 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 intake_find_local_ends(&link->engine->intake);
                 on_end(link, message);
                 return 0;
+        case NX_MSG_FLOWD_FLOWS_REJUDGE:
+                on_rejudge(link, message->id);
+                return 0;
         case NX_MSG_FLOWD_FLOW_WATCH:
                 link->watched = wire_get(message, WIRE_ATTR_ENABLE);
                 return 0;
@@ -469,6 +500,8 @@ static void drop_channel(struct link *link)
         channel_deinit(&link->channel);
         memset(link->listings, 0, sizeof(link->listings));
         loop_timer_stop(&link->digest_timer);
+        loop_timer_stop(&link->rejudge_timer);
+        link->rejudging.request = 0;
         link->watched = false;
         link->wants_write = false;
 }
@@ -577,6 +610,7 @@ int link_init(struct link *link, struct engine *engine)
                 .listen_io = LOOP_IO_NULL,
         };
         loop_timer_init(&link->digest_timer, on_digest_timeout, link);
+        loop_timer_init(&link->rejudge_timer, rejudge, link);
         r = loop_add(&engine->loop, &link->listen_io, engine->config.listen_fd, EPOLLIN, on_listen,
                      link);
         return r < 0 ? r : adopt_channel(link, engine->config.link_fd);

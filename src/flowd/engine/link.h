@@ -13,6 +13,7 @@
 
 #include "base/loop.h"
 #include "chain/session.h"
+#include "engine/rejudge.h"
 #include "wire/channel.h"
 
 #define LISTINGS_MAX 16
@@ -39,6 +40,8 @@ struct link {
         uint64_t events_lost; /* the watcher did not keep up */
         struct listing listings[LISTINGS_MAX];
         struct loop_timer digest_timer; /* for all that wait */
+        struct rejudging rejudging;
+        struct loop_timer rejudge_timer; /* until the next round */
 };
 
 int link_init(struct link *link, struct engine *engine);

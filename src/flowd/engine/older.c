@@ -13,6 +13,11 @@
 #include "owner/owner.h"
 #include "steer/open-sockets.h"
 
+struct search {
+        struct intake *intake;
+        bool takes_inbound;
+};
+
 static struct endpoint endpoint_of(const struct steer_address *address, uint16_t port)
 {
         struct endpoint endpoint = { .port = port };
@@ -42,8 +47,9 @@ static void set_holder(struct intake *intake, struct flow *flow, const struct st
 
 static void on_open_socket(const struct steer_open_socket *socket, void *userdata)
 {
+        const struct search *search = userdata;
         const struct steer_owner *owner = &socket->owner;
-        struct intake *intake = userdata;
+        struct intake *intake = search->intake;
         struct flow model = {
                 .protocol = owner->protocol,
                 .direction = (enum nx_direction)socket->direction,
@@ -59,16 +65,28 @@ static void on_open_socket(const struct steer_open_socket *socket, void *userdat
         if (flow && flow->is_older && flow->process &&
             memcmp(&flow->process->key, &owner->process, sizeof(owner->process)) != 0)
                 set_holder(intake, flow, owner);
-        if (flow)
+        if (flow || owner->origin_flow || /* whose bytes those are is not known any more */
+            (model.direction == NX_DIRECTION_INBOUND && !search->takes_inbound))
                 return;
         intake_set_owner(intake, &model, owner);
         (void)flow_table_add(intake->flows, &model);
 }
 
-void older_find(struct intake *intake)
+static void find(struct search *search)
 {
-        int r = open_sockets_list(intake->hooks, on_open_socket, intake);
+        int r = open_sockets_list(search->intake->hooks, on_open_socket, search);
 
         if (r < 0)
                 log_debug("flows that are older than us cannot be found: %s", strerror(-r));
+}
+
+void older_find(struct intake *intake)
+{
+        find(&(struct search){ .intake = intake, .takes_inbound = true });
+}
+
+void older_find_unknown(struct intake *intake)
+{
+        find(&(struct search){ .intake = intake,
+                               .takes_inbound = hooks_state(intake->hooks)->inbound_slots != 0 });
 }

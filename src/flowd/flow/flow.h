@@ -116,6 +116,7 @@ struct flow {
         uint64_t late_slots;     /* those whose answer, and all that follows it, comes too late */
         uint64_t digest_request; /* that its program is being identified by, see chain/identify.h */
         bool has_no_digest;      /* its program cannot be identified in time */
+        bool is_judged_again;    /* it passed, and goes on meanwhile: see chain/again.h */
         unsigned int hops; /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
         struct list waiting; /* session.asked or session.paused; chain.unidentified;
@@ -134,7 +135,8 @@ static inline bool flow_is_call(const struct flow *flow)
 /* Its verdict was changed after it had passed. */
 static inline bool flow_was_ended(const struct flow *flow)
 {
-        return flow->ended_by == WIRE_END_FILTER || flow->ended_by == WIRE_END_PERSON;
+        return flow->ended_by == WIRE_END_FILTER || flow->ended_by == WIRE_END_PERSON ||
+               flow->ended_by == WIRE_END_JUDGED_AGAIN;
 }
 
 static inline enum wire_flow_state flow_state(const struct flow *flow)

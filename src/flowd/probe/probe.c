@@ -694,7 +694,7 @@ static const struct probe {
           "its packets",
           probe_sock_destroy },
         { "open-sockets", "whose are sockets that are older than netext", false,
-          "such flows are not listed, and such servers are unattributed",
+          "such flows are not listed and not judged again, and such servers are unattributed",
           probe_open_sockets },
         { "byte-counts", "counting the bytes of datagrams", false,
           "reports of UDP flows have no counts, unless flowd carries them", probe_byte_counts },

@@ -389,11 +389,29 @@ static bool means_anything(const struct engine_question *question)
         return question->flow || question->program[0] || question->has_remote || question->port;
 }
 
+/* Asks flowd for something to be done, and answers with how many flows that was done to. */
+static int do_to_flows(struct client *client, sd_bus_message *message,
+                       const struct engine_question *question, engine_done_fn *done_fn)
+{
+        _cleanup_(cleanup_answer) struct answer *answer = NULL;
+        int r;
+
+        r = answer_new(client, message, &answer);
+        if (r >= 0)
+                r = record_begin(answer->reply);
+        if (r < 0)
+                return refuse_answer(message, r);
+        answer->is_about_one = question->flow != 0;
+        r = engine_ask(client->control->engine, question, status_item, done_fn, answer);
+        if (r < 0)
+                return refuse_answer(message, r);
+        take_ptr(answer);
+        return 1;
+}
+
 int answer_end_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
         struct engine_question question = { .type = NX_MSG_FLOWD_FLOWS_END };
-        _cleanup_(cleanup_answer) struct answer *answer = NULL;
-        struct client *client = userdata;
         int r;
 
         r = read_ending(message, &question);
@@ -401,15 +419,25 @@ int answer_end_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 return control_refuse(message, -EINVAL,
                                       "a flow is meant by its number, or by its program, its "
                                       "remote address and its remote port");
-        r = answer_new(client, message, &answer);
-        if (r >= 0)
-                r = record_begin(answer->reply);
-        if (r < 0)
-                return refuse_answer(message, r);
-        answer->is_about_one = question.flow != 0;
-        r = engine_ask(client->control->engine, &question, status_item, flows_ended, answer);
-        if (r < 0)
-                return refuse_answer(message, r);
-        take_ptr(answer);
-        return 1;
+        return do_to_flows(userdata, message, &question, flows_ended);
+}
+
+static void flows_judged_again(int result, void *userdata)
+{
+        struct answer *answer = userdata;
+
+        if (result != -EBUSY) {
+                answer_send(answer, result);
+                return;
+        }
+        (void)control_refuse(answer->call, result,
+                             "somebody else has the flows judged again just now; ask again");
+        answer_free(answer);
+}
+
+int answer_rejudge_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        const struct engine_question question = { .type = NX_MSG_FLOWD_FLOWS_REJUDGE };
+
+        return do_to_flows(userdata, message, &question, flows_judged_again);
 }

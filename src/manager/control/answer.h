@@ -9,6 +9,7 @@
 int answer_list_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int answer_get_flow(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int answer_end_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+int answer_rejudge_flows(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int answer_get_status(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 
 /* One record of a list that flowd sends. asked: what it was asked, or NULL. */

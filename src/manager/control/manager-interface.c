@@ -281,6 +281,7 @@ static const struct change changes[] = {
         { "SetDeveloperMode", AUTHORITY_EXTENSION_CONFIGURE, decisions_take },
         { "ReplyToRequest", AUTHORITY_EXTENSION_ACTIVATE, requests_reply },
         { "EndFlows", AUTHORITY_FLOW_END, answer_end_flows },
+        { "RejudgeFlows", AUTHORITY_FLOW_END, answer_rejudge_flows },
 };
 
 static int change_something(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -386,6 +387,8 @@ const sd_bus_vtable manager_interface[] = {
                 "EndFlows",
                 SD_BUS_ARGS("t", identifier, "s", program, "s", remote_address, "q", remote_port),
                 SD_BUS_RESULT("a{sv}", ended), change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("RejudgeFlows", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", counts),
+                                change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
                                 watch_flows, 0),
         SD_BUS_METHOD_WITH_ARGS("ListRules", SD_BUS_ARGS("s", session),

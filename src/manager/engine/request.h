@@ -13,7 +13,7 @@ typedef void engine_item_fn(const struct wire_message *message, void *userdata);
 typedef void engine_done_fn(int result, void *userdata);
 
 struct engine_question {
-        /* FLOWD_FLOW_LIST, FLOWD_FLOWS_END, FLOWD_STATUS_GET, FLOWD_SET_CHECK, FLOWD_RULES_… */
+        /* FLOWD_FLOW_LIST, FLOWD_FLOWS_…, FLOWD_STATUS_GET, FLOWD_SET_CHECK, FLOWD_RULES_… */
         enum wire_message_type type;
         struct letter *letter; /* FLOWD_RULES_…, whole; handed over, also on failure; or NULL */
         char set[ENGINE_SET_NAME_SIZE];
