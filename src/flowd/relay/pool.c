@@ -22,18 +22,18 @@
 #include "relay/worker.h"
 
 #define WORKERS_MAX 4
-/* Between two looks at the workers, while flows are open. */
+/* Between two looks at the workers, while they work. */
 #define CHECK_NS (100 * 1000 * 1000ULL)
 /* Flows that end in the same moment wake the loop's thread once. */
 #define GATHER_NS (5 * 1000 * 1000ULL)
 
 struct relay_pool {
         struct loop *loop;
-        struct loop_io io;        /* wakes for the first that ended */
+        struct loop_io io;        /* wakes for the first news */
         struct loop_timer gather; /* runs instead of io while more are ending */
-        struct loop_timer check;
+        struct loop_timer check;  /* stands still while no worker has anything to do */
         bool is_checking;
-        int ended_fd;
+        int news_fd;
         relay_ended_fn *fn;
         void *userdata;
         unsigned int n_workers;
@@ -57,6 +57,13 @@ static void pool_tell(struct relay_pool *pool, const struct relay *relay)
         pool->fn(&end, pool->userdata);
 }
 
+static void pool_start_check(struct relay_pool *pool)
+{
+        if (!pool->is_checking)
+                loop_timer_start(pool->loop, &pool->check, now_ns() + CHECK_NS);
+        pool->is_checking = true;
+}
+
 static bool pool_tell_ended(struct relay_pool *pool)
 {
         struct list ended = LIST_INIT(ended);
@@ -64,7 +71,8 @@ static bool pool_tell_ended(struct relay_pool *pool)
         bool has_told = false;
         uint64_t n;
 
-        (void)!read(pool->ended_fd, &n, sizeof(n));
+        if (read(pool->news_fd, &n, sizeof(n)) > 0)
+                pool_start_check(pool);
         for (unsigned int i = 0; i < pool->n_workers; i++)
                 worker_take_ended(&pool->workers[i], &ended);
         while ((relay = list_first(&ended, struct relay, link))) {
@@ -76,7 +84,7 @@ static bool pool_tell_ended(struct relay_pool *pool)
         return has_told;
 }
 
-static int pool_handle_ended(uint32_t events, void *userdata)
+static int pool_handle_news(uint32_t events, void *userdata)
 {
         struct relay_pool *pool = userdata;
 
@@ -88,7 +96,7 @@ static int pool_handle_ended(uint32_t events, void *userdata)
 
 static int pool_watch(struct relay_pool *pool)
 {
-        return loop_add(pool->loop, &pool->io, pool->ended_fd, EPOLLIN, pool_handle_ended, pool);
+        return loop_add(pool->loop, &pool->io, pool->news_fd, EPOLLIN, pool_handle_news, pool);
 }
 
 static int pool_handle_gathered(void *userdata)
@@ -101,24 +109,15 @@ static int pool_handle_gathered(void *userdata)
         return 0;
 }
 
-static void pool_start_check(struct relay_pool *pool)
-{
-        if (!pool->is_checking)
-                loop_timer_start(pool->loop, &pool->check, now_ns() + CHECK_NS);
-        pool->is_checking = true;
-}
-
 static int pool_handle_check(void *userdata)
 {
         struct relay_pool *pool = userdata;
-        unsigned long n_open = 0;
+        bool is_busy = false;
 
         pool->is_checking = false;
-        for (unsigned int i = 0; i < pool->n_workers; i++) {
-                worker_check(&pool->workers[i]);
-                n_open += atomic_load(&pool->workers[i].n_open);
-        }
-        if (n_open > 0)
+        for (unsigned int i = 0; i < pool->n_workers; i++)
+                is_busy |= worker_check(&pool->workers[i]);
+        if (is_busy)
                 pool_start_check(pool);
         return 0;
 }
@@ -138,7 +137,7 @@ static int pool_start_workers(struct relay_pool *pool)
         int r = 0;
 
         while (pool->n_workers < n_wanted && r >= 0)
-                r = worker_start(&pool->workers[pool->n_workers++], pool->ended_fd);
+                r = worker_start(&pool->workers[pool->n_workers++], pool->news_fd);
         return r;
 }
 
@@ -155,8 +154,8 @@ int relay_pool_new(struct relay_pool **ret_pool, struct loop *loop, relay_ended_
         };
         loop_timer_init(&pool->check, pool_handle_check, pool);
         loop_timer_init(&pool->gather, pool_handle_gathered, pool);
-        pool->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (pool->ended_fd < 0)
+        pool->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (pool->news_fd < 0)
                 return -errno;
         r = pool_watch(pool);
         if (r >= 0)
@@ -176,7 +175,7 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         loop_remove(pool->loop, &pool->io);
         loop_timer_stop(&pool->gather);
         loop_timer_stop(&pool->check);
-        close_fd(pool->ended_fd);
+        close_fd(pool->news_fd);
         free(pool);
         return NULL;
 }
@@ -242,7 +241,6 @@ int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstrea
         take_fd(&app);
         take_fd(&upstream);
         worker_add(pool_idlest_worker(pool), relay);
-        pool_start_check(pool);
         return 0;
 }
 

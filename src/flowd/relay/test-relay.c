@@ -812,12 +812,40 @@ static struct flow open_flow_that_blocks(struct scene *scene, uint64_t id)
         return flow;
 }
 
+static void rest(struct scene *scene)
+{
+        for (int i = 0; i < 20 && !list_is_empty(&scene->loop.timers); i++)
+                assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+}
+
+/* Open flows that say nothing let everybody sleep. */
+static void flows_that_rest_leave_no_timer(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 1);
+
+        for (int i = 0; i < 2; i++) {
+                ask_and_answer(&flow);
+                assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+                assert_false(list_is_empty(&scene->loop.timers));
+                rest(scene);
+                assert_true(list_is_empty(&scene->loop.timers));
+        }
+        assert_int_equal(counts(scene).n_open, 1);
+        close_flow(&flow);
+        assert_int_equal(end_of(scene, 1).error, 0);
+}
+
+/* One flow must not stop the others of its worker, also after all have rested. */
 static void who_makes_an_upstream_block_loses_the_flow(void **state)
 {
         struct scene *scene = *state;
         struct flow flow = open_flow_that_blocks(scene, 1), others[4];
         struct transfer bulk = { .from = flow.client, .size = 64 * MIB };
 
+        (void)transfer_try_write(&bulk);
+        assert_int_equal(loop_dispatch(&scene->loop, -1), 0);
+        rest(scene);
         while (scene->n_ends == 0) {
                 (void)transfer_try_write(&bulk);
                 assert_int_equal(loop_dispatch(&scene->loop, 1), 0);
@@ -869,6 +897,7 @@ int main(void)
                 TEST(a_duplicate_of_a_finished_upstream_is_harmless),
                 TEST(half_of_the_cpus_are_left_to_programs),
                 TEST(an_upstream_that_blocks_delays_no_other_flow),
+                TEST(flows_that_rest_leave_no_timer),
                 TEST(who_makes_an_upstream_block_loses_the_flow),
                 TEST(a_pool_can_be_freed_while_a_worker_is_blocked),
         };

@@ -254,12 +254,21 @@ static void worker_publish(struct worker *worker)
         list_move_all(&worker->ended, &worker->finished);
         pthread_mutex_unlock(&worker->lock);
         if (was_empty)
-                wake(worker->ended_fd);
+                wake(worker->news_fd);
+}
+
+/* Against worker_check(): it says first that it does not watch, then looks for a round; here it is
+ * the other way round. So one of the two sees the other. */
+static void worker_begin_round(struct worker *worker)
+{
+        atomic_store(&worker->is_in_round, true);
+        if (!atomic_load(&worker->is_watched) && !atomic_exchange(&worker->is_watched, true))
+                wake(worker->news_fd);
 }
 
 static void worker_round(struct worker *worker, const struct epoll_event *events, int n_events)
 {
-        atomic_store_explicit(&worker->is_in_round, true, memory_order_relaxed);
+        worker_begin_round(worker);
         worker_do_again(worker);
         for (int i = 0; i < n_events; i++)
                 if (events[i].data.ptr)
@@ -342,13 +351,21 @@ static struct relay *worker_find_locked(struct worker *worker, uint64_t id)
 }
 
 /* On a machine that is very slow the signal meets calls that do not wait, and changes nothing. */
-void worker_check(struct worker *worker)
+bool worker_check(struct worker *worker)
 {
-        unsigned long n_rounds = atomic_load(&worker->n_rounds);
+        unsigned long n_rounds;
+        bool is_in_round, has_worked;
 
-        if (atomic_load(&worker->is_in_round) && n_rounds == worker->n_rounds_seen)
+        atomic_store(&worker->is_watched, false);
+        is_in_round = atomic_load(&worker->is_in_round);
+        n_rounds = atomic_load(&worker->n_rounds);
+        has_worked = n_rounds != worker->n_rounds_seen;
+        if (is_in_round && !has_worked)
                 pthread_kill(worker->thread, WORKER_SIGNAL);
         worker->n_rounds_seen = n_rounds;
+        if (is_in_round || has_worked)
+                atomic_store(&worker->is_watched, true);
+        return is_in_round || has_worked;
 }
 
 bool worker_cut(struct worker *worker, uint64_t id, int error)
@@ -422,11 +439,11 @@ static int worker_start_thread(struct worker *worker)
         return 0;
 }
 
-int worker_start(struct worker *worker, int ended_fd)
+int worker_start(struct worker *worker, int news_fd)
 {
         int r;
 
-        *worker = (struct worker){ .epoll_fd = -1, .wake_fd = -1, .ended_fd = ended_fd };
+        *worker = (struct worker){ .epoll_fd = -1, .wake_fd = -1, .news_fd = news_fd };
         list_init(&worker->open);
         list_init(&worker->cuts);
         list_init(&worker->ended);

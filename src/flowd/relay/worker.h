@@ -40,10 +40,11 @@ struct worker {
         sem_t started;
         bool is_running;
         int epoll_fd;
-        int wake_fd;  /* the loop's thread wakes the worker */
-        int ended_fd; /* the worker wakes the loop's thread; the pool's */
+        int wake_fd; /* the loop's thread wakes the worker */
+        int news_fd; /* the worker wakes the loop's thread; the pool's */
         atomic_bool stops;
         unsigned long n_rounds_seen; /* by worker_check() */
+        atomic_bool is_watched;      /* by worker_check(); else its next round is news */
 
         pthread_mutex_t adding; /* while a relay's sockets come into the epoll */
         pthread_mutex_t lock;
@@ -65,8 +66,9 @@ struct worker {
         struct means means;
 };
 
-/* Returns when the thread runs. ended_fd is borrowed. worker_stop() also after a failure. */
-int worker_start(struct worker *worker, int ended_fd);
+/* Returns when the thread runs. news_fd is borrowed: relays have ended, or there is work again.
+ * worker_stop() also after a failure. */
+int worker_start(struct worker *worker, int news_fd);
 /* Ends the thread and resets what is open. */
 void worker_stop(struct worker *worker);
 
@@ -74,7 +76,8 @@ void worker_stop(struct worker *worker);
 void worker_add(struct worker *worker, struct relay *relay);
 /* False if it has no such flow. */
 bool worker_cut(struct worker *worker, uint64_t id, int error);
-/* To be called now and then: a worker that is in the same round as the last time is interrupted. */
-void worker_check(struct worker *worker);
+/* To be called now and then: a worker that is in the same round as the last time is interrupted.
+ * False: it has nothing to do, and need not be looked at before it has. */
+bool worker_check(struct worker *worker);
 /* Moves the relays that ended to the end of the list; they are the caller's. */
 void worker_take_ended(struct worker *worker, struct list *list);
