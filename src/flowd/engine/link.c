@@ -2,7 +2,7 @@
 
 /*
  * One request, one answer with its id. Lists are sent piece by piece, whenever little is
- * waiting to be sent, so that 65,536 flows take no more memory than a thousand.
+ * waiting to be sent, so that a hundred thousand flows take no more memory than a thousand.
  */
 
 #include <errno.h>

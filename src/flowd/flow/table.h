@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "flow/flow.h"
 
-#define FLOW_TABLE_MAX  65536
+#define FLOW_TABLE_MAX  131072
 #define FLOW_CLOSED_MAX 4096
 
 struct owners;

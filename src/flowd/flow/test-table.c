@@ -70,6 +70,17 @@ static void a_flow_that_is_over_is_forgotten_after_many_others(void **state)
         assert_null(flow_table_find(&scene->table, first));
 }
 
+static void a_hundred_thousand_open_flows_are_known(void **state)
+{
+        struct scene *scene = *state;
+        uint64_t first = add(scene)->id, last = 0;
+
+        for (int i = 1; i < 100000; i++)
+                last = add(scene)->id;
+        assert_int_equal(last, first + 99999);
+        assert_non_null(flow_table_find(&scene->table, first));
+}
+
 /* Its program left while a proxy peeked, the proxy refused, and both are told to the table. */
 static void a_flow_that_ends_twice_is_kept_once(void **state)
 {
@@ -94,6 +105,8 @@ int main(void)
                                                 set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_flow_that_is_over_is_forgotten_after_many_others,
                                                 set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_hundred_thousand_open_flows_are_known, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(a_flow_that_ends_twice_is_kept_once, set_up,
                                                 tear_down),
         };
