@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -23,12 +22,7 @@
 #include "manager/priv/file.h"
 
 #define SETTLE_MS 100
-#define ABSENT_MS 1000
-
-#define FILE_EVENTS                                                                                \
-        (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_ATTRIB)
-#define FOLDER_EVENTS (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)
-#define TEXT_MAX      (1024 * 1024)
+#define TEXT_MAX  (1024 * 1024)
 
 /* 0, or negative errno with a sentence. Caller owns *ret_text. */
 static int read_text(int fd, char **ret_text, size_t *ret_size, char **ret_problem)
@@ -231,48 +225,24 @@ static void load_files(struct policy_folder *folder)
         policy_folder_keep(folder);
 }
 
-static void watch(struct policy_folder *folder);
-
 static int reload(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct policy_folder *folder = userdata;
-        bool was_there = folder->watch;
 
         timer_stop(&folder->reload);
-        watch(folder);
-        if (!was_there && !folder->watch && list_is_empty(&folder->policy.files))
-                return 0;
         load_files(folder);
         folder->changed_fn(folder->userdata);
         return 0;
 }
 
-static void reload_after(struct policy_folder *folder, uint64_t delay_ms)
-{
-        if (timer_start(folder->event, &folder->reload, delay_ms, reload, folder) < 0)
-                log_error("policy folder %s: cannot set a timer; restart netextd to read it again",
-                          folder->path);
-}
-
-static int folder_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
+static int folder_event(const struct inotify_event *event, void *userdata)
 {
         struct policy_folder *folder = userdata;
 
-        if (event->mask & FOLDER_EVENTS)
-                folder->watch = sd_event_source_disable_unref(folder->watch);
-        reload_after(folder, SETTLE_MS);
+        if (timer_start(folder->event, &folder->reload, SETTLE_MS, reload, folder) < 0)
+                log_error("policy folder %s: cannot set a timer; restart netextd to read it again",
+                          folder->path);
         return 0;
-}
-
-/* Watched first, read then: no change falls in between. */
-static void watch(struct policy_folder *folder)
-{
-        if (folder->watch)
-                return;
-        if (sd_event_add_inotify(folder->event, &folder->watch, folder->path,
-                                 FILE_EVENTS | FOLDER_EVENTS | IN_ONLYDIR, folder_event,
-                                 folder) < 0)
-                reload_after(folder, ABSENT_MS);
 }
 
 void policy_folder_init(struct policy_folder *folder)
@@ -289,13 +259,15 @@ void policy_folder_open(struct policy_folder *folder, sd_event *event, const cha
         folder->state_directory = state_directory;
         folder->changed_fn = changed_fn;
         folder->userdata = userdata;
-        watch(folder);
+        /* Watched first, read then: no change falls in between. */
+        if (folder_watch_start(&folder->watch, event, path, folder_event, folder) < 0)
+                log_error("policy folder %s: cannot be watched, so changes are not seen", path);
         load_files(folder);
 }
 
 void policy_folder_deinit(struct policy_folder *folder)
 {
         timer_stop(&folder->reload);
-        folder->watch = sd_event_source_disable_unref(folder->watch);
+        folder_watch_stop(&folder->watch);
         policy_deinit(&folder->policy);
 }

@@ -5,6 +5,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "manager/loop/folder-watch.h"
 #include "manager/policy/policy.h"
 
 typedef void policy_changed_fn(void *userdata);
@@ -14,8 +15,8 @@ struct policy_folder {
         sd_event *event;
         const char *path; /* borrowed, as is the next */
         const char *state_directory;
-        sd_event_source *watch;  /* inotify on the folder; NULL: it is not there */
-        sd_event_source *reload; /* soon, or again where it is not there */
+        struct folder_watch watch;
+        sd_event_source *reload; /* soon */
         policy_changed_fn *changed_fn;
         void *userdata;
 };

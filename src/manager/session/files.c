@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "manager/loop/timer.h"
@@ -19,9 +18,6 @@
 #include "manager/session/files.h"
 
 #define RETRY_MS 1000
-
-#define FILE_EVENTS   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM)
-#define FOLDER_EVENTS (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)
 
 static int file_load(struct watched_file *file)
 {
@@ -52,28 +48,25 @@ static bool is_being_written(const struct watched_file *file)
         return lstat(file->configured->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
 }
 
-static int watch_folder(struct watched_file *file);
-
 static int file_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct watched_file *file = userdata;
-
-        if (!file->folder && watch_folder(file) < 0)
-                return timer_start(file->event, &file->retry, RETRY_MS, file_retry, file);
-        file_reload(file);
+        file_reload(userdata);
         return 0;
 }
 
-static int folder_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
+static int folder_event(const struct inotify_event *event, void *userdata)
 {
         struct watched_file *file = userdata;
         const char *name = strrchr(file->configured->path, '/') + 1;
 
-        if (event->mask & FOLDER_EVENTS) {
-                file->folder = sd_event_source_disable_unref(file->folder);
-                return timer_start(file->event, &file->retry, 0, file_retry, file);
+        if (!event) {
+                if (file->folder.is_there)
+                        file_reload(file);
+                return 0;
         }
         if (!(event->mask & IN_Q_OVERFLOW) && (event->len == 0 || strcmp(event->name, name) != 0))
+                return 0;
+        if (event->mask & IN_ATTRIB)
                 return 0;
         /* An anonymous file that is linked into place looks the same, but no close follows. */
         if (event->mask & IN_CREATE && is_being_written(file))
@@ -89,14 +82,15 @@ static int watch_folder(struct watched_file *file)
 
         if (!folder)
                 return -ENOMEM;
-        return sd_event_add_inotify(file->event, &file->folder, folder,
-                                    FILE_EVENTS | FOLDER_EVENTS | IN_ONLYDIR, folder_event, file);
+        return folder_watch_start(&file->folder, file->event, folder, folder_event, file);
 }
 
 int watched_file_init(struct watched_file *file, sd_event *event,
                       const struct configured_file *configured, watched_file_changed_fn *changed_fn,
                       void *userdata)
 {
+        int r;
+
         *file = (struct watched_file){
                 .configured = configured,
                 .event = event,
@@ -105,15 +99,16 @@ int watched_file_init(struct watched_file *file, sd_event *event,
                 .userdata = userdata,
         };
         /* Watched first, opened then: no change falls in between. */
-        if (watch_folder(file) < 0)
-                return timer_start(event, &file->retry, RETRY_MS, file_retry, file);
+        r = watch_folder(file);
+        if (r < 0)
+                return r;
         (void)file_load(file);
         return 0;
 }
 
 void watched_file_deinit(struct watched_file *file)
 {
-        file->folder = sd_event_source_disable_unref(file->folder);
+        folder_watch_stop(&file->folder);
         timer_stop(&file->retry);
         file->fd = close_fd(file->fd);
 }

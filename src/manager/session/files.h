@@ -5,6 +5,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "manager/loop/folder-watch.h"
 #include "manager/session/configuration.h"
 
 struct watched_file;
@@ -17,8 +18,8 @@ struct watched_file {
         const struct configured_file *configured; /* borrowed */
         sd_event *event;
         int fd; /* what was last read: stays when the file goes; -1: never there yet */
-        sd_event_source *folder; /* inotify on the folder that the file is in */
-        sd_event_source *retry;  /* while that folder or the rest of the file is not there */
+        struct folder_watch folder; /* that the file is in */
+        sd_event_source *retry;     /* while the rest of the file is not there */
         watched_file_changed_fn *changed_fn;
         void *userdata;
 };
