@@ -4,8 +4,9 @@
  * socket, connect, one byte there, one byte back, close.
  *
  * One client is a plain blocking loop, because that is the latency of an
- * ordinary program. More clients share one epoll thread per core, because 16
- * threads on 2 cores would measure the scheduler.
+ * ordinary program; with pauses the machine idles in between, as it mostly does.
+ * More clients share one epoll thread per core, because 16 threads on 2 cores
+ * would measure the scheduler.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -63,6 +64,8 @@ static int clients_blocking(const struct options *options, struct tally *tally)
                 r = client_once(options, tally);
                 if (r < 0 && !stopped)
                         tally->n_errors++;
+                if (options->pause_us > 0 && !stopped)
+                        (void)usleep(options->pause_us);
         }
         return 0;
 }

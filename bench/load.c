@@ -79,6 +79,10 @@ static int option_parse(int option, const char *value, struct options *options)
                 return r;
         case 'n':
                 return number_parse(value, UINT64_MAX / N_CLIENTS_MAX, &options->count);
+        case 'u':
+                r = number_parse(value, PAUSE_US_MAX, &number);
+                options->pause_us = (unsigned int)number;
+                return r;
         case 'p':
                 r = number_parse(value, UINT16_MAX, &number);
                 options->socks5_port = (uint16_t)number;
@@ -101,6 +105,7 @@ static int options_parse(int argc, char **argv, struct options *options)
                 {"count", required_argument, NULL, 'n'},
                 {"seconds", required_argument, NULL, 's'},
                 {"socks5", required_argument, NULL, 'p'},
+                {"pause", required_argument, NULL, 'u'},
                 {NULL, 0, NULL, 0},
         };
         int option, r;
@@ -143,7 +148,7 @@ static int usage(void)
         fputs("usage: netext-bench-load server ADDR PORT [--mode echo|sink|udp] [--threads N] "
               "[--seconds S]\n"
               "       netext-bench-load connect ADDR PORT [--clients N] [--threads N] [--seconds "
-              "S] [--count N] [--socks5 PORT]\n"
+              "S] [--count N] [--pause US] [--socks5 PORT]\n"
               "       netext-bench-load bulk ADDR PORT [--seconds S] [--socks5 PORT]\n"
               "       netext-bench-load udp ADDR PORT [--clients N_IN_FLIGHT] [--seconds S]\n",
               stderr);

@@ -15,6 +15,7 @@
 #define BULK_SIZE     (256 * 1024)
 #define N_THREADS_MAX 64
 #define N_CLIENTS_MAX 4096
+#define PAUSE_US_MAX  1000000
 
 enum server_mode {
         SERVER_ECHO, /* each byte goes back */
@@ -45,7 +46,8 @@ struct options {
         unsigned int n_clients; /* udp: datagrams in flight */
         unsigned int n_threads;
         double seconds;
-        uint64_t count; /* connections, over all clients */
+        uint64_t count;        /* connections, over all clients */
+        unsigned int pause_us; /* of one client, between two connections */
 };
 
 void close_fdp(int *fd);

@@ -34,7 +34,7 @@ def listens(namespace, port):
     return namespace.run(["ss", "-Hltn", f"sport = :{port}"]).stdout.strip()
 
 
-class OwnLoad(collections.namedtuple("OwnLoad", "server_mode verb key clients", defaults=[None])):
+class OwnLoad(collections.namedtuple("OwnLoad", "server_mode verb key clients options", defaults=[None, ()])):
     """Both sides by netext-bench-load."""
 
     def turn_seconds(self, wanted):
@@ -46,8 +46,8 @@ class OwnLoad(collections.namedtuple("OwnLoad", "server_mode verb key clients", 
 
     def take_turn(self, site, seconds):
         clients = ["--clients", self.clients] if self.clients else []
-        done = site.lab.client.run([program("load"), self.verb, Lab.SERVER, PORT, *clients, "--seconds", seconds,
-                                    *site.client_options], cpus=site.options.client_cpus)
+        done = site.lab.client.run([program("load"), self.verb, Lab.SERVER, PORT, *clients, *self.options,
+                                    "--seconds", seconds, *site.client_options], cpus=site.options.client_cpus)
         return {"errors": 0, **json.loads(done.stdout)}
 
 
@@ -107,12 +107,18 @@ class HttpLoad(collections.namedtuple("HttpLoad", "clients key")):
                 "rate": float(counted["rate"])}
 
 
+IDLE_BETWEEN = ("--pause", "1000")  # µs: long enough for every CPU to go idle
 LOADS = {
     "connect-1": OwnLoad("echo", "connect", "rate", 1),
     "connect-16": OwnLoad("echo", "connect", "rate", 16),
+    "latency-1": OwnLoad("echo", "connect", "connect_p99_us", 1),
+    "latency-16": OwnLoad("echo", "connect", "connect_p99_us", 16),
+    "paced-p50": OwnLoad("echo", "connect", "connect_p50_us", 1, IDLE_BETWEEN),
+    "paced-p99": OwnLoad("echo", "connect", "connect_p99_us", 1, IDLE_BETWEEN),
     "http-16": HttpLoad(16, "rate"),
     "bulk": OwnLoad("sink", "bulk", "gbit_per_s"),
     "udp-1": OwnLoad("udp", "udp", "rate", 1),
     "udp-64": OwnLoad("udp", "udp", "rate", 64),
 }
-TCP_LOADS, UDP_LOADS = ("connect-1", "connect-16", "bulk"), ("udp-1", "udp-64")
+CONNECT_LOADS, UDP_LOADS = ("connect-1", "connect-16"), ("udp-1", "udp-64")
+TCP_LOADS = (*CONNECT_LOADS, "bulk")

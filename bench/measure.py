@@ -14,6 +14,7 @@ NotMeasured if the site did something else than it should.
 import argparse
 import contextlib
 import itertools
+import operator
 import os
 import statistics
 import time
@@ -119,11 +120,11 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def measure(options, load, baseline, measured):
-    """{"ratio": {median, min, max}, "baseline": {key: median}, "measured": …, "busy_pairs"}."""
+def measure(options, load, baseline, measured, compare=operator.truediv):
+    """{"reached": {median, min, max}, "baseline": {key: median}, "measured": …, "busy_pairs"}."""
     pairs = [measure_pair(options, load, baseline, measured) for _ in range(options.pairs)]
-    result = {"ratio": spread([pair["measured"]["value"] / pair["baseline"]["value"]
-                               for pair in pairs])}
+    result = {"reached": spread([compare(pair["measured"]["value"], pair["baseline"]["value"])
+                                 for pair in pairs])}
     for side in ("baseline", "measured"):
         result[side] = {key: statistics.median(pair[side][key] for pair in pairs)
                         for key in pairs[0][side]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows about memory: what the processes of a fresh instance hold, and what claimed flows add.
+"""Rows about memory: what the processes of a fresh instance hold, and what open flows add.
 
 A flow's memory is the growth of the proportional set sizes of flowd and of the extension
 (/proc/PID/smaps_rollup), so what the kernel holds for it, sockets and pipes, is not counted.
@@ -21,7 +21,10 @@ from harness.lab import Lab
 
 SETTLE_S = 1  # until a daemon that has just started counts as idle
 N_FLOWS = 8000
-N_DESCRIPTORS = 20000  # flowd has two for each flow
+N_DESCRIPTORS = 20_000  # flowd has two for each claimed flow
+N_ALLOWED = 100_000
+# Each with a process on either side, since a process can have so many descriptors.
+ENDS = [(address, int(PORT) + i) for address in (Lab.SERVER, Lab.SERVER6) for i in range(4)]
 HOLD = """
     connections = []
     for number in range(count):
@@ -72,14 +75,17 @@ class IdleRss(collections.namedtuple("IdleRss", "process at_most")):
                 "reached": reached, "at_most": self.at_most}
 
 
-# --- a claimed flow ----------------------------------------------------------------------
+# --- a flow that is open -----------------------------------------------------------------
 
 
-def hold(site, count):
+def start_holding(lab, count, address=Lab.SERVER, port=int(PORT)):
     """Opens connections, one after the other; they last until something is written to the result."""
-    holder = Client(site.lab).start_python(HOLD, address=Lab.SERVER, port=int(PORT), count=count)
-    Client.wait_for_ready(holder, 120)
-    return holder
+    return Client(lab).start_python(HOLD, address=address, port=port, count=count)
+
+
+def hold(lab, count):
+    """The same, and they are open."""
+    Client.wait_for_ready(start_holding(lab, count), 120)
 
 
 def flow_memory_once(options):
@@ -89,9 +95,9 @@ def flow_memory_once(options):
         instance = site.stack.enter_context(sites.netext_instance(site.lab))
         instance.start_session(program("proxy-splice"))
         pids = {"flowd": instance.flowd_pid(), "SDK": instance.extension_pid("proxy-splice")}
-        hold(site, 1)  # what the first flow makes once and for all is not the others'
+        hold(site.lab, 1)  # what the first flow makes once and for all is not the others'
         before = {part: kib_of(pid, "smaps_rollup", "Pss") for part, pid in pids.items()}
-        hold(site, N_FLOWS)
+        hold(site.lab, N_FLOWS)
         after = {part: kib_of(pid, "smaps_rollup", "Pss") for part, pid in pids.items()}
         claimed = instance.status()["flows_claimed"]
         sites.expect(claimed == N_FLOWS + 1, f"{claimed} of {N_FLOWS + 1} flows were claimed")
@@ -110,3 +116,33 @@ class FlowMemory(collections.namedtuple("FlowMemory", "at_most")):
         return {"verdict": VERDICTS[reached["median"] <= self.at_most], "reached": reached,
                 "at_most": self.at_most, "parts": parts,
                 "remark": ", ".join(f"{part} {kib:.2f}" for part, kib in parts.items())}
+
+
+def allowed_flow_memory():
+    """KiB that each of very many open flows adds to flowd, which a filter was asked about."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (N_DESCRIPTORS, N_DESCRIPTORS))
+    with Lab(f"netext-bench-{os.getpid()}-many") as lab, sites.netext_instance(lab) as instance:
+        for address, port in ENDS:
+            lab.server.start([program("load"), "server", address, port], ready="ready")
+        instance.start_session("hello-filter")
+        hold(lab, 1)
+        before = kib_of(instance.flowd_pid(), "smaps_rollup", "Pss")
+        for holder in [start_holding(lab, N_ALLOWED // len(ENDS), *end) for end in ENDS]:
+            Client.wait_for_ready(holder, 120)
+        after = kib_of(instance.flowd_pid(), "smaps_rollup", "Pss")
+        kept, allowed = (instance.status()[key] for key in ("flows_kept", "flows_allowed"))
+        sites.expect(kept == allowed == N_ALLOWED + 1,
+                     f"{kept} of {N_ALLOWED + 1} open flows are known, {allowed} were allowed")
+        return (after - before) / N_ALLOWED
+
+
+class AllowedFlowMemory(collections.namedtuple("AllowedFlowMemory", "at_most")):
+    """A row: the memory of a flow that passes in the kernel since it was allowed, in KiB. One sample:
+    it takes its time, and nothing else of the machine's is in it."""
+
+    name = f"memory of an allowed flow, KiB, {N_ALLOWED} open: flowd"
+
+    def measure(self, options):
+        reached = spread([allowed_flow_memory()])
+        return {"verdict": VERDICTS[reached["median"] <= self.at_most], "reached": reached,
+                "at_most": self.at_most}

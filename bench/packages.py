@@ -6,8 +6,8 @@ import os
 import pathlib
 import subprocess
 
-class NotInstallable(Exception):
-    """A peer's package cannot be had here; its rows are skipped."""
+class NotAvailable(Exception):
+    """A peer cannot be had here, or does not run; its rows are skipped."""
 
 
 def is_installed(package):
@@ -37,9 +37,9 @@ def apt_get(*arguments):
         done = subprocess.run(["apt-get", "--quiet=2", "--yes", *arguments], capture_output=True, text=True,
                               timeout=180, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstallable(str(error)) from error
+        raise NotAvailable(str(error)) from error
     if done.returncode != 0:
-        raise NotInstallable((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
+        raise NotAvailable((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
 
 
 def install(*packages):

@@ -9,9 +9,14 @@ import tempfile
 
 from loads import LOADS, PORT, program
 from measure import NotMeasured
+from spent import spent_by
 
+from harness.client import Client
 from harness.instance import Instance
+from harness.lab import Lab
+from harness.wait import wait_until
 
+PAUSED_PORT = 7001  # of filter-pause
 QUEUE = "7"
 MARK = "0x4e580001"
 
@@ -23,6 +28,10 @@ QUEUE_RULES = [
     ["-m", "mark", "--mark", MARK, "-j", "CONNMARK", "--save-mark"],
     ["-p", "tcp", "--syn", "-m", "mark", "--mark", "0",
      "-j", "NFQUEUE", "--queue-num", QUEUE, "--queue-bypass"],
+]
+# One rule: what was answered comes back with the mark.
+QUEUE_EACH_DATAGRAM = [
+    ["-p", "udp", "-m", "mark", "--mark", "0", "-j", "NFQUEUE", "--queue-num", QUEUE, "--queue-bypass"],
 ]
 CONNTRACK = """
 table inet bench {
@@ -46,9 +55,9 @@ def conntrack(site):
     site.lab.client.nft(CONNTRACK)
 
 
-def add_queue_rules(site, rules):
+def add_queue_rules(site, rules, chain="OUTPUT"):
     for rule in rules:
-        site.lab.client.run(["iptables-nft", "-w", "-t", "mangle", "-A", "OUTPUT", *rule])
+        site.lab.client.run(["iptables-nft", "-w", "-t", "mangle", "-A", chain, *rule])
 
 
 def responder(kind, rules=QUEUE_RULES):
@@ -62,6 +71,19 @@ def responder(kind, rules=QUEUE_RULES):
                               f"of {site.n_connections} connections")
 
     return set_up
+
+
+def packet_responder(site):
+    """A bare pair of processes that allows every datagram, both ways."""
+    site.start_service([program("responder-pair"), QUEUE, MARK], ready="ready")
+    for chain in ("OUTPUT", "INPUT"):
+        add_queue_rules(site, QUEUE_EACH_DATAGRAM, chain)
+    return lambda: expect_every_datagram(site, count_asked(site), "queued")
+
+
+def expect_every_datagram(site, n, what):
+    wanted = 2 * sum(turn["answers"] for turn in site.turns)
+    expect(n >= wanted, f"{n} of {wanted} datagrams were {what}")
 
 
 def expect(true, complaint):
@@ -222,21 +244,85 @@ def netext_proxies(n):
     return set_up
 
 
-def netext_filter(site):
-    """hello-filter, a process of its own, is asked about every connection."""
+def expect_asked(site, grown):
+    """All connections were asked about, and their filters answered."""
+    for key in ("asked", "flows_allowed"):
+        expect(grown[key] >= site.n_connections,
+               f"{site.n_connections} connections, but {grown}")
+    expect(grown["flows_by_fail_policy"] == 0, f"the fail policy decided some: {grown}")
+
+
+def netext_filters(n):
+    """hello-filter, in so many sessions with a process of its own each: all of them are asked about
+    every connection, one after the other."""
+    names = [f"filter-{number}" for number in range(1, n + 1)]
+
+    def set_up(site):
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        for number, name in enumerate(names):
+            instance.start_session("hello-filter", "--name", name, "--order", number)
+        pids = [instance.extension_pid(name) for name in names]
+        growth, before = Growth(site, instance), [spent_by(pid) for pid in pids]
+
+        def check():
+            grown = growth.now()
+            expect_asked(site, grown)
+            expect(site.load is not LOADS["bulk"] or
+                   grown["asked"] <= site.n_connections * ASKED_PER_STREAM_MAX,
+                   f"packets of allowed streams left the kernel: {grown}")
+            expect_records(instance, verdict="allow", decided_by=names[-1], reason="provider")
+            wakeups = [(spent_by(pid) - earlier).wakeups for pid, earlier in zip(pids, before)]
+            expect(min(wakeups) > max(wakeups) / 2, f"the filters were not asked alike: {wakeups} wake-ups")
+
+        return check
+
+    return set_up
+
+
+# Each connection attempt stays as it is: its first segment waits for a verdict. They begin one after the
+# other, so that their repeated segments do not come all at once.
+WAIT = """
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.setblocking(False)
+        one.connect_ex((address, port))
+        time.sleep(0.001)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    answer = count
+"""
+
+
+def netext_pausing(n):
+    """A filter that allows the load's connections, while so many others wait for it."""
+
+    def set_up(site):
+        instance = site.stack.enter_context(netext_instance(site.lab))
+        instance.start_session(program("filter-pause"))
+        if n > 0:
+            waiting = Client(site.lab).start_python(WAIT, address=Lab.SERVER, port=PAUSED_PORT, count=n)
+            Client.wait_for_ready(waiting)
+        wait_until(lambda: instance.status()["flows_held"] == n, lambda: f"{n} flows were not held: {instance.status()}")
+        growth = Growth(site, instance)
+
+        def check():
+            expect_asked(site, growth.now())
+            held = instance.status()["flows_held"]
+            expect(held == n, f"{held} of {n} flows waited to the end")
+
+        return check
+
+    return set_up
+
+
+def netext_packets(site):
+    """A packet filter allows every packet, both ways."""
     instance = site.stack.enter_context(netext_instance(site.lab))
-    instance.start_session("hello-filter")
-    growth = Growth(site, instance)
+    instance.start_session(program("filter-packets"))
 
     def check():
-        grown = growth.now()
-        for key in ("asked", "flows_allowed"):
-            expect(grown[key] >= site.n_connections,
-                   f"{site.n_connections} connections, but {grown}")
-        expect(grown["flows_by_fail_policy"] == 0, f"the fail policy decided some: {grown}")
-        expect(site.load is not LOADS["bulk"] or
-               grown["asked"] <= site.n_connections * ASKED_PER_STREAM_MAX,
-               f"packets of allowed streams left the kernel: {grown}")
-        expect_records(instance, verdict="allow", decided_by="hello-filter", reason="provider")
+        status = instance.status()
+        expect_every_datagram(site, status["packets_allowed"], "allowed")
+        expect(status["packets_not_judged"] == 0, f"the fail policy decided about {status['packets_not_judged']} packets")
 
     return check

@@ -53,7 +53,7 @@ VARIANTS = {
 
 
 def print_result(load, variant, result):
-    ratio, none, other = result["ratio"], result["baseline"], result["measured"]
+    ratio, none, other = result["reached"], result["baseline"], result["measured"]
     line = f"{load:11} {variant:16} {ratio['median']:6.3f}"
     line += f" ({ratio['min']:.3f} to {ratio['max']:.3f})"
     line += f"  {other['value']:9.1f} : {none['value']:9.1f}"
