@@ -12,6 +12,7 @@
 
 #include "flow/table.h"
 #include "owner/owner.h"
+#include "steer/without.h"
 
 /* To grow is to move all flows while packets wait: room for a busy machine from the start. */
 #define BUCKETS 16384
@@ -20,7 +21,11 @@ int flow_table_init(struct flow_table *table, struct owners *owners, __u64 *last
 {
         int r;
 
-        *table = (struct flow_table){ .owners = owners, .last_id = last_id };
+        *table = (struct flow_table){
+                .owners = owners,
+                .last_id = last_id,
+                .n_flows_max = room_for(FLOW_TABLE_MAX),
+        };
         list_init(&table->ages);
         list_init(&table->closed);
         r = htable_init(&table->by_id, BUCKETS);
@@ -95,16 +100,12 @@ static uint64_t id_hash(uint64_t id)
 static bool make_room(struct flow_table *table)
 {
         struct flow *flow;
-        unsigned int n_seen = 0;
 
-        list_for_each (flow, &table->ages, age) {
+        list_for_each (flow, &table->ages, age)
                 if (flow->verdict != NX_VERDICT_NONE && !flow->delivery && !flow->reports) {
                         flow_free(table, flow);
                         return true;
                 }
-                if (++n_seen == FLOW_TABLE_MAX)
-                        break;
-        }
         return false;
 }
 
@@ -112,7 +113,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
 {
         struct flow *flow = NULL;
 
-        if (table->n_flows < FLOW_TABLE_MAX || make_room(table))
+        if (table->n_flows < table->n_flows_max || make_room(table))
                 flow = malloc(sizeof(*flow));
         if (!flow) {
                 owners_put_process(table->owners, model->process);

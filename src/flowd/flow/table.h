@@ -27,7 +27,7 @@ struct flow_table {
         struct htable by_socket;
         struct list ages;   /* flow.age, the oldest first */
         struct list closed; /* flow.closed, the first to end first */
-        size_t n_flows;
+        size_t n_flows, n_flows_max;
         size_t n_closed;
         __u64 *last_id; /* borrowed */
 };

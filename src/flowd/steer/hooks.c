@@ -133,6 +133,19 @@ static int choose_pins(struct hooks *hooks)
         return 0;
 }
 
+static int choose_sizes(struct hooks *hooks)
+{
+        struct bpf_map *map;
+        int r = 0;
+
+        bpf_object__for_each_map(map, hooks->skeleton->obj)
+        {
+                if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH && r >= 0)
+                        r = bpf_map__set_max_entries(map, room_for(bpf_map__max_entries(map)));
+        }
+        return r;
+}
+
 void hooks_remove_pins(const char *dir)
 {
         _cleanup_dir_ DIR *pins = opendir(dir);
@@ -177,6 +190,8 @@ static int load_once(struct hooks *hooks, const struct hooks_config *config)
         r = configure(hooks, config);
         if (r >= 0)
                 r = choose_pins(hooks);
+        if (r >= 0)
+                r = choose_sizes(hooks);
         if (r >= 0)
                 r = steer_bpf__load(hooks->skeleton);
         if (r < 0) {

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "steer/transaction.h"
+#include "steer/without.h"
 
 #define BATCH_SIZE   (512 * 1024)
 #define MESSAGE_SIZE (8 * 1024) /* none of ours is as long */
@@ -108,7 +109,7 @@ void put_set(struct transaction *t, const struct expiring_set *wanted)
         nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | NFT_SET_EVAL);
         nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, wanted->key_type);
         nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, wanted->key_size);
-        nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, wanted->max_elements);
+        nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, room_for(wanted->max_elements));
         nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, wanted->timeout_ms);
         nftnl_set_nlmsg_build_payload(message_begin(t, NFT_MSG_NEWSET, NLM_F_CREATE), set);
         message_end(t);
