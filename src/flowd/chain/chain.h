@@ -166,6 +166,8 @@ void chain_let_go(struct chain *chain, struct session *session, struct flow *flo
 void chain_let_all_go(struct chain *chain, struct session *session);
 /* Lets a waiting packet go the way its flow was decided. */
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held);
+/* Of those that would have been asked the first one that is closed, or NULL. */
+struct session *chain_closed_session(struct chain *chain, uint64_t ask_slots);
 /* Why the rules said what they did. */
 enum wire_reason chain_reason(const struct steer_outcome *outcome);
 /* Who and why, from what the rules said. */

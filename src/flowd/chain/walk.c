@@ -138,8 +138,7 @@ enum wire_reason chain_reason(const struct steer_outcome *outcome)
         return outcome->reason < ARRAY_SIZE(reasons) ? reasons[outcome->reason] : WIRE_REASON_NONE;
 }
 
-/* The first one that would have been asked, and is closed. */
-static struct session *closed_session(struct chain *chain, uint64_t ask_slots)
+struct session *chain_closed_session(struct chain *chain, uint64_t ask_slots)
 {
         for (size_t i = 0; i < chain->n_sessions; i++)
                 if (ask_slots >> chain->order[i]->slot & 1 && !session_falls_open(chain->order[i]))
@@ -157,7 +156,7 @@ static struct session *who_decided(struct chain *chain, const struct steer_outco
         case WIRE_REASON_REMEMBERED:
                 return chain_session(chain, outcome->slot);
         case WIRE_REASON_NOT_ASKABLE:
-                return closed_session(chain, outcome->ask_slots);
+                return chain_closed_session(chain, outcome->ask_slots);
         default:
                 return NULL;
         }

@@ -76,8 +76,10 @@ void intake_set_owner(struct intake *intake, struct flow *flow, const struct ste
         flow->cgroup_id = owner->cgroup_id;
         flow->socket_cookie = owner->cookie;
         flow->started_ns = owner->time_ns;
-        if (flow->owner == WIRE_OWNER_PROGRAM)
+        if (flow->owner == WIRE_OWNER_PROGRAM) {
                 flow->process = owners_get_process(intake->owners, &owner->process);
+                intake->counters.nameless += !flow->process;
+        }
         if (flow->process && hooks_state(intake->hooks)->digest_slots)
                 digests_recall(intake->chain->digests, flow->process);
         if (owner->origin_flow)
@@ -169,11 +171,22 @@ static bool is_same_flow(struct intake *intake, const struct flow *flow,
         return is_same_outbound(intake, flow, cookie, arrival->owner->time_ns);
 }
 
+/* The kernel has no room in its set of flows that passed: it would not ask so soon again. */
+static bool is_without_place(const struct flow *flow)
+{
+        uint64_t age_ns = now_ns() - flow->decided_ns;
+
+        return flow->protocol == IPPROTO_UDP && flow->verdict == NX_VERDICT_ALLOW &&
+               !flow->is_delivered && !flow->closed_ns && age_ns > NS_PER_S &&
+               age_ns < (PASSED_SECONDS - 1) * NS_PER_S;
+}
+
 static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
                             struct queue_held held)
 {
         flow->is_stray |= is_stray;
         if (flow->verdict != NX_VERDICT_NONE || flow->is_delivered) {
+                intake->counters.asked_again += is_without_place(flow);
                 chain_release(intake->chain, flow, held);
         } else if (flow->n_held < FLOW_HELD_MAX) {
                 flow->held[flow->n_held++] = held;
@@ -217,6 +230,21 @@ static void supersede_older(struct intake *intake, const struct flow *flow)
                 flow_table_forget(intake->flows, older);
 }
 
+/* There is no room to wait for an answer. Nothing would tell that it is over, so it passes by the
+ * packet. */
+static void decide_without_record(struct intake *intake, const struct steer_outcome *outcome,
+                                  struct queue_held held)
+{
+        bool is_denied = outcome->verdict == STEER_DENY;
+
+        intake->counters.table_full++;
+        if (outcome->verdict == STEER_ASK) {
+                intake->counters.fallbacks++;
+                is_denied = chain_closed_session(intake->chain, outcome->ask_slots) != NULL;
+        }
+        queue_decide(intake->queue, held, is_denied ? MARK_REFUSE : MARK_PASS_ONCE);
+}
+
 static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                         struct queue_held held)
 {
@@ -257,13 +285,10 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 chain_judge(intake->chain, &model, &outcome);
         supersede_older(intake, &model);
         flow = flow_table_add(intake->flows, &model);
-        if (!flow) {
-                intake->counters.table_full++;
-                queue_decide(intake->queue, held,
-                             chain_is_closed(intake->chain) ? MARK_REFUSE : MARK_PASS);
-                return;
-        }
-        chain_enter(intake->chain, flow, &outcome);
+        if (flow)
+                chain_enter(intake->chain, flow, &outcome);
+        else
+                decide_without_record(intake, &outcome, held);
 }
 
 /* NULL: the packet is a new one's first. Where a stray's is new, the kernel forgets the old way. */
@@ -449,8 +474,10 @@ static void on_decided_by_rules(struct intake *intake, const struct steer_event_
         chain_note_outcome(intake->chain, &model, &event->owner.outcome);
         chain_count(intake->chain, &model);
         flow = flow_table_add(intake->flows, &model);
-        if (!flow)
+        if (!flow) {
+                intake->counters.table_full++;
                 return;
+        }
         flow->is_unshown = is_allowed && intake->is_watched(intake->userdata);
         if (is_allowed)
                 list_append(flow->is_unshown ? &intake->unshown : &intake->unplaced,

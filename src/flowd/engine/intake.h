@@ -27,7 +27,10 @@ struct intake_counters {
         uint64_t unattributed;
         uint64_t packets_unreadable; /* neither TCP nor UDP, or cut off: dropped */
         uint64_t packets_over_limit; /* of a flow that already holds FLOW_HELD_MAX: dropped */
+        uint64_t asked_again; /* datagrams of flows that passed, and have no place in the set */
         uint64_t table_full;
+        uint64_t fallbacks; /* of those, decided by a fail policy */
+        uint64_t nameless;  /* the kernel knows no more which program the process runs */
 };
 
 struct intake {

@@ -247,7 +247,8 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "connections_without_flow", engine->deliveries.n_strangers);
         put_fact(link, request, "flows_refused", engine->counters.refused);
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
-        put_fact(link, request, "flows_by_fail_policy", engine->counters.fallbacks);
+        put_fact(link, request, "flows_by_fail_policy",
+                 engine->counters.fallbacks + intake->fallbacks);
         put_fact(link, request, "packets_by_fail_policy", engine_count_guarded(engine));
         put_fact(link, request, "flows_unattributed", intake->unattributed);
         put_fact(link, request, "packets_shown", packets.shown);
@@ -257,8 +258,9 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "packets_not_judged", packets.by_fail_policy);
         put_fact(link, request, "packets_unreadable", intake->packets_unreadable);
         put_fact(link, request, "packets_over_limit", intake->packets_over_limit);
+        put_fact(link, request, "datagrams_asked_again", intake->asked_again);
         put_fact(link, request, "flows_not_recorded", kernel->events_lost + intake->table_full);
-        put_fact(link, request, "owners_lost", kernel->owners_lost);
+        put_fact(link, request, "owners_lost", kernel->owners_lost + intake->nameless);
         put_fact(link, request, "attaches_refused", kernel->attaches_refused);
         put_fact(link, request, "updates_refused", engine->chain.n_updates_refused);
         put_fact(link, request, "watch_events_lost", link->events_lost);
