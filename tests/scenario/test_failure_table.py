@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from harness.instance import started_at
+from harness.lab import Lab
 from harness.wait import wait_until
 
 # What the rules decide without anybody: port 81 is allowed, port 82 denied. Ports 80, 84 and 85 are asked about.
@@ -127,6 +128,37 @@ def test_a_full_queue(netext, scripted, client, serve, policy):
     answer = client.tcp(80)
     assert netext.flow(local_port=answer.local_port)["reason"] == "provider"
     assert len(server.seen) == 1
+
+
+# Fills the ring of events: each of these is denied by a rule, which tells so.
+NOISE = """
+    for _ in range(count):
+        with socket.socket() as noise:
+            noise.connect_ex((address, 82))
+    answer = count
+"""
+
+
+def test_a_full_ring_of_events(netext, scripted, client, serve):
+    """Ends that nobody heard of are found: a port's next owner inherits nothing."""
+    serve(80), serve(81)
+    scripted("80 allow", "rule 81 allow", "rule 82 deny")
+    staying, *leaving = [client.start(protocol, Lab.SERVER, port, "-n", "10000", "-i", "20")
+                         for protocol, port in (("udp", 80), ("tcp", 80), ("udp", 80), ("tcp", 81))]
+    wait_until(lambda: len(netext.flows(state="open")) == 4, lambda: f"they do not talk: {netext.flows()}")
+    passed = ["nft", "list", "set", "inet", f"netext-{netext.name}", "passed4"]
+    assert netext.lab.client.run(passed).stdout.count("expires") == 2
+    with netext.paused_flowd():
+        client.python(NOISE, address=Lab.SERVER, count=10000)
+        for program in leaving:
+            program.kill()
+            program.wait()
+    wait_until(lambda: len(netext.flows(state="open")) == 1, lambda: f"they did not end: {netext.flows(state='open')}")
+    assert netext.status()["flows_not_recorded"] > 1000
+    assert "no room for the events of 3 flows that ended" in netext.messages()
+    assert netext.lab.client.run(passed).stdout.count("expires") == 1
+    staying.kill()
+    wait_until(lambda: not netext.flows(state="open"), "what was told was not heard")
 
 
 def test_last_rules_of_who_has_none_refuse(netext, scripted, client, server):

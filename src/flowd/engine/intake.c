@@ -15,7 +15,8 @@
  * each way. Who owes an answer for longer than PATIENCE_NS is not waited for.
  *
  * Events are read in batches: after the first one, the ring is looked at every 20 ms until
- * it stays empty. That costs a record some milliseconds and a busy machine nothing.
+ * it stays empty. That costs a record some milliseconds and a busy machine nothing. What the ring
+ * had no room for is found out then (engine/lost.c).
  *
  * The port of a connection that rules allow is chosen behind the hook that tells of it. Its
  * end tells it; before, the kernel is asked once somebody looks.
@@ -28,6 +29,7 @@
 #include "digest/digests.h"
 #include "flow/packet.h"
 #include "engine/intake.h"
+#include "engine/lost.h"
 #include "names/answer.h"
 #include "steer/leftovers.h"
 #include "steer/passed.h"
@@ -627,6 +629,25 @@ static void on_event(const struct steer_event *event, void *userdata)
         }
 }
 
+void intake_end_flow(struct intake *intake, struct flow *flow)
+{
+        struct closing closing = { .intake = intake, .at_ns = now_ns() };
+
+        on_socket_closed(flow, &closing);
+}
+
+/* Those who were in the midst of their connect() as events were lost get a pause to end it. */
+static void look_for_lost_ends(struct intake *intake)
+{
+        uint64_t n_lost = hooks_state(intake->hooks)->counters.events_lost;
+
+        if (intake->lost_ns && lost_find_ends(intake, intake->lost_ns) >= 0)
+                intake->lost_ns = 0;
+        if (n_lost != intake->n_lost)
+                intake->lost_ns = now_ns();
+        intake->n_lost = n_lost;
+}
+
 static int watch_ring(struct intake *intake);
 
 static int on_events_pause_over(void *userdata)
@@ -636,7 +657,8 @@ static int on_events_pause_over(void *userdata)
 
         n_read = hooks_read_events(intake->hooks, on_event, intake);
         show_decided(intake);
-        if (n_read <= 0 && list_is_empty(&intake->unshown))
+        look_for_lost_ends(intake);
+        if (n_read <= 0 && list_is_empty(&intake->unshown) && !intake->lost_ns)
                 return watch_ring(intake);
         loop_timer_start(intake->loop, &intake->events_timer, now_ns() + EVENTS_PAUSE_NS);
         return 0;
@@ -677,6 +699,7 @@ int intake_start(struct intake *intake)
 {
         int r;
 
+        intake->n_lost = hooks_state(intake->hooks)->counters.events_lost;
         r = watch_ring(intake);
         if (r < 0)
                 return r;

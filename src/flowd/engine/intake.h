@@ -59,6 +59,8 @@ struct intake {
         struct loop_timer patience_timer;
         struct loop_io events_io;
         struct loop_timer events_timer;
+        uint64_t n_lost;  /* events that the ring had no room for, as far as we know … */
+        uint64_t lost_ns; /* … and when we heard of more, until we know what they were; or 0 */
         struct intake_counters counters;
 
         /* Flows that rules allowed, open, whose local end is not known yet (flow.waiting) … */
@@ -79,5 +81,7 @@ void intake_go_on(struct intake *intake);
 void intake_set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner);
 /* Reads the events that are there now: who looks at the flows shall see the latest. */
 void intake_catch_up(struct intake *intake);
+/* The flow's socket is closed, though nobody said so. */
+void intake_end_flow(struct intake *intake, struct flow *flow);
 /* Asks the kernel for the local ends that are not known yet, if there are any. */
 void intake_find_local_ends(struct intake *intake);

@@ -24,7 +24,7 @@
 #include "steer/without.h"
 
 #define DUMP_MESSAGE_MAX 32768
-/* Those that a program still holds; what it closed tells its end by itself. */
+/* Of TCP, those that a program still holds; what it closed tells its end by itself. */
 #define STATES                                                                                     \
         (1U << BPF_TCP_ESTABLISHED | 1U << BPF_TCP_SYN_SENT | 1U << BPF_TCP_FIN_WAIT1 |            \
          1U << BPF_TCP_FIN_WAIT2 | 1U << BPF_TCP_CLOSE_WAIT | 1U << BPF_TCP_LAST_ACK |             \
@@ -40,6 +40,10 @@ struct mark_filter {
 };
 
 struct listing {
+        uint8_t protocol;
+        uint32_t states;
+        uint32_t mark, mark_mask;
+        bool held_only; /* by a program: one that is closed can be in those states, too */
         sockets_fn *fn;
         void *userdata;
 };
@@ -66,20 +70,21 @@ static int on_socket(const struct nlmsghdr *message, void *userdata)
         const struct listing *listing = userdata;
         struct endpoint local;
 
-        if (mnl_nlmsg_get_payload_len(message) < sizeof(*found))
+        if (mnl_nlmsg_get_payload_len(message) < sizeof(*found) ||
+            (listing->held_only && !found->idiag_inode))
                 return MNL_CB_OK;
         local = local_of(found->idiag_family, &found->id);
         listing->fn(cookie_of(&found->id), &local, listing->userdata);
         return MNL_CB_OK;
 }
 
-static int ask(int fd, uint8_t family, uint32_t mark, uint32_t mark_mask)
+static int ask(int fd, uint8_t family, const struct listing *listing)
 {
         struct mark_filter filter = {
                 .op = { .code = INET_DIAG_BC_MARK_COND,
                         .yes = sizeof(filter),
                         .no = sizeof(filter) + sizeof(filter.op) },
-                .condition = { .mark = mark, .mask = mark_mask },
+                .condition = { .mark = listing->mark, .mask = listing->mark_mask },
         };
         char buffer[256];
         struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -89,13 +94,13 @@ static int ask(int fd, uint8_t family, uint32_t mark, uint32_t mark_mask)
         message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
         request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
         request->sdiag_family = family;
-        request->sdiag_protocol = IPPROTO_TCP;
-        request->idiag_states = STATES;
+        request->sdiag_protocol = listing->protocol;
+        request->idiag_states = listing->states;
         mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), &filter);
         return send(fd, message, message->nlmsg_len, 0) < 0 ? -errno : 0;
 }
 
-static int list_family(uint8_t family, uint32_t mark, uint32_t mark_mask, struct listing *listing)
+static int list_family(uint8_t family, struct listing *listing)
 {
         _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
         _Alignas(struct nlmsghdr) char buffer[DUMP_MESSAGE_MAX];
@@ -104,7 +109,7 @@ static int list_family(uint8_t family, uint32_t mark, uint32_t mark_mask, struct
 
         if (fd < 0)
                 return -errno;
-        r = ask(fd, family, mark, mark_mask);
+        r = ask(fd, family, listing);
         if (r < 0)
                 return r;
         do {
@@ -116,13 +121,45 @@ static int list_family(uint8_t family, uint32_t mark, uint32_t mark_mask, struct
         return r < 0 ? -errno : 0;
 }
 
+static int list(struct listing *listing)
+{
+        int r = list_family(AF_INET, listing);
+
+        return r < 0 ? r : list_family(AF_INET6, listing);
+}
+
 int sockets_list(uint32_t mark, uint32_t mark_mask, sockets_fn *fn, void *userdata)
 {
-        struct listing listing = { .fn = fn, .userdata = userdata };
-        int r;
+        struct listing listing = {
+                .protocol = IPPROTO_TCP,
+                .states = STATES,
+                .mark = mark,
+                .mark_mask = mark_mask,
+                .fn = fn,
+                .userdata = userdata,
+        };
 
-        r = list_family(AF_INET, mark, mark_mask, &listing);
-        return r < 0 ? r : list_family(AF_INET6, mark, mark_mask, &listing);
+        return list(&listing);
+}
+
+int sockets_list_all(sockets_fn *fn, void *userdata)
+{
+        struct listing tcp = {
+                .protocol = IPPROTO_TCP,
+                .states = STATES,
+                .held_only = true,
+                .fn = fn,
+                .userdata = userdata,
+        };
+        struct listing udp = {
+                .protocol = IPPROTO_UDP,
+                .states = ~0U,
+                .fn = fn,
+                .userdata = userdata,
+        };
+        int r = list(&tcp);
+
+        return r < 0 ? r : list(&udp);
 }
 
 /* --- one socket ------------------------------------------------------------------------ */

@@ -18,6 +18,10 @@ typedef void sockets_fn(uint64_t cookie, const struct endpoint *local, void *use
  */
 int sockets_list(uint32_t mark, uint32_t mark_mask, sockets_fn *fn, void *userdata);
 
+/* The same for each socket of TCP or UDP that a program holds, but for those of TCP that are not
+ * connected. */
+int sockets_list_all(sockets_fn *fn, void *userdata);
+
 /* Which socket is meant. Without a cookie it is one of TCP that has both ends; with one, the local
  * end need not be known. */
 struct socket_name {
