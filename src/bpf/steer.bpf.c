@@ -256,19 +256,20 @@ static __always_inline __u32 earlier_sequence(struct bpf_sock_addr *ctx)
         return tcp ? tcp->snd_una : 0;
 }
 
-/* Keeps the owner on the socket, for when its packets come to flowd. */
-static __always_inline void keep_owner(struct bpf_sock_addr *ctx, const struct steer_owner *owner)
+/* Keeps the owner on the socket, for when its packets come to flowd. False: there is no memory. */
+static __always_inline bool keep_owner(struct bpf_sock_addr *ctx, const struct steer_owner *owner)
 {
         struct steer_owner *kept;
 
         kept = bpf_sk_storage_get(&owners, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
         if (!kept) {
                 __sync_fetch_and_add(&state.counters.owners_lost, 1);
-                return;
+                return false;
         }
         if (kept->cookie)
                 leave_owner(kept, earlier_port(ctx), earlier_sequence(ctx));
         *kept = *owner;
+        return true;
 }
 
 static __always_inline bool in_scope(struct bpf_sock_addr *ctx)
@@ -289,9 +290,23 @@ static __always_inline int deny(const struct steer_owner *owner, __u16 local_por
         return 0;
 }
 
+/* Of those who would be asked, one that is closed answers. */
+static __always_inline bool is_denied_unasked(struct steer_outcome *outcome)
+{
+        __u64 closed = state.closed_slots | (state.last_rules_slots & ~state.allowing_slots);
+
+        if (outcome->verdict != STEER_ASK || !(outcome->ask_slots & closed))
+                return outcome->verdict == STEER_DENY;
+        outcome->reason = STEER_REASON_NOT_ASKABLE;
+        outcome->rule = 0;
+        return true;
+}
+
 /*
  * 1 lets connect() go on, 0 is EPERM. A socket with somebody else's mark is decided by
  * packet instead of by mark: rules that compare the whole mark must find what they look for.
+ * A flow whose owner flowd could not find is decided here: a program can use up the memory that
+ * its sockets may have for options, and would be nobody then.
  */
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_address remote)
 {
@@ -314,7 +329,8 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct steer_ad
                 return 1;
         }
         mark_socket(ctx, 0);
-        keep_owner(ctx, &owner);
+        if (!keep_owner(ctx, &owner) && is_denied_unasked(&owner.outcome))
+                return deny(&owner, 0);
         return 1;
 }
 
@@ -397,18 +413,6 @@ static __always_inline __u8 other_protocol(const struct bpf_sock *ctx)
 {
         return ctx->protocol == IPPROTO_ICMP || ctx->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP
                                                                                 : IPPROTO_RAW;
-}
-
-/* Of those who would be asked, one that is closed answers. */
-static __always_inline bool is_denied_unasked(struct steer_outcome *outcome)
-{
-        __u64 closed = state.closed_slots | (state.last_rules_slots & ~state.allowing_slots);
-
-        if (outcome->verdict != STEER_ASK || !(outcome->ask_slots & closed))
-                return outcome->verdict == STEER_DENY;
-        outcome->reason = STEER_REASON_NOT_ASKABLE;
-        outcome->rule = 0;
-        return true;
 }
 
 /* 0 is EPERM, of socket(). */

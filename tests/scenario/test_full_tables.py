@@ -97,3 +97,28 @@ def test_full_sets_and_maps(netext, scripted, client, serve):
         assert answer.error is None
     assert netext.flow(local_port=answer.local_port)["pid"] == answer.pid
     assert netext.status()["flows_by_fail_policy"] == 0
+
+
+@pytest.mark.parametrize("policy", ("open", "closed"))
+def test_no_memory_for_a_sockets_owner(netext, scripted, client, serve, lab, policy):
+    """What the kernel may note on a socket counts as its options, and those are limited."""
+    servers = {port: serve(port) for port in (80, 81, 82)}
+    answer = "refuse" if policy == "open" else "allow"
+    scripted(f"80 {answer}", "rule 81 allow", "rule 82 deny", fail_policy=policy)
+    lab.client.sysctl(net__core__optmem_max=0)
+    assert client.tcp(81).error is None
+    for protocol in ("tcp", "udp-connected"):
+        assert client.talk(protocol, Lab.SERVER, 82).error == "EPERM"
+    answer = client.tcp(80)
+    flow = netext.flow(remote_port=80)
+    if policy == "open":  # it is asked about, without a program
+        assert (answer.error, flow["owner"], flow["reason"]) == ("ECONNREFUSED", "unattributed", "provider")
+    else:
+        assert (answer.error, flow["pid"], flow["reason"]) == ("EPERM", answer.pid, "not-askable")
+    status = netext.status()
+    assert status["flows_by_fail_policy"] == (policy == "closed") and status["owners_lost"] >= 2, status
+    assert not servers[80].seen and not servers[82].seen
+    lab.client.sysctl(net__core__optmem_max=131072)
+    answer = client.tcp(80)
+    flow = netext.flow(local_port=answer.local_port)
+    assert (flow["pid"], flow["reason"]) == (answer.pid, "provider")

@@ -56,8 +56,8 @@ static const struct reason reasons[] = {
           "Its bytes were held and did not move, while other flows found no memory; it was "
           "reset." },
         { "not-askable", true,
-          "It is of neither TCP nor UDP, so nobody could be asked; a rule for its protocol would "
-          "decide." },
+          "Nobody could be asked: it is of neither TCP nor UDP, or there was no memory to note "
+          "whose it is. A rule would decide." },
         { "direct", false,
           "It carries a flow on, and the proxy that does chose to go past all other proxies." },
         { "pause-timeout", false,
