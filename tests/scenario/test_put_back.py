@@ -60,6 +60,29 @@ def test_a_changed_table_is_put_back(netext, scripted, client, server, lab):
     assert netext.flowd_pid() == watch.pid and server.seen == []
 
 
+# The same for the table of packet filters, FILTERED.
+PACKET_CHANGES = (
+    "delete table FILTERED",
+    "flush chain FILTERED leaving",
+    "insert rule FILTERED leave accept",
+    "chain FILTERED arrive { policy drop; }",
+)
+
+
+def test_a_changed_table_of_packet_filters_is_put_back(netext, packets, client, server, lab):
+    packets("out any 17 any", "out any 1 any", fail_policy="closed")
+    table, watch = f"inet netext-{netext.name}.packets", Watch(netext, lab)
+    for number, change in enumerate(PACKET_CHANGES, 1):
+        watch.until_put_back(["nft", change.replace("FILTERED", table)])
+        assert netext.status()["tables_put_back"] == number
+    watch.until_put_back(["nft", "flush ruleset"])
+    status = netext.status()
+    assert status["tables_put_back"] == len(PACKET_CHANGES) + 2  # that of flows as well
+    assert status["put_back_last"].startswith("table of packet filters at ") and "by nft (pid" in status["put_back_last"]
+    assert netext.messages().count(f"changed the table {table}: it is put back; no packet filter saw") == 5
+    assert client.ping("nx:drop", wait=0.2) is None and client.ping("nx:say") == "nx:say"
+
+
 def test_what_we_change_ourselves_is_no_change(netext, scripted, client, server, lab):
     """Also where others change what is theirs: a rule of their own, and whole transactions."""
     scripted("80 allow")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * steer/changes.h says when to look, and steer/intact.h whether the table is what we made. Policy
+ * steer/changes.h says when to look, and steer/intact.h whether a table is what we made. Policy
  * rules and routes are simply made once more: the kernel says which of them were there.
  *
  * That a BPF program was detached is told by nobody. It shows by a flow that has no record; so the
@@ -66,6 +66,26 @@ static int keep_table(struct engine *engine, const char *who)
         return print == engine->upkeep.print ? 0 : put_table_back(engine, who);
 }
 
+static int keep_packet_table(struct engine *engine, const char *who)
+{
+        struct upkeep *upkeep = &engine->upkeep;
+        const char *table = engine->packets.table;
+        int r;
+
+        r = packets_keep(&engine->packets);
+        if (r < 0)
+                log_error("%s changed the table inet %s, and it cannot be put back: %s", who, table,
+                          strerror(-r));
+        if (r <= 0)
+                return r;
+        upkeep->n_tables++;
+        remember(upkeep, "table of packet filters", who);
+        log_warning("%s changed the table inet %s: it is put back; no packet filter saw what was "
+                    "sent or came in between, and it passed",
+                    who, table);
+        return 0;
+}
+
 static int keep_routes(struct engine *engine)
 {
         struct upkeep *upkeep = &engine->upkeep;
@@ -116,15 +136,21 @@ static int on_change(const char *who, void *userdata)
 
         if (!engine->in_force)
                 return 0;
+        if (!*who)
+                who = "somebody";
         if (engine->ruleset.delivery.is_on)
                 r = keep_routes(engine);
-        return r < 0 ? r : keep_table(engine, *who ? who : "somebody");
+        if (r >= 0)
+                r = keep_table(engine, who);
+        return r < 0 ? r : keep_packet_table(engine, who);
 }
 
 int upkeep_open(struct upkeep *upkeep, struct engine *engine)
 {
-        return changes_open(&upkeep->changes, &engine->loop, engine->table, &engine->passed,
-                            on_change, engine);
+        const char *const tables[CHANGES_TABLES] = { engine->table, engine->packets.table };
+
+        return changes_open(&upkeep->changes, &engine->loop, tables, &engine->passed, on_change,
+                            engine);
 }
 
 void upkeep_close(struct upkeep *upkeep)
@@ -136,7 +162,7 @@ void upkeep_note(struct upkeep *upkeep)
 {
         int r;
 
-        r = intact_take(upkeep->changes.table, &upkeep->print);
+        r = intact_take(upkeep->changes.tables[0], &upkeep->print);
         if (r < 0)
                 log_debug("the table cannot be read: %s", strerror(-r));
 }

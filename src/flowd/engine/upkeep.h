@@ -11,8 +11,8 @@ struct engine;
 
 struct upkeep {
         struct changes changes;
-        uint64_t print;    /* the table as we left it; see steer/intact.h */
-        uint64_t n_tables; /* how often it was put back */
+        uint64_t print;    /* the table of flows as we left it; see steer/intact.h */
+        uint64_t n_tables; /* how often it, or that of packets, was put back */
         uint64_t n_routes; /* how many rules and routes were */
         uint64_t n_hooks;  /* how many BPF programs were */
         uint64_t hooks_checked_ns;
@@ -28,5 +28,5 @@ int upkeep_open(struct upkeep *upkeep, struct engine *engine);
 void upkeep_close(struct upkeep *upkeep);
 /* A flow has no record, as if there were no hooks: are they there? Asked once a second at most. */
 void upkeep_owner_missing(struct engine *engine);
-/* The table is as it has to be: this is what is compared with. */
+/* The table of flows is as it has to be: this is what is compared with. */
 void upkeep_note(struct upkeep *upkeep);

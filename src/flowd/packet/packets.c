@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "footprint/footprint.h"
 #include "packet/packets.h"
+#include "steer/intact.h"
 
 #define FIRST_QUEUE 60000 /* behind those of steer/watch.c */
 #define QUEUE_RANGE 5000
@@ -141,8 +142,13 @@ static int write_table(struct packets *packets)
         if (config.n_wishes == 0 && !packets->has_table)
                 return 0;
         r = packet_table_apply(&config);
-        packets->has_table |= r >= 0;
-        return r;
+        if (r < 0)
+                return r;
+        packets->has_table = true;
+        r = intact_take(packets->table, &packets->print);
+        if (r < 0)
+                log_debug("the table of packet filters cannot be read: %s", strerror(-r));
+        return 0;
 }
 
 static void rewrite_table(struct packets *packets)
@@ -183,6 +189,21 @@ int packets_put_in_force(struct packets *packets, bool is_fresh)
         packets->has_table = packets->inherits = true;
         loop_timer_start(packets->loop, &packets->inherit, now_ns() + INHERIT_NS);
         return 0;
+}
+
+/* An earlier flowd's is not ours to write yet: what it had in it is known when it is replaced. */
+int packets_keep(struct packets *packets)
+{
+        uint64_t print;
+        int r;
+
+        if (!packets->is_in_force || !packets->has_table || packets->inherits)
+                return 0;
+        r = intact_take(packets->table, &print);
+        if (r < 0 || print == packets->print)
+                return r;
+        r = write_table(packets);
+        return r < 0 ? r : 1;
 }
 
 void packets_remove(struct packets *packets)

@@ -43,6 +43,7 @@ struct packets {
         size_t n_order;
         bool is_in_force;          /* the table may be written */
         bool has_table;            /* it was, or is an earlier flowd's */
+        uint64_t print;            /* the table as we left it; see steer/intact.h */
         struct loop_timer inherit; /* runs while that one's is left as it is */
         bool inherits;
         struct gate_counters gone; /* of filters that are no more */
@@ -54,6 +55,8 @@ int packets_init(struct packets *packets, struct loop *loop, const struct rulese
 void packets_deinit(struct packets *packets);
 /* The table may be written from now on. is_fresh: no earlier flowd left one that counts. */
 int packets_put_in_force(struct packets *packets, bool is_fresh);
+/* Puts the table back where others changed it. 1 if they had, 0, or a negative errno. */
+int packets_keep(struct packets *packets);
 /* Takes the table away, with all that waits. */
 void packets_remove(struct packets *packets);
 struct gate_counters packets_count(struct packets *packets);

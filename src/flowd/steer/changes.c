@@ -37,7 +37,15 @@
 
 /* --- what is told ------------------------------------------------------------------------- */
 
-static bool is_about_table(const struct nlmsghdr *message, const char *table)
+static bool is_ours(const struct changes *changes, const char *table)
+{
+        for (size_t i = 0; i < CHANGES_TABLES; i++)
+                if (strcmp(changes->tables[i], table) == 0)
+                        return true;
+        return false;
+}
+
+static bool is_about_us(const struct changes *changes, const struct nlmsghdr *message)
 {
         const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
         const struct nlattr *attribute;
@@ -48,7 +56,7 @@ static bool is_about_table(const struct nlmsghdr *message, const char *table)
         {
                 if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME)
                         return mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0 &&
-                               strcmp(mnl_attr_get_str(attribute), table) == 0;
+                               is_ours(changes, mnl_attr_get_str(attribute));
         }
         return false;
 }
@@ -70,13 +78,13 @@ static void note_who(struct changes *changes, const struct nlmsghdr *message)
         snprintf(changes->who, sizeof(changes->who), "%.32s (pid %u)", name, pid);
 }
 
-/* Is it the end of a transaction that was about our table? */
+/* Is it the end of a transaction that was about a table of ours? */
 static bool ends_change(struct changes *changes, const struct nlmsghdr *message)
 {
         bool is_touched = changes->is_touched;
 
         if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN)) {
-                changes->is_touched |= is_about_table(message, changes->table);
+                changes->is_touched |= is_about_us(changes, message);
                 return false;
         }
         changes->is_touched = false;
@@ -85,7 +93,7 @@ static bool ends_change(struct changes *changes, const struct nlmsghdr *message)
         return is_touched;
 }
 
-/* Reads what is there. May our table be another than before? */
+/* Reads what is there. May a table of ours be another than before? */
 static bool read_netfilter(struct changes *changes)
 {
         _Alignas(struct nlmsghdr) char buffer[MESSAGE_MAX];
@@ -267,14 +275,15 @@ static int open_routing(int *ret_fd)
         return r;
 }
 
-int changes_open(struct changes *changes, struct loop *loop, const char *table,
-                 const struct passed *passed, changes_fn *fn, void *userdata)
+int changes_open(struct changes *changes, struct loop *loop,
+                 const char *const tables[static CHANGES_TABLES], const struct passed *passed,
+                 changes_fn *fn, void *userdata)
 {
         int r;
 
         *changes = (struct changes)CHANGES_NULL;
         changes->loop = loop;
-        changes->table = table;
+        memcpy(changes->tables, tables, sizeof(changes->tables));
         changes->fn = fn;
         changes->userdata = userdata;
         changes->netfilter_io.fd = changes->routing_io.fd = -1;

@@ -15,12 +15,14 @@
 
 struct passed;
 
+#define CHANGES_TABLES 2
+
 /* who: "nft (pid 4711)", or "" where that was not seen. A negative errno: call me again. */
 typedef int changes_fn(const char *who, void *userdata);
 
 struct changes {
-        struct loop *loop; /* borrowed, as table */
-        const char *table;
+        struct loop *loop; /* borrowed, as tables */
+        const char *tables[CHANGES_TABLES];
         changes_fn *fn;
         void *userdata;
         int netfilter_fd; /* owned, as routing_fd; -1 while it is closed */
@@ -31,7 +33,7 @@ struct changes {
         uint64_t pause_ns;  /* between two looks */
         uint64_t looked_ns; /* when the last one was */
         bool has_failed;    /* fn did, and is to be called again */
-        bool is_touched;    /* our table, in the transaction that is being read */
+        bool is_touched;    /* one of the tables, in the transaction that is being read */
         char who[64];
 };
 
@@ -40,9 +42,10 @@ struct changes {
                 .netfilter_fd = -1, .routing_fd = -1                                               \
         }
 
-/* fn is called where our table or our routes may have changed, also by ourselves, but not for what
+/* fn is called where our tables or our routes may have changed, also by ourselves, but not for what
  * passed forgets. 0 or a negative errno. */
-int changes_open(struct changes *changes, struct loop *loop, const char *table,
-                 const struct passed *passed, changes_fn *fn, void *userdata);
+int changes_open(struct changes *changes, struct loop *loop,
+                 const char *const tables[static CHANGES_TABLES], const struct passed *passed,
+                 changes_fn *fn, void *userdata);
 /* Fine on CHANGES_NULL. */
 void changes_close(struct changes *changes);

@@ -30,10 +30,10 @@
 #define PRINT_FIRST 14695981039346656037ULL
 #define PRINT_PRIME 1099511628211ULL
 
-/* Of steer/ruleset.c and steer/inbound.c. A chain that only others jump to goes with their rules.
- */
-static const char *const base_chains[] = { "hold",    "guard",  "turn",    "deliver",
-                                           "untrack", "arrive", "hold_in", "guard_in" };
+/* Of steer/ruleset.c, steer/inbound.c and steer/packet-table.c, whichever the table has. A chain
+ * that only others jump to goes with their rules. */
+static const char *const base_chains[] = { "hold",   "guard",   "turn",     "deliver", "untrack",
+                                           "arrive", "hold_in", "guard_in", "leave" };
 
 struct print {
         uint64_t value;
