@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs out: descriptors, and the patience of a proxy's peers. It is said, counted, and over by itself (B12)."""
 import contextlib
+import json
 import pathlib
 import re
 import subprocess
@@ -17,25 +18,38 @@ def descriptors(pid):
     return sorted(int(entry.name) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir())
 
 
-def set_soft_limit(pid, number):
+def set_soft_limit(pid, resource, number):
     """As the process's own user: to change another's takes a capability that tests may lack."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text("ascii")
     user, group = (int(re.search(rf"^{word}:\s+(\d+)", status, re.MULTILINE)[1]) for word in ("Uid", "Gid"))
-    subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={number}:"], check=True, user=user, group=group,
+    subprocess.run(["prlimit", "--pid", str(pid), f"--{resource}={number}:"], check=True, user=user, group=group,
                    extra_groups=[])
 
 
 @contextlib.contextmanager
+def limited(pid, resource, number):
+    name = {"nofile": "Max open files", "as": "Max address space"}[resource]
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text("ascii")
+    before = re.search(rf"^{name}\s+(\S+)", limits, re.MULTILINE)[1]
+    set_soft_limit(pid, resource, number)
+    try:
+        yield
+    finally:
+        set_soft_limit(pid, resource, before)
+
+
 def few_descriptors(pid, n_left):
     """The process gets no number from the n_left-th free one on."""
     used, number = descriptors(pid), -1
     for _ in range(n_left + 1):
         number = next(free for free in range(number + 1, 100000) if free not in used)
-    limits = pathlib.Path(f"/proc/{pid}/limits").read_text("ascii")
-    before = re.search(r"^Max open files\s+(\d+)", limits, re.MULTILINE)[1]
-    set_soft_limit(pid, number)
-    yield
-    set_soft_limit(pid, before)
+    return limited(pid, "nofile", number)
+
+
+def no_more_memory(pid):
+    """The process gets none beyond what it has."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text("ascii")
+    return limited(pid, "as", int(re.search(r"^VmSize:\s+(\d+)", status, re.MULTILINE)[1]) * 1024)
 
 
 @pytest.mark.parametrize("policy, error", (("open", None), ("closed", "ECONNREFUSED")))
@@ -125,3 +139,53 @@ def test_ten_thousand_flows_at_once(netext, proxy, client, server):
     before, during, kib = open_many(netext, client, 9500)
     print(f"descriptors: {before}, then {during}; {kib:.2f} KiB of memory a flow")
     assert kib < 2
+
+
+# Connections, one after the other; how many ended with each error.
+SEQUENCE = """
+    answer = {}
+    for _ in range(count):
+        with socket.socket() as connection:
+            connection.settimeout(5)
+            error = errno.errorcode.get(connection.connect_ex((address, 80)), "none")
+        answer[error] = answer.get(error, 0) + 1
+"""
+
+
+@pytest.mark.parametrize("policy", ("open", "closed"))
+def test_without_memory_the_fail_policy_answers(netext, scripted, client, server, lab, policy):
+    """Each flow that is remembered takes some, and soon there is none; what is in force is kept all the same."""
+    scripted("80 refuse" if policy == "open" else "80 allow", fail_policy=policy)
+    pid = netext.flowd_pid()
+    with no_more_memory(pid):
+        ends = client.python(SEQUENCE, address=Lab.SERVER, count=3000)
+        assert set(ends) == {"none", "ECONNREFUSED"} and sum(ends.values()) == 3000, ends
+        status = netext.status()
+        assert status["flows_by_fail_policy"] == ends["none" if policy == "open" else "ECONNREFUSED"], (status, ends)
+        assert status["flows_not_recorded"] >= status["flows_by_fail_policy"]
+        lab.client.nft(f"delete table inet netext-{netext.name}")
+        wait_until(lambda: netext.status()["tables_put_back"] == 1, netext.messages)
+    answer = client.tcp(80)
+    assert netext.flow(local_port=answer.local_port)["reason"] == "provider" and netext.flowd_pid() == pid
+
+
+def test_who_has_no_descriptors_comes_back(netext, scripted, client, server, lab):
+    """flowd decides without any; what it needs some for waits, and so do those who ask netextd."""
+    scripted("80 refuse", fail_policy="closed")
+    flowd = netext.flowd_pid()
+    with limited(flowd, "nofile", 3):
+        answer = client.tcp(80)
+        assert answer.error == "ECONNREFUSED" and netext.flow(local_port=answer.local_port)["reason"] == "provider"
+        netext.kill(netext.extension_pid("scripted"))
+        wait_until(lambda: client.tcp(80).error == "ECONNREFUSED" and netext.flows(reason="provider-absent"),
+                   lambda: f"no fail policy decided: {netext.flows()}")
+        lab.client.nft(f"delete table inet netext-{netext.name}")
+    wait_until(lambda: netext.status()["tables_put_back"] == 1, netext.messages)
+    netext.wait_for_session("scripted", "running")
+    with limited(netext.process.pid, "nofile", 3):
+        asking = lab.client.start(netext.ctl_command("status", "--json"), cgroup=lab.daemons.path)
+        answer = client.tcp(80)
+        assert answer.error == "ECONNREFUSED" and server.seen == [] and asking.poll() is None
+    assert json.loads(asking.communicate(timeout=10)[0])["flows_by_fail_policy"] >= 1
+    assert netext.flow(local_port=answer.local_port)["reason"] == "provider"
+    assert netext.flowd_pid() == flowd

@@ -176,7 +176,8 @@ static int commit(struct transaction *t)
 
 int transact(const char *table, transaction_fn *put, const void *userdata)
 {
-        _cleanup_free_ char *buffer = malloc(BATCH_SIZE + MESSAGE_SIZE);
+        /* Always there: what is in force has to be put back, and taken away, without memory, too. */
+        static char buffer[BATCH_SIZE + MESSAGE_SIZE];
         struct transaction t = {
                 .table = table,
                 .userdata = userdata,
@@ -184,8 +185,6 @@ int transact(const char *table, transaction_fn *put, const void *userdata)
         };
         int r;
 
-        if (!buffer)
-                return -ENOMEM;
         t.batch = mnl_nlmsg_batch_start(buffer, BATCH_SIZE);
         nftnl_batch_begin(mnl_nlmsg_batch_current(t.batch), t.sequence++);
         mnl_nlmsg_batch_next(t.batch);

@@ -3,8 +3,8 @@
 
 /*
  * One nftables transaction on one table of the inet family: all of it is in force, or
- * nothing. libnftnl's objects, wrapped once. Memory that is short aborts: the batch is
- * small, and half of it would be worse than none.
+ * nothing. libnftnl's objects, wrapped once. Memory that is too short for one of them aborts:
+ * half of a batch would be worse than none. For flowd's loop, and no other thread.
  */
 
 #include <libnftnl/rule.h>
