@@ -16,8 +16,8 @@
 
 /* Shown above, or in the title. */
 static const char *const about_instance[] = {
-        "version",     "instance",  "state",          "cgroup",        "mark_mask",
-        "netextd_pid", "flowd_pid", "flowd_restarts", "store_problem", NULL,
+        "version",   "instance",       "state",         "cgroup",        "mark_mask", "netextd_pid",
+        "flowd_pid", "flowd_restarts", "store_problem", "state_problem", NULL,
 };
 
 static bool is_about_instance(const char *key)
@@ -31,6 +31,15 @@ static bool is_about_instance(const char *key)
 static const char *text_of(const struct nx_properties *status, const char *key)
 {
         return nx_properties_get_string(status, key) ?: "?";
+}
+
+static void add_problem(struct table *table, const struct nx_properties *status, const char *label,
+                        const char *key)
+{
+        if (!nx_properties_has(status, key))
+                return;
+        table_add(table, label);
+        table_add(table, text_of(status, key));
 }
 
 static void print_instance(const struct nx_properties *status)
@@ -55,10 +64,8 @@ static void print_instance(const struct nx_properties *status)
         table_add_taken(&table,
                         cli_format("pid %lu, restarts: %s",
                                    nx_properties_get_uint64(status, "flowd_pid"), restarts));
-        if (nx_properties_has(status, "store_problem")) {
-                table_add(&table, "extensions");
-                table_add(&table, text_of(status, "store_problem"));
-        }
+        add_problem(&table, status, "extensions", "store_problem");
+        add_problem(&table, status, "sessions", "state_problem");
         table_print(&table, stdout, false, 2);
 }
 

@@ -27,7 +27,8 @@
 
 #define FOOTPRINT_RUNTIME "/run/netext"
 #define FOOTPRINT_STATE   "state.json" /* in the runtime folder: what runs */
-#define FOOTPRINT_LOCK    "lock"       /* in it: netextd holds it, and its pid is in it */
+#define FOOTPRINT_DAMAGED FOOTPRINT_STATE ".damaged"
+#define FOOTPRINT_LOCK    "lock" /* in it: netextd holds it, and its pid is in it */
 
 #define FOOTPRINT_BPFFS     "/sys/fs/bpf"
 #define FOOTPRINT_PINS      FOOTPRINT_BPFFS "/netext"

@@ -27,6 +27,7 @@
 #include "manager/asks.h"
 #include "manager/installed.h"
 #include "manager/endpoints.h"
+#include "manager/engine/earlier.h"
 #include "manager/instance.h"
 #include "manager/loop/timer.h"
 #include "manager/neighbours.h"
@@ -389,6 +390,8 @@ static int instance_open_folders(struct instance *instance)
                           cgroup, strerror(-cgroup_fd));
                 return cgroup_fd;
         }
+        /* The one that bears our name is ours, whoever of us made it. */
+        instance->made_extension_cgroup |= !instance->options.extension_cgroup;
         extension_table_init(&instance->extensions, instance->event, instance->options.instance,
                              &instance->paths, &instance->engine, cgroup_fd);
         extension_table_watch(&instance->extensions, &instance->watch, &extension_listener,
@@ -415,8 +418,7 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
                      &instance->sessions, &instance->sets, &instance->store, &instance->endpoints,
                      &instance->questions, &instance->engine);
-        if (state)
-                state_restore_sets(instance);
+        state_restore_sets(instance);
         if (state)
                 state_restore_sessions(instance, state);
         extension_table_sweep(&instance->extensions);
@@ -439,12 +441,30 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         return r;
 }
 
+/* Of what an earlier netextd ran, flowd ends in order; who is left in the extensions' cgroups is
+ * swept with them. */
+static int start_over(struct instance *instance)
+{
+        int r;
+
+        r = earlier_end(instance->paths.flowd_socket);
+        if (r < 0) {
+                log_error("the netext-flowd of an earlier netextd does not end: %s; have "
+                          "netext-reset %s take away what is there",
+                          strerror(-r), instance->options.instance);
+                return r;
+        }
+        return state_put_aside(instance);
+}
+
 int instance_start(struct instance *instance)
 {
         _cleanup_(cleanup_json) json_t *state = NULL;
         int r;
 
         r = state_load(instance, &state);
+        if (r == STATE_E_DAMAGED)
+                r = start_over(instance);
         if (r < 0)
                 return r;
         instance->owns = true;

@@ -44,6 +44,7 @@ static int put_runtime(struct paths *paths, const struct options *options)
         put(&r, &paths->flowd_socket, "%s/flowd", paths->folder);
         put(&r, &paths->endpoints, "%s/endpoints", paths->folder);
         put(&r, &paths->state, "%s/" FOOTPRINT_STATE, paths->folder);
+        put(&r, &paths->damaged_state, "%s/" FOOTPRINT_DAMAGED, paths->folder);
         put(&r, &paths->sets, "%s/sets.json", paths->folder);
         if (options->state_directory)
                 put(&r, &paths->state_directory, "%s", options->state_directory);
@@ -132,6 +133,7 @@ void paths_deinit(struct paths *paths)
         free(paths->flowd_socket);
         free(paths->endpoints);
         free(paths->state);
+        free(paths->damaged_state);
         free(paths->sets);
         free(paths->cgroup);
         free(paths->extension_cgroup);

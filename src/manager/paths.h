@@ -12,6 +12,7 @@ struct paths {
         char *flowd_socket;     /* we come back to flowd here */
         char *endpoints;        /* apps come here: a folder of sockets */
         char *state;            /* what we remember */
+        char *damaged_state;    /* the same, when it could not be read */
         char *sets;             /* sets of destinations, which are too large for that */
         char *cgroup;           /* programs in it are seen */
         char *extension_cgroup; /* parent of the extensions' cgroups */

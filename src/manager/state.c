@@ -278,20 +278,47 @@ static const char *find_difference(const struct instance *instance, const json_t
         return is_elsewhere(instance, state) ? "network namespace" : NULL;
 }
 
+/* Says which instance it is about. */
+static bool is_whole(const json_t *state)
+{
+        return get_text(state, "cgroup") && get_text(state, "extension_cgroup") &&
+               json_is_integer(json_object_get(state, "mark_mask")) &&
+               json_is_integer(json_object_get(state, "network"));
+}
+
+static int read_state(const char *path, json_t **ret_state)
+{
+        _cleanup_(cleanup_json) json_t *state = NULL;
+        json_error_t error;
+
+        state = json_load_file(path, 0, &error);
+        if (!state && json_error_code(&error) == json_error_cannot_open_file) {
+                log_error("%s", error.text);
+                return -EIO;
+        }
+        if (!state) {
+                log_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
+                return STATE_E_DAMAGED;
+        }
+        if (!is_whole(state)) {
+                log_error("%s does not say which instance it is about", path);
+                return STATE_E_DAMAGED;
+        }
+        *ret_state = take_ptr(state);
+        return 0;
+}
+
 int state_load(const struct instance *instance, json_t **ret_state)
 {
         const char *path = instance->paths.state, *difference;
         _cleanup_(cleanup_json) json_t *state = NULL;
-        json_error_t error;
+        int r;
 
         if (access(path, F_OK) < 0 && errno == ENOENT)
                 return STATE_E_NONE;
-        state = json_load_file(path, 0, &error);
-        if (!state) {
-                log_error("%s:%d:%d: %s; have netext-reset %s take away what is there", path,
-                          error.line, error.column, error.text, instance->options.instance);
-                return -EBADMSG;
-        }
+        r = read_state(path, &state);
+        if (r != 0)
+                return r;
         difference = find_difference(instance, state);
         if (difference) {
                 log_error("instance %s was started by an earlier netextd with another %s (see %s): "
@@ -301,6 +328,20 @@ int state_load(const struct instance *instance, json_t **ret_state)
                 return -ESTALE;
         }
         *ret_state = take_ptr(state);
+        return 0;
+}
+
+int state_put_aside(const struct instance *instance)
+{
+        const struct paths *paths = &instance->paths;
+
+        if (rename(paths->state, paths->damaged_state) < 0) {
+                log_error("%s cannot be put aside: %s", paths->state, strerror(errno));
+                return -errno;
+        }
+        log_error("%s was damaged, and is %s now: what an earlier netextd ran has ended, and its "
+                  "sessions have to be started again",
+                  paths->state, paths->damaged_state);
         return 0;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cgroup v2 for the programs of one test, removed with everything in it."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -41,3 +42,25 @@ def remove_tree(path):
     except (ProcessLookupError, OSError):
         return False  # a killed process leaves its cgroup a moment later
     return True
+
+
+@contextlib.contextmanager
+def frozen(pid, cgroup):
+    """The process, which is in the cgroup, does nothing meanwhile; it may be killed."""
+    place = cgroup.path / "frozen"
+    place.mkdir()
+    (place / "cgroup.procs").write_text(str(pid), encoding="ascii")
+    (place / "cgroup.freeze").write_text("1", encoding="ascii")
+    try:
+        yield
+    finally:
+        (place / "cgroup.freeze").write_text("0", encoding="ascii")
+        with contextlib.suppress(ProcessLookupError):
+            (cgroup.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        wait_until(lambda: remove_folder(place), f"{place} did not become empty")
+
+
+def remove_folder(path):
+    with contextlib.suppress(OSError):  # whoever was killed in it is not gone yet
+        path.rmdir()
+        return True

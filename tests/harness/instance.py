@@ -15,6 +15,7 @@ import socket
 import subprocess
 
 from . import snapshot
+from .cgroup import frozen
 from .paths import NETEXTCTL, NETEXTD, for_everybody
 from .wait import wait_until
 
@@ -168,6 +169,14 @@ class Instance:
         finally:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen_flowd(self):
+        """flowd does nothing meanwhile, and nobody is told; its pid."""
+        self.remember_processes()
+        pid = self.flowd_pid()
+        with frozen(pid, self.lab.daemons):
+            yield pid
 
     def restart_extension(self, name):
         """kill -9; its session, once another process runs for it."""

@@ -5,6 +5,8 @@ import os
 import pathlib
 import signal
 
+import pytest
+
 from harness.instance import started_at
 from harness.paths import PROGRAMS
 from harness.wait import wait_until
@@ -117,3 +119,35 @@ def test_a_session_that_no_flowd_knows_does_not_run(netext, scripted):
     os.kill(extension, signal.SIGCONT)
     assert state == "starting"
     netext.wait_for_session("scripted", "running")
+
+
+def test_a_damaged_state_keeps_nobody_from_starting(netext, scripted, client, server):
+    """What ran is not known, so it ends; what is said of that stays until somebody has read it."""
+    state = pathlib.Path("/run/netext", netext.name, "state.json")
+    scripted("80 refuse", fail_policy="closed")
+    netext.run_ctl("set", "put", "kept", "-", input="198.18.0.2\n")
+    for damage in (state.read_bytes()[:500], b'{"cgroup": 1}'):
+        processes = netext.flowd_pid(), netext.extension_pid("scripted")
+        netext.kill_netextd()
+        state.write_bytes(damage)
+        netext.restart_netextd()
+        assert netext.sessions() == [] and client.tcp(80).error is None
+        for pid in processes:
+            wait_until(lambda: started_at(pid) is None, f"process {pid} of the earlier netextd is still there")
+        aside = state.with_suffix(".json.damaged")
+        assert aside.read_bytes() == damage
+        for said in (netext.status()["state_problem"], netext.run_ctl("status").stdout, netext.messages()):
+            assert str(aside) in said, said
+        assert [one["name"] for one in netext.ctl("set", "list")] == ["kept"]
+        aside.unlink()
+        assert "state_problem" not in netext.status()
+        scripted("80 refuse", fail_policy="closed")
+        assert client.tcp(80).error == "ECONNREFUSED"
+    with netext.frozen_flowd():  # two flowds of one instance would be in each other's way
+        netext.kill_netextd()
+        state.write_bytes(b"")
+        with pytest.raises(AssertionError, match="before it was ready"):
+            netext.restart_netextd()
+        assert f"have netext-reset {netext.name} take away what is there" in netext.messages()
+        assert state.exists()
+    netext.start()

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/endpoint.h"
 #include "manager/control/answer.h"
@@ -258,10 +259,23 @@ static int append_questions(sd_bus_message *reply, const struct questions *quest
         return r < 0 ? r : record_put_uint64(reply, "questions_over_quota", counters->over_quota);
 }
 
+static char *explain_damaged_state(const struct paths *paths)
+{
+        char *text = NULL;
+
+        if (access(paths->damaged_state, F_OK) == 0)
+                text_set(&text,
+                         "what ran before could not be read, and has ended: start its sessions "
+                         "again; the file is %s, until you remove it",
+                         paths->damaged_state);
+        return text;
+}
+
 static int append_own_status(sd_bus_message *reply, const struct control *control,
                              const char *state)
 {
         _cleanup_free_ char *damage = recovery_explain_damage(control->store);
+        _cleanup_free_ char *damaged_state = explain_damaged_state(control->paths);
         const struct engine *engine = control->engine;
         char mark_mask[16];
         int r;
@@ -282,6 +296,8 @@ static int append_own_status(sd_bus_message *reply, const struct control *contro
                 r = record_put_uint64(reply, "flowd_restarts", engine->restarts.total);
         if (r >= 0)
                 r = record_put_string(reply, "store_problem", damage);
+        if (r >= 0)
+                r = record_put_string(reply, "state_problem", damaged_state);
         if (r >= 0)
                 r = append_questions(reply, control->questions);
         return r < 0 ? r : record_put_string(reply, "state", state);

@@ -117,6 +117,7 @@ void folder_remove(const char *folder)
                 "flowd",
                 FOOTPRINT_STATE,
                 FOOTPRINT_STATE ".new",
+                FOOTPRINT_DAMAGED,
                 "sets.json",
                 "sets.json.new",
                 FOOTPRINT_LOCK,
