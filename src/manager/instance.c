@@ -312,6 +312,7 @@ static int instance_open_loop(struct instance *instance)
         int r;
 
         sigemptyset(&blocked);
+        sigaddset(&blocked, SIGCHLD); /* engine/watchdog.c */
         for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
                 sigaddset(&blocked, signals[i]);
         (void)sigprocmask(SIG_BLOCK, &blocked, NULL);

@@ -41,8 +41,8 @@ def test_new_flows_are_decided_within_a_second(netext, scripted, client, server)
     assert (flow["decided_ns"] - killed_ns) / 1e9 - waited < 1
 
 
-def test_a_stopped_flowd_is_replaced_within_a_second(netext, scripted, client, server):
-    """SIGSTOP, with nobody to let it go on: who waits for it is decided by the next one."""
+def test_a_flowd_that_does_nothing_is_replaced(netext, scripted, client, server):
+    """Stopped, within a second, or frozen, which nobody is told: who waits for it is decided by the next one."""
     scripted("80 allow", fail_policy="closed")
     before, flowd = waited_s(netext.process.pid), netext.flowd_pid()
     netext.kill(flowd, signal.SIGSTOP)
@@ -52,7 +52,12 @@ def test_a_stopped_flowd_is_replaced_within_a_second(netext, scripted, client, s
     flow = netext.flow(remote_port=80)
     assert flow["reason"] == "provider" and netext.status()["flowd_restarts"] == 1
     assert (flow["decided_ns"] - stopped_ns) / 1e9 - waited < 1
-    assert f"netext-flowd (pid {flowd}) is stopped while packets wait" in netext.messages()
+    assert f"netext-flowd (pid {flowd}) is stopped: it is killed" in netext.messages()
+    with netext.frozen_flowd() as flowd:
+        answer = client.tcp(80, client.lab.SERVER, "-t", "15000")
+    assert answer.error is None and netext.flow(local_port=answer.local_port)["reason"] == "provider"
+    assert netext.status()["flowd_restarts"] == 2
+    assert f"netext-flowd (pid {flowd}) does not answer while packets wait: it is killed" in netext.messages()
 
 
 def test_a_flow_that_waits_is_asked_about_again(netext, scripted, client, server, lab):

@@ -4,6 +4,7 @@
 From then on nothing of it passes, neither way, wherever its bytes were: counted where they would arrive.
 """
 import json
+import os
 import pathlib
 import signal
 import time
@@ -315,11 +316,10 @@ def test_an_update_is_in_force_or_an_error(netext, scripted, client, server):
     """flowd dies with the question unread; its successor does not know the flows, and says so."""
     scripted("* allow")
     process = start_talking(client, [("tcp", Lab.SERVER, 80)] * 4)
-    pid = netext.flowd_pid()
-    netext.kill(pid, signal.SIGSTOP)
-    scripted.rewrite("* allow", "end port 80")
-    wait_until(lambda: netext.run_ctl("status", "--json").returncode == 0, "netextd does not answer")
-    netext.kill(pid)
+    with netext.frozen_flowd() as pid:
+        scripted.rewrite("* allow", "end port 80")
+        wait_until(lambda: netext.run_ctl("status", "--json").returncode == 0, "netextd does not answer")
+        os.kill(pid, signal.SIGKILL)
     assert wait_for_updates(netext, 1) == {"ESTALE": 4}
     netext.wait_for_another_flowd(pid)
     netext.wait_for_session("scripted", "running")

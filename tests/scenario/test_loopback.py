@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traffic of a host with itself is decided only where the rules include it (R-25, D02, B19)."""
+import os
 import signal
 
 import pytest
@@ -58,10 +59,9 @@ def test_an_address_lost_while_flowd_was_gone_is_judged(netext, firewall, client
     firewall("default deny")
     address(lab, "add", "198.18.0.7", "lo")
     wait_until(lambda: reach(client, "198.18.0.7") is None, "the new address was judged")
-    pid = netext.flowd_pid()
-    netext.kill(pid, signal.SIGSTOP)
-    address(lab, "del", "198.18.0.7", "lo")
-    netext.kill(pid)
+    with netext.frozen_flowd() as pid:
+        address(lab, "del", "198.18.0.7", "lo")
+        os.kill(pid, signal.SIGKILL)
     wait_until(lambda: reach(client, "198.18.0.7") == "EPERM", "the lost address was left alone")
     assert client.tcp(80, "198.18.0.1").error is None
 

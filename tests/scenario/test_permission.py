@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 
 import pytest
 
@@ -121,11 +120,9 @@ def test_nobody_takes_what_is_for_root(netext):
     for one in held:
         netext.lab.client.stop(one)
     wait_until(lambda: netext.run_ctl_of(NOBODY, "status").returncode == 0, "their places are not free again")
-    flowd = netext.flowd_pid()
-    netext.kill(flowd, signal.SIGSTOP)
-    asking = call_often(netext, 5, "ListFlows")
-    assert answers(asking, 4) == ["System.Error.EBUSY"] * 4
-    os.kill(flowd, signal.SIGCONT)
+    with netext.frozen_flowd():
+        asking = call_often(netext, 5, "ListFlows")
+        assert answers(asking, 4) == ["System.Error.EBUSY"] * 4
     assert answers(asking, 1) == ["done"]
     wait_for_line(call_often(netext, 30000, "ListFlows", "deaf"), "closed", 10)
     assert netext.status()["state"] == "running"

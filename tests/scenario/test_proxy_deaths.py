@@ -149,6 +149,18 @@ def test_spliced_flows_break_with_flowd_and_are_told_so(netext, proxy, client, s
     assert [client.python_answer(process) for process in processes] == ["ECONNRESET"] * 3
 
 
+def test_spliced_flows_of_a_stopped_flowd_break_with_it(netext, proxy, client, server, begin):
+    """No packet waits for it, and yet nobody waits for ever."""
+    proxy("80 splice")
+    process = begin(WAITS_FOR_END)
+    pid = netext.flowd_pid()
+    netext.kill(pid, signal.SIGSTOP)
+    assert client.python_answer(process) == "ECONNRESET"
+    netext.wait_for_another_flowd(pid)
+    netext.wait_for_session(PROXY, "running")
+    assert client.tcp(80).error is None and netext.status()["flowd_restarts"] == 1
+
+
 def test_peeked_flows_break_with_flowd_and_are_told_so(netext, proxy, client, server):
     """Also where the program has not said anything yet."""
     proxy("80 peek 100 decline")

@@ -48,8 +48,8 @@ def steering(netext, proxy, firewall, packets):
 def test_it_says_what_it_would_do_and_then_does_it_once(steering, lab):
     """Nobody is left but a flowd and an extension that do not answer."""
     flowd, extension = steering.flowd_pid(), steering.extension_pid("firewall")
-    steering.kill(flowd, signal.SIGSTOP)
     steering.kill_netextd()
+    os.kill(flowd, signal.SIGSTOP)
     before = left_of(steering, lab)
     trial = reset("--dry-run", steering.name)
     assert trial.returncode == 0 and trial.stderr == ""

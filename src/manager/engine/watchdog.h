@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Looks whether flowd works while packets wait for it: one that is stopped, or hangs, is killed,
- * and the next one gets the packets. As long as none comes, netextd sleeps.
+ * Looks whether flowd works: one that is stopped, or hangs while packets wait for it, is killed,
+ * and the next one gets the packets. As long as nothing happens, netextd sleeps.
  */
 
 #include <systemd/sd-event.h>
@@ -12,7 +12,8 @@ struct engine;
 
 struct watchdog {
         sd_event_source *packet; /* one waits in the queue */
-        sd_event_source *timer;  /* it has waited long enough to be looked at */
+        sd_event_source *child;  /* one of ours was stopped, goes on, or has ended */
+        sd_event_source *timer;  /* long enough to be looked at */
 };
 
 /* From now on, with the queue that engine has. */
