@@ -71,3 +71,5 @@ def test_who_would_be_asked_is_not(attempt, netext, scripted):
     assert attempt() == set()
     netext.stop_session("closed")
     assert attempt() == {*PINGS, *OTHERS}
+    scripted("* allow", fail_policy="last-rules", name="last")
+    assert attempt() == set()

@@ -195,6 +195,7 @@ int chain_add(struct chain *chain, const struct wire_message *message)
                                   .cgroup_id = session->cgroup_id,
                                   .is_proxy = session_is_proxy(session),
                                   .is_closed = session->fail_policy == WIRE_FAIL_CLOSED,
+                                  .has_last_rules = session->fail_policy == WIRE_FAIL_LAST_RULES,
                           });
         packet_session_init(session);
         chain_put(chain, session);
