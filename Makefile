@@ -16,6 +16,7 @@ help:
 	@echo '     make build     compile, and stage an installation in $(STAGE)'
 	@echo 'sudo make bench     measure against the bare kernel and bare responders'
 	@echo 'sudo make soak      programs, faults, every byte checked (SOAK_SECONDS=3600)'
+	@echo 'sudo make soak-kills   each process killed at random moments, under each policy (an hour)'
 	@echo 'sudo make soak-endpoints   a million connections, ten thousand deaths (some hours)'
 	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'
 	@echo 'sudo make install   install to /usr (DESTDIR is honoured)'
@@ -46,6 +47,9 @@ soak: build
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) tests/soak/run
 	@tests/soak/replacements
 
+soak-kills: build
+	@tests/soak/kills
+
 fuzz: dependencies
 	@tests/fuzz/run $(or $(SECONDS),60)
 
@@ -55,4 +59,4 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help dependencies build demo test bench soak soak-endpoints fuzz install clean
+.PHONY: help dependencies build demo test bench soak soak-endpoints soak-kills fuzz install clean

@@ -15,8 +15,11 @@
  *         85 call 198.18.0.2 7        opens a connection of its own, then allows
  *         86 garbage                  writes what is no message into each of its channels
  *         inbound ask                 has a rule for flows that others begin: ask, allow, deny
- *         rule 80 deny                has a rule for flows to that port
+ *         rule 80 deny                has a rule for flows to that port, or to that address
+ *         tell 7000                   says of each flow that it allows at once, before it does:
+ *                                     "PROTOCOL LOCAL REMOTE" (ports), to that port of 127.0.0.1
  *         default allow               what its rules say of all others; ask, unless it is said
+ *         loopback exclude            leaves alone what goes to this host, where it has rules
  *         end port 80                 ends the flows of that port that it was asked about
  *         end flow 12                 ends that one. How many are over, and which errors there
  *                                     were, goes to the daemon's log
@@ -156,6 +159,21 @@ static void call(const struct line *line)
         close(fd);
 }
 
+/* Heard also while there is no netextd, and of an extension that dies the next moment. */
+static void tell(const struct line *line, const struct nx_flow *flow)
+{
+        struct sockaddr_in listener = { .sin_family = AF_INET,
+                                        .sin_port = htons(atoi(line->what)),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        char text[32];
+
+        snprintf(text, sizeof(text), "%d %u %u", nx_flow_get_protocol(flow),
+                 nx_flow_get_local_port(flow), nx_flow_get_remote_port(flow));
+        sendto(fd, text, strlen(text), 0, (struct sockaddr *)&listener, sizeof(listener));
+        close(fd);
+}
+
 /* Behind the SDK's back: whatever descriptor is a channel gets bytes that mean nothing. */
 static void write_garbage(void)
 {
@@ -223,10 +241,9 @@ static void end_flows(struct nx_filter *filter, struct scripted *scripted)
                 tell_updates(filter, scripted);
 }
 
-static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
-                                       void *userdata)
+static enum nx_verdict answer(struct nx_filter *filter, struct nx_flow *flow,
+                              struct scripted *scripted)
 {
-        struct scripted *scripted = userdata;
         const struct line *line;
         char port[8];
 
@@ -271,6 +288,17 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         return verdict_from(line->what);
 }
 
+static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
+                                       void *userdata)
+{
+        enum nx_verdict verdict = answer(filter, flow, userdata);
+        const struct line *line = line_for(userdata, "tell");
+
+        if (line && verdict == NX_VERDICT_ALLOW)
+                tell(line, flow);
+        return verdict;
+}
+
 static enum nx_filter_action action_from(const char *word)
 {
         if (strcmp(word, "ask") == 0)
@@ -288,7 +316,10 @@ static int add_rule(struct nx_filter_settings *settings, const struct line *line
         }
         if (strcmp(line->port, "rule") != 0)
                 return 0;
-        rule.remote_port_first = rule.remote_port_last = (uint16_t)atoi(line->what);
+        if (strpbrk(line->what, ".:"))
+                rule.remote_network = line->what;
+        else
+                rule.remote_port_first = rule.remote_port_last = (uint16_t)atoi(line->what);
         return nx_filter_settings_add_rule(settings, action_from(line->first), &rule);
 }
 
@@ -305,7 +336,7 @@ static int apply_rules(struct nx_filter *filter, const struct scripted *scripted
         int r;
 
         r = nx_filter_settings_new(&settings, action_from(unmatched ? unmatched->what : "ask"),
-                                   true);
+                                   !line_for(scripted, "loopback"));
         for (size_t i = 0; i < scripted->n_lines && r >= 0; i++)
                 r = add_rule(settings, &scripted->lines[i]);
         if (r >= 0)
