@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to the instance while the programs talk: one fault at a time, each until all is well again."""
+import contextlib
+import os
 import signal
 import time
 
@@ -26,7 +28,7 @@ class Fault:
 class Faults:
     """Chooses by `chance`, does it, and waits until every session runs again."""
 
-    HOW = {"kill": 5, "stop": 3, "flowd": 3, "netextd": 2, "rules": 3, "session": 3}
+    HOW = {"kill": 5, "stop": 3, "flowd": 4, "netextd": 3, "rules": 3, "session": 3}
 
     def __init__(self, netext, folder, chance):
         self.netext, self.folder, self.chance = netext, folder, chance
@@ -56,7 +58,7 @@ class Faults:
         how = {key: weight for key, weight in self.HOW.items() if may_kill_flowd or key != "flowd"}
         kind, = self.chance.choices(list(how), how.values())
         if kind in ("flowd", "netextd"):
-            return Fault("kill", kind)
+            return Fault(self.chance.choice(("kill", "kill", "stop")), kind)
         return Fault(kind, self.chance.choice(list(self.sessions)))
 
     def inject(self, fault):
@@ -81,10 +83,16 @@ class Faults:
                        RECOVERY_S)
 
     def _stop(self, what):
-        pid = self.netext.extension_pid(what)
+        pid = self._pid(what)
         self.netext.kill(pid, signal.SIGSTOP)
         time.sleep(STOPPED_S)
-        self.netext.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # netextd replaces a flowd that is stopped
+            os.kill(pid, signal.SIGCONT)
+
+    def _pid(self, what):
+        if what == "netextd":
+            return self.netext.process.pid
+        return self.netext.flowd_pid() if what == "flowd" else self.netext.extension_pid(what)
 
     def _rules(self, what):
         self.write_script(what)

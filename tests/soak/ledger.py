@@ -20,7 +20,7 @@ COPIED = {"claim", "watch-claim"}
 def breaks(fault, event):
     """Can this fault have broken what the event tells of?"""
     way, is_datagram = event["way"], event.get("kind") == "datagrams"
-    if fault.what == "flowd" and fault.how == "kill":
+    if fault.what == "flowd":
         if way == "claim" and not is_datagram:  # what was handed over outlives flowd
             return (event.get("connected") or event["began"]) > fault.began - 1
         return way in THROUGH_FLOWD or way == "refused" or is_datagram
@@ -74,6 +74,7 @@ class Ledger:
                 self._judge({**event, "error": f"a reset of the client's: {event['error']}", "grave": True})
         elif event["error"]:
             self._judge(event)
+            self._pair(event)  # a client that has said all and left may not have heard of it
         else:
             self._pair(event)
 
