@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inspected flows are over, or out of the filters' hands: what both ends see of it."""
+import os
+import signal
+
 import pytest
 
 from harness.lab import Lab
@@ -49,3 +52,28 @@ def test_inspected_flows_break_with_flowd_and_are_told_so(netext, inspecting, cl
     netext.kill(netext.flowd_pid())
     assert client.python_answer(process) == "ECONNRESET"
     wait_until(lambda: server.results == ["ConnectionResetError"], lambda: f"the server saw {server.results}")
+
+
+def test_a_filter_that_is_too_late_has_not_broken_anything(netext, inspecting, client, server):
+    """Its flow went on without it, by the fail policy; what it says afterwards is said too late, and no more."""
+    inspecting("80 watch", verdict_timeout=500)
+    process = client.start_python("""
+        connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        connection.settimeout(20)
+        connection.connect((address, 80))
+        connection.send(b"one")
+        connection.recv(100)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        connection.send(b"two")
+        answer = connection.recv(100).decode()
+    """, address=Lab.SERVER)
+    client.wait_for_ready(process)
+    pid = netext.extension_pid("inspecting")
+    netext.kill(pid, signal.SIGSTOP)
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    assert client.python_answer(process, 20) == "two"
+    os.kill(pid, signal.SIGCONT)
+    assert client.tcp(80).error is None
+    assert netext.extension_pid("inspecting") == pid and netext.session("inspecting")["state"] == "running"

@@ -574,8 +574,10 @@ int inspection_verdict(struct inspection *inspection, unsigned int inspector,
         struct half *half =
                 direction == NX_DIRECTION_OUTBOUND ? &inspection->outbound : &inspection->inbound;
 
-        if (!inspection_has(inspection, inspector) || direction != half->direction)
+        if (inspector >= half->offsets.n_inspectors || direction != half->direction)
                 return -EBADMSG;
+        if (!inspection_has(inspection, inspector))
+                return 0;
         switch (verdict->verdict) {
         case NX_VERDICT_ALLOW:
                 let_pass(inspection, inspector);

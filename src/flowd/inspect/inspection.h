@@ -102,14 +102,15 @@ void inspection_pool_count(const struct inspection_pool *pool,
 int inspection_new(struct inspection **ret_inspection, struct inspection_pool *pool,
                    const struct inspection_setup *setup);
 
-/* 0, or -EBADMSG for what makes no sense: another verdict, no direction, an inspector that is not
- * there. A verdict that is late says nothing about what it let pass before. ALLOW and DROP are for
- * both directions. */
+/* 0, or -EBADMSG for what makes no sense: another verdict, no direction, an inspector that never
+ * was there. A verdict that is late says nothing about what it let pass before, and that of an
+ * inspector that was removed nothing at all. ALLOW and DROP are for both directions. */
 int inspection_verdict(struct inspection *inspection, unsigned int inspector,
                        enum nx_direction direction, const struct inspection_verdict *verdict);
 /* Questions can be sent to it again. Fine for one that was not refused any. */
 void inspection_retry(struct inspection *inspection, unsigned int inspector);
-/* Its provider is gone: let_pass is as ALLOW, else the flow is cut, unless it had seen enough. */
+/* Its provider is gone, or too late: let_pass is as ALLOW, else the flow is cut, unless it had seen
+ * enough. */
 void inspection_remove_inspector(struct inspection *inspection, unsigned int inspector,
                                  bool let_pass);
 /* Resets both sides now. error: a negative errno. */

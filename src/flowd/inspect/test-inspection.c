@@ -277,10 +277,20 @@ static void test_nonsense_is_told(void **state)
         verdict.verdict = NX_VERDICT_REFUSE;
         assert_int_equal(inspection_verdict(flow.inspection, 0, NX_DIRECTION_INBOUND, &verdict),
                          -EBADMSG);
+        close_flow(&flow);
+}
+
+static void test_who_was_too_late_has_no_say(void **state)
+{
+        struct scene *scene = *state;
+        struct flow flow = open_flow(scene, 2);
+        const struct inspection_verdict drop = { .verdict = NX_VERDICT_DROP };
+
         inspection_remove_inspector(flow.inspection, 1, true);
-        verdict.verdict = NX_VERDICT_DROP;
-        assert_int_equal(inspection_verdict(flow.inspection, 1, NX_DIRECTION_INBOUND, &verdict),
-                         -EBADMSG);
+        assert_int_equal(inspection_verdict(flow.inspection, 1, NX_DIRECTION_OUTBOUND, &drop), 0);
+        put(flow.client, "passes");
+        pass(assert_shown(scene, 0, NX_DIRECTION_OUTBOUND, "passes"), 6);
+        assert_gets(scene, flow.server, "passes");
         close_flow(&flow);
 }
 
@@ -572,6 +582,7 @@ int main(void)
                 inspection_test(test_who_has_seen_enough_is_not_missed),
                 inspection_test(test_a_question_that_could_not_be_sent_is_asked_again),
                 inspection_test(test_nonsense_is_told),
+                inspection_test(test_who_was_too_late_has_no_say),
                 inspection_test(test_nothing_to_inspect),
                 inspection_test(test_who_holds_for_ever_ends_the_flow),
                 inspection_test(test_a_pause_stops_the_sender),
