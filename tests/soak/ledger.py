@@ -96,6 +96,7 @@ class Ledger:
         """Errors whose fault is known by now leave; those that nothing can explain any more are bad."""
         with self._lock:
             now, waiting = time.monotonic(), []
+            self._settle_pairs(now, final)
             for event in self._unexplained:
                 fault = next((fault for fault in reversed(self.faults) if explains(fault, event)), None)
                 if fault:
@@ -106,14 +107,13 @@ class Ledger:
                 else:
                     waiting.append(event)
             self._unexplained = waiting
-            self._settle_pairs(now, final)
 
     def _settle_pairs(self, now, final):
         for number, (when, event) in list(self._pending.items()):
             if final or now > when + PAIRED_S:
                 del self._pending[number]
                 if event["at"] == "client":  # the other way round the client has told its error
-                    self._judge({**event, "error": "the server did not hear of it", "grave": True})
+                    self._judge({**event, "error": "the server did not hear of it", "grave": event["heard"] > 0})
 
 
 def explains(fault, event):
