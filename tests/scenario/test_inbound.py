@@ -111,9 +111,9 @@ def test_what_came_before_goes_on(netext, scripted, service, lab):
         assert visitor.recv(100) == b"hello"
 
 
-def test_a_server_that_is_older_than_the_daemon_is_unattributed(instances, rules, service, visit, lab):
+def test_a_server_that_is_older_is_unattributed_where_the_kernel_does_not_tell(instances, rules, service, visit, lab):
     service(80)
-    netext = instances()
+    netext = instances(environment={"NETEXT_WITHOUT": "open-sockets"})
     netext.start_session(SCRIPTED, "--file", f"script={rules('inbound ask', '80 refuse')}")
     assert visit(80) == "ConnectionRefusedError"
     assert netext.flow(local_port=80)["owner"] == "unattributed"

@@ -224,12 +224,13 @@ def test_a_server_that_the_kernel_gave_a_port_has_its_owner(netext, scripted, li
     assert netext.flow(direction="inbound")["pid"] == server.pid
 
 
-def test_a_server_that_is_older_than_the_daemon_is_unattributed(instances, rules, listener, call):
-    listener(80)
+def test_a_server_that_is_older_than_the_daemon_is_who_has_its_socket(instances, rules, listener, call):
+    server = listener(80)
     netext = instances()
     netext.start_session(SCRIPTED, "--file", f"script={rules('inbound ask', '80 refuse')}")
     assert call(80) == "ConnectionRefusedError"
-    assert netext.flow(local_port=80)["owner"] == "unattributed"
+    flow = netext.flow(local_port=80)
+    assert (flow["pid"], flow["owner_is_holder"]) == (server.pid, True)
 
 
 def test_a_flow_ends_with_its_servers_socket(netext, scripted, listener, call):
