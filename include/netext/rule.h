@@ -27,8 +27,8 @@ struct nx_rule {
         /** Inbound: TCP connections that other hosts open to programs here, and UDP flows whose
          *  first datagram came from another host; the program, user and cgroup are those that
          *  bound the socket, the remote fields mean the other host. What comes back to a program
-         *  that sent to the same address and port is no such flow, and what goes to a multicast
-         *  group or to all hosts of a network is none at all: it passes.
+         *  that sent to the same address and port is no such flow. What goes to a multicast group or
+         *  to all hosts of a network is one flow for each socket that it reaches.
          *  Only a session with at least one rule of NX_DIRECTION_INBOUND has to do with such flows:
          *  then its rules of any direction match them too, and its default action decides about
          *  those that no rule matches. Others leave them alone. Proxies take outbound flows only.

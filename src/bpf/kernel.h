@@ -35,6 +35,7 @@
 #define TC_ACT_OK        0
 #define ETH_P_IP         0x0800
 #define ETH_P_IPV6       0x86dd
+#define PACKET_LOOPBACK  5 /* linux/if_packet.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

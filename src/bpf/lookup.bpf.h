@@ -40,6 +40,16 @@ struct {
         __type(value, char[HEAD_SIZE]);
 } heads SEC(".maps");
 
+/* The same of sockets for datagrams, by cookie: where one comes for several of them, the socket tables
+ * tell no more. Written by the bind() hooks; a socket takes its own along; read by flowd. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 65536);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, __u64);
+        __type(value, struct steer_owner);
+} receivers SEC(".maps");
+
 static __always_inline bool is_ipv4(const struct steer_address *address)
 {
         return !address->high && (__u32)address->low == bpf_htonl(0x0000ffff);

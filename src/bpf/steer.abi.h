@@ -213,6 +213,26 @@ struct steer_tuple {
         __u32 pad;
 };
 
+/* The priority of a datagram that came in for a multicast group, or for all of a network, whichever
+ * instance says so. */
+#define STEER_GROUP_TAG 0x4e5b0000U
+
+/* A socket that such datagrams reach, and who sends them. */
+struct steer_member {
+        struct steer_address group; /* where they go */
+        struct steer_address remote;
+        __u64 cookie;
+        __u16 group_port;
+        __u16 remote_port;
+        __u32 pad;
+};
+
+/* Whether it gets them, as of steer_state.generation. */
+struct steer_admission {
+        __u32 generation;
+        __u32 is_admitted;
+};
+
 /* Both ends of a connection that came in. */
 struct steer_ends {
         struct steer_address local;
@@ -240,11 +260,13 @@ enum steer_event_type {
         STEER_EVENT_DENIED,      /* the program got EPERM */
         STEER_EVENT_CLOSED,      /* the program closed the socket */
         STEER_EVENT_HUNG_UP,     /* it closed a connection that others began, or that is older */
+        STEER_EVENT_BOUND,       /* a socket for datagrams has a port: it can be a new member */
+        STEER_EVENT_UNASKED,     /* a datagram did not reach a member that nobody was asked about */
 };
 
 struct steer_event {
         __u32 type;
-        __u16 local_port; /* of CLOSED and HUNG_UP, and of DENIED where it is known */
+        __u16 local_port; /* of CLOSED, HUNG_UP and BOUND, and of DENIED where it is known */
         __u16 protocol;   /* of CLOSED */
         __u64 cookie;
 };
@@ -276,6 +298,12 @@ struct steer_event_hung_up {
         __u16 remote_port;
         __u16 pad[3];
         struct steer_tally tally;
+};
+
+/* STEER_EVENT_UNASKED */
+struct steer_event_unasked {
+        struct steer_event event;
+        struct steer_member member;
 };
 
 /* STEER_EVENT_ALLOWED, STEER_EVENT_DENIED */
@@ -529,6 +557,9 @@ _Static_assert(sizeof(struct steer_event_closed) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_counted_flow) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_ends) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_kernel) == 8, "shared layout");
+_Static_assert(sizeof(struct steer_member) == 48, "shared layout");
+_Static_assert(sizeof(struct steer_admission) == 8, "shared layout");
+_Static_assert(sizeof(struct steer_event_unasked) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_event_hung_up) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");

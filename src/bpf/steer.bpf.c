@@ -29,11 +29,13 @@
 #include "bpf/state.bpf.h"
 #include "bpf/config.bpf.h"
 #include "bpf/ends.bpf.h"
+#include "bpf/events.bpf.h"
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/connection.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
+#include "bpf/group.bpf.h"
 #include "bpf/lookup.bpf.h"
 #include "bpf/older.bpf.h"
 
@@ -104,24 +106,6 @@ struct {
         __type(key, int);
         __type(value, struct steer_grant);
 } carried SEC(".maps");
-
-/* struct steer_event; read by flowd. */
-struct {
-        __uint(type, BPF_MAP_TYPE_RINGBUF);
-        __uint(max_entries, 1024 * 1024);
-} events SEC(".maps");
-
-/* Room for an event of the type's size, with its head filled; NULL and counted if there is none. */
-#define new_event(type_, size, cookie_)                                                            \
-        ({                                                                                         \
-                struct steer_event *_event = bpf_ringbuf_reserve(&events, size, 0);                \
-                                                                                                   \
-                if (_event)                                                                        \
-                        *_event = (struct steer_event){ .type = type_, .cookie = cookie_ };        \
-                else                                                                               \
-                        __sync_fetch_and_add(&state.counters.events_lost, 1);                      \
-                (void *)_event;                                                                    \
-        })
 
 static __always_inline void tell_decided(__u32 type, const struct steer_owner *owner,
                                          __u16 local_port)
@@ -431,6 +415,16 @@ int sock_create(struct bpf_sock *ctx)
         return is_denied_unasked(&owner.outcome) ? deny(&owner, 0) : 1;
 }
 
+static __always_inline void tell_bound(struct bpf_sock *ctx, __u64 cookie)
+{
+        struct steer_event *event = new_event(STEER_EVENT_BOUND, sizeof(*event), cookie);
+
+        if (!event)
+                return;
+        event->local_port = ctx->src_port;
+        bpf_ringbuf_submit(event, 0);
+}
+
 /* The last one to bind it may be about to listen. */
 static __always_inline int on_bind(struct bpf_sock *ctx)
 {
@@ -448,6 +442,11 @@ static __always_inline int on_bind(struct bpf_sock *ctx)
                 *kept = owner;
         else
                 __sync_fetch_and_add(&state.counters.owners_lost, 1);
+        if (ctx->protocol != IPPROTO_UDP)
+                return 1;
+        bpf_map_update_elem(&receivers, &owner.cookie, &owner, BPF_ANY);
+        if (state.inbound_slots)
+                tell_bound(ctx, owner.cookie);
         return 1;
 }
 
@@ -735,6 +734,13 @@ static __always_inline bool can_be_held(struct bpf_sock *ctx)
                ctx->state == BPF_TCP_CLOSE;
 }
 
+static __always_inline void forget_receiver(struct bpf_sock *ctx)
+{
+        __u64 cookie = bpf_get_socket_cookie(ctx);
+
+        bpf_map_delete_elem(&receivers, &cookie);
+}
+
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
@@ -742,6 +748,8 @@ int sock_release(struct bpf_sock *ctx)
                 release_connection(ctx);
                 return 1;
         }
+        if (ctx->protocol == IPPROTO_UDP)
+                forget_receiver(ctx);
         if ((ctx->mark & mark_mask) != mark_pass) {
                 struct steer_owner *owner = bpf_sk_storage_get(&owners, ctx, 0, 0);
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import struct
 import time
 
 import pytest
@@ -15,9 +14,6 @@ from harness.wait import wait_until
 
 SCRIPTED = PROGRAMS / "scripted"
 ADDRESSES = [(Lab.CLIENT, Lab.SERVER), (Lab.CLIENT6, Lab.SERVER6)]
-GROUP, BROADCAST = "239.1.2.3", "198.18.0.255"
-JOIN = (f"listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,"
-        f" socket.inet_aton('{GROUP}') + socket.inet_aton('{Lab.CLIENT}'));")
 
 
 @pytest.mark.parametrize("address,peer", ADDRESSES)
@@ -179,19 +175,6 @@ def test_what_came_before_goes_on(netext, scripted, listener, call):
         assert caller.recv(100) == b"hello"
 
 
-@pytest.mark.parametrize("destination", [GROUP, BROADCAST, "255.255.255.255"])
-def test_what_goes_to_all_or_to_a_group_is_not_asked_about(netext, scripted, listener, lab, destination):
-    scripted("inbound deny")
-    servers = [listener(80, prepare=f"listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1);"
-                                    f"listener.bind(('::', 80)); {JOIN}") for _ in range(2)]
-    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"veth0")
-        caller.sendto(b"hello", (destination, 80))
-        assert [server.heard()[0] for server in servers] == [5, 5]
-    assert netext.flows(direction="inbound") == []
-
-
 def test_a_frame_for_all_does_not_make_a_datagram_one(netext, scripted, listener, lab):
     """The frame's address is its sender's choice; what counts is the datagram's."""
     scripted("inbound deny", "* allow")
@@ -202,19 +185,6 @@ def test_a_frame_for_all_does_not_make_a_datagram_one(netext, scripted, listener
     assert netext.flow(local_port=80)["verdict"] == "refuse"
     with pytest.raises(TimeoutError):
         server.heard()
-
-
-def test_a_group_of_ipv6_is_not_asked_about(netext, scripted, listener, lab):
-    scripted("inbound deny")
-    server = listener(80, prepare="listener.bind(('::', 80)); listener.setsockopt(socket.IPPROTO_IPV6,"
-                                  " socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, 'ff15::1234')"
-                                  " + socket.if_nametoindex('veth0').to_bytes(4, 'little'))")
-    with lab.server.socket(socket.AF_INET6, socket.SOCK_DGRAM) as caller:
-        caller.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF,
-                          struct.pack("i", int(lab.server.run(["ip", "-o", "link", "show", "veth0"]).stdout.split(":")[0])))
-        caller.sendto(b"hello", ("ff15::1234", 80))
-        assert server.heard()[0] == 5
-    assert netext.flows(direction="inbound") == []
 
 
 def test_a_server_that_the_kernel_gave_a_port_has_its_owner(netext, scripted, listener, call):

@@ -6,14 +6,17 @@ the kernel's choosing, at which it has no socket.
 """
 import os
 import signal
+import socket
 
 import pytest
 
 from harness.client import TALK
 from harness.paths import CGROUP2
+from harness.wait import wait_until
 
 OTHER_END = "198.19.0.2"
 TUNNEL_PORT = 4789
+EVERYBODY = "198.18.0.255"
 
 
 @pytest.fixture
@@ -44,6 +47,10 @@ def test_a_tunnel_goes_on_behind_everybodys_back(netext, firewall, scripted, cli
             assert client.talk(protocol, OTHER_END, port).error is None, (protocol, port)
     visitor = lab.server.run([TALK, "tcp", "198.19.0.1", 82], check=False)
     assert visitor.returncode == 0, visitor.stdout
+    with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outsider:
+        outsider.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        outsider.sendto(bytes(8), (EVERYBODY, TUNNEL_PORT))
+    wait_until(lambda: netext.flows(local_address=EVERYBODY, verdict="allow"), "nobody got it")
     carrying = netext.flows(remote_port=TUNNEL_PORT) + netext.flows(local_port=TUNNEL_PORT)
     assert {(flow["owner"], flow["reason"]) for flow in carrying} == {("kernel", "kernel-owner")}
     assert netext.status()["flows_unattributed"] == 0

@@ -49,7 +49,8 @@ static const struct reason reasons[] = {
           "began it was told so." },
         { "not-inspectable", true,
           "The session wants to see its bytes, and they cannot be had: it is not a TCP connection "
-          "of a known program, or one that came in and has to stay on its interface." },
+          "of a known program, or one that came in and has to stay on its interface, or it is for "
+          "a group." },
         { "carried", false, "It carries a flow on that had passed the sessions already." },
         { "loop", false, "It came back to a session that it had passed already." },
         { "memory-short", false,

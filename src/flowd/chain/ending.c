@@ -95,6 +95,10 @@ static int end_datagrams(struct chain *chain, struct flow *flow, const struct en
 
         if (flow->closed_ns)
                 return -ENOENT;
+        if (flow->is_for_group) { /* its datagrams go on to others */
+                ending_note(chain, flow, ending);
+                return 0;
+        }
         r = passed_end(chain->passed, &flow->local, &flow->remote);
         if (r < 0)
                 return r;

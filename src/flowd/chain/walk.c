@@ -97,7 +97,7 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         flow->decided_ns = now_ns();
         flow->waits_for = NULL;
         list_remove(&flow->waiting);
-        if (verdict == NX_VERDICT_ALLOW && flow_is_call(flow))
+        if (verdict == NX_VERDICT_ALLOW && flow_is_call(flow) && !flow->is_for_group)
                 hooks_admit_caller(chain->hooks, &flow->local, &flow->remote);
         chain_release_held(chain, flow);
         if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
@@ -400,7 +400,7 @@ static bool is_inspectable(const struct flow *flow)
         if (flow->direction == NX_DIRECTION_OUTBOUND)
                 return flow->socket_cookie != 0;
         if (flow_is_call(flow))
-                return true;
+                return !flow->is_for_group;
         return flow->interface && route_interface(&flow->local, &flow->remote) == flow->interface;
 }
 

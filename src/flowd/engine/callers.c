@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/cleanup.h"
 #include "deliver/delivery.h"
 #include "engine/callers.h"
 #include "flow/table.h"
@@ -33,12 +34,12 @@ static void on_due(struct wheel_timer *timer, void *userdata)
 {
         struct flow *flow = container_of(timer, struct flow, idle_timer);
         struct callers *callers = userdata;
+        static const enum passed_kind kinds[] = { PASSED_SERVED, PASSED_WATCHED, PASSED_HEARD };
         uint64_t idle_ns = 0;
-        int r;
+        int r = -ENOENT;
 
-        r = passed_get_idle(callers->passed, PASSED_SERVED, &flow->local, &flow->remote, &idle_ns);
-        if (r == -ENOENT)
-                r = passed_get_idle(callers->passed, PASSED_WATCHED, &flow->local, &flow->remote,
+        for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == -ENOENT; i++)
+                r = passed_get_idle(callers->passed, kinds[i], &flow->local, &flow->remote,
                                     &idle_ns);
         if (r == -ENOENT || idle_ns >= IDLE_NS)
                 end(callers, flow);
@@ -67,5 +68,6 @@ void callers_closed(struct callers *callers, struct flow *flow)
         if (!flow_is_call(flow))
                 return;
         wheel_timer_stop(&flow->idle_timer);
-        hooks_forget_caller(callers->hooks, &flow->local, &flow->remote);
+        if (!flow->is_for_group)
+                hooks_forget_caller(callers->hooks, &flow->local, &flow->remote);
 }

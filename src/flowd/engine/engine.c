@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 #include "engine/older.h"
 #include "steer/guarded.h"
+#include "steer/receivers.h"
 #include "steer/sockets.h"
 
 static void on_flow_held(struct flow *flow, void *userdata)
@@ -46,6 +47,7 @@ static void on_flow_decided(struct flow *flow, void *userdata)
         if (wire_reason_is_fallback(flow->reason))
                 engine->counters.fallbacks++;
         callers_decided(&engine->callers, flow);
+        groups_decided(&engine->groups, flow);
         reports_decided(&engine->chain.reports, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_DECIDED);
 }
@@ -55,6 +57,7 @@ static void on_flow_closed(struct flow *flow, void *userdata)
         struct engine *engine = userdata;
 
         callers_closed(&engine->callers, flow);
+        groups_closed(&engine->groups, flow);
         reports_closed(&engine->chain.reports, flow);
         link_tell_flow(&engine->link, flow, WIRE_EVENT_CLOSED);
 }
@@ -123,6 +126,11 @@ static bool receives(const struct ruleset_config *ruleset)
         return ruleset->delivery.is_on && ruleset->inbound != INBOUND_OFF;
 }
 
+static bool asks_groups(const struct ruleset_config *ruleset)
+{
+        return ruleset->asks_groups && ruleset->inbound != INBOUND_OFF;
+}
+
 /* Where that cannot be, flows that are inspected and claimed say that they come from this host. */
 static void pretend(struct engine *engine, bool pretending)
 {
@@ -157,6 +165,8 @@ int engine_apply_ruleset(struct engine *engine)
         r = hooks_set_delivering(engine->hooks, wanted.delivery.is_on);
         if (r >= 0)
                 r = hooks_set_receiving(engine->hooks, receives(&wanted));
+        if (r >= 0)
+                r = hooks_set_telling_members(engine->hooks, asks_groups(&wanted));
         if (r >= 0 && wanted.delivery.is_on)
                 r = route_add(&engine->route);
         if (r >= 0)
@@ -316,6 +326,8 @@ static int init_tables(struct engine *engine)
         if (r >= 0)
                 r = digests_init(&engine->digests, &engine->loop, engine->hooks, &listener);
         if (r >= 0)
+                r = groups_init(&engine->groups);
+        if (r >= 0)
                 r = flow_table_init(&engine->flows, &engine->owners,
                                     &hooks_state(engine->hooks)->last_flow);
         return r;
@@ -324,6 +336,7 @@ static int init_tables(struct engine *engine)
 static void wire_parts(struct engine *engine)
 {
         engine->ruleset.table = engine->table;
+        engine->ruleset.asks_groups = receivers_are_told(engine->hooks);
         engine->ruleset.cuts = !sockets_can_destroy();
         engine->ruleset.mark_mask = engine->config.mark_mask;
         engine->ruleset.hold_queue = queue_hold_number(engine->queue);
@@ -378,6 +391,7 @@ static void wire_parts(struct engine *engine)
                 .chain = &engine->chain,
                 .passed = &engine->passed,
                 .leftovers = &engine->leftovers,
+                .groups = &engine->groups,
                 .mark_mask = engine->config.mark_mask,
                 .is_watched = is_watched,
                 .flow_closed = on_flow_closed,
@@ -387,6 +401,11 @@ static void wire_parts(struct engine *engine)
                 .userdata = engine,
         };
         intake_init(&engine->intake);
+        engine->groups.hooks = engine->hooks;
+        engine->groups.queue = engine->queue;
+        engine->groups.passed = &engine->passed;
+        engine->groups.look_for_members = intake_look_for_members;
+        engine->groups.userdata = &engine->intake;
         engine->callers = (struct callers){
                 .loop = &engine->loop,
                 .hooks = engine->hooks,
@@ -449,6 +468,7 @@ void engine_deinit(struct engine *engine)
         packets_deinit(&engine->packets);
         deliveries_close(&engine->deliveries);
         callers_deinit(&engine->callers);
+        groups_deinit(&engine->groups);
         flow_table_deinit(&engine->flows);
         digests_deinit(&engine->digests);
         sets_deinit(&engine->sets);

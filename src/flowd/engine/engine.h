@@ -10,6 +10,7 @@
 #include "flow/table.h"
 #include "footprint/footprint.h"
 #include "engine/callers.h"
+#include "engine/groups.h"
 #include "engine/intake.h"
 #include "engine/link.h"
 #include "engine/upkeep.h"
@@ -56,6 +57,7 @@ struct engine {
         struct chain chain;
         struct intake intake;
         struct callers callers;
+        struct groups groups;
         struct packets packets;
         struct deliveries deliveries;
         struct route_config route;

@@ -10,6 +10,8 @@
  * is used again by another program is another flow. A datagram that comes in can also be of a flow
  * that a program here began: an answer, after so long a silence that the kernel has forgotten it.
  *
+ * A datagram to a group is of as many flows as there are sockets that it reaches (engine/groups.h).
+ *
  * Packets are read in step with the providers: a batch, the answers about it, the next batch. What
  * comes meanwhile gathers, and shares one wake-up of ours, one of the provider's, and one message
  * each way. Who owes an answer for longer than PATIENCE_NS is not waited for.
@@ -28,11 +30,13 @@
 #include "base/log.h"
 #include "digest/digests.h"
 #include "flow/packet.h"
+#include "engine/groups.h"
 #include "engine/intake.h"
 #include "engine/lost.h"
 #include "names/answer.h"
 #include "steer/leftovers.h"
 #include "steer/passed.h"
+#include "steer/receivers.h"
 #include "steer/sockets.h"
 
 #define NS_PER_S            1000000000ULL
@@ -96,6 +100,7 @@ struct arrival {
         uint32_t sequence;  /* of an inbound connection's first segment … */
         uint32_t interface; /* … which came in through it; 0: and has to stay there */
         bool is_stray;      /* of a delivered flow whose socket was not there */
+        struct gathering *gathering; /* of a datagram to a group; else NULL */
         enum steer_found found;
         const struct steer_owner *owner; /* without a cookie unless found is STEER_FOUND_OWNER */
 };
@@ -234,8 +239,8 @@ static void supersede_older(struct intake *intake, const struct flow *flow)
 
 /* There is no room to wait for an answer. Nothing would tell that it is over, so it passes by the
  * packet. */
-static void decide_without_record(struct intake *intake, const struct steer_outcome *outcome,
-                                  struct queue_held held)
+static void decide_without_record(struct intake *intake, const struct arrival *arrival,
+                                  const struct steer_outcome *outcome, struct queue_held held)
 {
         bool is_denied = outcome->verdict == STEER_DENY;
 
@@ -244,9 +249,14 @@ static void decide_without_record(struct intake *intake, const struct steer_outc
                 intake->counters.fallbacks++;
                 is_denied = chain_closed_session(intake->chain, outcome->ask_slots) != NULL;
         }
-        queue_decide(intake->queue, held, is_denied ? MARK_REFUSE : MARK_PASS_ONCE);
+        if (arrival->gathering)
+                hooks_set_member(intake->hooks, arrival->owner->cookie, &arrival->local,
+                                 &arrival->remote, !is_denied);
+        else
+                queue_decide(intake->queue, held, is_denied ? MARK_REFUSE : MARK_PASS_ONCE);
 }
 
+/* held: its packet; of a datagram to a group, which others wait for as well, none. */
 static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                         struct queue_held held)
 {
@@ -264,11 +274,15 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 .sequence = arrival->sequence,
                 .is_stray = arrival->is_stray,
                 .interface = arrival->interface,
-                .n_held = 1,
+                .is_for_group = arrival->gathering,
+                .gathering = arrival->gathering,
+                .n_held = !arrival->gathering,
                 .held = { held },
         };
         struct flow *flow;
 
+        if (arrival->gathering)
+                model.socket_cookie = arrival->owner->cookie;
         if (arrival->found == STEER_FOUND_KERNEL)
                 model.owner = WIRE_OWNER_KERNEL;
         else if (!owner)
@@ -287,10 +301,13 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 chain_judge(intake->chain, &model, &outcome);
         supersede_older(intake, &model);
         flow = flow_table_add(intake->flows, &model);
-        if (flow)
-                chain_enter(intake->chain, flow, &outcome);
-        else
-                decide_without_record(intake, &outcome, held);
+        if (!flow) {
+                decide_without_record(intake, arrival, &outcome, held);
+                return;
+        }
+        if (flow->gathering)
+                flow->gathering->n_undecided++;
+        chain_enter(intake->chain, flow, &outcome);
 }
 
 /* NULL: the packet is a new one's first. Where a stray's is new, the kernel forgets the old way. */
@@ -347,6 +364,74 @@ struct batch {
         struct steer_lookup lookups[QUEUE_BATCH];
 };
 
+/* A member that was let in stays in, also when the rules change, for as long as it is not idle. */
+static bool is_same_member(struct intake *intake, const struct flow *flow, uint64_t cookie)
+{
+        return (flow->verdict == NX_VERDICT_ALLOW && !flow->closed_ns) ||
+               is_same_call(intake, flow, cookie);
+}
+
+/* Of a tunnel, which has it before anybody could keep it from the socket. */
+static bool is_kernels(struct intake *intake, const struct arrival *arrival, uint32_t interface)
+{
+        struct steer_lookup lookup = lookup_of(arrival, interface);
+
+        hooks_look_up(intake->hooks, &lookup, 1);
+        return lookup.found == STEER_FOUND_KERNEL;
+}
+
+struct search {
+        struct intake *intake;
+        struct gathering *gathering;
+};
+
+/* One of the sockets that a datagram to a group reaches. */
+static void on_receiver(const struct receiver *receiver, void *userdata)
+{
+        const struct search *search = userdata;
+        const struct steer_owner nobody = { .cookie = receiver->cookie };
+        struct intake *intake = search->intake;
+        struct arrival arrival = {
+                .protocol = IPPROTO_UDP,
+                .direction = NX_DIRECTION_INBOUND,
+                .local = search->gathering->group,
+                .remote = search->gathering->sender,
+                .gathering = search->gathering,
+                .found = receiver->owner ? STEER_FOUND_OWNER : STEER_FOUND_SOCKET,
+                .owner = receiver->owner ? receiver->owner : &nobody,
+        };
+        struct flow *flow;
+
+        if (!receiver->owner && !hooks_owns_cgroup(intake->hooks, receiver->cgroup_id) &&
+            !groups_is_ours(intake->groups, receiver->cookie))
+                return;
+        if (!receiver->owner && is_kernels(intake, &arrival, search->gathering->interface))
+                arrival.found = STEER_FOUND_KERNEL;
+        flow = flow_table_find_member(intake->flows, receiver->cookie, &arrival.local,
+                                      &arrival.remote);
+        if (!flow || !is_same_member(intake, flow, receiver->cookie))
+                on_new_flow(intake, &arrival, (struct queue_held){});
+        else if (flow->verdict != NX_VERDICT_NONE)
+                groups_admit(intake->groups, flow);
+}
+
+/* Where the kernel does not tell them, nobody gets the datagram: each would have to be admitted. */
+void intake_look_for_members(struct gathering *gathering, void *userdata)
+{
+        struct intake *intake = userdata;
+        struct search search = { .intake = intake, .gathering = gathering };
+        const struct receivers_question question = {
+                .group = gathering->group,
+                .sender = gathering->sender,
+                .interface = gathering->interface,
+        };
+        int r;
+
+        r = receivers_list(intake->hooks, &question, on_receiver, &search);
+        if (r < 0)
+                log_error("the sockets that a datagram is for cannot be listed: %s", strerror(-r));
+}
+
 static void take_undecided(struct intake *intake, const struct queue_packet *bytes,
                            struct batch *batch)
 {
@@ -358,6 +443,14 @@ static void take_undecided(struct intake *intake, const struct queue_packet *byt
         if (packet_parse(bytes->bytes, bytes->size, &packet) < 0) {
                 intake->counters.packets_unreadable++;
                 queue_decide(intake->queue, held, MARK_DROP);
+                return;
+        }
+        if (bytes->is_for_group) {
+                if (!groups_hold(intake->groups, &packet.destination, &packet.source,
+                                 bytes->interface, held)) {
+                        intake->counters.packets_over_limit++;
+                        queue_decide(intake->queue, held, MARK_DROP);
+                }
                 return;
         }
         if (bytes->is_stray && packet.protocol == IPPROTO_TCP) {
@@ -622,6 +715,13 @@ static void on_event(const struct steer_event *event, void *userdata)
                 break;
         case STEER_EVENT_CLOSED:
                 on_closed(intake, (const struct steer_event_closed *)event);
+                break;
+        case STEER_EVENT_BOUND:
+                groups_bound(intake->groups, event->local_port);
+                break;
+        case STEER_EVENT_UNASKED:
+                groups_unasked(intake->groups,
+                               &((const struct steer_event_unasked *)event)->member);
                 break;
         case STEER_EVENT_HUNG_UP:
                 on_hung_up(intake, (const struct steer_event_hung_up *)event);

@@ -20,6 +20,8 @@
 
 #define INTAKE_CLOSED_EARLY 4096 /* a power of two */
 
+struct gathering;
+struct groups;
 struct leftovers;
 struct passed;
 
@@ -43,6 +45,7 @@ struct intake {
         struct chain *chain;
         const struct passed *passed;
         struct leftovers *leftovers;
+        struct groups *groups;
         uint32_t mark_mask;
         bool (*is_watched)(void *userdata);
         void (*flow_closed)(struct flow *flow, void *userdata);
@@ -83,5 +86,7 @@ void intake_set_owner(struct intake *intake, struct flow *flow, const struct ste
 void intake_catch_up(struct intake *intake);
 /* The flow's socket is closed, though nobody said so. */
 void intake_end_flow(struct intake *intake, struct flow *flow);
+/* For groups.look_for_members. */
+void intake_look_for_members(struct gathering *gathering, void *userdata);
 /* Asks the kernel for the local ends that are not known yet, if there are any. */
 void intake_find_local_ends(struct intake *intake);

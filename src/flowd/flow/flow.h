@@ -21,6 +21,7 @@
 #define FLOW_RULE_MAX 64 /* a rule's label */
 
 struct delivery;
+struct gathering;
 struct process;
 struct session;
 
@@ -69,6 +70,7 @@ struct flow {
         enum nx_direction direction;
         struct endpoint local;
         struct endpoint remote;
+        bool is_for_group; /* of datagrams to a group: its socket is one of those that they reach */
         uint32_t sequence;  /* of an inbound one's first segment: repeated ones have the same */
         uint32_t interface; /* that it came in through; 0: it cannot be inspected there */
         bool is_older;      /* it was open when we found it: nobody saw it begin */
@@ -119,8 +121,9 @@ struct flow {
         bool is_judged_again;    /* it passed, and goes on meanwhile: see chain/again.h */
         unsigned int hops; /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
+        struct gathering *gathering; /* which waits for it; engine/groups.h */
         struct list waiting; /* session.asked or session.paused; chain.unidentified;
-                                intake.unshown or intake.unplaced */
+                                intake.unshown or intake.unplaced; groups.flows, once decided */
         uint64_t deadline_ns;
         unsigned int n_held;
         struct queue_held held[FLOW_HELD_MAX];

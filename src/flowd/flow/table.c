@@ -161,6 +161,19 @@ struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
         return NULL;
 }
 
+struct flow *flow_table_find_member(struct flow_table *table, uint64_t cookie,
+                                    const struct endpoint *local, const struct endpoint *remote)
+{
+        uint64_t hash = tuple_hash(IPPROTO_UDP, local, remote);
+        struct flow *flow;
+
+        htable_for_each_match (flow, &table->by_tuple, hash, by_tuple)
+                if (flow->is_for_group && flow->socket_cookie == cookie &&
+                    endpoint_equal(&flow->local, local) && endpoint_equal(&flow->remote, remote))
+                        return flow;
+        return NULL;
+}
+
 struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie)
 {
         uint64_t hash = htable_hash(&cookie, sizeof(cookie));

@@ -48,6 +48,10 @@ struct flow *flow_table_find(struct flow_table *table, uint64_t id);
 struct flow *flow_table_find_tuple(struct flow_table *table, uint8_t protocol,
                                    const struct endpoint *local, const struct endpoint *remote);
 
+/* The newest of those that is the socket's, or NULL. */
+struct flow *flow_table_find_member(struct flow_table *table, uint64_t cookie,
+                                    const struct endpoint *local, const struct endpoint *remote);
+
 /* The newest flow of the socket, or NULL. */
 struct flow *flow_table_find_socket(struct flow_table *table, uint64_t cookie);
 /* Notes the end of a decided flow; the flow that ended longest ago may go for it, never this one.

@@ -42,6 +42,7 @@
 #include "steer/packet-queue.h"
 #include "steer/packet-table.h"
 #include "steer/queue.h"
+#include "steer/receivers.h"
 #include "steer/route.h"
 #include "steer/ruleset.h"
 #include "steer/sockets.h"
@@ -310,6 +311,21 @@ static void probe_byte_counts(struct probe_scene *scene, struct probe_result *re
         }
         counts_forget(&counts, &flow);
         active(result, "cgroup_skb, tcp_info");
+}
+
+static void probe_groups(struct probe_scene *scene, struct probe_result *result)
+{
+        int r = scene->hooks ? hooks_set_telling_members(scene->hooks, true) : -ENOENT;
+
+        if (r < 0) {
+                missing(result, "no program can see the datagrams of a cgroup", r);
+                return;
+        }
+        (void)hooks_set_telling_members(scene->hooks, false);
+        if (receivers_are_told(scene->hooks))
+                active(result, "sock_diag, cgroup_skb");
+        else
+                missing(result, "the kernel does not list the sockets of UDP", -EOPNOTSUPP);
 }
 
 static void probe_seccomp(struct probe_scene *scene, struct probe_result *result)
@@ -682,6 +698,8 @@ static const struct probe {
           probe_main_job },
         { "inbound", "holding a flow that another host begins", false,
           "no filter for inbound flows", probe_inbound },
+        { "groups", "deciding who gets a datagram to a multicast group, or to all", false,
+          "such datagrams come in unasked", probe_groups },
         { "delivery", "taking over a program's connection", false,
           "no proxy, and no filter that looks at bytes", probe_delivery },
         { "visits", "taking over a connection that another host began", false,

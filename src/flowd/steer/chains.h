@@ -39,6 +39,7 @@ struct family {
         const char *served;   /* UDP flows that others began */
         const char *claimed;  /* UDP flows that a proxy took */
         const char *watched;  /* UDP flows that others began, of which filters see the datagrams */
+        const char *heard;    /* the same to groups, and those who get them were asked about */
         const char *onward;   /* answers from servers that are visited by way of us */
         const char *ended;    /* UDP flows of which nothing passes any more */
         const char *cut;      /* the same of TCP, where the kernel cannot end a connection */
@@ -47,10 +48,10 @@ struct family {
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "settling4", "served4", "claimed4", "watched4", "onward4",
-          "ended4", "cut4", TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "settling6", "served6", "claimed6", "watched6", "onward6",
-          "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
+        { NFPROTO_IPV4, "passed4", "settling4", "served4", "claimed4", "watched4", "heard4",
+          "onward4", "ended4", "cut4", TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "settling6", "served6", "claimed6", "watched6", "heard6",
+          "onward6", "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
 };
 
 static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };

@@ -389,14 +389,24 @@ void refresh_echo_tuple(struct nftnl_rule *rule, uint8_t family, enum tuple_dire
         put_into(rule, NFT_DYNSET_OP_UPDATE, set);
 }
 
-void match_destination_type(struct nftnl_rule *rule, uint32_t type)
+static void match_address_type(struct nftnl_rule *rule, uint32_t which, uint32_t type)
 {
         struct nftnl_expr *expr = add(rule, "fib");
 
         nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, REG);
         nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+        nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, which);
         compare(rule, NFT_CMP_EQ, &type, sizeof(type));
+}
+
+void match_destination_type(struct nftnl_rule *rule, uint32_t type)
+{
+        match_address_type(rule, NFTA_FIB_F_DADDR, type);
+}
+
+void match_source_type(struct nftnl_rule *rule, uint32_t type)
+{
+        match_address_type(rule, NFTA_FIB_F_SADDR, type);
 }
 
 void verdict(struct nftnl_rule *rule, int code, const char *chain)

@@ -66,6 +66,8 @@ void match_cgroup(struct nftnl_rule *rule, uint32_t level, uint64_t cgroup_id);
 
 /* What the destination of a packet that came in is here: RTN_LOCAL, RTN_MULTICAST, … */
 void match_destination_type(struct nftnl_rule *rule, uint32_t type);
+/* The same of where it comes from. */
+void match_source_type(struct nftnl_rule *rule, uint32_t type);
 /* The packet came in over lo; or through another interface. */
 void match_loopback_interface(struct nftnl_rule *rule);
 void match_other_interface(struct nftnl_rule *rule);

@@ -43,6 +43,7 @@ struct hooks {
         struct ring_buffer *ring;
         struct bpf_link *links[N_LINKS];
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
+        struct bpf_link *group_link;   /* NULL while no session speaks of inbound flows */
         struct bpf_link *receive_link; /* NULL while nothing that came in can be inspected */
         struct bpf_link *face_links[N_FACE_LINKS]; /* NULL while no socket has a face */
         char *pin_dir;
@@ -490,7 +491,23 @@ int hooks_put_back(struct hooks *hooks)
                 r = put_back(hooks, hook.program, hook.cgroup_fd, &hooks->delivery_links[i]);
                 n_put_back += r > 0;
         }
+        if (r >= 0 && hooks->group_link) {
+                r = put_back(hooks, hooks->skeleton->progs.receive_group, hooks->cgroup_fd,
+                             &hooks->group_link);
+                n_put_back += r > 0;
+        }
         return r < 0 ? r : n_put_back;
+}
+
+int hooks_set_telling_members(struct hooks *hooks, bool telling)
+{
+        const struct delivery_hook hook = { hooks->skeleton->progs.receive_group, hooks->cgroup_fd };
+
+        if (telling && !hooks->group_link)
+                return attach_one(hooks, hook.program, hook.cgroup_fd, &hooks->group_link);
+        if (!telling)
+                detach_one(hooks, &hook, &hooks->group_link);
+        return 0;
 }
 
 /* Not pinned: without us there is nobody to send visitors to. */
@@ -543,6 +560,7 @@ struct hooks *hooks_close(struct hooks *hooks)
                 bpf_link__destroy(hooks->links[i]);
         for (size_t i = 0; i < N_DELIVERY_LINKS; i++)
                 bpf_link__destroy(hooks->delivery_links[i]);
+        bpf_link__destroy(hooks->group_link);
         bpf_link__destroy(hooks->receive_link);
         for (size_t i = 0; i < N_FACE_LINKS; i++)
                 bpf_link__destroy(hooks->face_links[i]);
@@ -687,6 +705,13 @@ bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *re
         int fd = bpf_map__fd(hooks->skeleton->maps.cgroups);
 
         return bpf_map_lookup_elem(fd, &id, ret_cgroup) == 0;
+}
+
+bool hooks_owns_cgroup(struct hooks *hooks, uint64_t id)
+{
+        const struct steer_bpf__rodata *config = hooks->skeleton->rodata;
+
+        return config->cgroup_level == 0 || config->cgroup_id == id;
 }
 
 bool hooks_have_cgroup_levels(struct hooks *hooks)

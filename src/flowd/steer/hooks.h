@@ -25,7 +25,7 @@ struct hooks_config {
         uint32_t mark_mask;
 };
 
-/* event: whole, by its type a steer_event_decided, steer_event_closed or steer_event_hung_up. */
+/* event: whole, of the struct that bpf/steer.abi.h names for its type. */
 typedef void hooks_event_fn(const struct steer_event *event, void *userdata);
 
 /*
@@ -49,6 +49,9 @@ int hooks_set_delivering(struct hooks *hooks, bool delivering);
 int hooks_set_pretending(struct hooks *hooks, bool pretending);
 /* Whether visitors can be sent to a door; see hooks_open_door(). 0 or a negative errno. */
 int hooks_set_receiving(struct hooks *hooks, bool receiving);
+/* Whether sockets get datagrams to groups only if they were admitted; see hooks_set_member(). 0 or a
+ * negative errno. */
+int hooks_set_telling_members(struct hooks *hooks, bool telling);
 /* Closes our descriptors; the pinned objects go on. NULL in, NULL out. */
 struct hooks *hooks_close(struct hooks *hooks);
 
@@ -75,6 +78,8 @@ bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key
 /* One of steer_process.parents: nothing but its executable is known. */
 bool hooks_find_ancestor(struct hooks *hooks, const struct steer_process_key *key,
                          struct steer_process *ret_process);
+/* Is that the instance's cgroup, or is every one its own? Those below it are not told. */
+bool hooks_owns_cgroup(struct hooks *hooks, uint64_t id);
 bool hooks_find_cgroup(struct hooks *hooks, uint64_t id, struct steer_cgroup *ret_cgroup);
 
 /* The file behind a descriptor of ours, as struct steer_process names an executable; false where
@@ -126,6 +131,13 @@ void hooks_admit_caller(struct hooks *hooks, const struct endpoint *server,
                         const struct endpoint *caller);
 void hooks_forget_caller(struct hooks *hooks, const struct endpoint *server,
                          const struct endpoint *caller);
+/* Who bound the socket for datagrams; false: no hook of ours saw that. */
+bool hooks_find_receiver(struct hooks *hooks, uint64_t cookie, struct steer_owner *ret_owner);
+/* What remote sends to the group reaches the socket, or not. Forgotten: it is asked about again. */
+void hooks_set_member(struct hooks *hooks, uint64_t cookie, const struct endpoint *group,
+                      const struct endpoint *remote, bool is_admitted);
+void hooks_forget_member(struct hooks *hooks, uint64_t cookie, const struct endpoint *group,
+                         const struct endpoint *remote);
 /* For whoever has it, the socket of ours says from now on that it stands between these. */
 int hooks_set_face(struct hooks *hooks, int socket_fd, const struct endpoint *local,
                    const struct endpoint *remote);

@@ -22,8 +22,7 @@
  *      a session speaks of inbound flows.
  *      from lo, neither tcp nor udp, or tcp and not a first segment   accept
  *      a fragment, not the first                  accept     of IPv6; it is nothing without that
- *      udp, to a group, or to all of a network    accept     one datagram is for many programs, and
- *                                                 no flow
+ *      udp, to a group, or to all of a network    goto group     it is for many programs
  *      udp, turned in passed4 or passed6          accept     answers one of us
  *      udp, mark & M == PASS                      turned, into served4 or served6
  *      udp, turned in served4 or served6          refresh it there, clear ours, accept
@@ -35,7 +34,20 @@
  *                                                 tag        nobody listens; or an earlier
  *                                                 jump decide   connection hides who does
  *
+ *   group: each of the sockets that such a datagram reaches is a flow, and has its own verdict
+ *      (bpf/group.bpf.h); the datagram waits until all have one. Where the kernel does not tell
+ *      which sockets there are, it is accepted instead.
+ *                                                 tag as that
+ *      from an address of this host               accept     a flow of whoever sent it
+ *      mark & M == PASS                           turned, into heard4 or heard6
+ *      turned in heard4 or heard6                 refresh it there, clear ours, accept
+ *      mark & M == PASS                           clear ours, accept     there was no room
+ *      mark & M == DROP                           drop
+ *                                                 mark & M := GROUP, queue
+ *
  *   guard_in: input, next after that. As guard.
+ *      mark & M == GROUP, tagged as that          count, clear ours; and the tag, where the fail policy
+ *                                                 is open: else who was not asked about gets nothing
  *      mark & M == ASKED, our tag                 count, then the fail policy
  */
 
@@ -49,6 +61,7 @@
 #include <linux/rtnetlink.h>
 
 #include "base/cleanup.h"
+#include "bpf/steer.abi.h"
 #include "steer/chains.h"
 #include "steer/expression.h"
 #include "steer/inbound.h"
@@ -188,9 +201,62 @@ static void accept_not_held(struct transaction *t)
                 rule = rule_begin(t, "hold_in");
                 match_protocol(rule, IPPROTO_UDP);
                 match_destination_type(rule, shared[i]);
-                verdict(rule, NF_ACCEPT, NULL);
+                if (config_of(t)->asks_groups)
+                        verdict(rule, NFT_GOTO, "group");
+                else
+                        verdict(rule, NF_ACCEPT, NULL);
                 rule_end(t, rule);
         }
+}
+
+static void put_heard(struct transaction *t, const struct family *family)
+{
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule = rule_begin(t, "group");
+
+        match_packet_mark(rule, mask, bits(t, MARK_PASS));
+        refresh_tuple(rule, family->number, TUPLE_TURNED, family->heard);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "group");
+        match_tuple(rule, family->number, TUPLE_TURNED, family->heard);
+        refresh_tuple(rule, family->number, TUPLE_TURNED, family->heard);
+        set_packet_mark(rule, mask, 0);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void put_group(struct transaction *t)
+{
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule = rule_begin(t, "group");
+
+        set_packet_tag(rule, STEER_GROUP_TAG);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "group");
+        match_source_type(rule, RTN_LOCAL);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                put_heard(t, &families[i]);
+
+        rule = rule_begin(t, "group");
+        match_packet_mark(rule, mask, bits(t, MARK_PASS));
+        set_packet_mark(rule, mask, 0);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "group");
+        match_packet_mark(rule, mask, bits(t, MARK_DROP));
+        verdict(rule, NF_DROP, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "group");
+        set_packet_mark(rule, mask, bits(t, MARK_GROUP));
+        queue(rule, config_of(t), config_of(t)->hold_queue);
+        rule_end(t, rule);
 }
 
 static void accept_known_datagrams(struct transaction *t, const struct family *family)
@@ -282,6 +348,15 @@ static void put_guard_in(struct transaction *t)
         match_packet_tag(rule, tag_of(config));
         apply_fail_policy(t, rule, config->inbound == INBOUND_CLOSED);
         rule_end(t, rule);
+
+        rule = rule_begin(t, "guard_in");
+        match_packet_mark(rule, config->mark_mask, bits(t, MARK_GROUP));
+        match_packet_tag(rule, STEER_GROUP_TAG);
+        count(rule);
+        set_packet_mark(rule, config->mark_mask, 0);
+        if (config->inbound != INBOUND_CLOSED)
+                set_packet_tag(rule, NO_TAG);
+        rule_end(t, rule);
 }
 
 void inbound_put_chains(struct transaction *t)
@@ -289,6 +364,7 @@ void inbound_put_chains(struct transaction *t)
         put_base_chain(t, "arrive", "filter", NF_INET_LOCAL_IN, HOLD_PRIORITY);
         if (config_of(t)->inbound == INBOUND_OFF)
                 return;
+        put_chain(t, "group");
         put_base_chain(t, "hold_in", "filter", NF_INET_LOCAL_IN, HOLD_IN_PRIORITY);
         put_base_chain(t, "guard_in", "filter", NF_INET_LOCAL_IN, GUARD_IN_PRIORITY);
 }
@@ -298,6 +374,7 @@ void inbound_put_rules(struct transaction *t)
         put_arrive(t);
         if (config_of(t)->inbound == INBOUND_OFF)
                 return;
+        put_group(t);
         put_hold_in(t);
         put_guard_in(t);
 }

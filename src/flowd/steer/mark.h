@@ -26,6 +26,9 @@ enum mark {
         MARK_OWN = 13,        /* on flowd's own sockets to destinations and to visitors */
         MARK_WATCHED = 14,    /* verdict on a datagram: filters see those of its flow */
         MARK_ONWARD = 15,     /* on both sockets between flowd and the server that is visited */
+        /* What comes in cannot be an extension's: on a datagram to a group, on its way to the queue;
+         * past it: nobody listens. */
+        MARK_GROUP = MARK_CARRIED,
 };
 
 /* DELIVER and ONWARD are the only ones with these bits; both go to lo. */

@@ -100,7 +100,7 @@ static int receive_error(int fd)
         return r;
 }
 
-#define N_SETS 6
+#define N_SETS 7
 
 /* is_ended: the first set gets the flow that the others lose. */
 static int forget(const struct passed *passed, const char *const *names, size_t n_names,
@@ -174,6 +174,7 @@ static const struct {
         [PASSED_CLAIMED] = { "claimed4", "claimed6", CLAIMED_SECONDS * 1000 },
         [PASSED_SERVED] = { "served4", "served6", PASSED_SECONDS * 1000 },
         [PASSED_WATCHED] = { "watched4", "watched6", PASSED_SECONDS * 1000 },
+        [PASSED_HEARD] = { "heard4", "heard6", PASSED_SECONDS * 1000 },
 };
 
 int passed_get_idle(const struct passed *passed, enum passed_kind kind,
@@ -199,10 +200,10 @@ int passed_get_idle(const struct passed *passed, enum passed_kind kind,
 }
 
 /* Where the element ran out in between, an answer made the flow look like a served one. */
-static const char *const names4[N_SETS] = { "ended4",   "passed4",  "served4",
-                                            "claimed4", "watched4", "onward4" };
-static const char *const names6[N_SETS] = { "ended6",   "passed6",  "served6",
-                                            "claimed6", "watched6", "onward6" };
+static const char *const names4[N_SETS] = { "ended4",   "passed4",  "served4", "claimed4",
+                                            "watched4", "heard4",   "onward4" };
+static const char *const names6[N_SETS] = { "ended6",   "passed6",  "served6", "claimed6",
+                                            "watched6", "heard6",   "onward6" };
 
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
@@ -341,7 +342,7 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[N_SETS] = { "", "", "", "", "", "" };
+        static const char *const nowhere[N_SETS] = { "", "", "", "", "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 

@@ -74,6 +74,7 @@ enum passed_kind {
         PASSED_CLAIMED, /* a proxy has it */
         PASSED_SERVED,  /* another host began it */
         PASSED_WATCHED, /* the same, and filters see its datagrams */
+        PASSED_HEARD,   /* another host began it, to a group */
         PASSED_KIND_MAX,
 };
 

@@ -183,6 +183,9 @@ static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
         interface = ret_packet->is_inbound ? NFQA_IFINDEX_INDEV : NFQA_IFINDEX_OUTDEV;
         if (attributes[NFQA_MARK])
                 ret_packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
+        ret_packet->is_for_group =
+                ret_packet->is_inbound && (ret_packet->mark & queue->mark_mask) ==
+                                                  mark_bits(MARK_GROUP, queue->mark_mask);
         if (attributes[interface])
                 ret_packet->interface = ntohl(mnl_attr_get_u32(attributes[interface]));
         if (attributes[NFQA_PAYLOAD]) {

@@ -24,6 +24,7 @@ struct queue_packet {
         bool is_answer;
         bool is_stray;        /* of a delivered flow whose socket was not there */
         bool is_inbound;      /* it came in, and is no answer */
+        bool is_for_group;    /* the same, and it is for a multicast group, or for all of a network */
         const uint8_t *bytes; /* from the network header; borrowed during the call */
         size_t size;          /* of bytes: at most what the queue copies */
 };

@@ -660,6 +660,7 @@ static void put_sets(struct transaction *t, const struct family *family)
                 { family->served, PASSED_SECONDS * 1000 },
                 { family->claimed, CLAIMED_SECONDS * 1000 },
                 { family->watched, PASSED_SECONDS * 1000 },
+                { family->heard, PASSED_SECONDS * 1000 },
                 { family->onward, ONWARD_SECONDS * 1000 },
                 { family->ended, PASSED_SECONDS * 1000 },
                 { family->cut, CLAIMED_SECONDS * 1000 },

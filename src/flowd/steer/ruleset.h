@@ -42,6 +42,7 @@ struct ruleset_config {
         bool closed; /* what nobody listens for is refused, not let through */
         bool cuts;   /* the kernel cannot end a connection: its segments are refused */
         enum ruleset_inbound inbound;
+        bool asks_groups; /* and about datagrams to groups: their members can be told apart */
         struct ruleset_delivery delivery;
         enum queue_mechanism mechanism;
         bool mechanism_is_known; /* it was in force before */

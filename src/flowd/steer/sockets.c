@@ -48,12 +48,12 @@ struct listing {
         void *userdata;
 };
 
-static uint64_t cookie_of(const struct inet_diag_sockid *id)
+uint64_t sockets_cookie(const struct inet_diag_sockid *id)
 {
         return (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
 }
 
-static struct endpoint local_of(uint8_t family, const struct inet_diag_sockid *id)
+struct endpoint sockets_end_here(uint8_t family, const struct inet_diag_sockid *id)
 {
         struct endpoint local = { .port = ntohs(id->idiag_sport) };
 
@@ -73,12 +73,45 @@ static int on_socket(const struct nlmsghdr *message, void *userdata)
         if (mnl_nlmsg_get_payload_len(message) < sizeof(*found) ||
             (listing->held_only && !found->idiag_inode))
                 return MNL_CB_OK;
-        local = local_of(found->idiag_family, &found->id);
-        listing->fn(cookie_of(&found->id), &local, listing->userdata);
+        local = sockets_end_here(found->idiag_family, &found->id);
+        listing->fn(sockets_cookie(&found->id), &local, listing->userdata);
         return MNL_CB_OK;
 }
 
-static int ask(int fd, uint8_t family, const struct listing *listing)
+int sockets_dump(const struct nlmsghdr *request, sockets_answer_fn *fn, void *userdata)
+{
+        _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        _Alignas(struct nlmsghdr) char buffer[DUMP_MESSAGE_MAX];
+        ssize_t n;
+        int r;
+
+        if (fd < 0 || send(fd, request, request->nlmsg_len, 0) < 0)
+                return -errno;
+        do {
+                n = recv(fd, buffer, sizeof(buffer), 0);
+                if (n < 0)
+                        return -errno;
+                r = mnl_cb_run(buffer, (size_t)n, 0, 0, fn, userdata);
+        } while (r > MNL_CB_STOP);
+        return r < 0 ? -errno : 0;
+}
+
+struct inet_diag_req_v2 *sockets_begin_request(char *buffer, uint16_t type, uint8_t family,
+                                               uint8_t protocol)
+{
+        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        struct inet_diag_req_v2 *request;
+
+        message->nlmsg_type = type;
+        message->nlmsg_flags = NLM_F_REQUEST;
+        request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
+        request->sdiag_family = family;
+        request->sdiag_protocol = protocol;
+        request->idiag_states = ~0U;
+        return request;
+}
+
+static int list_family(uint8_t family, struct listing *listing)
 {
         struct mark_filter filter = {
                 .op = { .code = INET_DIAG_BC_MARK_COND,
@@ -86,39 +119,15 @@ static int ask(int fd, uint8_t family, const struct listing *listing)
                         .no = sizeof(filter) + sizeof(filter.op) },
                 .condition = { .mark = listing->mark, .mask = listing->mark_mask },
         };
-        char buffer[256];
-        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        _Alignas(struct nlmsghdr) char buffer[256];
+        struct nlmsghdr *message = (struct nlmsghdr *)buffer;
         struct inet_diag_req_v2 *request;
 
-        message->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-        message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-        request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
-        request->sdiag_family = family;
-        request->sdiag_protocol = listing->protocol;
+        request = sockets_begin_request(buffer, SOCK_DIAG_BY_FAMILY, family, listing->protocol);
         request->idiag_states = listing->states;
+        message->nlmsg_flags |= NLM_F_DUMP;
         mnl_attr_put(message, INET_DIAG_REQ_BYTECODE, sizeof(filter), &filter);
-        return send(fd, message, message->nlmsg_len, 0) < 0 ? -errno : 0;
-}
-
-static int list_family(uint8_t family, struct listing *listing)
-{
-        _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        _Alignas(struct nlmsghdr) char buffer[DUMP_MESSAGE_MAX];
-        ssize_t n;
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = ask(fd, family, listing);
-        if (r < 0)
-                return r;
-        do {
-                n = recv(fd, buffer, sizeof(buffer), 0);
-                if (n < 0)
-                        return -errno;
-                r = mnl_cb_run(buffer, (size_t)n, 0, 0, on_socket, listing);
-        } while (r > MNL_CB_STOP);
-        return r < 0 ? -errno : 0;
+        return sockets_dump(message, on_socket, listing);
 }
 
 static int list(struct listing *listing)
@@ -241,18 +250,11 @@ static void read_found(const struct nlmsghdr *answer, uint8_t protocol,
         (void)mnl_attr_parse(answer, sizeof(*socket), read_info, &ret_found->tally);
 }
 
-static struct inet_diag_req_v2 *begin_request(char *buffer, uint16_t type, uint8_t family,
-                                              uint8_t protocol)
+static struct inet_diag_req_v2 *begin_question(char *buffer, uint16_t type, uint8_t family,
+                                               uint8_t protocol)
 {
-        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-        struct inet_diag_req_v2 *request;
+        struct inet_diag_req_v2 *request = sockets_begin_request(buffer, type, family, protocol);
 
-        message->nlmsg_type = type;
-        message->nlmsg_flags = NLM_F_REQUEST;
-        request = mnl_nlmsg_put_extra_header(message, sizeof(*request));
-        request->sdiag_family = family;
-        request->sdiag_protocol = protocol;
-        request->idiag_states = ~0U;
         request->idiag_ext = 1U << (INET_DIAG_INFO - 1);
         return request;
 }
@@ -265,7 +267,7 @@ static int find_by_ends(const struct socket_name *name, uint32_t interface,
         _Alignas(struct nlmsghdr) char request[256], buffer[4096];
         const struct nlmsghdr *answer = (const struct nlmsghdr *)buffer;
         struct inet_diag_req_v2 *asked =
-                begin_request(request, SOCK_DIAG_BY_FAMILY, family, name->protocol);
+                begin_question(request, SOCK_DIAG_BY_FAMILY, family, name->protocol);
         ssize_t n;
 
         asked->id.idiag_if = interface;
@@ -295,7 +297,7 @@ static int on_searched(const struct nlmsghdr *message, void *userdata)
         struct search *search = userdata;
 
         if (mnl_nlmsg_get_payload_len(message) < sizeof(*socket) ||
-            cookie_of(&socket->id) != search->name->cookie)
+            sockets_cookie(&socket->id) != search->name->cookie)
                 return MNL_CB_OK;
         read_found(message, search->name->protocol, search->ret_found);
         search->is_found = true;
@@ -304,23 +306,12 @@ static int on_searched(const struct nlmsghdr *message, void *userdata)
 
 static int search_family(struct search *search, uint8_t family)
 {
-        _cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        _Alignas(struct nlmsghdr) char buffer[DUMP_MESSAGE_MAX];
+        _Alignas(struct nlmsghdr) char buffer[256];
         struct nlmsghdr *request = (struct nlmsghdr *)buffer;
-        ssize_t n;
-        int r;
 
-        (void)begin_request(buffer, SOCK_DIAG_BY_FAMILY, family, search->name->protocol);
+        (void)begin_question(buffer, SOCK_DIAG_BY_FAMILY, family, search->name->protocol);
         request->nlmsg_flags |= NLM_F_DUMP;
-        if (fd < 0 || send(fd, request, request->nlmsg_len, 0) < 0)
-                return -errno;
-        do {
-                n = recv(fd, buffer, sizeof(buffer), 0);
-                if (n < 0)
-                        return -errno;
-                r = mnl_cb_run(buffer, (size_t)n, 0, 0, on_searched, search);
-        } while (r > MNL_CB_STOP);
-        return r < 0 ? -errno : 0;
+        return sockets_dump(request, on_searched, search);
 }
 
 static int find_by_cookie(const struct socket_name *name, struct socket_found *ret_found)
@@ -357,7 +348,7 @@ struct endpoint sockets_local(const struct socket_found *found)
         struct inet_diag_sockid id;
 
         memcpy(&id, found->id, sizeof(id));
-        return local_of(found->family, &id);
+        return sockets_end_here(found->family, &id);
 }
 
 /* Of no socket at all, which a kernel that can would miss. */
@@ -373,7 +364,7 @@ int sockets_destroy(const struct socket_found *found)
         _Alignas(struct nlmsghdr) char request[256], buffer[4096];
         const struct nlmsghdr *answer = (const struct nlmsghdr *)buffer;
         struct inet_diag_req_v2 *asked =
-                begin_request(request, SOCK_DESTROY, found->family, found->protocol);
+                begin_question(request, SOCK_DESTROY, found->family, found->protocol);
         ssize_t n;
 
         if (is_told_away("sock-destroy"))

@@ -9,6 +9,20 @@
 #include "base/endpoint.h"
 #include "bpf/steer.abi.h"
 
+struct inet_diag_req_v2;
+struct inet_diag_sockid;
+struct nlmsghdr;
+
+/* A request about sockets, in whatever state; buffer: 256 bytes, aligned as a message. */
+struct inet_diag_req_v2 *sockets_begin_request(char *buffer, uint16_t type, uint8_t family,
+                                               uint8_t protocol);
+/* MNL_CB_OK, or MNL_CB_ERROR with errno. */
+typedef int sockets_answer_fn(const struct nlmsghdr *message, void *userdata);
+/* Calls fn for each answer to such a request with NLM_F_DUMP. 0 or a negative errno. */
+int sockets_dump(const struct nlmsghdr *request, sockets_answer_fn *fn, void *userdata);
+uint64_t sockets_cookie(const struct inet_diag_sockid *id);
+struct endpoint sockets_end_here(uint8_t family, const struct inet_diag_sockid *id);
+
 typedef void sockets_fn(uint64_t cookie, const struct endpoint *local, void *userdata);
 
 /*
