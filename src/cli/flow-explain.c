@@ -130,6 +130,21 @@ static void print_origin(const struct nx_properties *flow)
                 print_fact("for", cli_format("flow %" PRIu64, origin));
 }
 
+/* Of what a resolver of this host asks others for. */
+static void print_hint(const struct nx_properties *flow)
+{
+        const char *program = nx_properties_get_string(flow, "hint_on_behalf_of");
+
+        if (program)
+                print_fact("maybe for",
+                           cli_format("%s, process %" PRIu64 "%s, which asked for that name",
+                                      *program ? program : "path unknown",
+                                      nx_properties_get_uint64(flow, "hint_on_behalf_of_pid"),
+                                      nx_properties_get_bool(flow, "hint_on_behalf_of_several")
+                                              ? " (the first of several)"
+                                              : ""));
+}
+
 /* What ended it, where that was not its program. */
 static char *end_of(const struct nx_properties *flow)
 {
@@ -229,6 +244,7 @@ static void explain(const struct nx_properties *flow)
         printf("\n\n");
         print_owner(flow);
         print_origin(flow);
+        print_hint(flow);
         /* What was denied at once never got a local end. */
         if (nx_properties_has(flow, "local_address"))
                 print_fact(is_inbound ? "to" : "from", cli_format("%s", local));

@@ -155,6 +155,9 @@ enum wire_type {
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
         ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */ \
+        ATTR(118, HINT_ON_BEHALF_OF, WIRE_STRING, "hint_on_behalf_of", NULL)                       \
+        ATTR(119, HINT_ON_BEHALF_OF_PID, WIRE_U32, "hint_on_behalf_of_pid", NULL)                  \
+        ATTR(120, HINT_ON_BEHALF_OF_SEVERAL, WIRE_BOOL, "hint_on_behalf_of_several", NULL) \
         ATTR(122, ORIGIN_SIGNER, WIRE_STRING, "origin_signer", NULL)
 
 enum wire_attribute {

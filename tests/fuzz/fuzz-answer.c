@@ -2,7 +2,7 @@
 /* fuzz-sources: src/flowd/names/answer.c src/base/endpoint.c */
 /* fuzz-flags: -lldns */
 
-/* DNS answers from strangers: names keep their limits, whatever the message claims. */
+/* DNS answers from strangers, and queries: names keep their limits, whatever the message claims. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,10 @@ static void on_address(const char *name, const struct in6_addr *address, uint32_
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+        char name[ANSWER_NAME_MAX];
+
         (void)answer_parse(bytes, size, on_address, NULL);
+        if (question_parse(bytes, size, name) == 0)
+                on_address(name, NULL, 0, NULL);
         return 0;
 }

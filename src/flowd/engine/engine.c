@@ -392,6 +392,7 @@ static void wire_parts(struct engine *engine)
                 .passed = &engine->passed,
                 .leftovers = &engine->leftovers,
                 .groups = &engine->groups,
+                .resolvers = &engine->resolvers,
                 .mark_mask = engine->config.mark_mask,
                 .is_watched = is_watched,
                 .flow_closed = on_flow_closed,
@@ -401,6 +402,9 @@ static void wire_parts(struct engine *engine)
                 .userdata = engine,
         };
         intake_init(&engine->intake);
+        engine->resolvers.hooks = engine->hooks;
+        engine->resolvers.owners = &engine->owners;
+        askers_init(&engine->resolvers.askers);
         engine->groups.hooks = engine->hooks;
         engine->groups.queue = engine->queue;
         engine->groups.passed = &engine->passed;
@@ -469,6 +473,7 @@ void engine_deinit(struct engine *engine)
         deliveries_close(&engine->deliveries);
         callers_deinit(&engine->callers);
         groups_deinit(&engine->groups);
+        askers_deinit(&engine->resolvers.askers);
         flow_table_deinit(&engine->flows);
         digests_deinit(&engine->digests);
         sets_deinit(&engine->sets);

@@ -13,6 +13,7 @@
 #include "engine/groups.h"
 #include "engine/intake.h"
 #include "engine/link.h"
+#include "engine/resolvers.h"
 #include "engine/upkeep.h"
 #include "names/names.h"
 #include "names/sets.h"
@@ -58,6 +59,7 @@ struct engine {
         struct intake intake;
         struct callers callers;
         struct groups groups;
+        struct resolvers resolvers;
         struct packets packets;
         struct deliveries deliveries;
         struct route_config route;

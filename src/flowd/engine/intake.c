@@ -24,6 +24,7 @@
  * end tells it; before, the kernel is asked once somebody looks.
  */
 
+#include <arpa/nameser.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -33,6 +34,7 @@
 #include "engine/groups.h"
 #include "engine/intake.h"
 #include "engine/lost.h"
+#include "engine/resolvers.h"
 #include "names/answer.h"
 #include "steer/leftovers.h"
 #include "steer/passed.h"
@@ -101,6 +103,8 @@ struct arrival {
         uint32_t interface; /* … which came in through it; 0: and has to stay there */
         bool is_stray;      /* of a delivered flow whose socket was not there */
         struct gathering *gathering; /* of a datagram to a group; else NULL */
+        const uint8_t *payload; /* of a datagram, as far as it was copied … */
+        size_t payload_size;    /* … or nothing */
         enum steer_found found;
         const struct steer_owner *owner; /* without a cookie unless found is STEER_FOUND_OWNER */
 };
@@ -291,6 +295,8 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
                 set_server(intake, &model, owner);
         else
                 intake_set_owner(intake, &model, owner);
+        if (!is_inbound && model.protocol == IPPROTO_UDP && model.remote.port == NAMESERVER_PORT)
+                resolvers_take(intake->resolvers, &model, arrival->payload, arrival->payload_size);
         if (!model.started_ns || model.protocol == IPPROTO_UDP)
                 model.started_ns = now_ns();
         if (was_closed_early(intake, model.socket_cookie))
@@ -340,6 +346,8 @@ static struct arrival arrival_of(const struct packet *packet, bool is_inbound)
                 .local = is_inbound ? packet->destination : packet->source,
                 .remote = is_inbound ? packet->source : packet->destination,
                 .sequence = is_inbound ? packet->sequence : 0,
+                .payload = packet->payload,
+                .payload_size = packet->payload_size,
         };
 }
 

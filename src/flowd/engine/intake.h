@@ -24,6 +24,7 @@ struct gathering;
 struct groups;
 struct leftovers;
 struct passed;
+struct resolvers;
 
 struct intake_counters {
         uint64_t unattributed;
@@ -46,6 +47,7 @@ struct intake {
         const struct passed *passed;
         struct leftovers *leftovers;
         struct groups *groups;
+        struct resolvers *resolvers;
         uint32_t mark_mask;
         bool (*is_watched)(void *userdata);
         void (*flow_closed)(struct flow *flow, void *userdata);

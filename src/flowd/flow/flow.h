@@ -83,6 +83,8 @@ struct flow {
         struct process *origin; /* counted; whose flow that is, or NULL */
         uint64_t origin_cgroup_id;
         uint32_t origin_uid;
+        struct process *asker;    /* counted; of a resolver's query: who may have asked for it first */
+        bool has_several_askers;  /* and somebody else did, too */
         uint64_t skip_slots; /* sessions that it passed, one bit each */
         uint32_t egress;     /* of what carries a flow on: enum steer_egress */
         uint64_t cgroup_id;

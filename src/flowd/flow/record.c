@@ -95,6 +95,14 @@ static void put_origin(struct wire_writer *writer, const struct flow *flow, stru
         wire_put(writer, WIRE_ATTR_ORIGIN_PID, flow->origin->key.tgid);
 }
 
+/* Who asked a resolver of this host for what it asks for here: as far as one can guess. */
+static void put_asker(struct wire_writer *writer, const struct flow *flow)
+{
+        wire_put_string(writer, WIRE_ATTR_HINT_ON_BEHALF_OF, flow->asker->program);
+        wire_put(writer, WIRE_ATTR_HINT_ON_BEHALF_OF_PID, flow->asker->key.tgid);
+        wire_put(writer, WIRE_ATTR_HINT_ON_BEHALF_OF_SEVERAL, flow->has_several_askers);
+}
+
 /* A denied connect() never got a local end, a denied sendto() only a port. */
 static void put_local(struct wire_writer *writer, const struct flow *flow)
 {
@@ -121,6 +129,8 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
                 put_origin(writer, flow, owners);
         if (flow->is_older)
                 wire_put(writer, WIRE_ATTR_OLDER, true);
+        if (flow->asker)
+                put_asker(writer, flow);
         put_time(writer, WIRE_ATTR_STARTED_NS, flow->started_ns);
 }
 

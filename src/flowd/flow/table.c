@@ -50,6 +50,7 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         }
         owners_put_process(table->owners, flow->process);
         owners_put_process(table->owners, flow->origin);
+        owners_put_process(table->owners, flow->asker);
         table->n_flows--;
         if (flow->reports)
                 wheel_timer_stop(&flow->reports->timer);
@@ -118,6 +119,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
         if (!flow) {
                 owners_put_process(table->owners, model->process);
                 owners_put_process(table->owners, model->origin);
+                owners_put_process(table->owners, model->asker);
                 return NULL;
         }
         memcpy(flow, model, offsetof(struct flow, held[model->n_held]));

@@ -14,16 +14,13 @@
 #define ADDRESSES_MAX 64
 
 DEFINE_CLEANUP(ldns_pkt *, packet, ldns_pkt_free)
+DEFINE_CLEANUP(ldns_rdf *, name, ldns_rdf_deep_free)
 
-static int question_name(const ldns_pkt *packet, char *name)
+static int read_name(const ldns_rdf *owner, char *name)
 {
-        const ldns_rr_list *questions = ldns_pkt_question(packet);
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = ldns_rdf2str(owner);
         size_t length;
 
-        if (ldns_rr_list_rr_count(questions) != 1)
-                return -EBADMSG;
-        text = ldns_rdf2str(ldns_rr_owner(ldns_rr_list_rr(questions, 0)));
         if (!text)
                 return -EBADMSG;
         length = strlen(text);
@@ -35,6 +32,27 @@ static int question_name(const ldns_pkt *packet, char *name)
                 name[i] = (char)tolower((unsigned char)text[i]);
         name[length] = '\0';
         return 0;
+}
+
+static int question_name(const ldns_pkt *packet, char *name)
+{
+        const ldns_rr_list *questions = ldns_pkt_question(packet);
+
+        if (ldns_rr_list_rr_count(questions) != 1)
+                return -EBADMSG;
+        return read_name(ldns_rr_owner(ldns_rr_list_rr(questions, 0)), name);
+}
+
+int question_parse(const uint8_t *bytes, size_t size, char name[static ANSWER_NAME_MAX])
+{
+        _cleanup_(cleanup_name) ldns_rdf *owner = NULL;
+        size_t at = LDNS_HEADER_SIZE;
+
+        if (size < LDNS_HEADER_SIZE || LDNS_QR_WIRE(bytes) ||
+            LDNS_OPCODE_WIRE(bytes) != LDNS_PACKET_QUERY || LDNS_QDCOUNT(bytes) != 1 ||
+            ldns_wire2dname(&owner, bytes, size, &at) != LDNS_STATUS_OK)
+                return -EBADMSG;
+        return read_name(owner, name);
 }
 
 static bool record_address(const ldns_rr *record, struct in6_addr *ret_address)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a DNS answer says: addresses of the name that was asked for. */
+/* What DNS messages say: the name that is asked for, and its addresses. */
 
 #include <netinet/in.h>
 #include <stddef.h>
@@ -18,3 +18,7 @@ typedef void answer_fn(const char *name, const struct in6_addr *address, uint32_
  * 0, or -EBADMSG for what is no such message.
  */
 int answer_parse(const uint8_t *bytes, size_t size, answer_fn *fn, void *userdata);
+
+/* The name that a query asks for, one that may be cut off behind it. 0, or -EBADMSG for what is no
+ * query of one question. */
+int question_parse(const uint8_t *bytes, size_t size, char name[static ANSWER_NAME_MAX]);

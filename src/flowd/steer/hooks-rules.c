@@ -222,6 +222,16 @@ int hooks_set_local_address(struct hooks *hooks, const struct steer_address *add
         return 0;
 }
 
+bool hooks_is_of_this_host(struct hooks *hooks, const struct in6_addr *address)
+{
+        int fd = bpf_map__fd(hooks_skeleton(hooks)->maps.local_addresses);
+        bool is_ipv4_loopback = address_is_ipv4(address) && address->s6_addr[12] == IN_LOOPBACKNET;
+        uint8_t is_there;
+
+        return is_ipv4_loopback || IN6_IS_ADDR_LOOPBACK(address) ||
+               bpf_map_lookup_elem(fd, address, &is_there) == 0;
+}
+
 bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *after,
                               struct steer_address *ret_address)
 {

@@ -162,6 +162,8 @@ bool hooks_next_set(struct hooks *hooks, const uint32_t *after, uint32_t *ret_se
 /* Addresses of the host's own interfaces. */
 int hooks_set_local_address(struct hooks *hooks, const struct steer_address *address,
                             bool is_local);
+/* Is it one of them, or of loopback? */
+bool hooks_is_of_this_host(struct hooks *hooks, const struct in6_addr *address);
 /* Walks through them, beginning with after == NULL; false behind the last. */
 bool hooks_next_local_address(struct hooks *hooks, const struct steer_address *after,
                               struct steer_address *ret_address);

@@ -25,7 +25,7 @@
 #include "steer/nfqueue.h"
 #include "steer/queue.h"
 
-#define HEADERS_MAX  128  /* of an undecided packet: network and transport header */
+#define HEADERS_MAX  384  /* of an undecided packet: headers, and a DNS query's longest name */
 #define ANSWER_MAX   4096 /* of a name server's answer */
 #define MESSAGE_MAX  (ANSWER_MAX + 512)
 #define VERDICT_MAX  64
