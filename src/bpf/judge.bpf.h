@@ -161,9 +161,11 @@ __noinline int is_signed_by(const struct steer_process_key *key, __u64 wanted)
         return signer && (signer->team == wanted || signer->bundle == wanted);
 }
 
-static __always_inline bool rule_matches(const struct steer_rule *rule,
-                                         const struct steer_question *question)
+/* In all but its digest. A global function as well: rules are tried in two kinds of scan. */
+__noinline int rule_matches(const struct steer_rule *rule, const struct steer_question *question)
 {
+        if (!rule || !question)
+                return false;
         if (rule->protocol && rule->protocol != question->protocol)
                 return false;
         if (rule->direction && rule->direction != question->direction)

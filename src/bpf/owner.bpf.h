@@ -203,13 +203,15 @@ static __always_inline void read_file(struct steer_file *record, struct file *fi
         record->generation = BPF_CORE_READ(inode, i_generation);
 }
 
-static __always_inline void read_executable(struct steer_process *process, struct mm_struct *mm)
+__noinline int read_executable(struct steer_process *process, __u64 mm)
 {
-        struct file *exe = BPF_CORE_READ(mm, exe_file);
+        struct file *exe = BPF_CORE_READ((struct mm_struct *)mm, exe_file);
         struct mount *root = NULL;
         __u32 size = 0;
         bool is_whole;
 
+        if (!process)
+                return -1;
         read_file(&process->file, exe);
         is_whole = read_file_path(exe, process->exe, &size, &root);
         process->root = root_of(root);
@@ -221,6 +223,7 @@ static __always_inline void read_executable(struct steer_process *process, struc
                         process->path_hash = path_hash(process->exe, size);
         }
         process->exe_size = size;
+        return 0;
 }
 
 static __always_inline void read_cmdline(struct steer_process *process, struct mm_struct *mm)
@@ -305,26 +308,37 @@ static __always_inline bool has_cgroup_levels(void)
         return !lacks_cgroup_levels && bpf_core_field_exists(cgroup->ancestors);
 }
 
+struct level_walk {
+        struct steer_cgroup *record;
+        struct cgroup **ancestors; /* the root first */
+        __u64 hash;
+};
+
+static long record_level(__u32 level, struct level_walk *walk)
+{
+        struct cgroup *ancestor = NULL;
+        __u64 name;
+
+        if (level >= STEER_CGROUP_LEVELS)
+                return 1;
+        bpf_probe_read_kernel(&ancestor, sizeof(ancestor), walk->ancestors + level + 1);
+        name = (__u64)BPF_CORE_READ(ancestor, kn, name);
+        walk->hash = cgroup_hash(walk->hash, name);
+        walk->record->levels[level] = walk->hash;
+        if (!walk->record->unit && !is_slice(name))
+                walk->record->unit = cgroup_hash(0, name);
+        return 0;
+}
+
 static __always_inline void record_levels(struct steer_cgroup *record, struct cgroup *cgroup)
 {
-        int level = BPF_CORE_READ(cgroup, level);
-        __u64 hash = 0, name;
+        struct level_walk walk = {
+                .record = record,
+                .ancestors = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors),
+        };
 
-        if (!has_cgroup_levels())
-                return;
-        for (int i = 0; i < STEER_CGROUP_LEVELS; i++) {
-                void *at = (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
-                struct cgroup *ancestor = NULL;
-
-                if (i >= level)
-                        break;
-                bpf_probe_read_kernel(&ancestor, sizeof(ancestor), at + (i + 1) * sizeof(ancestor));
-                name = (__u64)BPF_CORE_READ(ancestor, kn, name);
-                hash = cgroup_hash(hash, name);
-                record->levels[i] = hash;
-                if (!record->unit && !is_slice(name))
-                        record->unit = cgroup_hash(0, name);
-        }
+        if (has_cgroup_levels())
+                bpf_loop(BPF_CORE_READ(cgroup, level), record_level, &walk, 0);
 }
 
 struct cgroup_walk {
@@ -402,7 +416,7 @@ __noinline int new_process(const struct steer_process_key *key, __u64 address)
                 return -1;
         process->flags = 0;
         mm = BPF_CORE_READ(task, mm);
-        read_executable(process, mm);
+        read_executable(process, (__u64)mm);
         bpf_core_read(process->comm, sizeof(process->comm), &task->comm);
         if (address)
                 return 0;
@@ -434,7 +448,7 @@ __noinline int record_ancestor(const struct steer_process_key *key, __u64 task)
         if (!process || !mm)
                 return -1;
         process->flags = 0;
-        read_executable(process, mm);
+        read_executable(process, (__u64)mm);
         process->flags |= STEER_PROCESS_READY;
         return 0;
 }
@@ -524,7 +538,9 @@ static __always_inline __u64 digest_of(const struct steer_process *process)
 
 /*
  * Fills who and when. Returns the program's record, NULL where there is none. A kernel thread
- * is "kernel": what it runs for is not its executable.
+ * is "kernel": what it runs for is not its executable. Pointers that BTF vouches for are not
+ * followed here: for each, in each hook, the verifier looks through the kernel's types from end to
+ * end.
  */
 static __always_inline struct steer_process *owner_of_current(struct steer_owner *owner)
 {
@@ -532,15 +548,15 @@ static __always_inline struct steer_process *owner_of_current(struct steer_owner
         struct steer_process_key key = {};
 
         owner->time_ns = bpf_ktime_get_boot_ns();
-        owner->uid = task->cred->uid.val;
-        owner->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+        owner->uid = (__u32)bpf_get_current_uid_gid();
+        owner->cgroup_id = bpf_get_current_cgroup_id();
         if (task->flags & PF_KTHREAD) {
                 owner->kind = STEER_OWNER_KERNEL;
                 return NULL;
         }
         owner->kind = STEER_OWNER_PROGRAM;
         key.tgid = task->tgid;
-        key.start_ns = task->group_leader->start_boottime;
+        key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
         key.exec_id = (__u32)task->self_exec_id;
         owner->process = key;
         return record_process(&key, owner->cgroup_id, 0);

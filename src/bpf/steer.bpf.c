@@ -512,26 +512,38 @@ static __always_inline void tell_hung_up(const void *socket, __u32 family)
         bpf_ringbuf_submit(hung_up, 0);
 }
 
+struct way_walk {
+        const struct list_head *node;
+        __u64 end;
+};
+
+static long tell_way_hung_up(__u32 step, struct way_walk *walk)
+{
+        const struct list_head *node = walk->node;
+        const void *way =
+                (const void *)node - bpf_core_field_offset(struct mptcp_subflow_context, node);
+        const struct sock *socket =
+                BPF_CORE_READ((const struct mptcp_subflow_context *)way, tcp_sock);
+
+        if ((__u64)node == walk->end)
+                return 1;
+        tell_hung_up(socket, read_socket(socket, skc_family));
+        walk->node = BPF_CORE_READ(node, next);
+        return 0;
+}
+
 /* Each way of a connection, while it lasts. */
 static __always_inline void tell_ways_hung_up(struct bpf_sock *ctx)
 {
         const struct mptcp_sock *connection = (const void *)ctx;
-        const struct list_head *node;
+        struct way_walk walk = {
+                .end = (__u64)ctx + bpf_core_field_offset(struct mptcp_sock, conn_list),
+        };
 
         if (!bpf_core_type_exists(struct mptcp_subflow_context))
                 return;
-        node = BPF_CORE_READ(connection, conn_list.next);
-        for (int i = 0; i < MPTCP_WAYS_MAX; i++) {
-                const void *way = (const void *)node -
-                                  bpf_core_field_offset(struct mptcp_subflow_context, node);
-                const struct sock *socket =
-                        BPF_CORE_READ((const struct mptcp_subflow_context *)way, tcp_sock);
-
-                if ((__u64)node == (__u64)ctx + bpf_core_field_offset(struct mptcp_sock, conn_list))
-                        break;
-                tell_hung_up(socket, read_socket(socket, skc_family));
-                node = BPF_CORE_READ(node, next);
-        }
+        walk.node = BPF_CORE_READ(connection, conn_list.next);
+        bpf_loop(MPTCP_WAYS_MAX, tell_way_hung_up, &walk, 0);
 }
 
 /* A socket that never began a flow has those that others began, if any. */
