@@ -17,7 +17,7 @@ FOLDERS = ("/run/netext", "/sys/fs/bpf", "/run/netns", "/tmp")
 
 
 def network():
-    return {command: run(command.split()).stdout for command in snapshot.COMMANDS}
+    return snapshot.of_network(run)
 
 
 def named_paths():

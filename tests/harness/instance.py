@@ -16,12 +16,13 @@ import subprocess
 
 from . import snapshot
 from .cgroup import frozen
-from .paths import NETEXTCTL, NETEXTD, for_everybody
+from .paths import CGROUP2, NETEXTCTL, NETEXTD, for_everybody
 from .wait import wait_until
 
 READY_TIMEOUT_S = 15
 NO_BUS = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}  # not that of the machine
 STOP_TIMEOUT_S = 45
+DAEMONS = ("netextd", "netext-flowd")
 
 
 class CommandFailed(AssertionError):
@@ -114,13 +115,21 @@ class Instance:
     # Processes
 
     def remember_processes(self):
-        result = self.ctl("status", check=False)
-        if result is None:
-            return
-        pids = [result.get("flowd_pid"), result["netextd_pid"]] + [one.get("pid") for one in self.sessions()]
-        for pid in filter(None, pids):
+        for pid in (*self._daemons(), *self._extensions()):
             if started_at(pid):
                 self.started.append((pid, started_at(pid)))
+
+    def _daemons(self):
+        """What is called by the instance's name, where daemons are."""
+        for pid in pids_of(self.lab.daemons.path):
+            with contextlib.suppress(OSError):
+                program, *arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text("utf-8").split("\0")
+                if os.path.basename(program) in DAEMONS and self.name in arguments:
+                    yield pid
+
+    def _extensions(self):
+        for cgroup in CGROUP2.glob(f"netext/{self.name}/*/"):
+            yield from pids_of(cgroup)
 
     def _alive(self):
         return [pid for pid, when in self.started if started_at(pid) == when]
@@ -286,6 +295,14 @@ def as_user(uid):
 def waited_s(pid):
     """How long a process was ready to run, and others had the CPU."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+
+
+def pids_of(cgroup):
+    """Of the processes in it, or none if it is gone."""
+    try:
+        return [int(pid) for pid in (cgroup / "cgroup.procs").read_text("ascii").split()]
+    except OSError:
+        return []
 
 
 def started_at(pid):

@@ -11,6 +11,7 @@ From a shell: nsenter --net=PATH, with the path that print(namespace) shows.
 """
 import ctypes
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -109,11 +110,16 @@ class Namespace:
     def socket(self, *args):
         """A socket of this process that lives in the namespace."""
 
-        def make():
-            check(libc.setns(self.fd, CLONE_NEWNET), "setns")
-            return socket.socket(*args)
+        return self.inside(lambda: socket.socket(*args))
 
-        return in_thread(make)
+    def inside(self, work):
+        """What work() returns in the namespace: it is done by a thread of this process."""
+
+        def enter_and_work():
+            check(libc.setns(self.fd, CLONE_NEWNET), "setns")
+            return work()
+
+        return in_thread(enter_and_work)
 
     def nft(self, ruleset):
         """Adds rules, given as text."""
@@ -121,7 +127,12 @@ class Namespace:
 
     def sysctl(self, **settings):
         """Sets sysctls of this namespace: net__ipv4__ip_forward=1."""
-        self.run(["sysctl", "-qw"] + [f"{key.replace('__', '.')}={value}" for key, value in settings.items()])
+
+        def write():
+            for key, value in settings.items():
+                pathlib.Path("/proc/sys", *key.split("__")).write_text(str(value), encoding="ascii")
+
+        self.inside(write)
 
     def stop(self, process):
         process.terminate()

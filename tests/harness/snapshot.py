@@ -6,20 +6,22 @@ import pathlib
 from .namespace import run
 from .paths import CGROUP2
 
-COMMANDS = (
-    "nft -s list ruleset",
-    "ip rule",
-    "ip -6 rule",
-    "ip route show table all",
-    "ip -6 route show table all",
-    "ip -o link",
-)
+# What tells of it, and what that is asked: a program that is asked several things is started once.
+COMMANDS = {
+    "nft": ("nft -s list ruleset", ""),
+    "ipv4": ("ip -o -batch -", "rule\nroute show table all\nlink\n"),
+    "ipv6": ("ip -6 -o -batch -", "rule\nroute show table all\n"),
+}
 ROOTS = ("/run/netext", "/sys/fs/bpf/netext")
 
 
+def of_network(run):
+    """Every netfilter rule, policy rule, route and link where run() runs programs."""
+    return {key: run(command.split(), input=asked).stdout for key, (command, asked) in COMMANDS.items()}
+
+
 def of_namespace(namespace):
-    """Every netfilter rule, policy rule, route and link there."""
-    return {command: namespace.run(command.split()).stdout for command in COMMANDS}
+    return of_network(namespace.run)
 
 
 def of_instance(name):

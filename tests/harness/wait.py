@@ -4,12 +4,14 @@ import time
 
 
 def wait_until(condition, what, timeout=5):
-    """Returns the first true value of condition(), asked every few milliseconds."""
-    deadline = time.monotonic() + timeout
+    """Returns the first true value of condition(). It is asked after some milliseconds at first, and less
+    often the longer it takes: what asks is in the way of what it waits for."""
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= timeout:
             raise AssertionError(f"{what() if callable(what) else what} within {timeout} s")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, waited / 10), 0.1))

@@ -31,7 +31,7 @@ def state(netext, lab):
     """What could have become more: the kernel's objects, and what the processes hold. Flows come and go in sets, and
     each flowd listens for claimed ones on a port of its own."""
     rules = {"rules": re.sub(r"(tproxy .*):\d+", r"\1", lab.client.run(["nft", "-s", "-t", "list", "ruleset"]).stdout)}
-    routing = {key: text for key, text in snapshot.of_namespace(lab.client).items() if not key.startswith("nft")}
+    routing = {key: text for key, text in snapshot.of_namespace(lab.client).items() if key != "nft"}
     pids = {"netextd": netext.process.pid, "flowd": netext.flowd_pid(),
             **{name: netext.extension_pid(name) for name in SESSIONS}}
     return {**rules, **routing, **snapshot.of_cgroup(lab.cgroup), "pins": pins(netext.name),

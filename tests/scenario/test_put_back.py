@@ -97,7 +97,7 @@ def test_what_we_change_ourselves_is_no_change(netext, scripted, client, server,
 def test_removed_policy_rules_and_routes_are_put_back(netext, proxy, client, server, lab):
     proxy("80 splice")
     watch = Watch(netext, lab)
-    table = next(line for line in watch.before["ip rule"].splitlines() if "proto 78" in line).split()[-3]
+    table = next(line for line in watch.before["ipv4"].splitlines() if "proto 78" in line).split()[-3]
     watch.until_put_back(["ip", "rule", "flush"], ["ip", "rule", "add", "priority", "32766", "lookup", "main"],
                          ["ip", "rule", "add", "priority", "32767", "lookup", "default"])
     watch.until_put_back(["ip", "-6", "rule", "delete", "priority", "78"])
