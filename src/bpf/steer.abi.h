@@ -347,7 +347,11 @@ struct steer_question {
         __u8 protocol;
         __u8 direction;
         __u32 kind; /* enum steer_owner_kind */
-        struct steer_outcome outcome;
+};
+
+struct steer_judgement {
+        struct steer_question question;
+        struct steer_outcome outcome; /* answer */
 };
 
 enum steer_found {

@@ -22,6 +22,9 @@
  * say as it is made, and whoever would want to be asked is not: the fail policy stands in.
  *
  * Sockets of other network namespaces are out of scope and left alone.
+ *
+ * A chain of calls has 512 bytes of stack, and kernels before 6.8 count each function's in steps of
+ * 32 (check_max_stack_depth()): hooks have at most 288 of them.
  */
 
 #include "bpf/kernel.h"
@@ -777,15 +780,15 @@ int sock_release(struct bpf_sock *ctx)
         return 1;
 }
 
-/* Answers struct steer_question by a test run: for flows that no hook saw, and for tests. */
+/* Fills struct steer_judgement by a test run: for flows that no hook saw, and for tests. */
 SEC("syscall")
-int judge_question(struct steer_question *question)
+int judge_question(struct steer_judgement *judgement)
 {
-        struct steer_question copy = *question;
+        struct steer_question question = judgement->question;
         struct steer_outcome outcome;
 
-        judge(&copy, &outcome);
-        question->outcome = outcome;
+        judge(&question, &outcome);
+        judgement->outcome = outcome;
         return 0;
 }
 

@@ -78,8 +78,10 @@ struct steer_question question(const char *remote, uint16_t port, uint8_t protoc
 
 struct steer_outcome judge(struct steer_question q)
 {
-        assert_int_equal(hooks_judge(hooks, &q), 0);
-        return q.outcome;
+        struct steer_outcome outcome;
+
+        assert_int_equal(hooks_judge(hooks, &q, &outcome), 0);
+        return outcome;
 }
 
 struct steer_outcome judge_to(const char *remote, uint16_t port)

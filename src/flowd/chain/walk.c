@@ -213,12 +213,10 @@ static struct steer_question question_about(const struct flow *flow)
 
 void chain_judge(struct chain *chain, const struct flow *flow, struct steer_outcome *ret_outcome)
 {
-        struct steer_question question = question_about(flow);
+        const struct steer_question question = question_about(flow);
 
-        if (hooks_judge(chain->hooks, &question) < 0)
-                question.outcome =
-                        (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = ~0ULL };
-        *ret_outcome = question.outcome;
+        if (hooks_judge(chain->hooks, &question, ret_outcome) < 0)
+                *ret_outcome = (struct steer_outcome){ .verdict = STEER_ASK, .ask_slots = ~0ULL };
 }
 
 /* Where it cannot be kept the filter is asked again. */
@@ -236,14 +234,15 @@ const char *chain_asking_rule(struct chain *chain, const struct session *session
                               const struct flow *flow)
 {
         struct steer_question question;
+        struct steer_outcome outcome;
 
         if (!session->rules || !session->rules->has_asking_labels)
                 return "";
         question = question_about(flow);
         question.only_slots = 1ULL << session->slot;
-        if (hooks_judge(chain->hooks, &question) < 0 || question.outcome.verdict != STEER_ASK)
+        if (hooks_judge(chain->hooks, &question, &outcome) < 0 || outcome.verdict != STEER_ASK)
                 return "";
-        return settings_label(session->rules, &question.outcome);
+        return settings_label(session->rules, &outcome);
 }
 
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome)

@@ -124,9 +124,8 @@ static void put_matched(struct wire_writer *writer, const struct settings *rules
 }
 
 static void tell(struct link *link, uint64_t request, const struct session *session,
-                 const struct steer_question *question)
+                 const struct steer_outcome *outcome)
 {
-        const struct steer_outcome *outcome = &question->outcome;
         struct wire_writer *writer;
 
         writer = begin(link, request, session, outcome->verdict);
@@ -143,15 +142,17 @@ int rules_judge(struct link *link, const struct wire_message *message)
 {
         struct chain *chain = &link->engine->chain;
         struct steer_question question;
+        struct steer_outcome outcome;
         int r;
 
         r = read_question(link, message, &question);
         for (size_t i = 0; r >= 0 && i < chain->n_sessions; i++) {
                 question.only_slots = 1ULL << chain->order[i]->slot;
-                r = hooks_judge(link->engine->hooks, &question);
-                if (r >= 0)
-                        tell(link, message->id, chain->order[i], &question);
-                if (question.outcome.verdict == STEER_DENY)
+                r = hooks_judge(link->engine->hooks, &question, &outcome);
+                if (r < 0)
+                        break;
+                tell(link, message->id, chain->order[i], &outcome);
+                if (outcome.verdict == STEER_DENY)
                         break;
         }
         return r;

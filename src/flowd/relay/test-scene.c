@@ -71,6 +71,8 @@ int tear_down(void **state)
         scene->pool = relay_pool_free(scene->pool);
         loop_deinit(&scene->loop);
         assert_int_equal(count_fds(), scene->n_fds_before);
+        while (count_threads() > scene->n_threads_before)
+                usleep(100); /* who was joined may be seen for a moment yet */
         free(scene);
         return 0;
 }

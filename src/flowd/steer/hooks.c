@@ -501,7 +501,8 @@ int hooks_put_back(struct hooks *hooks)
 
 int hooks_set_telling_members(struct hooks *hooks, bool telling)
 {
-        const struct delivery_hook hook = { hooks->skeleton->progs.receive_group, hooks->cgroup_fd };
+        const struct delivery_hook hook = { hooks->skeleton->progs.receive_group,
+                                            hooks->cgroup_fd };
 
         if (telling && !hooks->group_link)
                 return attach_one(hooks, hook.program, hook.cgroup_fd, &hooks->group_link);
@@ -723,14 +724,19 @@ bool hooks_have_cgroup_levels(struct hooks *hooks)
         return bpf_prog_test_run_opts(fd, &opts) >= 0 && kernel.has_cgroup_levels;
 }
 
-int hooks_judge(struct hooks *hooks, struct steer_question *question)
+int hooks_judge(struct hooks *hooks, const struct steer_question *question,
+                struct steer_outcome *ret_outcome)
 {
-        /* A program of this kind writes its answer where the question stood. */
-        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = question, .ctx_size_in = sizeof(*question));
-        int r;
+        struct steer_judgement judgement = { .question = *question };
+        /* A program of this kind writes its answer behind the question. */
+        LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &judgement,
+                    .ctx_size_in = sizeof(judgement));
+        int fd = bpf_program__fd(hooks->skeleton->progs.judge_question);
 
-        r = bpf_prog_test_run_opts(bpf_program__fd(hooks->skeleton->progs.judge_question), &opts);
-        return r < 0 ? -errno : 0;
+        if (bpf_prog_test_run_opts(fd, &opts) < 0)
+                return -errno;
+        *ret_outcome = judgement.outcome;
+        return 0;
 }
 
 int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,

@@ -98,8 +98,9 @@ void hooks_forget_signer(struct hooks *hooks, const struct steer_file *file);
 bool hooks_next_signed_file(struct hooks *hooks, const struct steer_file *after,
                             struct steer_file *ret_file);
 
-/* Asks the rules about a flow that no hook saw; fills question->outcome. */
-int hooks_judge(struct hooks *hooks, struct steer_question *question);
+/* Asks the rules about a flow that no hook saw. */
+int hooks_judge(struct hooks *hooks, const struct steer_question *question,
+                struct steer_outcome *ret_outcome);
 
 /* Puts a session's settings in force as one; entries[0] is the header. NULL takes them away. */
 int hooks_set_settings(struct hooks *hooks, unsigned int slot,

@@ -166,7 +166,6 @@ static int admit(struct guest *guest, sd_bus_message *answer)
 static int has_user(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error)
 {
         struct guest *guest = userdata;
-
         int r = -EACCES;
 
         guest->user = sd_bus_slot_unref(guest->user);
