@@ -374,6 +374,8 @@ static void so_many_of_a_user_may_wait(void **state)
         be_without_process(&scene->host);
         app_close(&scene->app);
         for (size_t i = 0; i < ARRAY_SIZE(apps); i++) {
+                if (i == 64)
+                        host_await(&scene->host, HOST_WAITING, 0, 64);
                 app_open(&apps[i], TALK, false);
                 app_dispatch_for(&apps[i], 1);
         }
