@@ -53,6 +53,12 @@ class Lab:
         for namespace, address in ((self.client, self.CLIENT6), (self.server, self.SERVER6)):
             wait_until(lambda: namespace.inside(lambda: is_local(address)), f"{address} was not there")
 
+    def wait_for_groups(self):
+        """Datagrams to an IPv6 group have a way once the kernel has noticed that the link is up: up to a second."""
+        for namespace in (self.client, self.server):
+            wait_until(lambda: "ff00::/8" in namespace.run(["ip", "-6", "route", "show", "table", "local"]).stdout,
+                       "no route for groups")
+
     @staticmethod
     def _configure(namespace, own, peer):
         """They know each other: the first packet would pay for address resolution, and a closed loop remembers."""

@@ -85,6 +85,7 @@ def peers(lab):
 @pytest.fixture
 def hear(lab):
     """hear() is what the server heard, by the name of who said it."""
+    lab.wait_for_groups()
     process = lab.server.start([PYTHON, "-I", "-c", HEAR], ready="ready")
 
     def end():

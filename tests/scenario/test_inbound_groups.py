@@ -94,6 +94,7 @@ def hears_nothing(*members):
 def test_every_member_gets_every_datagram_once_and_in_order(netext, scripted, sender, lab):
     """D13, inbound: families, members bound to the group or not, connected or not, senders bound or not."""
     scripted("inbound ask", "* pause 50 allow")
+    lab.wait_for_groups()
     members = lab.client.start([PYTHON, "-I", "-c", MEMBERS, GROUP, GROUP6, Lab.CLIENT, Lab.SERVER, Lab.SERVER6],
                                stdin=subprocess.PIPE, ready="ready")
     reached = {GROUP: {"v4", "v4-group", "v4-connected", "mapped", "mapped-group"}, GROUP6: {"v6-group", "v6-connected", "mapped"},
