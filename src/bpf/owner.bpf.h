@@ -397,10 +397,10 @@ __noinline int record_cgroup(__u64 id, __u64 address)
  * Makes the record of a task's process. The command line is in the process's memory, for which
  * others can have to wait; so it is read, and the record ready, where that is the calling process.
  *
- * It is filled in place (a scratch buffer per CPU
- * could be overwritten by a task that preempts this one); two threads that do so at once
- * write the same bytes. Global functions like this one are verified once, by themselves:
- * inlined into each hook, their loops would be walked in every state of their callers.
+ * It is filled in place (a scratch buffer per CPU could be overwritten by a task that preempts this
+ * one); two threads that do so at once write the same bytes. Global functions like this one are
+ * verified once, by themselves: inlined into each hook, their loops would be walked in every state
+ * of their callers.
  */
 __noinline int new_process(const struct steer_process_key *key, __u64 address)
 {
