@@ -88,10 +88,15 @@ static __always_inline bool is_loopback(const struct steer_address *address)
         return bpf_map_lookup_elem(&local_addresses, &key);
 }
 
+static __always_inline const struct steer_names *names_of(struct steer_address remote)
+{
+        return bpf_map_lookup_elem(&names, &remote);
+}
+
 /* Like judge() this is a global function, verified once and not in each place of a scan. */
 __noinline int name_matches(const struct steer_address *remote, __u32 domain)
 {
-        const struct steer_names *of = remote ? bpf_map_lookup_elem(&names, remote) : NULL;
+        const struct steer_names *of = remote ? names_of(*remote) : NULL;
 
         for (int i = 0; of && i < STEER_NAMES_MAX; i++)
                 if (of->known[i].domain == domain)
@@ -136,10 +141,15 @@ static __always_inline bool cgroup_is_of_unit(__u64 id, __u64 unit)
         return cgroup && cgroup->unit == unit;
 }
 
-/* Was the process started, however many others were between, by the program that a rule means? */
-__noinline int has_ancestor(const struct steer_process_key *key, __u64 wanted)
+static __always_inline const struct steer_process *process_of(struct steer_process_key key)
 {
-        const struct steer_process *process = key ? bpf_map_lookup_elem(&processes, key) : NULL;
+        return bpf_map_lookup_elem(&processes, &key);
+}
+
+/* Was the process started, however many others were between, by the program that a rule means? */
+__noinline int has_ancestor(const struct steer_process_key *of, __u64 wanted)
+{
+        const struct steer_process *process = of ? process_of(*of) : NULL;
 
         if (!process)
                 return false;
@@ -150,9 +160,9 @@ __noinline int has_ancestor(const struct steer_process_key *key, __u64 wanted)
 }
 
 /* Is what the process executes a program of a bundle that a rule means, by its team or its name? */
-__noinline int is_signed_by(const struct steer_process_key *key, __u64 wanted)
+__noinline int is_signed_by(const struct steer_process_key *of, __u64 wanted)
 {
-        const struct steer_process *process = key ? bpf_map_lookup_elem(&processes, key) : NULL;
+        const struct steer_process *process = of ? process_of(*of) : NULL;
         const struct steer_signer *signer;
 
         if (!process)
@@ -250,7 +260,7 @@ static long scan_rule(__u32 index, struct scan *scan)
 /* The domain of the next name of the remote address; 0 behind the last. */
 static __always_inline __u32 next_domain(struct scan *scan)
 {
-        const struct steer_names *of = bpf_map_lookup_elem(&names, &scan->question->remote);
+        const struct steer_names *of = names_of(scan->question->remote);
         __u32 name = scan->name++;
 
         return of && name < STEER_NAMES_MAX ? of->known[name].domain : 0;

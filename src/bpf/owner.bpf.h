@@ -402,16 +402,18 @@ __noinline int record_cgroup(__u64 id, __u64 address)
  * verified once, by themselves: inlined into each hook, their loops would be walked in every state
  * of their callers.
  */
-__noinline int new_process(const struct steer_process_key *key, __u64 address)
+__noinline int new_process(const struct steer_process_key *of, __u64 address)
 {
         struct task_struct *task = task_at(address);
+        struct steer_process_key key;
         struct steer_process *process;
         struct mm_struct *mm;
 
-        if (!key)
+        if (!of)
                 return -1;
-        bpf_map_update_elem(&processes, key, &no_process, BPF_NOEXIST);
-        process = bpf_map_lookup_elem(&processes, key);
+        key = *of;
+        bpf_map_update_elem(&processes, &key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&processes, &key);
         if (!process)
                 return -1;
         process->flags = 0;
@@ -435,15 +437,17 @@ static __always_inline struct steer_process_key key_of(struct task_struct *task)
 }
 
 /* The executable of another process. Its other facts are not ours to read; they are not needed. */
-__noinline int record_ancestor(const struct steer_process_key *key, __u64 task)
+__noinline int record_ancestor(const struct steer_process_key *of, __u64 task)
 {
+        struct steer_process_key key;
         struct steer_process *process;
         struct mm_struct *mm;
 
-        if (!key)
+        if (!of)
                 return -1;
-        bpf_map_update_elem(&ancestors, key, &no_process, BPF_NOEXIST);
-        process = bpf_map_lookup_elem(&ancestors, key);
+        key = *of;
+        bpf_map_update_elem(&ancestors, &key, &no_process, BPF_NOEXIST);
+        process = bpf_map_lookup_elem(&ancestors, &key);
         mm = BPF_CORE_READ((struct task_struct *)task, mm);
         if (!process || !mm)
                 return -1;
@@ -453,27 +457,29 @@ __noinline int record_ancestor(const struct steer_process_key *key, __u64 task)
         return 0;
 }
 
-static __always_inline __u64 program_of(struct task_struct *task)
+static __always_inline __u64 program_of(const struct steer_process_key *key,
+                                        struct task_struct *task)
 {
-        struct steer_process_key key = key_of(task);
-        struct steer_process *process = bpf_map_lookup_elem(&ancestors, &key);
+        struct steer_process *process = bpf_map_lookup_elem(&ancestors, key);
 
         if (!process || !(process->flags & STEER_PROCESS_READY)) {
-                record_ancestor(&key, (__u64)task);
-                process = bpf_map_lookup_elem(&ancestors, &key);
+                record_ancestor(key, (__u64)task);
+                process = bpf_map_lookup_elem(&ancestors, key);
         }
         return process ? process->path_hash : 0;
 }
 
 /* Who has ended by now is none any more: its children have got another parent. */
-__noinline int record_ancestors(const struct steer_process_key *key, __u64 address)
+__noinline int record_ancestors(const struct steer_process_key *of, __u64 address)
 {
         struct task_struct *task = task_at(address);
+        struct steer_process_key key;
         struct steer_process *process;
 
-        if (!key)
+        if (!of)
                 return -1;
-        process = bpf_map_lookup_elem(&processes, key);
+        key = *of;
+        process = bpf_map_lookup_elem(&processes, &key);
         if (!process)
                 return -1;
         for (int i = 0; i < STEER_ANCESTORS_MAX; i++) {
@@ -482,7 +488,7 @@ __noinline int record_ancestors(const struct steer_process_key *key, __u64 addre
                 if (!parent || parent == task)
                         break;
                 process->parents[i] = key_of(parent);
-                process->ancestors[i] = program_of(parent);
+                process->ancestors[i] = program_of(&process->parents[i], parent);
                 task = parent;
         }
         process->flags |= STEER_HAS_ANCESTORS;

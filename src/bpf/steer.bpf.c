@@ -24,7 +24,8 @@
  * Sockets of other network namespaces are out of scope and left alone.
  *
  * A chain of calls has 512 bytes of stack, and kernels before 6.8 count each function's in steps of
- * 32 (check_max_stack_depth()): hooks have at most 288 of them.
+ * 32 (check_max_stack_depth()): hooks have at most 288 of them. Nor do they take a map's key or
+ * value from where a global function's argument points (map_key_value_types): it is copied.
  */
 
 #include "bpf/kernel.h"
@@ -203,16 +204,18 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptc
  * elsewhere, its record goes where flowd looks for packets whose socket is gone. A function by
  * itself, as the next: the kernel gives all that lie on each other 512 bytes of stack.
  */
-__noinline int leave_owner(const struct steer_owner *owner, __u16 local_port, __u32 sequence)
+__noinline int leave_owner(const struct steer_owner *of, __u16 local_port, __u32 sequence)
 {
         struct steer_tuple tuple = { .local_port = local_port, .sequence = sequence };
+        struct steer_owner owner;
 
-        if (!owner || !local_port)
+        if (!of || !local_port)
                 return 0;
-        tuple.remote = owner->remote;
-        tuple.remote_port = owner->remote_port;
-        tuple.protocol = owner->protocol;
-        bpf_map_update_elem(&asked, &tuple, owner, BPF_ANY);
+        owner = *of;
+        tuple.remote = owner.remote;
+        tuple.remote_port = owner.remote_port;
+        tuple.protocol = owner.protocol;
+        bpf_map_update_elem(&asked, &tuple, &owner, BPF_ANY);
         return 0;
 }
 
@@ -785,7 +788,7 @@ SEC("syscall")
 int judge_question(struct steer_judgement *judgement)
 {
         struct steer_question question = judgement->question;
-        struct steer_outcome outcome;
+        struct steer_outcome outcome = {};
 
         judge(&question, &outcome);
         judgement->outcome = outcome;
