@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,10 +77,18 @@ static void watch(struct scene *scene, const char *path)
                            0);
 }
 
-/* All that has happened is told. */
+static bool has_more(const struct scene *scene)
+{
+        struct pollfd loop = { .fd = sd_event_get_fd(scene->event), .events = POLLIN };
+
+        return poll(&loop, 1, 0) > 0;
+}
+
+/* All that has happened is told. A turn of the loop in which only watches that are gone were heard of
+ * is none that did something, and yet not the last. */
 static void catch_up(const struct scene *scene)
 {
-        while (sd_event_run(scene->event, 0) > 0)
+        while (sd_event_run(scene->event, 0) > 0 || has_more(scene))
                 continue;
 }
 
