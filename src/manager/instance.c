@@ -38,7 +38,7 @@
 #include "manager/signers.h"
 #include "manager/state.h"
 
-#define END_TIMEOUT_MS 40000 /* sessions, a flowd that is not ready in time, and one more */
+#define END_TIMEOUT_MS 60000 /* sessions, a flowd that is not ready in time, and one more */
 
 DEFINE_CLEANUP(struct instance *, instance, instance_free)
 DEFINE_CLEANUP(json_t *, json, json_decref)

@@ -21,7 +21,7 @@ from .wait import wait_until
 
 READY_TIMEOUT_S = 15
 NO_BUS = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}  # not that of the machine
-STOP_TIMEOUT_S = 45
+STOP_TIMEOUT_S = 65
 DAEMONS = ("netextd", "netext-flowd")
 
 

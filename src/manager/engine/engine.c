@@ -22,7 +22,7 @@
 #include "manager/loop/timer.h"
 #include "manager/priv/folder.h"
 
-#define READY_TIMEOUT_MS 60000
+#define READY_TIMEOUT_MS 30000
 #define QUIT_TIMEOUT_MS  5000
 #define FREE_RESTARTS    3
 #define RECONNECT_MS     50

@@ -15,6 +15,7 @@
 #define REQUESTS_MAX       256
 #define REQUESTS_SENT_MAX  8 /* flowd refuses more than 16 lists at a time */
 #define REQUEST_TIMEOUT_MS 5000
+#define SYNC_TIMEOUT_MS    30000 /* a slow machine starts slowly */
 
 struct engine_request {
         struct list link; /* engine.requests */
@@ -37,6 +38,11 @@ static struct engine_request *request_free(struct engine_request *request)
         free(request->question.letter);
         free(request);
         return NULL;
+}
+
+static uint64_t request_timeout_ms(const struct engine_request *request)
+{
+        return request->question.type == NX_MSG_FLOWD_SYNC ? SYNC_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
 }
 
 static int request_send(struct engine_request *request)
@@ -105,8 +111,8 @@ static int request_late(sd_event_source *source, uint64_t usec, void *userdata)
         struct engine_request *request = userdata;
         struct engine *engine = request->engine;
 
-        if (clock_now_ms() - engine->answered_ms < REQUEST_TIMEOUT_MS)
-                return timer_start(engine->event, &request->deadline, REQUEST_TIMEOUT_MS,
+        if (clock_now_ms() - engine->answered_ms < request_timeout_ms(request))
+                return timer_start(engine->event, &request->deadline, request_timeout_ms(request),
                                    request_late, request);
         request_end(request, -ETIMEDOUT);
         return 0;
@@ -147,8 +153,8 @@ int engine_ask(struct engine *engine, const struct engine_question *question,
         take_ptr(letter);
         list_append(&engine->requests, &request->link);
         engine->n_requests++;
-        r = timer_start(engine->event, &request->deadline, REQUEST_TIMEOUT_MS, request_late,
-                        request);
+        r = timer_start(engine->event, &request->deadline, request_timeout_ms(request),
+                        request_late, request);
         if (r >= 0 && may_send(engine))
                 r = request_send(request);
         if (r < 0)
