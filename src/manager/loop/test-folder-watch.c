@@ -84,8 +84,8 @@ static bool has_more(const struct scene *scene)
         return poll(&loop, 1, 0) > 0;
 }
 
-/* All that has happened is told. A turn of the loop in which only watches that are gone were heard of
- * is none that did something, and yet not the last. */
+/* All that has happened is told. A turn of the loop in which only watches that are gone were heard
+ * of is none that did something, and yet not the last. */
 static void catch_up(const struct scene *scene)
 {
         while (sd_event_run(scene->event, 0) > 0 || has_more(scene))
