@@ -43,11 +43,13 @@ static bool is_at_work(const struct engine *engine)
         return engine->state == ENGINE_READY && !engine->quitting;
 }
 
+/* Not as long as it has its time to put everything in force. */
 static bool is_waited_for(const struct engine *engine)
 {
         struct pollfd queue = { .fd = engine->queue_fd, .events = POLLIN };
 
-        return is_at_work(engine) && poll(&queue, 1, 0) > 0 && queue.revents & POLLIN;
+        return is_at_work(engine) && !engine->deadline && poll(&queue, 1, 0) > 0 &&
+               queue.revents & POLLIN;
 }
 
 static void on_answer(int result, void *userdata)
