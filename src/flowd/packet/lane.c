@@ -10,17 +10,16 @@
  */
 
 #include <errno.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/interface.h"
 #include "packet/lane.h"
 
 static bool wants(const struct gate *gate, const struct held_packet *packet)
@@ -70,15 +69,6 @@ void lane_advance(struct lane *lane, struct held_packet *packet, const uint8_t *
 
 /* --- what comes ---------------------------------------------------------------------------- */
 
-static void name_interface(const struct lane *lane, uint32_t index, char name[static IF_NAMESIZE])
-{
-        struct ifreq request = { .ifr_ifindex = (int)index };
-
-        name[0] = '\0';
-        if (index && ioctl(lane->names_fd, SIOCGIFNAME, &request) == 0)
-                memcpy(name, request.ifr_name, IF_NAMESIZE);
-}
-
 /* What nobody wants to see any more came by older rules: those whose queue it is in decide. */
 static void on_packet(const struct packet_queue_packet *came, void *userdata)
 {
@@ -93,7 +83,7 @@ static void on_packet(const struct packet_queue_packet *came, void *userdata)
         packet->held = came->held;
         packet->facts.direction = came->direction;
         packet->size = came->size;
-        name_interface(lane, came->interface, packet->facts.interface);
+        interface_name(lane->names_fd, came->interface, packet->facts.interface);
         if (came->size > WIRE_PACKET_SLOT_SIZE ||
             packet_facts_read(&packet->facts, came->bytes, came->size) < 0 ||
             !find_gate(lane, packet, NULL))
