@@ -120,7 +120,9 @@ enum nx_egress {
         /** To its destination, past all other proxies. Past no filter: one that has not seen the
          *  flow yet, because it was started later, decides about it as about any other. */
         NX_EGRESS_DIRECT = 2,
-        /** Into one packet tunnel, and nowhere else. */
+        /** Into one packet tunnel, and nowhere else: to its destination as NX_EGRESS_DIRECT, by the
+         *  tunnel's interface. While that is down or gone there is no way; the socket never takes
+         *  another. */
         NX_EGRESS_TUNNEL = 3,
 };
 
@@ -163,8 +165,20 @@ int nx_flow_attach(struct nx_flow *flow, int fd);
 /**
  * The same, with a way to go from there: nx_flow_attach() is NX_EGRESS_NEXT. The last call
  * before the connect() counts, and one that fails changes nothing: do not connect where the
- * way matters. tunnel: the tunnel's name of NX_EGRESS_TUNNEL, else NULL. -EINVAL for another
- * egress or tunnel, -ENOENT where no tunnel of that name runs; this version has none.
+ * way matters. tunnel: NULL, but for NX_EGRESS_TUNNEL the name of a network interface of ours that
+ * the kernel calls a tunnel (IFLA_INFO_KIND of rtnetlink(7)): WireGuard, TUN and TAP, PPP, IPIP,
+ * SIT, GRE, VTI, XFRM, VXLAN, Geneve and their like. fd is bound to it from then on, as by
+ * SO_BINDTODEVICE of socket(7); its routes are the interface's, and its address is one of the
+ * interface's unless fd has one.
+ *
+ *      -EINVAL           another egress; or the interface is no tunnel
+ *      -ENOENT           there is no such interface
+ *      -ENETDOWN         the tunnel is down, or it is a TUN device whose program is away
+ *      -EBUSY            fd is bound to another interface, or in a tunnel: it stays there
+ *      -EPROTONOSUPPORT  fd is of MPTCP, whose later ways would take any interface
+ *
+ * When the tunnel goes down later, connect() and send() fail with ENETUNREACH or ENODEV, and what
+ * is connected waits for it, as long as TCP does.
  */
 int nx_flow_attach_via(struct nx_flow *flow, int fd, enum nx_egress egress, const char *tunnel);
 /** @} */

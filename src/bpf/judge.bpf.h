@@ -429,7 +429,7 @@ static long ask_place(__u32 place, struct walk *walk)
                 outcome->reason = STEER_REASON_CARRIED;
                 return 0;
         }
-        if (question->egress == STEER_EGRESS_DIRECT && state.proxy_slots >> slot & 1) {
+        if (question->egress >= STEER_EGRESS_DIRECT && state.proxy_slots >> slot & 1) {
                 outcome->reason = STEER_REASON_DIRECT;
                 return 0;
         }

@@ -58,7 +58,14 @@ enum steer_reason {
 enum steer_egress {
         STEER_EGRESS_NEXT = 1,
         STEER_EGRESS_DIRECT, /* past all proxies */
-        STEER_EGRESS_TUNNEL,
+        STEER_EGRESS_TUNNEL, /* the same, by one interface and no other */
+};
+
+/* The option's value. */
+struct steer_attachment {
+        __u64 flow;
+        __u32 interface; /* index of the tunnel's; of STEER_EGRESS_TUNNEL, and only then there */
+        __u32 pad;
 };
 
 struct steer_address {
@@ -168,10 +175,11 @@ struct steer_owner {
         __u16 remote_port;
         __u8 kind; /* enum steer_owner_kind */
         __u8 protocol;
-        __u32 egress; /* enum steer_egress; 0: it carries nothing on */
+        __u16 egress; /* enum steer_egress; 0: it carries nothing on */
         /* 1: no hook saw who began the flow or bound the socket. This is who had it when flowd
          * looked: of several processes the oldest, and time_ns is 0. */
-        __u32 is_holder;
+        __u16 is_holder;
+        __u32 interface; /* index of the one that the socket is bound to; 0: none */
 };
 
 /* A socket that a program has and that has another end: what flowd finds when it looks. */

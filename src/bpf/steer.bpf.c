@@ -37,6 +37,7 @@
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/carried.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
 #include "bpf/group.bpf.h"
@@ -94,22 +95,6 @@ struct {
         __type(key, struct steer_door);
         __type(value, __u64);
 } doors SEC(".maps");
-
-/* Written by flowd as it asks a proxy about a flow; read by attach(); the oldest goes when full. */
-struct {
-        __uint(type, BPF_MAP_TYPE_LRU_HASH);
-        __uint(max_entries, 16384);
-        __type(key, struct steer_grant_key);
-        __type(value, struct steer_grant);
-} grants SEC(".maps");
-
-/* What a socket was said to carry on, for as long as it lives. Written by attach(). */
-struct {
-        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-        __uint(map_flags, BPF_F_NO_PREALLOC);
-        __type(key, int);
-        __type(value, struct steer_grant);
-} carried SEC(".maps");
 
 static __always_inline void tell_decided(__u32 type, const struct steer_owner *owner,
                                          __u16 local_port)
@@ -187,6 +172,7 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptc
         owner->remote = *remote;
         owner->remote_port = question.remote_port;
         owner->protocol = question.protocol;
+        owner->interface = ctx->sk->bound_dev_if;
         if (is_later_way(connection))
                 judge_by_connection(connection, &question, owner);
         else
@@ -692,6 +678,7 @@ int attach(struct bpf_sockopt *ctx)
         struct steer_grant_key key = { .cgroup_id = bpf_get_current_cgroup_id() };
         const __u64 *flow = ctx->optval;
         struct steer_grant *grant, *kept;
+        int r;
 
         if (ctx->level != STEER_ATTACH_LEVEL || ctx->optname < STEER_EGRESS_NEXT ||
             ctx->optname > STEER_EGRESS_TUNNEL)
@@ -704,8 +691,9 @@ int attach(struct bpf_sockopt *ctx)
                 __sync_fetch_and_add(&state.counters.attaches_refused, 1);
                 return 0;
         }
-        if (ctx->optname == STEER_EGRESS_TUNNEL) { /* no session is a tunnel yet */
-                bpf_set_retval(-ENOENT);
+        r = choose_egress(ctx);
+        if (r) {
+                bpf_set_retval(r);
                 return 0;
         }
         kept = bpf_sk_storage_get(&carried, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

@@ -248,6 +248,7 @@ static void explain(const struct nx_properties *flow)
         /* What was denied at once never got a local end. */
         if (nx_properties_has(flow, "local_address"))
                 print_fact(is_inbound ? "to" : "from", cli_format("%s", local));
+        print_text(flow, "through", "interface");
         print_times(flow);
         print_bytes(flow);
         putchar('\n');

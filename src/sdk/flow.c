@@ -15,12 +15,12 @@
 
 #include <netext/proxy.h>
 
-#include "sdk/check.h"
 #include "sdk/flow.h"
 #include "sdk/kept.h"
 #include "sdk/package.h"
 #include "sdk/provider.h"
 #include "sdk/public.h"
+#include "sdk/tunnel.h"
 
 static const enum wire_attribute text_attributes[] = {
         [FLOW_REMOTE_NAME] = WIRE_ATTR_REMOTE_NAME,
@@ -234,17 +234,22 @@ _public_ int nx_flow_attach_via(struct nx_flow *flow, int fd, enum nx_egress egr
 {
         struct {
                 uint64_t flow;
-                char tunnel[NAME_LENGTH_MAX + 1];
+                uint32_t tunnel;
         } value = { .flow = flow->identifier };
-        size_t size = sizeof(value.flow);
+        socklen_t size = sizeof(value.flow);
+        int r;
 
         if (egress < NX_EGRESS_NEXT || egress > NX_EGRESS_TUNNEL)
                 return -EINVAL;
-        if (egress == NX_EGRESS_TUNNEL ? !name_is_valid(tunnel) : tunnel != NULL)
+        if ((egress == NX_EGRESS_TUNNEL) != (tunnel != NULL))
                 return -EINVAL;
-        if (tunnel)
-                size += (size_t)snprintf(value.tunnel, sizeof(value.tunnel), "%s", tunnel) + 1;
-        if (setsockopt(fd, WIRE_ATTACH_LEVEL, (int)egress, &value, (socklen_t)size) >= 0)
+        if (tunnel) {
+                r = tunnel_find(tunnel, &value.tunnel);
+                if (r < 0)
+                        return r;
+                size = sizeof(value);
+        }
+        if (setsockopt(fd, WIRE_ATTACH_LEVEL, (int)egress, &value, size) >= 0)
                 return 0;
         return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
 }

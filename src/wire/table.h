@@ -31,9 +31,9 @@
 
 /*
  * nx_flow_attach_via(): setsockopt(2) on the socket that carries a flow on. The option is the
- * enum nx_egress, the value the flow's number in eight bytes and, of a tunnel, its name with
- * its NUL. No protocol knows this level; a cgroup/setsockopt BPF program answers it, and where
- * there is none the kernel says ENOPROTOOPT.
+ * enum nx_egress, the value the flow's number in eight bytes and, of a tunnel, the index of its
+ * interface in four. No protocol knows this level; a cgroup/setsockopt BPF program answers it, and
+ * where there is none the kernel says ENOPROTOOPT.
  */
 #define WIRE_ATTACH_LEVEL 0x4e58
 

@@ -24,6 +24,7 @@ from harness.polkit import SystemBus
 from harness.prompt import Prompt
 from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
+from harness.tunnel import Tunnel
 from harness.upstream import KINDS
 
 TRAFFIC = SOURCE / "tests/harness/programs/traffic.py"
@@ -165,6 +166,12 @@ def listener(lab):
 def call(lab):
     """call(80) sends it a datagram from the other host; what that heard, or its error's name."""
     return Caller(lab)
+
+
+@pytest.fixture
+def tunnel(lab):
+    """A second way to the server, which nobody takes who does not ask for it; see harness/tunnel.py."""
+    return Tunnel(lab)
 
 
 @pytest.fixture

@@ -12,24 +12,10 @@ import pytest
 
 from harness.client import TALK
 from harness.paths import CGROUP2
+from harness.tunnel import Tunnel
 from harness.wait import wait_until
 
-OTHER_END = "198.19.0.2"
-TUNNEL_PORT = 4789
 EVERYBODY = "198.18.0.255"
-
-
-@pytest.fixture
-def tunnel(lab):
-    """Between client and server, which is OTHER_END there."""
-    for host, here, there, address in ((lab.client, lab.CLIENT, lab.SERVER, "198.19.0.1"),
-                                       (lab.server, lab.SERVER, lab.CLIENT, OTHER_END)):
-        host.run(["ip", "-batch", "-"], input=f"""
-            link add tunnel0 type vxlan id 7 dstport {TUNNEL_PORT} local {here} remote {there}
-            link set tunnel0 addrgenmode none
-            address add {address}/24 dev tunnel0
-            link set tunnel0 up
-        """)
 
 
 @pytest.fixture(params=["a-cgroup", pytest.param("the-machine", marks=pytest.mark.xdist_group("root-cgroup"))])
@@ -44,14 +30,14 @@ def test_a_tunnel_goes_on_behind_everybodys_back(netext, firewall, scripted, cli
     scripted("80 allow", "81 allow", fail_policy="closed")
     for port in (80, 81):
         for protocol in ("tcp", "udp", "udp-connected"):
-            assert client.talk(protocol, OTHER_END, port).error is None, (protocol, port)
+            assert client.talk(protocol, Tunnel.SERVER, port).error is None, (protocol, port)
     visitor = lab.server.run([TALK, "tcp", "198.19.0.1", 82], check=False)
     assert visitor.returncode == 0, visitor.stdout
     with lab.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outsider:
         outsider.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        outsider.sendto(bytes(8), (EVERYBODY, TUNNEL_PORT))
+        outsider.sendto(bytes(8), (EVERYBODY, Tunnel.PORT))
     wait_until(lambda: netext.flows(local_address=EVERYBODY, verdict="allow"), "nobody got it")
-    carrying = netext.flows(remote_port=TUNNEL_PORT) + netext.flows(local_port=TUNNEL_PORT)
+    carrying = netext.flows(remote_port=Tunnel.PORT) + netext.flows(local_port=Tunnel.PORT)
     assert {(flow["owner"], flow["reason"]) for flow in carrying} == {("kernel", "kernel-owner")}
     assert netext.status()["flows_unattributed"] == 0
 
@@ -63,11 +49,11 @@ def test_nobody_has_to_live_for_what_rules_allow(netext, firewall, client, serve
     flowd = netext.flowd_pid()
     netext.kill_netextd()
     os.kill(flowd, signal.SIGKILL)
-    assert client.tcp(80, OTHER_END).error is None
+    assert client.tcp(80, Tunnel.SERVER).error is None
     netext.restart_netextd()
 
 
 def test_a_program_is_not_the_kernel_for_sending_where_a_tunnel_leads(netext, firewall, client, lab):
     firewall("default deny")
     for protocol in ("udp", "udp-connected"):
-        assert client.talk(protocol, lab.SERVER, TUNNEL_PORT).error is not None
+        assert client.talk(protocol, lab.SERVER, Tunnel.PORT).error is not None

@@ -152,12 +152,3 @@ def test_direct_is_direct_also_where_the_flow_is_judged_again(netext, proxy, scr
     own, direct = flows_to(netext, 80)
     assert (direct["decided_by"], direct["verdict"]) == ("late", "allow")
     assert direct["origin_flow"] == own["flow"]
-
-
-def test_there_is_no_way_into_a_tunnel_that_is_not_there(netext, proxy, client, server):
-    """The socket does not go another way instead."""
-    proxy("80 splice", "attach tunnel", name="first", order=1)
-    assert client.tcp(80).error == "ECONNREFUSED"
-    assert "attach: No such file or directory" in netext.messages()
-    assert len(flows_to(netext, 80)) == 1
-    assert server.seen == []

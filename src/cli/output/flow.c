@@ -49,8 +49,7 @@ static const struct reason reasons[] = {
           "began it was told so." },
         { "not-inspectable", true,
           "The session wants to see its bytes, and they cannot be had: it is not a TCP connection "
-          "of a known program, or one that came in and has to stay on its interface, or it is for "
-          "a group." },
+          "of a known program, or one that has to stay on its interface, or it is for a group." },
         { "carried", false, "It carries a flow on that had passed the sessions already." },
         { "loop", false, "It came back to a session that it had passed already." },
         { "memory-short", false,
@@ -195,9 +194,19 @@ static char *why_decided(const struct nx_properties *flow)
         return cli_format("by %s: %s", session, detail);
 }
 
+/* The same, and the only interface by which it goes, if there is one. */
+static char *why_and_where(const struct nx_properties *flow)
+{
+        _cleanup_free_ char *why = why_decided(flow);
+        const char *interface = word_of(flow, "interface");
+
+        return cli_format("%s%s%s%s", why, *why && *interface ? ", " : "",
+                          *interface ? "through " : "", interface);
+}
+
 char *flow_why(const struct nx_properties *flow)
 {
-        _cleanup_free_ char *decided = why_decided(flow);
+        _cleanup_free_ char *decided = why_and_where(flow);
         const char *ender = ender_of(flow);
 
         if (strcmp(word_of(flow, "ended_by"), "judged-again") == 0)

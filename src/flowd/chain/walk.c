@@ -390,11 +390,12 @@ static bool add_inspector(struct session *session, struct flow *flow,
         return true;
 }
 
-/* Its packets can be sent to us from the first on: by its socket; or by the interface that they
- * come in through, and have to leave by. Datagrams that come in are shown where they wait. */
+/* Its packets can be sent to us from the first on: by its socket, unless that is bound to a tunnel;
+ * or by the interface that they come in through, and have to leave by. Datagrams that come in are
+ * shown where they wait. */
 static bool is_inspectable(const struct flow *flow)
 {
-        if (flow->is_judged_again)
+        if (flow->is_judged_again || flow->egress == STEER_EGRESS_TUNNEL)
                 return false;
         if (flow->direction == NX_DIRECTION_OUTBOUND)
                 return flow->socket_cookie != 0;

@@ -27,7 +27,10 @@
 #include <arpa/nameser.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
+#include "base/cleanup.h"
+#include "base/interface.h"
 #include "base/log.h"
 #include "digest/digests.h"
 #include "flow/packet.h"
@@ -76,6 +79,15 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
                 flow->origin = owners_get_process(intake->owners, &origin->process->key);
 }
 
+/* By the name that it has now: it can be gone before somebody looks at the record. */
+static void set_interface(struct flow *flow, uint32_t interface)
+{
+        _cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        flow->interface = interface;
+        interface_name(fd, interface, flow->bound_to);
+}
+
 void intake_set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
         flow->owner = (enum wire_owner)owner->kind;
@@ -92,6 +104,8 @@ void intake_set_owner(struct intake *intake, struct flow *flow, const struct ste
                 digests_recall(intake->chain->digests, flow->process);
         if (owner->origin_flow)
                 set_origin(intake, flow, owner);
+        if (owner->interface && flow->direction == NX_DIRECTION_OUTBOUND)
+                set_interface(flow, owner->interface);
 }
 
 /* What a held packet says, turned so that this host is the local end; and whose it is. */

@@ -3,6 +3,7 @@
 
 /* One TCP connection or one UDP 4-tuple: who, where, when, and what was decided. */
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,7 +73,9 @@ struct flow {
         struct endpoint remote;
         bool is_for_group; /* of datagrams to a group: its socket is one of those that they reach */
         uint32_t sequence;  /* of an inbound one's first segment: repeated ones have the same */
-        uint32_t interface; /* that it came in through; 0: it cannot be inspected there */
+        uint32_t interface; /* that it came in through, 0: it cannot be inspected there; or that its
+                               socket is bound to, 0: none */
+        char bound_to[IF_NAMESIZE]; /* and its name */
         bool is_older;      /* it was open when we found it: nobody saw it begin */
 
         enum wire_owner owner;

@@ -127,6 +127,8 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         put_owner(writer, flow, owners);
         if (flow->origin_flow)
                 put_origin(writer, flow, owners);
+        if (*flow->bound_to)
+                wire_put_string(writer, WIRE_ATTR_INTERFACE, flow->bound_to);
         if (flow->is_older)
                 wire_put(writer, WIRE_ATTR_OLDER, true);
         if (flow->asker)

@@ -22,7 +22,10 @@
  *                                     late: splices after a second; wait: for ever, then declines
  *         attach yes                  its sockets say whose flow they carry on
  *         attach direct               and that it goes past all other proxies
- *         attach tunnel               or into the tunnel "office"
+ *         attach tunnel tun0          or into that tunnel
+ *         attach tunnel tun0 direct   then past the proxies instead
+ *         attach tunnel tun0 bound    though they are bound to veth0
+ *         attach tunnel tun0 mptcp    though they are of MPTCP
  *         attach 17                   they say that they carry flow 17 on
  *         idle 2                      its UDP flows are over after 2 s without a datagram
  *         say yes                     what it is asked and told also goes to the daemon's log
@@ -108,17 +111,30 @@ static void forge(uint64_t number, int fd)
                 perror("scripted-proxy: attach");
 }
 
-static int attach(struct nx_flow *flow, int fd, const char *what)
+static int attach_to_tunnel(struct nx_flow *flow, int fd, const struct line *line)
 {
-        uint64_t forged = strtoull(what, NULL, 10);
+        int r;
+
+        if (strcmp(line->second, "bound") == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "veth0", sizeof("veth0")) < 0)
+                return -errno;
+        r = nx_flow_attach_via(flow, fd, NX_EGRESS_TUNNEL, line->first);
+        if (r == 0 && strcmp(line->second, "direct") == 0)
+                r = nx_flow_attach_via(flow, fd, NX_EGRESS_DIRECT, NULL);
+        return r;
+}
+
+static int attach(struct nx_flow *flow, int fd, const struct line *line)
+{
+        uint64_t forged = strtoull(line->what, NULL, 10);
         int r = 0;
 
         if (forged)
                 forge(forged, fd);
-        else if (strcmp(what, "direct") == 0)
+        else if (strcmp(line->what, "direct") == 0)
                 r = nx_flow_attach_via(flow, fd, NX_EGRESS_DIRECT, NULL);
-        else if (strcmp(what, "tunnel") == 0)
-                r = nx_flow_attach_via(flow, fd, NX_EGRESS_TUNNEL, "office");
+        else if (strcmp(line->what, "tunnel") == 0)
+                r = attach_to_tunnel(flow, fd, line);
         else
                 r = nx_flow_attach(flow, fd);
         if (r < 0)
@@ -130,17 +146,19 @@ static int attach(struct nx_flow *flow, int fd, const char *what)
 static int upstream(struct nx_flow *flow, const char *address, unsigned int port)
 {
         int type = nx_flow_get_protocol(flow) == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+        const struct line *line = line_for("attach");
+        int protocol = line && strcmp(line->second, "mptcp") == 0 ? IPPROTO_MPTCP : 0;
         struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
         struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
         bool is_ipv4 = inet_pton(AF_INET, address, &ipv4.sin_addr) == 1;
         int fd, r = 0;
 
         inet_pton(AF_INET6, address, &ipv6.sin6_addr);
-        fd = socket(is_ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        fd = socket(is_ipv4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
         if (fd < 0)
                 return -errno;
-        if (line_for("attach"))
-                r = attach(flow, fd, line_for("attach")->what);
+        if (line)
+                r = attach(flow, fd, line);
         if (r == 0 && (is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
                                : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6))) < 0)
                 r = errno == EINPROGRESS ? 0 : -errno;
