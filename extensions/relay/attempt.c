@@ -28,7 +28,7 @@ int attempt_new(struct attempt **ret_attempt, struct nx_flow *flow, const struct
         if (!attempt)
                 return -ENOMEM;
         attempt->fd = -1;
-        r = way_open(&attempt->fd, flow, &upstream->address);
+        r = way_open(&attempt->fd, flow, &upstream->address, NULL);
         if (r < 0) {
                 attempt_free(attempt);
                 return r;

@@ -6,7 +6,8 @@
  *      ignore    declined: the next session in the chain is asked
  *      direct    a socket that connects is given to the platform at once, which waits for it
  *      via       an attempt makes its way through the upstream; then its socket is given to
- *                the platform, or the program hears what went wrong
+ *                the platform, or the program hears what went wrong. A tunnel has nothing to
+ *                say: its flows are as direct ones, by its interface
  *
  * While an attempt lasts, its socket is in the epoll set. It leaves the set before it is
  * handed over: the platform's copy would keep it there.
@@ -171,14 +172,48 @@ static enum nx_verdict fail_flow(struct relay *relay, struct nx_flow *flow, int 
         return NX_VERDICT_CLAIM;
 }
 
+/* Why there is no way to it. */
+static enum cause cause_of(const struct upstream *upstream, int error)
+{
+        if (upstream->kind != UPSTREAM_TUNNEL)
+                return CAUSE_UNREACHABLE;
+        switch (error) { /* of nx_flow_attach_via() */
+        case -ENOENT:
+                return CAUSE_TUNNEL_ABSENT;
+        case -EINVAL:
+                return CAUSE_TUNNEL_NONE;
+        case -ENETDOWN:
+                return CAUSE_TUNNEL_DOWN;
+        default:
+                return CAUSE_UNREACHABLE;
+        }
+}
+
 /* The upstream's own fault, before there was an attempt. */
 static enum nx_verdict fail_via(struct relay *relay, struct nx_flow *flow,
                                 const struct upstream *upstream, int error)
 {
+        enum cause cause = cause_of(upstream, error);
+        bool says_more = cause == CAUSE_UNREACHABLE;
+
         if (!way_was_short(error))
                 complaints_add(&relay->complaints, relay->proxy, upstream->name,
-                               nx_flow_get_identifier(flow), CAUSE_UNREACHABLE, error);
-        return fail_flow(relay, flow, error);
+                               nx_flow_get_identifier(flow), cause, says_more ? error : 0);
+        return fail_flow(relay, flow, says_more ? error : cause_info(cause)->error);
+}
+
+static enum nx_verdict carry_through(struct relay *relay, struct nx_flow *flow,
+                                     const struct upstream *tunnel, const struct address *remote)
+{
+        int fd, r;
+
+        r = way_open(&fd, flow, remote, tunnel->interface);
+        if (r < 0)
+                return fail_via(relay, flow, tunnel, r);
+        complaints_settle(&relay->complaints, relay->proxy, tunnel->name);
+        relay->told_short = false;
+        hand_over(relay, flow, fd);
+        return NX_VERDICT_CLAIM;
 }
 
 static enum nx_verdict carry_via(struct relay *relay, struct nx_flow *flow,
@@ -214,7 +249,7 @@ static enum nx_verdict carry_direct(struct relay *relay, struct nx_flow *flow,
 {
         int fd, r;
 
-        r = way_open(&fd, flow, remote);
+        r = way_open(&fd, flow, remote, NULL);
         if (r < 0)
                 return fail_flow(relay, flow, r);
         relay->told_short = false;
@@ -237,6 +272,8 @@ enum nx_verdict relay_decide(struct relay *relay, struct nx_flow *flow)
         case WAY_DIRECT:
                 return carry_direct(relay, flow, &subject.remote);
         case WAY_UPSTREAM:
+                if (route->upstream->kind == UPSTREAM_TUNNEL)
+                        return carry_through(relay, flow, route->upstream, &subject.remote);
                 return carry_via(relay, flow, route->upstream, &subject.remote);
         }
         return NX_VERDICT_DECLINE;

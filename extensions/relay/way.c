@@ -9,11 +9,14 @@
 
 #include "relay/way.h"
 
-/* Where the platform knows no origins, the connection is ours, which is no harm. */
-static int attach(struct nx_flow *flow, int fd)
+/* Where the platform knows no origins, the connection is ours, which is no harm; but it goes into
+ * no tunnel. */
+static int attach(struct nx_flow *flow, int fd, const char *tunnel)
 {
         int r;
 
+        if (tunnel)
+                return nx_flow_attach_via(flow, fd, NX_EGRESS_TUNNEL, tunnel);
         r = nx_flow_attach(flow, fd);
         return r == -EOPNOTSUPP ? 0 : r;
 }
@@ -28,7 +31,7 @@ static int begin_connect(int fd, const struct address *address)
         return 0;
 }
 
-int way_open(int *ret_fd, struct nx_flow *flow, const struct address *address)
+int way_open(int *ret_fd, struct nx_flow *flow, const struct address *address, const char *tunnel)
 {
         int family = address_is_ipv4(address) ? AF_INET : AF_INET6;
         int fd, r;
@@ -36,7 +39,7 @@ int way_open(int *ret_fd, struct nx_flow *flow, const struct address *address)
         fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        r = attach(flow, fd);
+        r = attach(flow, fd, tunnel);
         if (r == 0)
                 r = begin_connect(fd, address);
         if (r < 0) {

@@ -106,3 +106,21 @@ def test_a_filter_that_comes_later_cannot_look_into_a_tunnel(netext, tunnel, pro
     carried = netext.flow(remote_port=80, interface="tunnel0")
     assert (carried["verdict"], carried["decided_by"], carried["reason"]) == ("allow", "late", "not-inspectable")
     assert tunnel.came_by("tunnel0") > 0 and tunnel.came_by("veth0") == 0
+
+
+def test_the_relay_sends_flows_through_a_tunnel(netext, tunnel, relay, client, server):
+    tunnel.count(80)
+    relay("upstream vpn tunnel tunnel0", "upstream wrong tunnel veth0", "upstream gone tunnel tun0",
+          "via wrong to 198.18.0.2/32 port 81", "via gone port 82", "default via vpn")
+    for address in (Lab.SERVER, Lab.SERVER6):
+        answer = client.tcp(80, address, "-n", "2", "-i", "5")
+        assert (answer.error, answer.answers) == (None, 2), address
+        assert netext.flow(origin_flow=netext.flow(pid=answer.pid)["flow"])["interface"] == "tunnel0"
+    tunnel.down()
+    assert [client.tcp(port).error for port in (80, 81, 82)] == ["ENETUNREACH"] * 3
+    for complaint in ("vpn names a tunnel that is down", "wrong names an interface that is no tunnel",
+                      "gone names an interface that is not there"):
+        wait_until(lambda: f"upstream {complaint}" in netext.messages(), netext.messages)
+    tunnel.up()
+    wait_until(lambda: client.tcp(80).error is None and "vpn works again" in netext.message("relay"), "not settled")
+    assert tunnel.came_by("tunnel0") > 4 and tunnel.came_by("veth0") == 0

@@ -15,6 +15,9 @@ enum cause {
         CAUSE_FORBIDDEN,
         CAUSE_NOT_SUPPORTED,
         CAUSE_FAMILY_NOT_SUPPORTED,
+        CAUSE_TUNNEL_ABSENT,
+        CAUSE_TUNNEL_NONE,
+        CAUSE_TUNNEL_DOWN,
         /* Of the destination, as the upstream found it. */
         CAUSE_DESTINATION_FAILED,
         CAUSE_DESTINATION_REFUSED,

@@ -63,23 +63,28 @@ static void test_every_statement(void **state)
                                                     "upstream a socks5 198.18.0.2:1080\n"
                                                     "upstream b connect [FD00:0::2]:3128 "
                                                     "credentials b.secret\n"
+                                                    "upstream c tunnel wg0 # mine\n"
+                                                    "via c port 23\n"
                                                     "direct to 198.18.0.0/15 protocol tcp\n"
                                                     "ignore user 1000\n"
                                                     "timeout 3\nhandshakes 7\nloopback include\n"
                                                     "default via a\n");
         char text[ADDRESS_TEXT_SIZE];
 
-        assert_int_equal(rules->n_upstreams, 2);
+        assert_int_equal(rules->n_upstreams, 3);
         assert_int_equal(rules->upstreams[0].kind, UPSTREAM_SOCKS5);
         assert_null(rules->upstreams[0].credentials);
         assert_string_equal(address_write(&rules->upstreams[0].address, text), "198.18.0.2:1080");
         assert_int_equal(rules->upstreams[1].kind, UPSTREAM_CONNECT);
         assert_string_equal(rules->upstreams[1].credentials, "b.secret");
         assert_string_equal(address_write(&rules->upstreams[1].address, text), "[fd00::2]:3128");
-        assert_int_equal(rules->n_rules, 3);
+        assert_int_equal(rules->upstreams[2].kind, UPSTREAM_TUNNEL);
+        assert_string_equal(rules->upstreams[2].interface, "wg0");
+        assert_int_equal(rules->n_rules, 4);
         assert_ptr_equal(rules->rules[0].route.upstream, &rules->upstreams[1]);
-        assert_int_equal(rules->rules[1].route.way, WAY_DIRECT);
-        assert_int_equal(rules->rules[2].route.way, WAY_IGNORE);
+        assert_ptr_equal(rules->rules[1].route.upstream, &rules->upstreams[2]);
+        assert_int_equal(rules->rules[2].route.way, WAY_DIRECT);
+        assert_int_equal(rules->rules[3].route.way, WAY_IGNORE);
         assert_ptr_equal(rules->fallback.route.upstream, &rules->upstreams[0]);
         assert_int_equal(rules->timeout_s, 3);
         assert_int_equal(rules->handshakes_max, 7);
@@ -89,6 +94,8 @@ static void test_every_statement(void **state)
 #define ADDRESS_PROBLEM                                                                            \
         "is not an upstream's address: expected one such as 198.18.0.2:1080 or [fd00::2]:1080, "   \
         "in numbers"
+#define INTERFACE_PROBLEM                                                                          \
+        "is not an interface's name: expected one such as wg0, at most 15 characters without '/'"
 #define UP "upstream a socks5 "
 
 static const struct {
@@ -103,7 +110,7 @@ static const struct {
           "1:10: 'a/b' is not a name for an upstream: expected letters, digits, dashes, "
           "dots and underscores, at most 63" },
         { "upstream a sock5 198.18.0.2:1", "1:12: 'sock5' is not a kind of upstream: "
-                                           "expected socks5 or connect (did you mean "
+                                           "expected socks5, connect or tunnel (did you mean "
                                            "'socks5'?)" },
         { "upstream a socks5", "1:18: nothing behind 'socks5': expected its value" },
         { UP "198.18.0.2", "1:19: '198.18.0.2' " ADDRESS_PROBLEM },
@@ -126,6 +133,11 @@ static const struct {
                                              "end" },
         { UP "198.18.0.2:1\n" UP "198.18.0.2:2",
           "2:1: an upstream 'a' stands in line 1 already: expected another name" },
+        { "upstream a tunnel", "1:18: nothing behind 'tunnel': expected its value" },
+        { "upstream a tunnel netext-tunnel-00", "1:19: 'netext-tunnel-00' " INTERFACE_PROBLEM },
+        { "upstream a tunnel wg/0", "1:19: 'wg/0' " INTERFACE_PROBLEM },
+        { "upstream a tunnel wg0 credentials x", "1:23: 'credentials' is too much: expected the "
+                                                 "line's end" },
         { "via", "1:4: nothing behind 'via': expected its value" },
         { "via a port 1", "1:5: 'a' is not an upstream: expected the name of one, from a "
                           "line 'upstream a ...'" },

@@ -16,6 +16,7 @@
 static const struct choice kinds[] = {
         { "socks5", UPSTREAM_SOCKS5 },
         { "connect", UPSTREAM_CONNECT },
+        { "tunnel", UPSTREAM_TUNNEL },
         {},
 };
 
@@ -127,6 +128,24 @@ static int parse_options(struct words *words, struct upstream *upstream)
         return r ? r : line_end(words);
 }
 
+/* Which it is, and whether it is a tunnel, the kernel says for each flow. */
+static int parse_tunnel(struct words *words, struct upstream *upstream)
+{
+        struct word word;
+        int r;
+
+        r = line_value(words, "tunnel", &word);
+        if (r)
+                return r;
+        if (strlen(word.text) >= IF_NAMESIZE || strchr(word.text, '/'))
+                return value_refuse(&word, words->problems,
+                                    "is not an interface's name: expected one such as wg0, at most "
+                                    "%d characters without '/'",
+                                    IF_NAMESIZE - 1);
+        strcpy(upstream->interface, word.text);
+        return line_end(words);
+}
+
 int upstream_parse(struct words *words, struct upstream *upstream)
 {
         int kind = UPSTREAM_SOCKS5, r;
@@ -137,6 +156,8 @@ int upstream_parse(struct words *words, struct upstream *upstream)
         if (r)
                 return r;
         upstream->kind = (enum upstream_kind)kind;
+        if (kind == UPSTREAM_TUNNEL)
+                return parse_tunnel(words, upstream);
         r = parse_address(words, kind == UPSTREAM_SOCKS5 ? "socks5" : "connect",
                           &upstream->address);
         return r ? r : parse_options(words, upstream);
