@@ -25,6 +25,11 @@
  *                one that is claimed begins with those bytes. TCP only.
  *      PAUSE     the answer comes later, by nx_flow_resume().
  *
+ * What a program sends by a socket that it bound to an interface (SO_BINDTODEVICE of socket(7))
+ * cannot be delivered. Such a flow may be declined, dropped or refused; where it is claimed or peeked
+ * at, the session's fail policy decides, and handle_closed is called with -EOPNOTSUPP for what was
+ * claimed.
+ *
  * The two kinds differ in what DECLINE means and in what their rules are expected to name
  * (destinations, programs), and in their place in the chain.
  */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
+
 /*
  * "" where there is no such interface. fd: any socket, in whose network namespace it is.
  * if_indextoname(3) makes itself a socket that our sandbox does not allow.

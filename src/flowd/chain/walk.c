@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/interface.h"
 #include "base/loop.h"
 #include "chain/again.h"
 #include "chain/chain.h"
@@ -331,10 +332,27 @@ void chain_advance(struct chain *chain, struct flow *flow)
         pass(chain, flow);
 }
 
+/* Its packets can be routed to us over lo. */
+static bool is_deliverable(const struct flow *flow)
+{
+        return flow->socket_cookie != 0 && flow->interface <= LOOPBACK_INDEX;
+}
+
+/* session wants what cannot be had; its library does not wait for it. */
+static void fall_back_undelivered(struct chain *chain, struct session *session, struct flow *flow)
+{
+        session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EOPNOTSUPP });
+        chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
+}
+
 /* The flow is the proxy's. Its packets wait until the proxy has a way to the destination. */
 static void claim(struct chain *chain, struct session *session, struct flow *flow)
 {
         flow->waits_for = NULL;
+        if (!is_deliverable(flow)) {
+                fall_back_undelivered(chain, session, flow);
+                return;
+        }
         list_append(&session->opening, &flow->waiting);
         if (chain->deliverer->claim(chain->deliveries, flow, session) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
@@ -372,7 +390,9 @@ void chain_peek(struct chain *chain, struct session *session, struct flow *flow,
                 uint32_t timeout_ms)
 {
         list_remove(&flow->waiting);
-        if (chain->deliverer->peek(chain->deliveries, flow, session, n_bytes, timeout_ms) < 0)
+        if (!is_deliverable(flow))
+                fall_back_undelivered(chain, session, flow);
+        else if (chain->deliverer->peek(chain->deliveries, flow, session, n_bytes, timeout_ms) < 0)
                 chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
 }
 
@@ -390,15 +410,14 @@ static bool add_inspector(struct session *session, struct flow *flow,
         return true;
 }
 
-/* Its packets can be sent to us from the first on: by its socket, unless that is bound to a tunnel;
- * or by the interface that they come in through, and have to leave by. Datagrams that come in are
- * shown where they wait. */
+/* Its packets can be sent to us from the first on: by its socket; or by the interface that they
+ * come in through, and have to leave by. Datagrams that come in are shown where they wait. */
 static bool is_inspectable(const struct flow *flow)
 {
-        if (flow->is_judged_again || flow->egress == STEER_EGRESS_TUNNEL)
+        if (flow->is_judged_again)
                 return false;
         if (flow->direction == NX_DIRECTION_OUTBOUND)
-                return flow->socket_cookie != 0;
+                return is_deliverable(flow);
         if (flow_is_call(flow))
                 return !flow->is_for_group;
         return flow->interface && route_interface(&flow->local, &flow->remote) == flow->interface;

@@ -8,13 +8,12 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/interface.h"
 #include "deliver/transparent.h"
 
 #ifndef IPV6_TRANSPARENT
 #define IPV6_TRANSPARENT 75
 #endif
-
-#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
 
 union address {
         struct sockaddr any;

@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "base/interface.h"
 #include "engine/resolvers.h"
 #include "flow/flow.h"
 #include "names/answer.h"
 #include "owner/owner.h"
 #include "steer/hooks.h"
-
-#define LOOPBACK_INTERFACE 1
 
 /* Who waits there; false where that is nobody we know. */
 static bool find_resolver(struct resolvers *resolvers, const struct flow *flow,
@@ -22,7 +21,7 @@ static bool find_resolver(struct resolvers *resolvers, const struct flow *flow,
                 .remote_port = flow->local.port,
                 .protocol = flow->protocol,
                 .is_inbound = true,
-                .interface = LOOPBACK_INTERFACE,
+                .interface = LOOPBACK_INDEX,
         };
         struct process *process;
 

@@ -26,6 +26,10 @@
  *      mark & M == CLAIMED                        drop       its new socket is gone already
  *                                                 mark & M := ASKED, queue
  *
+ *   confine: postrouting. Who bound the program's socket to an interface, at whatever time, would have
+ *      what was marked in turn leave by that.
+ *      mark & M == DELIVER, leaves the host       drop
+ *
  *   Instances beside each other may have the same bits, so a tag says who waits for the packet:
  *   the queue's number, in the place of its priority, which means nothing on lo.
  */
@@ -48,6 +52,7 @@
 
 /* Behind the reassembly of fragments, before everything else. */
 #define DELIVER_PRIORITY (NF_IP_PRI_RAW - 10)
+#define CONFINE_PRIORITY (NF_IP_PRI_RAW - 10)
 
 static uint16_t listener_port(const struct transaction *t, const struct family *family)
 {
@@ -161,14 +166,27 @@ static void put_datagrams(struct transaction *t)
         ask(t, rule_begin(t, "datagrams"));
 }
 
+/* Not in guard: to nft, a packet whose way is new leaves by the old one until the hook is over. */
+static void put_confine(struct transaction *t)
+{
+        struct nftnl_rule *rule = rule_begin(t, "confine");
+
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_DELIVER));
+        match_way_out(rule);
+        verdict(rule, NF_DROP, NULL);
+        rule_end(t, rule);
+}
+
 void deliver_put_chains(struct transaction *t)
 {
         put_chain(t, "datagrams");
         put_base_chain(t, "deliver", "filter", NF_INET_PRE_ROUTING, DELIVER_PRIORITY);
+        put_base_chain(t, "confine", "filter", NF_INET_POST_ROUTING, CONFINE_PRIORITY);
 }
 
 void deliver_put_rules(struct transaction *t)
 {
         put_datagrams(t);
         put_deliver(t);
+        put_confine(t);
 }

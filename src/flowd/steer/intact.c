@@ -32,8 +32,8 @@
 
 /* Of steer/ruleset.c, steer/inbound.c and steer/packet-table.c, whichever the table has. A chain
  * that only others jump to goes with their rules. */
-static const char *const base_chains[] = { "hold",   "guard",   "turn",     "deliver", "untrack",
-                                           "arrive", "hold_in", "guard_in", "leave" };
+static const char *const base_chains[] = { "hold",    "guard",  "turn",    "deliver",  "confine",
+                                           "untrack", "arrive", "hold_in", "guard_in", "leave" };
 
 struct print {
         uint64_t value;

@@ -11,10 +11,9 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/interface.h"
 #include "footprint/footprint.h"
 #include "steer/route.h"
-
-#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/net/flow.h, in every namespace */
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 

@@ -87,7 +87,7 @@
  *   refuse: tcp gets a reset, udp a port unreachable: connect() and send() fail at once. What
  *      a proxy's upstream could not reach gets the ICMP error that says so.
  *
- *   deliver, datagrams: prerouting, see steer/deliver.c
+ *   deliver, datagrams: prerouting; confine: postrouting; see steer/deliver.c
  *
  *   arrive, hold_in, guard_in: input, see steer/inbound.c
  *
