@@ -16,9 +16,11 @@ ELSEWHERE = "198.18.0.3"  # the server's other address, which it tells those who
 # Sends back what it hears, by MPTCP or with TCP Fast Open.
 SERVER = """
 import socket, sys, threading
-listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[2]))
+protocol = int(sys.argv[2])
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.setsockopt(socket.IPPROTO_TCP, 23, 10)  # TCP_FASTOPEN
+if protocol != socket.IPPROTO_MPTCP:  # which cannot before Linux 6.2
+    listener.setsockopt(socket.IPPROTO_TCP, 23, 10)  # TCP_FASTOPEN
 listener.bind(("0.0.0.0", int(sys.argv[1])))
 listener.listen(10)
 print("ready", flush=True)
