@@ -22,6 +22,7 @@ def cgroup(lab):
     return make
 
 
+@pytest.mark.kernel
 def test_a_rule_is_about_a_cgroup_and_what_is_below_it(lab, firewall, client, server, cgroup):
     firewall(f"deny cgroup {lab.cgroup.name}/a port 80")
     for path, error in (("a", "EPERM"), ("a/inner", "EPERM"), ("b", None), ("b/a", None), ("aa", None)):
@@ -30,6 +31,7 @@ def test_a_rule_is_about_a_cgroup_and_what_is_below_it(lab, firewall, client, se
     assert client.tcp(80).error is None
 
 
+@pytest.mark.kernel
 def test_names_of_all_lengths(lab, firewall, client, server, cgroup):
     """They are hashed by words of eight bytes."""
     for size in (1, 7, 8, 9, 16, 255):

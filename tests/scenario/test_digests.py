@@ -44,6 +44,7 @@ def test_the_content_decides_and_not_the_path(netext, firewall, client, server, 
     assert netext.flow(program=str(same))["reason"] == "rule"
 
 
+@pytest.mark.kernel
 def test_the_first_flow_of_a_program_is_denied_by_its_content(netext, firewall, client, server, copy):
     bad = copy("bad", b"bad")
     path = firewall(f"deny digest {digest_of(bad)} port 80")

@@ -58,6 +58,7 @@ def app(store, workshop):
     return App(store.instance)
 
 
+@pytest.mark.kernel
 def test_an_app_reaches_an_extension_by_its_name(store, app):
     assert app.call("echo hello", "pid").splitlines() == ["echo hello", str(store.extension()["pid"])]
     assert app.call("who").startswith(f"{os.getuid()} {os.getgid()} ")

@@ -111,6 +111,7 @@ def decide(who, scripted, firewall, after="pause 50"):
         firewall("allow protocol udp port 80", "default deny")
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("who", ["asked", "rules"])
 def test_every_kind_of_socket(netext, scripted, firewall, client, hear, who):
     """D13: families, bound or not, connected or not, to one, to a group and to all."""

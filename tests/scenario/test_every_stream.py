@@ -97,6 +97,7 @@ def test_a_later_way_is_judged_as_the_programs_own(ways, netext, firewall, clien
     assert all(flow["state"] == "closed" and flow.get("local_port") for flow in netext.flows(verdict="allow")), netext.flows()
 
 
+@pytest.mark.kernel
 def test_both_ways_are_asked_about_and_end_together(ways, netext, scripted, client, lab):
     scripted("80 allow", "81 refuse")
     pid, heard = converse(client, 80, 81, protocol=MPTCP, wait_s=0.3)
@@ -115,6 +116,7 @@ def test_ways_past_a_proxy_and_a_foreign_mark(ways, netext, proxy, scripted, cli
     wait_until(lambda: len(netext.flows(remote_port=82, state="closed")) == 2, lambda: f"{netext.flows()}")
 
 
+@pytest.mark.kernel
 def test_what_comes_by_mptcp_is_its_listeners(netext, scripted, client, lab, visit):
     scripted("inbound ask", "80 allow", "81 refuse")
     servers = [serve_streams(lab.client, port, MPTCP) for port in (80, 81)]
@@ -142,6 +144,7 @@ print(json.dumps(answer))
         (Lab.SERVER, "allow", servers[0].pid), (ELSEWHERE, "allow", servers[0].pid), (Lab.SERVER, "refuse", servers[1].pid)])
 
 
+@pytest.mark.kernel
 def test_fast_open(lab, netext, scripted, firewall, proxy, client):
     """The first words go with the first segment, once the server is known: held, decided and delivered with it."""
     for namespace in (lab.client, lab.server):
@@ -162,6 +165,7 @@ def test_fast_open(lab, netext, scripted, firewall, proxy, client):
     assert {flow["verdict"] for flow in netext.flows(remote_port=83)} == {"claim"}
 
 
+@pytest.mark.kernel
 def test_what_the_kernel_does_for_a_program_is_the_programs(netext, firewall, client, server, serve):
     """io_uring: by the program's own call, by a worker thread, by a thread that looks at the ring."""
     serve(81)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A domain rule covers the name and all below it, by what the programs resolved."""
+import pytest
+
 from harness.lab import Lab
 
 
+@pytest.mark.kernel
 def test_a_domain_and_what_is_below_it(netext, firewall, client, server, resolver):
     firewall("deny to example.test port 80")
     assert client.tcp(80).error is None  # nobody asked for the name yet
@@ -18,6 +21,7 @@ def test_another_domain_is_not_meant(netext, firewall, client, server, resolver)
     assert client.tcp(80).error is None
 
 
+@pytest.mark.kernel
 def test_ipv6_answers_and_dns_over_ipv6(netext, firewall, client, server, resolver):
     firewall("deny to domain example.test port 80")
     assert resolver("www.example.test", "AAAA", Lab.SERVER6) == Lab.SERVER6

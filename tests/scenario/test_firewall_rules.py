@@ -11,6 +11,7 @@ def denied_error(protocol):
     return "ECONNREFUSED" if protocol == "udp-connected" else "EPERM"
 
 
+@pytest.mark.kernel
 def test_deny_is_told_at_once_on_every_transport(netext, firewall, client, server):
     firewall("default allow", "deny port 80")
     for protocol, address in TRANSPORTS:
@@ -42,6 +43,7 @@ def test_a_condition_matches_what_it_says(netext, firewall, client, serve, rule,
     assert client.talk(*passes).error is None
 
 
+@pytest.mark.kernel
 def test_the_program_decides(netext, firewall, client, server):
     firewall(f"allow program {TALK.resolve()}", "default deny")
     assert client.tcp(80).error is None

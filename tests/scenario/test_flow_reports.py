@@ -109,6 +109,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.kernel
 def test_datagrams_are_counted_while_somebody_wants_to_know(netext, scripted, client, serve):
     """Each flow by itself, also of a program that is gone before its first datagram has left."""
     servers = {port: serve(port) for port in (80, 81)}

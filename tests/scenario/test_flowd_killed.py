@@ -5,6 +5,8 @@ import pathlib
 import signal
 import time
 
+import pytest
+
 from harness import snapshot
 from harness.instance import waited_s
 from harness.wait import wait_until
@@ -60,6 +62,7 @@ def test_a_flowd_that_does_nothing_is_replaced(netext, scripted, client, server)
     assert f"netext-flowd (pid {flowd}) does not answer while packets wait: it is killed" in netext.messages()
 
 
+@pytest.mark.kernel
 def test_a_flow_that_waits_is_asked_about_again(netext, scripted, client, server, lab):
     scripted("80 wait allow")
     process = client.start("tcp", lab.SERVER, 80, "-t", "10000")
@@ -72,6 +75,7 @@ def test_a_flow_that_waits_is_asked_about_again(netext, scripted, client, server
     assert netext.flow(remote_port=80)["reason"] == "provider"
 
 
+@pytest.mark.kernel
 def test_rules_hold_while_flowd_is_gone(netext, firewall, client, server):
     firewall("deny port 80", "default allow", fail_policy="closed")
     pid = netext.kill_flowd()

@@ -40,6 +40,7 @@ def test_an_inbound_flow_names_the_program_that_listens(netext, scripted, servic
         assert f"to        {host}:{port}\n" in shown
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("address,peer", ADDRESSES)
 def test_the_visitor_experiences_what_the_filter_answers(netext, scripted, service, visit, address, peer):
     scripted("inbound ask", "80 refuse", "81 drop", "82 pause 300 allow")

@@ -20,6 +20,7 @@ def wait_for_words(netext, words):
     netext.wait_for_message("inspecting", words)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("address,peer", ADDRESSES)
 def test_a_filter_sees_both_directions_and_the_server_its_visitor(netext, inspecting, service, visit, address, peer):
     inspecting("inbound ask", "80 watch")

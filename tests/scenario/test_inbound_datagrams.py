@@ -38,6 +38,7 @@ def test_a_call_names_the_program_that_waits_for_it(netext, scripted, listener, 
     assert len(netext.flows()) == 2  # and no answer was taken for a flow of the server's own
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("address,peer", ADDRESSES)
 def test_the_caller_experiences_what_the_filter_answers(netext, scripted, listener, call, address, peer):
     scripted("inbound ask", "80 refuse", "81 drop", "82 pause 300 allow")

@@ -125,6 +125,7 @@ def test_every_member_gets_every_datagram_once_and_in_order(netext, scripted, se
     wait_until(lambda: not netext.flows(state="open"), "the flows did not end with their sockets")
 
 
+@pytest.mark.kernel
 def test_each_member_has_its_own_verdict(netext, firewall, member, sender, client, call, lab):
     """Who comes later as well; rules that change are in force; what is ended ends for one; membership is left alone."""
     rules = firewall(f"deny direction inbound user {NOBODY}", "default allow")

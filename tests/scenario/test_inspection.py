@@ -42,6 +42,7 @@ def sum_of(word, times):
     return sum(word) * times
 
 
+@pytest.mark.kernel
 def test_a_filter_sees_both_directions_and_changes_nothing(netext, inspecting, client, server):
     inspecting("80 watch")
     for address, n_words in ((Lab.SERVER, 4), (Lab.SERVER6, 6)):
@@ -134,6 +135,7 @@ def test_one_filter_that_refuses_ends_it_for_all(netext, inspecting, client, ser
     assert server.seen == []
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("how", ("splice", "claim"))
 def test_a_flow_can_be_inspected_and_claimed(netext, inspecting, proxy, client, server, how):
     inspecting("80 watch")
@@ -157,6 +159,7 @@ def test_the_fail_policy_answers_for_a_filter_that_dies(netext, inspecting, clie
     assert answer.error == error and answer.ms < 1500
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("protocol", ("udp", "udp-connected"))
 def test_datagrams_are_seen_one_by_one(netext, inspecting, client, server, protocol):
     inspecting("80 watch")

@@ -93,6 +93,7 @@ def test_another_version_takes_over_from_all_at_once(versatile, store, bundle, c
     wait_until(lambda: started_at(before) is None, "the old process did not end", 10)
 
 
+@pytest.mark.kernel
 def test_it_sees_its_own_files_and_the_systems(versatile):
     start(versatile, "filter")
     versatile.wait_for_message("filter", "own folder yes, /etc/passwd yes, /tmp EACCES")

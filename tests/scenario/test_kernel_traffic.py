@@ -23,6 +23,7 @@ def netext(request, tunnel, instances):
     return instances(cgroup=str(CGROUP2)) if request.param == "the-machine" else instances()
 
 
+@pytest.mark.kernel
 def test_a_tunnel_goes_on_behind_everybodys_back(netext, firewall, scripted, client, serve, service, lab):
     serve(80), serve(81)
     service(82)

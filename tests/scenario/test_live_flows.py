@@ -9,6 +9,8 @@ import pathlib
 import signal
 import time
 
+import pytest
+
 from harness.client import PYTHON, TRANSPORTS
 from harness.lab import Lab
 from harness.paths import PROGRAMS
@@ -103,6 +105,7 @@ def wait_for_updates(netext, nth, session="scripted"):
                       lambda: f"no {nth}. update was answered: {netext.messages()}")[0]
 
 
+@pytest.mark.kernel
 def test_a_killed_flow_is_over_both_ways(netext, scripted, client, server):
     scripted("* allow")
     process = start_talking(client, ALL)
@@ -174,6 +177,7 @@ def assert_going_on(server):
     wait_until(lambda: len(server.seen) > n + 10, "what is allowed does not go on")
 
 
+@pytest.mark.kernel
 def test_changed_rules_hold_for_open_flows_on_request(netext, firewall, client, server, serve):
     other = serve(81)
     connected = [one for one in ALL if one[0] == "tcp" or one in HOOKLESS]  # rules meet the datagrams of others anyway

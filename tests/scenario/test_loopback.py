@@ -28,6 +28,7 @@ def test_loopback_can_be_included(netext, firewall, client, serve, lab):
         assert client.udp(80, address).error == "EPERM"
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("nowhere, here", [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("::ffff:0.0.0.0", "127.0.0.1")])
 def test_a_destination_of_zeros_is_judged_as_what_it_is(netext, firewall, client, serve, lab, nowhere, here):
     serve(80, lab.client)

@@ -34,6 +34,7 @@ def place(tmp_path):
     return tmp_path
 
 
+@pytest.mark.kernel
 def test_who_is_who_in_other_mount_namespaces(netext, firewall, client, server, serve, place):
     serve(81)
     app = place / "app/talk"

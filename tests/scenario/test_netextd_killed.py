@@ -95,6 +95,7 @@ def test_a_rule_file_that_changed_meanwhile_is_read(netext, firewall, client, se
     wait_until(lambda: client.tcp(80).error == "EPERM", "the new rules were not in force")
 
 
+@pytest.mark.kernel
 def test_both_daemons_die(netext, scripted, client, serve):
     serve(80), serve(81)
     scripted("81 refuse")

@@ -2,6 +2,8 @@
 """Sockets that are older than the instance are neither cut nor missed: listed, attributed, judged on request."""
 import os
 
+import pytest
+
 from harness.client import MAPPED, PYTHON
 from harness.lab import Lab
 from harness.wait import wait_until
@@ -67,6 +69,7 @@ def test_traffic_goes_on_while_an_instance_comes_and_goes(instances, lab, client
         assert (answer.answers, answer.error) == (150, None), f"{answer} {flows}"
 
 
+@pytest.mark.kernel
 def test_an_older_udp_socket_is_asked_about(instances, lab, client, server, rules):
     process = client.start("udp", lab.SERVER, 80, "-n", "10000", "-t", "1000")
     netext = instances()
@@ -75,6 +78,7 @@ def test_an_older_udp_socket_is_asked_about(instances, lab, client, server, rule
     assert netext.flows(remote_port=80, verdict="refuse"), netext.flows()
 
 
+@pytest.mark.kernel
 def test_older_flows_are_listed_and_judged_on_request(instances, lab, client, serve, service, visit, rules):
     for port in (80, 81):
         serve(port)

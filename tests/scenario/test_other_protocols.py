@@ -38,6 +38,7 @@ def attempt(lab, client):
     return run
 
 
+@pytest.mark.kernel
 def test_rules_decide_about_them(attempt, netext, firewall, client, server):
     assert attempt() == {*PINGS, *OTHERS}
     firewall("allow port 80", "default deny")

@@ -12,6 +12,7 @@ from harness.wait import wait_until
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.kernel
 def test_a_flow_names_its_program(netext, scripted, client, server, lab):
     scripted("80 allow")
     process = client.start("tcp", lab.SERVER, 80, "-s")

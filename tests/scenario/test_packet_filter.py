@@ -91,6 +91,7 @@ def wait_for_shown(netext, text, n=1):
     wait_until(lambda: len(shown(netext, text)) >= n, lambda: f"not shown: {text}\n{netext.messages()}")
 
 
+@pytest.mark.kernel
 def test_each_packet_is_allowed_dropped_or_delayed(netext, packets, ear, say, ping):
     packets("out any 17 any", "any any 1 any", "any any 58 any")
     four, six = ear(9), ear(9, Lab.SERVER6)
@@ -306,6 +307,7 @@ BULK = """
 """
 
 
+@pytest.mark.kernel
 def test_large_packets_and_fragments(netext, packets, lab, ear, say, client, serve):
     """A segment that the kernel cuts later is one packet; the other end checks what arrives."""
     serve(80)

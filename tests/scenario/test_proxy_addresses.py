@@ -32,6 +32,7 @@ def test_both_ends_see_the_real_ones(netext, proxy, client, serve, lab, protocol
     assert_ends_are_real(netext, client, protocol)
 
 
+@pytest.mark.kernel
 def test_a_filter_in_between_changes_none(netext, inspecting, proxy, client, serve, lab):
     """Also for an extension that looks whom a datagram is from, and answers there."""
     inspecting("80 watch", "81 watch")

@@ -8,6 +8,7 @@ from harness.lab import Lab
 ADDRESSES = (Lab.SERVER, Lab.SERVER6, MAPPED)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("how", ("splice", "claim"))
 def test_a_claimed_connection_reaches_its_destination(netext, proxy, client, server, how):
     proxy(f"80 {how}")
@@ -19,6 +20,7 @@ def test_a_claimed_connection_reaches_its_destination(netext, proxy, client, ser
         assert flow["remote_address"] == address.removeprefix("::ffff:")
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("protocol", ("udp", "udp-connected"))
 def test_a_claimed_datagram_flow_reaches_its_destination(netext, proxy, client, server, protocol):
     proxy("80 claim")

@@ -48,6 +48,7 @@ class Watch:
         assert put_back - changed - (waited_s(self.pid) - waited) < 1, commands
 
 
+@pytest.mark.kernel
 def test_a_changed_table_is_put_back(netext, scripted, client, server, lab):
     scripted("80 refuse", fail_policy="closed")
     table, watch = f"inet netext-{netext.name}", Watch(netext, lab)
@@ -108,6 +109,7 @@ def test_removed_policy_rules_and_routes_are_put_back(netext, proxy, client, ser
     assert status["routes_put_back"] == 4 and status["put_back_last"].startswith("routes at ")
 
 
+@pytest.mark.kernel
 def test_detached_programs_are_put_back(netext, proxy, client, server, lab):
     """Nobody tells that: the first flow that has no owner for it does. Also what was only unpinned is found then."""
     proxy("80 splice")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets that no TCP or UDP socket sent are asked about, and never given to somebody by a guess (R-19)."""
+import pytest
 
 SEND = """
 import socket, struct, sys
@@ -32,6 +33,7 @@ def test_its_owner_is_not_guessed(netext, scripted, client, server, lab):
     assert "pid" not in flow and "program" not in flow and "uid" not in flow
 
 
+@pytest.mark.kernel
 def test_rules_hold_for_raw_packets(netext, firewall, client, server):
     firewall("deny port 80")
     send_raw(client)

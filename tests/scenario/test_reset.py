@@ -45,6 +45,7 @@ def steering(netext, proxy, firewall, packets):
     return netext
 
 
+@pytest.mark.kernel
 def test_it_says_what_it_would_do_and_then_does_it_once(steering, lab):
     """Nobody is left but a flowd and an extension that do not answer."""
     flowd, extension = steering.flowd_pid(), steering.extension_pid("firewall")

@@ -32,6 +32,7 @@ def verdict(netext, client, server):
     return connect
 
 
+@pytest.mark.kernel
 def test_a_proxy_excludes_what_is_in_the_set_now(netext, proxy, sets, verdict):
     proxy("80 splice", "exclude set:os-update")
     pids = netext.flowd_pid(), netext.extension_pid("scripted-proxy")

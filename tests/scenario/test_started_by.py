@@ -25,6 +25,7 @@ def error_of(done):
     return json.loads(done.stdout)["error"]
 
 
+@pytest.mark.kernel
 def test_a_helper_counts_where_the_app_started_it(netext, firewall, client, server, app):
     firewall("default deny", f"allow program {TALK} started-by {app}")
     assert error_of(client.run(app, "-c", f"{SAY}; :")) is None

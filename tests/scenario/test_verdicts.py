@@ -17,6 +17,7 @@ def flow_of(netext, protocol, address, answer):
     return flow
 
 
+@pytest.mark.kernel
 def test_an_allowed_flow_passes(netext, scripted, client, server):
     scripted("80 allow")
     for protocol, address in TRANSPORTS:
@@ -34,6 +35,7 @@ def test_a_dropped_flow_is_silent_and_never_reaches_the_server(netext, scripted,
     assert server.seen == []
 
 
+@pytest.mark.kernel
 def test_a_refused_program_is_told_at_once(netext, scripted, client, server):
     scripted("80 refuse")
     for protocol, address in TRANSPORTS:
@@ -81,6 +83,7 @@ def test_a_cgroup_by_another_spelling_is_the_same(instances, lab, client, server
     assert client.tcp(80).error == "ECONNREFUSED"
 
 
+@pytest.mark.kernel
 def test_an_answer_that_is_to_be_remembered_is_asked_for_once(netext, scripted, client, server, serve):
     serve(82), serve(83)
     scripted("80 remember 600 allow", "81 remember 600 refuse", "82 remember 1 allow", "83 pause 50 allow")

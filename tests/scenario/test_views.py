@@ -60,6 +60,7 @@ def test_status(netext, scripted, lab):
     assert [session["name"] for session in status["sessions"]] == ["scripted"]
 
 
+@pytest.mark.kernel
 def test_doctor_tries_each_mechanism_and_leaves_nothing(lab):
     """R-48."""
     before = snapshot.of_namespace(lab.client)

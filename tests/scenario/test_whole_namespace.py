@@ -16,6 +16,7 @@ def netext(instances):
     return instances(cgroup=str(CGROUP2))
 
 
+@pytest.mark.kernel
 def test_programs_of_every_cgroup_are_decided(netext, scripted, client, server, lab):
     scripted("81 refuse")
     for cgroup in (lab.cgroup, CGROUP2):

@@ -94,6 +94,7 @@ def container(lab):
         yield made
 
 
+@pytest.mark.kernel
 def test_containers_are_neither_asked_about_nor_broken(container, netext, firewall, scripted, serve, client, lab):
     """R-16, whatever the rules of this namespace say: TCP, UDP in fragments, and a ping."""
     serve(80)
