@@ -189,9 +189,12 @@ def test_a_copy_that_was_damaged_while_nothing_ran_is_found_at_the_start(store, 
     copy = pathlib.Path(store.extension()["path"])
     store.instance.stop()
     (copy / "resources/refuse").write_text("7\n")
+    journal = workshop.state / "requests"
+    journal.write_bytes(b"\xff" * 100 + b"\n" + journal.read_bytes())
     store.instance.start()
     wait_until(lambda: "file.digest" in (store.extension() or {}).get("message", ""), lambda: store.list(), 5)
     assert "resources/refuse" in store.extension()["message"] and not store.extension()["active"]
+    assert len(put_aside(workshop, "requests")) == 1 and "store_problem" in store.instance.status()
     store.activate(workshop.folder / "bundle-1")
     store.wait_for_extension(active=True)
 

@@ -274,5 +274,10 @@ unsigned int database_collect(const struct store *store)
                 if (folder)
                         n += collect(store, folder, is_copy);
         }
-        return n + collect(store, ".", is_no_damage);
+        return n;
+}
+
+unsigned int database_collect_damage(const struct store *store)
+{
+        return collect(store, ".", is_no_damage);
 }

@@ -14,8 +14,11 @@ int database_save(const struct store *store);
  * aside, and what of it is not known then lies in its folders (recovery.h).
  */
 void database_load(struct store *store);
-/* Removes what is in the state directory and in no copy, no life and no activation, and what was
- * put aside. Returns how many things that were. */
+/* Each removes something from the state directory, and returns how many things that were. */
+
+/* What is in no copy, no life and no activation. */
 unsigned int database_collect(const struct store *store);
 /* What is staged for no activation. */
 unsigned int database_collect_staging(const struct store *store);
+/* What was put aside: when somebody asks, and has had time to look at it. */
+unsigned int database_collect_damage(const struct store *store);

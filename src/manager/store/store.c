@@ -588,7 +588,9 @@ int store_reset(struct store *store, unsigned int *ret_n, char **ret_problem)
 
 int store_collect(struct store *store, unsigned int *ret_n, char **ret_problem)
 {
-        *ret_n = store->place.store_fd < 0 ? 0 : database_collect(store);
+        *ret_n = 0;
+        if (store->place.store_fd >= 0)
+                *ret_n = database_collect(store) + database_collect_damage(store);
         return 0;
 }
 
