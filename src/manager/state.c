@@ -17,66 +17,15 @@
 #include "base/log.h"
 #include "footprint/network.h"
 #include "manager/extension/parts.h"
+#include "manager/packing.h"
 #include "manager/state.h"
-
-DEFINE_CLEANUP(json_t *, json, json_decref)
-
-static void put_text(json_t *object, const char *key, const char *value)
-{
-        if (value)
-                (void)json_object_set_new(object, key, json_string(value));
-}
-
-static void put_number(json_t *object, const char *key, uint64_t value)
-{
-        (void)json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-static void put_bool(json_t *object, const char *key, bool value)
-{
-        (void)json_object_set_new(object, key, json_boolean(value));
-}
-
-static const char *get_text(const json_t *object, const char *key)
-{
-        return json_string_value(json_object_get(object, key));
-}
-
-static uint64_t get_number(const json_t *object, const char *key)
-{
-        return (uint64_t)json_integer_value(json_object_get(object, key));
-}
-
-static bool get_bool(const json_t *object, const char *key)
-{
-        return json_is_true(json_object_get(object, key));
-}
-
-static json_t *pack_configuration(const struct configuration *configuration)
-{
-        json_t *object = json_object(), *files = json_object();
-
-        put_text(object, "extension", configuration->extension);
-        put_text(object, "identifier", configuration->identifier);
-        put_text(object, "name", configuration->name);
-        put_number(object, "order", (uint64_t)configuration->order);
-        put_number(object, "kind", (uint64_t)configuration->kind);
-        put_number(object, "grade", (uint64_t)configuration->grade);
-        put_number(object, "fail_policy", (uint64_t)configuration->fail_policy);
-        put_number(object, "verdict_timeout_ms", configuration->verdict_timeout_ms);
-        put_number(object, "ready_timeout_ms", configuration->ready_timeout_ms);
-        for (size_t i = 0; i < configuration->n_files; i++)
-                put_text(files, configuration->files[i].name, configuration->files[i].path);
-        (void)json_object_set_new(object, "files", files);
-        return object;
-}
 
 static json_t *pack_process(const struct process *process)
 {
         json_t *object = json_object();
 
-        put_number(object, "pid", (uint64_t)process->pid);
-        put_number(object, "started", process->started);
+        pack_number(object, "pid", (uint64_t)process->pid);
+        pack_number(object, "started", process->started);
         return object;
 }
 
@@ -84,25 +33,7 @@ static json_t *pack_flowd(const struct engine *engine)
 {
         json_t *object = pack_process(&engine->process);
 
-        put_number(object, "uid", engine->uid);
-        return object;
-}
-
-static json_t *pack_spec(const struct extension_spec *spec)
-{
-        json_t *object = json_object();
-
-        put_text(object, "identifier", spec->identifier);
-        put_text(object, "team", spec->team);
-        put_text(object, "version", spec->version);
-        put_text(object, "digest", spec->digest);
-        put_text(object, "executable", spec->executable);
-        put_text(object, "bundle_folder", spec->bundle_folder);
-        put_text(object, "state_folder", spec->state_folder);
-        put_number(object, "kinds", spec->kinds);
-        put_number(object, "capabilities", spec->capabilities);
-        put_number(object, "memory_max", spec->limits.memory_max);
-        put_number(object, "pids_max", spec->limits.pids_max);
+        pack_number(object, "uid", engine->uid);
         return object;
 }
 
@@ -110,53 +41,41 @@ static json_t *pack_run(const struct run *run)
 {
         json_t *object = pack_process(&run->process);
 
-        put_number(object, "number", run->number);
-        put_number(object, "role", run->role);
-        put_number(object, "since_ns", run->since_ns);
-        put_number(object, "leaving_slots", run->leaving_slots);
-        put_number(object, "has_peers", run->has_peers);
-        put_text(object, "digest", run->digest);
+        pack_number(object, "number", run->number);
+        pack_number(object, "role", run->role);
+        pack_number(object, "since_ns", run->since_ns);
+        pack_number(object, "leaving_slots", run->leaving_slots);
+        pack_number(object, "has_peers", run->has_peers);
+        pack_text(object, "digest", run->digest);
         return object;
 }
 
-static json_t *pack_extension(const struct extension *extension)
+static json_t *pack_running_extension(const struct extension *extension)
 {
-        json_t *object = json_object(), *runs = json_array();
+        json_t *object = pack_extension(extension), *runs = json_array();
         const struct run *run;
 
-        put_number(object, "number", extension->number);
-        put_text(object, "name", extension->name);
-        put_number(object, "state", extension->state);
-        put_number(object, "uid", extension->uid);
-        put_number(object, "hello_timeout_ms", extension->hello_timeout_ms);
-        put_number(object, "restarts", extension->restarts.total);
-        put_text(object, "last_exit", extension->last_exit);
-        put_text(object, "message", extension->message);
-        put_bool(object, "ran", extension->ran);
-        put_bool(object, "removing", extension->removing);
-        (void)json_object_set_new(object, "spec", pack_spec(&extension->spec));
+        pack_number(object, "state", extension->state);
+        pack_number(object, "uid", extension->uid);
+        pack_number(object, "restarts", extension->restarts.total);
+        pack_text(object, "last_exit", extension->last_exit);
+        pack_text(object, "message", extension->message);
+        pack_bool(object, "ran", extension->ran);
+        pack_bool(object, "removing", extension->removing);
         list_for_each (run, &extension->runs, link)
                 (void)json_array_append_new(runs, pack_run(run));
         (void)json_object_set_new(object, "runs", runs);
         return object;
 }
 
-static json_t *pack_session(const struct session *session)
+static json_t *pack_running_session(const struct session *session)
 {
-        json_t *object = json_object();
+        json_t *object = pack_session(session);
 
-        put_number(object, "slot", session->slot);
-        put_number(object, "extension", session->extension->number);
-        put_text(object, "name", session->name);
-        put_number(object, "kind", (uint64_t)session->kind);
-        put_number(object, "state", session->state);
-        put_number(object, "activated_ns", session->activated_ns);
-        put_number(object, "running_since_ns", session->running_since_ns);
-        put_text(object, "message", session->message);
-        put_bool(object, "ran", session->ran);
-        put_bool(object, "announced", session->announced);
-        (void)json_object_set_new(object, "configuration",
-                                  pack_configuration(&session->configuration));
+        pack_number(object, "state", session->state);
+        pack_number(object, "running_since_ns", session->running_since_ns);
+        pack_text(object, "message", session->message);
+        pack_bool(object, "ran", session->ran);
         return object;
 }
 
@@ -166,19 +85,19 @@ static json_t *pack_instance(const struct instance *instance)
         const struct extension *extension;
         const struct session *session;
 
-        put_text(object, "cgroup", instance->paths.cgroup);
-        put_text(object, "extension_cgroup", instance->paths.extension_cgroup);
-        put_bool(object, "made_extension_cgroup", instance->made_extension_cgroup);
-        put_number(object, "mark_mask", instance->options.mark_mask);
-        put_number(object, "network", instance->network);
-        put_number(object, "network_cookie", instance->network_cookie);
-        put_number(object, "flowd_restarts", instance->engine.restarts.total);
+        pack_text(object, "cgroup", instance->paths.cgroup);
+        pack_text(object, "extension_cgroup", instance->paths.extension_cgroup);
+        pack_bool(object, "made_extension_cgroup", instance->made_extension_cgroup);
+        pack_number(object, "mark_mask", instance->options.mark_mask);
+        pack_number(object, "network", instance->network);
+        pack_number(object, "network_cookie", instance->network_cookie);
+        pack_number(object, "flowd_restarts", instance->engine.restarts.total);
         (void)json_object_set_new(object, "flowd", pack_flowd(&instance->engine));
         list_for_each (extension, &instance->extensions.extensions, link)
-                (void)json_array_append_new(extensions, pack_extension(extension));
+                (void)json_array_append_new(extensions, pack_running_extension(extension));
         (void)json_object_set_new(object, "extensions", extensions);
         list_for_each (session, &instance->sessions.sessions, link)
-                (void)json_array_append_new(sessions, pack_session(session));
+                (void)json_array_append_new(sessions, pack_running_session(session));
         (void)json_object_set_new(object, "sessions", sessions);
         return object;
 }
@@ -215,27 +134,11 @@ void state_save(const struct instance *instance)
                           instance->paths.state, strerror(-r));
 }
 
-static json_t *pack_set(const struct set *set)
-{
-        json_t *object = json_object(), *entries = json_array();
-        char text[SET_DOMAIN_SIZE];
-
-        for (size_t i = 0; i < set->content.n_entries; i++)
-                (void)json_array_append_new(
-                        entries, json_string(set_entry_to_string(&set->content.entries[i], text)));
-        put_number(object, "updated_ns", set->updated_ns);
-        (void)json_object_set_new(object, "entries", entries);
-        return object;
-}
-
 void state_save_sets(const struct instance *instance)
 {
-        _cleanup_(cleanup_json) json_t *sets = json_object();
-        const struct set *set;
+        _cleanup_(cleanup_json) json_t *sets = pack_sets(&instance->sets);
         int r;
 
-        list_for_each (set, &instance->sets.sets, link)
-                (void)json_object_set_new(sets, set->name, pack_set(set));
         r = sets ? replace_file(instance->paths.sets, sets) : -ENOMEM;
         if (r < 0)
                 log_error("cannot write %s: %s; if this netextd is killed, the next one will have "
@@ -245,7 +148,7 @@ void state_save_sets(const struct instance *instance)
 
 static bool is_text(const json_t *object, const char *key, const char *expected)
 {
-        const char *value = get_text(object, key);
+        const char *value = unpack_text(object, key);
 
         return value && strcmp(value, expected) == 0;
 }
@@ -253,8 +156,8 @@ static bool is_text(const json_t *object, const char *key, const char *expected)
 /* A namespace that is gone has taken with it what was ours there: who ran in it kept it. */
 static bool is_elsewhere(const struct instance *instance, const json_t *state)
 {
-        uint64_t network = get_number(state, "network");
-        uint64_t cookie = get_number(state, "network_cookie");
+        uint64_t network = unpack_number(state, "network");
+        uint64_t cookie = unpack_number(state, "network_cookie");
 
         if (network == instance->network && (!cookie || cookie == instance->network_cookie))
                 return false;
@@ -273,7 +176,7 @@ static const char *find_difference(const struct instance *instance, const json_t
                 return "--cgroup";
         if (!is_text(state, "extension_cgroup", instance->paths.extension_cgroup))
                 return "--extension-cgroup";
-        if (get_number(state, "mark_mask") != instance->options.mark_mask)
+        if (unpack_number(state, "mark_mask") != instance->options.mark_mask)
                 return "--mark-mask";
         return is_elsewhere(instance, state) ? "network namespace" : NULL;
 }
@@ -281,7 +184,7 @@ static const char *find_difference(const struct instance *instance, const json_t
 /* Says which instance it is about. */
 static bool is_whole(const json_t *state)
 {
-        return get_text(state, "cgroup") && get_text(state, "extension_cgroup") &&
+        return unpack_text(state, "cgroup") && unpack_text(state, "extension_cgroup") &&
                json_is_integer(json_object_get(state, "mark_mask")) &&
                json_is_integer(json_object_get(state, "network"));
 }
@@ -345,38 +248,6 @@ int state_put_aside(const struct instance *instance)
         return 0;
 }
 
-static int restore_configuration(struct configuration *configuration, const json_t *state)
-{
-        const char *extension = get_text(state, "extension"), *file;
-        const char *identifier = get_text(state, "identifier"), *name = get_text(state, "name");
-        _cleanup_free_ char *problem = NULL;
-        json_t *path;
-        int r;
-
-        if (!extension || *extension != '/')
-                return -EBADMSG;
-        configuration_init(configuration);
-        r = configuration_set_extension(configuration, "", extension, &problem);
-        if (r >= 0 && name)
-                r = configuration_set_name(configuration, name, &problem);
-        configuration->order = (int32_t)get_number(state, "order");
-        configuration->kind = (int)get_number(state, "kind");
-        configuration->grade = (int)get_number(state, "grade");
-        configuration->fail_policy = (int)get_number(state, "fail_policy");
-        configuration->verdict_timeout_ms = (uint32_t)get_number(state, "verdict_timeout_ms");
-        configuration->ready_timeout_ms = (uint32_t)get_number(state, "ready_timeout_ms");
-        json_object_foreach(json_object_get(state, "files"), file, path)
-        {
-                if (r >= 0)
-                        r = configuration_add_file(configuration, file,
-                                                   json_string_value(path) ?: "", &problem);
-        }
-        if (r < 0 || !identifier)
-                return r;
-        configuration->identifier = strdup(identifier);
-        return configuration->identifier ? 0 : -ENOMEM;
-}
-
 static int set_text(char **text, const char *value)
 {
         free(*text);
@@ -386,9 +257,9 @@ static int set_text(char **text, const char *value)
 
 static int restore_run(struct extension *extension, const json_t *state)
 {
-        enum run_role role = (enum run_role)get_number(state, "role");
-        uint32_t number = (uint32_t)get_number(state, "number");
-        pid_t pid = (pid_t)get_number(state, "pid");
+        enum run_role role = (enum run_role)unpack_number(state, "role");
+        uint32_t number = (uint32_t)unpack_number(state, "number");
+        pid_t pid = (pid_t)unpack_number(state, "pid");
         struct run *run;
         int r;
 
@@ -398,15 +269,15 @@ static int restore_run(struct extension *extension, const json_t *state)
                 return -EBADMSG;
         if (pid <= 0)
                 return 0;
-        r = run_adopt(extension, role, number, pid, get_number(state, "started"), &run);
+        r = run_adopt(extension, role, number, pid, unpack_number(state, "started"), &run);
         if (r == -ESRCH)
                 return 0; /* what that means is for extension_resume() to find out */
         if (r < 0)
                 return r;
-        run->since_ns = get_number(state, "since_ns");
-        run->leaving_slots = get_number(state, "leaving_slots");
-        run->has_peers = get_number(state, "has_peers") != 0;
-        (void)run_set_digest(run, get_text(state, "digest"));
+        run->since_ns = unpack_number(state, "since_ns");
+        run->leaving_slots = unpack_number(state, "leaving_slots");
+        run->has_peers = unpack_number(state, "has_peers") != 0;
+        (void)run_set_digest(run, unpack_text(state, "digest"));
         return 0;
 }
 
@@ -416,20 +287,16 @@ static int fill_extension(struct extension *extension, const json_t *state)
         size_t i;
         int r;
 
-        extension->number = (unsigned int)get_number(state, "number");
-        extension->state = (enum extension_state)get_number(state, "state");
-        extension->uid = (uid_t)get_number(state, "uid");
-        extension->hello_timeout_ms = (uint32_t)get_number(state, "hello_timeout_ms");
-        extension->restarts.total = get_number(state, "restarts");
-        extension->ran = get_bool(state, "ran");
-        extension->removing = get_bool(state, "removing");
-        if (extension->number >= EXTENSIONS_MAX || extension->state >= _EXTENSION_STATE_MAX)
+        extension->state = (enum extension_state)unpack_number(state, "state");
+        extension->uid = (uid_t)unpack_number(state, "uid");
+        extension->restarts.total = unpack_number(state, "restarts");
+        extension->ran = unpack_bool(state, "ran");
+        extension->removing = unpack_bool(state, "removing");
+        if (extension->state >= _EXTENSION_STATE_MAX)
                 return -EBADMSG;
-        r = set_text(&extension->last_exit, get_text(state, "last_exit"));
+        r = set_text(&extension->last_exit, unpack_text(state, "last_exit"));
         if (r >= 0)
-                r = set_text(&extension->message, get_text(state, "message"));
-        if (r >= 0)
-                r = extension_open_cgroup(extension);
+                r = set_text(&extension->message, unpack_text(state, "message"));
         json_array_foreach(json_object_get(state, "runs"), i, run)
         {
                 if (r >= 0)
@@ -440,26 +307,10 @@ static int fill_extension(struct extension *extension, const json_t *state)
 
 static int restore_extension(struct instance *instance, const json_t *state)
 {
-        const json_t *object = json_object_get(state, "spec");
-        const struct extension_spec spec = {
-                .identifier = get_text(object, "identifier"),
-                .team = get_text(object, "team"),
-                .version = get_text(object, "version"),
-                .digest = get_text(object, "digest"),
-                .executable = get_text(object, "executable"),
-                .bundle_folder = get_text(object, "bundle_folder"),
-                .state_folder = get_text(object, "state_folder"),
-                .kinds = (uint32_t)get_number(object, "kinds"),
-                .capabilities = (uint32_t)get_number(object, "capabilities"),
-                .limits = { .memory_max = get_number(object, "memory_max"),
-                            .pids_max = (uint32_t)get_number(object, "pids_max") },
-        };
         struct extension *extension;
         int r;
 
-        if (!spec.executable || *spec.executable != '/' || (spec.team && !spec.identifier))
-                return -EBADMSG;
-        r = extension_new(&instance->extensions, get_text(state, "name") ?: "", &spec, &extension);
+        r = unpack_extension(&instance->extensions, state, &extension);
         if (r < 0)
                 return r;
         r = fill_extension(extension, state);
@@ -468,41 +319,21 @@ static int restore_extension(struct instance *instance, const json_t *state)
         return r;
 }
 
-/* Before there were others, every session was a filter, and its kind was not written down. */
-static int restore_kind(const json_t *state)
-{
-        return json_object_get(state, "kind") ? (int)get_number(state, "kind")
-                                              : NX_PROVIDER_KIND_FILTER;
-}
-
 static int fill_session(struct session *session, const json_t *state)
 {
-        session->kind = restore_kind(state);
-        session->state = (enum wire_session_state)get_number(state, "state");
+        session->state = (enum wire_session_state)unpack_number(state, "state");
         session->stopping = session->state == WIRE_SESSION_STOPPED;
-        session->activated_ns = get_number(state, "activated_ns");
-        session->running_since_ns = get_number(state, "running_since_ns");
-        session->ran = get_bool(state, "ran");
-        session->announced = get_bool(state, "announced");
-        return set_text(&session->message, get_text(state, "message"));
+        session->running_since_ns = unpack_number(state, "running_since_ns");
+        session->ran = unpack_bool(state, "ran");
+        return set_text(&session->message, unpack_text(state, "message"));
 }
 
 static int restore_session(struct instance *instance, const json_t *state)
 {
-        unsigned int slot = (unsigned int)get_number(state, "slot");
-        _cleanup_configuration_ struct configuration configuration = {};
         struct session *session;
-        struct extension *extension;
         int r;
 
-        extension = extension_table_find_number(&instance->extensions,
-                                                (unsigned int)get_number(state, "extension"));
-        if (!extension || slot >= SESSIONS_MAX)
-                return -EBADMSG;
-        r = restore_configuration(&configuration, json_object_get(state, "configuration"));
-        if (r >= 0)
-                r = session_table_restore(&instance->sessions, &configuration, extension,
-                                          get_text(state, "name") ?: "", slot, &session);
+        r = unpack_session(&instance->sessions, state, &session);
         if (r < 0)
                 return r;
         r = fill_session(session, state);
@@ -527,7 +358,7 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
         size_t i;
         int r;
 
-        instance->made_extension_cgroup |= get_bool(state, "made_extension_cgroup");
+        instance->made_extension_cgroup |= unpack_bool(state, "made_extension_cgroup");
         json_array_foreach(json_object_get(state, "extensions"), i, one)
         {
                 r = restore_extension(instance, one);
@@ -545,58 +376,30 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
         drop_useless(&instance->extensions);
 }
 
-/* The entries are lines as PutSet takes them. */
-static int restore_set(struct instance *instance, const char *name, const json_t *state,
-                       char **ret_problem)
-{
-        _cleanup_set_content_ struct set_content content = {};
-        json_t *entry;
-        size_t i;
-        int r;
-
-        json_array_foreach(json_object_get(state, "entries"), i, entry)
-        {
-                r = set_content_add(&content, json_string_value(entry) ?: "", (unsigned int)i + 1,
-                                    ret_problem);
-                if (r < 0)
-                        return r;
-        }
-        return set_table_restore(&instance->sets, name, &content, get_number(state, "updated_ns"),
-                                 ret_problem);
-}
-
 void state_restore_sets(struct instance *instance)
 {
-        const char *path = instance->paths.sets, *name;
+        const char *path = instance->paths.sets;
         _cleanup_(cleanup_json) json_t *sets = NULL;
         json_error_t error;
-        json_t *set;
 
         if (access(path, F_OK) < 0 && errno == ENOENT)
                 return;
         sets = json_load_file(path, 0, &error);
-        if (!sets)
+        if (sets)
+                (void)unpack_sets(&instance->sets, sets, path);
+        else
                 log_error("%s:%d:%d: %s; there are no sets until they are put again", path,
                           error.line, error.column, error.text);
-        json_object_foreach(sets, name, set)
-        {
-                _cleanup_free_ char *problem = NULL;
-                int r = restore_set(instance, name, set, &problem);
-
-                if (r < 0)
-                        log_error("%s: set %s cannot be taken over: %s", path, name,
-                                  problem ?: strerror(-r));
-        }
 }
 
 int state_restore_engine(struct instance *instance, const json_t *state)
 {
         const json_t *flowd = json_object_get(state, "flowd");
-        pid_t pid = (pid_t)get_number(flowd, "pid");
+        pid_t pid = (pid_t)unpack_number(flowd, "pid");
 
-        instance->engine.restarts.total = get_number(state, "flowd_restarts");
+        instance->engine.restarts.total = unpack_number(state, "flowd_restarts");
         if (pid <= 0)
                 return engine_start(&instance->engine);
-        return engine_adopt(&instance->engine, pid, get_number(flowd, "started"),
-                            (uid_t)get_number(flowd, "uid"));
+        return engine_adopt(&instance->engine, pid, unpack_number(flowd, "started"),
+                            (uid_t)unpack_number(flowd, "uid"));
 }
