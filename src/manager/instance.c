@@ -10,7 +10,8 @@
  *      ends → instance_free() takes the folders away.
  *
  * Killed in between, nothing of this happens: flowd and extensions go on, and the next
- * netextd of this instance starts from state.json.
+ * netextd of this instance starts from state.json (state.h). After an orderly end that is
+ * gone, and what is kept of a configuration is in lasting.h.
  */
 
 #include <errno.h>
@@ -29,6 +30,7 @@
 #include "manager/endpoints.h"
 #include "manager/engine/earlier.h"
 #include "manager/instance.h"
+#include "manager/lasting.h"
 #include "manager/loop/timer.h"
 #include "manager/neighbours.h"
 #include "manager/priv/cgroup.h"
@@ -42,6 +44,13 @@
 
 DEFINE_CLEANUP(struct instance *, instance, instance_free)
 DEFINE_CLEANUP(json_t *, json, json_decref)
+
+/* What the next netextd has to know, if this one is killed or if it ends. */
+static void instance_save(struct instance *instance)
+{
+        state_save(instance);
+        lasting_save_sessions(instance);
+}
 
 /* Nothing of the instance is left to wait for. */
 static void instance_exit(struct instance *instance)
@@ -85,7 +94,7 @@ static void instance_end(struct instance *instance, const char *why)
 
 static void engine_is_changed(void *userdata)
 {
-        state_save(userdata);
+        instance_save(userdata);
 }
 
 static void instance_tell_ready(struct instance *instance)
@@ -106,7 +115,7 @@ static void engine_is_ready(bool adopted, void *userdata)
         if (adopted)
                 extension_table_engine_ready(&instance->extensions);
         session_table_engine_ready(&instance->sessions, adopted);
-        state_save(instance);
+        instance_save(instance);
 }
 
 static void engine_is_in_force(void *userdata)
@@ -175,7 +184,7 @@ static const struct engine_listener engine_listener = {
 
 static void session_is_changed(void *userdata)
 {
-        state_save(userdata);
+        instance_save(userdata);
 }
 
 static void session_is_settled(struct session *session, int result, void *userdata)
@@ -207,14 +216,14 @@ static const struct session_listener session_listener = {
 
 static void extension_is_changed(struct extension *extension, void *userdata)
 {
-        state_save(userdata);
+        instance_save(userdata);
 }
 
 static void extension_is_gone(struct extension *extension, void *userdata)
 {
         struct instance *instance = userdata;
 
-        state_save(instance);
+        instance_save(instance);
         instance_quit_engine_at_last(instance);
 }
 
@@ -234,6 +243,7 @@ static const struct extension_listener extension_listener = {
 static void sets_are_changed(void *userdata)
 {
         state_save_sets(userdata);
+        lasting_save_sets(userdata);
 }
 
 static void request_is_changed(struct request *request, void *userdata)
@@ -410,6 +420,25 @@ static int instance_open_folders(struct instance *instance)
         return r;
 }
 
+/* A netextd that was killed left more than one that ended. What runs of neither is swept in
+ * between: a kept extension begins in an empty cgroup. */
+static void restore(struct instance *instance, const json_t *state)
+{
+        if (state_restore_sets(instance) != 0)
+                lasting_restore_sets(instance);
+        if (state)
+                state_restore_sessions(instance, state);
+        extension_table_sweep(&instance->extensions);
+        if (!state)
+                lasting_restore_sessions(instance);
+}
+
+static void resume(struct instance *instance)
+{
+        session_table_resume(&instance->sessions);
+        extension_table_resume(&instance->extensions);
+}
+
 static int instance_start_parts(struct instance *instance, const json_t *state)
 {
         int r;
@@ -419,10 +448,10 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
                      &instance->sessions, &instance->sets, &instance->store, &instance->endpoints,
                      &instance->questions, &instance->engine);
-        state_restore_sets(instance);
-        if (state)
-                state_restore_sessions(instance, state);
-        extension_table_sweep(&instance->extensions);
+        r = open_store(instance);
+        if (r < 0)
+                return r;
+        restore(instance, state);
         r = extension_table_listen(&instance->extensions);
         if (r < 0) {
                 log_error("cannot listen on %s: %s", instance->paths.extension_socket,
@@ -432,13 +461,16 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
         r = state ? state_restore_engine(instance, state) : engine_start(&instance->engine);
         if (r < 0)
                 return r;
-        session_table_resume(&instance->sessions);
-        extension_table_resume(&instance->extensions);
-        r = open_store(instance);
+        if (state)
+                resume(instance);
+        else
+                lasting_start(instance);
+        r = store_take_up(&instance->store);
         if (r < 0)
                 return r;
         asks_load(instance);
         endpoints_sweep(instance);
+        instance->keeps = instance->options.keep_configuration;
         return r;
 }
 
@@ -523,6 +555,7 @@ struct instance *instance_free(struct instance *instance)
         sd_event_unref(instance->event);
         paths_deinit(&instance->paths);
         free(instance->pin_folder);
+        free(instance->lasting_sessions);
         free(instance);
         return NULL;
 }

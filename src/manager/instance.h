@@ -29,12 +29,14 @@ struct instance {
         bool made_extension_cgroup; /* it is ours to remove */
         bool owns;                  /* from here on, ending means taking everything away */
         bool ready, ending, failed;
+        bool keeps; /* what is configured is written down from here on */
 
         struct engine engine;
         struct extension_table extensions;
         struct extension_watch watch; /* of all */
         struct session_table sessions;
         struct set_table sets;
+        char *lasting_sessions; /* what was last written of them; NULL: nothing yet */
         struct policy_folder policies;
         struct store store;
         struct extension_watch installed_watch;

@@ -107,6 +107,12 @@ static int set_launchers(struct options *options, const char *value)
         return strlen(value) < LAUNCHERS_SIZE_MAX ? 0 : -EINVAL;
 }
 
+static int set_keep_configuration(struct options *options, const char *value)
+{
+        options->keep_configuration = true;
+        return 0;
+}
+
 static int set_debug(struct options *options, const char *value)
 {
         options->debug = true;
@@ -156,6 +162,10 @@ static const struct {
           "names of programs, or absolute paths, with commas between them",
           "LIST     programs that only start others: who had them do it is responsible "
           "(see netextd(8))" },
+        { { "keep-configuration", no_argument },
+          set_keep_configuration,
+          "",
+          "\n                         sessions and sets are there again after the next start" },
         { { "owner-fd", required_argument },
           set_owner_fd,
           "the number of an open descriptor above 2",

@@ -15,7 +15,8 @@ struct options {
         const char *trust_directory;
         const char *launchers; /* NULL: flowd's own list */
         uint32_t mark_mask;
-        int owner_fd; /* -1: none */
+        int owner_fd;            /* -1: none */
+        bool keep_configuration; /* over our own end */
         bool debug;
 };
 

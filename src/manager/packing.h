@@ -3,7 +3,7 @@
 
 /*
  * What is to be known of extensions, sessions and sets beyond netextd's own life, as objects of
- * its files.
+ * its files: state.c has what runs besides, lasting.c what was configured and nothing else.
  */
 
 #include <jansson.h>

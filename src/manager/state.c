@@ -62,6 +62,7 @@ static json_t *pack_running_extension(const struct extension *extension)
         pack_text(object, "message", extension->message);
         pack_bool(object, "ran", extension->ran);
         pack_bool(object, "removing", extension->removing);
+        pack_bool(object, "lasting", extension->lasting);
         list_for_each (run, &extension->runs, link)
                 (void)json_array_append_new(runs, pack_run(run));
         (void)json_object_set_new(object, "runs", runs);
@@ -242,9 +243,11 @@ int state_put_aside(const struct instance *instance)
                 log_error("%s cannot be put aside: %s", paths->state, strerror(errno));
                 return -errno;
         }
-        log_error("%s was damaged, and is %s now: what an earlier netextd ran has ended, and its "
-                  "sessions have to be started again",
-                  paths->state, paths->damaged_state);
+        log_error("%s was damaged, and is %s now: what an earlier netextd ran has ended%s",
+                  paths->state, paths->damaged_state,
+                  instance->options.keep_configuration
+                          ? ""
+                          : ", and its sessions have to be started again");
         return 0;
 }
 
@@ -292,6 +295,7 @@ static int fill_extension(struct extension *extension, const json_t *state)
         extension->restarts.total = unpack_number(state, "restarts");
         extension->ran = unpack_bool(state, "ran");
         extension->removing = unpack_bool(state, "removing");
+        extension->lasting = unpack_bool(state, "lasting");
         if (extension->state >= _EXTENSION_STATE_MAX)
                 return -EBADMSG;
         r = set_text(&extension->last_exit, unpack_text(state, "last_exit"));
@@ -376,20 +380,24 @@ void state_restore_sessions(struct instance *instance, const json_t *state)
         drop_useless(&instance->extensions);
 }
 
-void state_restore_sets(struct instance *instance)
+int state_restore_sets(struct instance *instance)
 {
         const char *path = instance->paths.sets;
         _cleanup_(cleanup_json) json_t *sets = NULL;
         json_error_t error;
 
         if (access(path, F_OK) < 0 && errno == ENOENT)
-                return;
+                return STATE_E_NONE;
         sets = json_load_file(path, 0, &error);
-        if (sets)
-                (void)unpack_sets(&instance->sets, sets, path);
-        else
-                log_error("%s:%d:%d: %s; there are no sets until they are put again", path,
-                          error.line, error.column, error.text);
+        if (!sets) {
+                log_error("%s:%d:%d: %s; %s", path, error.line, error.column, error.text,
+                          instance->options.keep_configuration
+                                  ? "the sets are as they were kept"
+                                  : "there are no sets until they are put again");
+                return STATE_E_DAMAGED;
+        }
+        (void)unpack_sets(&instance->sets, sets, path);
+        return 0;
 }
 
 int state_restore_engine(struct instance *instance, const json_t *state)

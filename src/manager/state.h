@@ -29,6 +29,7 @@ int state_load(const struct instance *instance, json_t **ret_state);
 int state_put_aside(const struct instance *instance);
 /* Makes the sessions of state in the table; the processes that still run are watched. */
 void state_restore_sessions(struct instance *instance, const json_t *state);
-void state_restore_sets(struct instance *instance);
+/* 0; STATE_E_NONE or STATE_E_DAMAGED, which is logged: there are none in the table. */
+int state_restore_sets(struct instance *instance);
 /* Takes flowd over, or starts one. */
 int state_restore_engine(struct instance *instance, const json_t *state);

@@ -259,15 +259,18 @@ static int append_questions(sd_bus_message *reply, const struct questions *quest
         return r < 0 ? r : record_put_uint64(reply, "questions_over_quota", counters->over_quota);
 }
 
-static char *explain_damaged_state(const struct paths *paths)
+static char *explain_damaged_state(const struct control *control)
 {
+        const char *path = control->paths->damaged_state;
         char *text = NULL;
 
-        if (access(paths->damaged_state, F_OK) == 0)
+        if (access(path, F_OK) == 0)
                 text_set(&text,
-                         "what ran before could not be read, and has ended: start its sessions "
-                         "again; the file is %s, until you remove it",
-                         paths->damaged_state);
+                         "what ran before could not be read, and has ended: %s; the file is %s, "
+                         "until you remove it",
+                         control->options->keep_configuration ? "its sessions began anew"
+                                                              : "start its sessions again",
+                         path);
         return text;
 }
 
@@ -275,7 +278,7 @@ static int append_own_status(sd_bus_message *reply, const struct control *contro
                              const char *state)
 {
         _cleanup_free_ char *damage = recovery_explain_damage(control->store);
-        _cleanup_free_ char *damaged_state = explain_damaged_state(control->paths);
+        _cleanup_free_ char *damaged_state = explain_damaged_state(control);
         const struct engine *engine = control->engine;
         char mark_mask[16];
         int r;

@@ -3,11 +3,11 @@
 /*
  * The state machine of an extension. Deaths of an anonymous one that never ran are an answer to
  * who started it: FAILED. Later ones are repaired: RESTARTING, at most BUDGET times in 10 s.
- * Who installed one wants it to run, so there FAILED does not last: it is tried again every
- * few seconds, and a repaired file is all it takes.
+ * Who installed one, or had its session kept, wants it to run, so there FAILED does not last: it
+ * is tried again every few seconds, and a repaired file is all it takes.
  *
  *      STARTING → READY → RESTARTING → STARTING …
- *      STARTING, RESTARTING → FAILED        (never ran, over budget) → STARTING, if installed
+ *      STARTING, RESTARTING → FAILED        (never ran, over budget) → STARTING, if tried again
  *      any → STOPPING: its processes end or are ended, its cgroup is removed, it is freed
  */
 
@@ -228,6 +228,12 @@ void extension_settle(struct extension *extension, int result)
         tell_watches(extension, settled, result);
 }
 
+/* Who installed it, or kept its session, is not there to start it once more. */
+static bool is_tried_again(const struct extension *extension)
+{
+        return !extension_is_anonymous(extension) || (extension->lasting && !extension->ran);
+}
+
 /* The sentence is in extension->message. */
 static void extension_fail(struct extension *extension, int error)
 {
@@ -237,7 +243,7 @@ static void extension_fail(struct extension *extension, int error)
                 log_line(extension->ran ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s failed: %s",
                          extension->name, extension->message ?: strerror(-error));
         extension->struggling = true;
-        if (!extension_is_anonymous(extension))
+        if (is_tried_again(extension))
                 extension_arm(extension, RETRY_MS, start_now);
         extension_changed(extension);
         extension_settle(extension, error);
@@ -343,7 +349,7 @@ void extension_resume(struct extension *extension)
         } else if (extension->state != EXTENSION_FAILED) {
                 text_set(&extension->last_exit, "ended (started by an earlier netextd)");
                 extension_restart(extension);
-        } else if (!extension_is_anonymous(extension)) {
+        } else if (is_tried_again(extension)) {
                 extension_arm(extension, RETRY_MS, start_now);
         }
 }

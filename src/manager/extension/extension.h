@@ -66,8 +66,8 @@ struct extension_spec {
  * Has the extension spec->identifier run as spec says. A new one is started. One that runs is
  * replaced where the digest, the version or the executable differ: its successor is started
  * beside it, and takes over when all its sessions run. listener->settled says what became of it,
- * after this returned; a failed replacement has changed nothing. 0; -EALREADY: it runs like that
- * (nothing follows); -EBUSY: it is being replaced.
+ * after this returned; a failed replacement has changed nothing. 0; -EALREADY: it runs like that,
+ * or is about to (nothing follows); -EBUSY: it is being replaced.
  */
 int extension_table_put(struct extension_table *table, const struct extension_spec *spec,
                         struct extension **ret_extension, char **ret_problem);

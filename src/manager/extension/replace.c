@@ -122,6 +122,12 @@ static int start_new(struct extension_table *table, const struct extension_spec 
         return 0;
 }
 
+/* It waits to be tried again. */
+static bool is_down(const struct extension *extension)
+{
+        return extension->state == EXTENSION_FAILED && !extension_incumbent(extension);
+}
+
 int extension_table_put(struct extension_table *table, const struct extension_spec *spec,
                         struct extension **ret_extension, char **ret_problem)
 {
@@ -133,7 +139,8 @@ int extension_table_put(struct extension_table *table, const struct extension_sp
         if (!extension)
                 return start_new(table, spec, ret_extension, ret_problem);
         *ret_extension = extension;
-        if (is_same(&extension->spec, spec) && !extension_find_run(extension, RUN_COMING))
+        if (is_same(&extension->spec, spec) && !extension_find_run(extension, RUN_COMING) &&
+            !is_down(extension))
                 return -EALREADY;
         return replace(extension, spec, ret_problem);
 }

@@ -125,12 +125,14 @@ static void resume_removals(struct store *store)
         }
 }
 
-static int take_up(struct store *store)
+int store_take_up(struct store *store)
 {
         _cleanup_free_ char *damage = NULL;
         struct life *life, *following;
         int r;
 
+        if (store->place.store_fd < 0)
+                return 0;
         r = request_log_open(&store->requests, store->place.store_fd, request_changed, store);
         if (r < 0)
                 return r;
@@ -174,12 +176,10 @@ int store_open(struct store *store, const struct store_place *place, const char 
         if (access(folder, F_OK) < 0 && errno == ENOENT)
                 return 0;
         r = open_folder(store);
-        if (r < 0) {
+        if (r < 0)
                 log_error("cannot open the state directory %s: %s", folder,
                           r == -EWOULDBLOCK ? "another netextd uses it" : strerror(-r));
-                return r;
-        }
-        return take_up(store);
+        return r;
 }
 
 int store_make(struct store *store, char **ret_problem)
@@ -636,11 +636,15 @@ void store_process_gone(struct store *store, const char *identifier)
 void store_vouch(struct store *store, const char *identifier)
 {
         struct life *life = store_find(store, identifier);
+        const struct copy *active = life ? life->active : NULL;
+        _cleanup_free_ char *why = NULL;
 
-        if (life && life->active)
+        if (active && (active->state == COPY_ENABLING || active->state == COPY_ENABLED)) {
                 life_vouch(life);
-        else
-                store->runner->vouched(identifier, "it is not installed", store->userdata);
+                return;
+        }
+        text_set(&why, "it is %s", active ? copy_state_to_string(active->state) : "not installed");
+        store->runner->vouched(identifier, why ?: "it is not enabled", store->userdata);
 }
 
 int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,

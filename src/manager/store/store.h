@@ -61,13 +61,15 @@ struct store {
 /* Nothing is read or made yet. */
 void store_init(struct store *store);
 /*
- * Borrows all it is given; place.store_fd is opened here. Takes up what an earlier netextd left:
- * what was enabled is started again, and requests that were under way go on or have failed. 0, or
- * negative errno after a log line. A state directory that is not there is made when it is needed.
+ * Borrows all it is given; place.store_fd is opened here. 0, or negative errno after a log line. A
+ * state directory that is not there is made when it is needed.
  */
 int store_open(struct store *store, const struct store_place *place, const char *folder,
                const struct policy *policy, const struct store_runner *runner,
                const struct store_listener *listener, void *userdata);
+/* Takes up what an earlier netextd left: what was enabled is started again, and requests that were
+ * under way go on or have failed. 0 or negative errno. */
+int store_take_up(struct store *store);
 void store_deinit(struct store *store);
 
 /* Takes source_fd over on success. source: what the client calls it. 0, or negative errno with a
