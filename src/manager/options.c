@@ -165,7 +165,7 @@ static const struct {
         { { "keep-configuration", no_argument },
           set_keep_configuration,
           "",
-          "\n                         sessions and sets are there again after the next start" },
+          "  sessions and sets are there again after the next start" },
         { { "owner-fd", required_argument },
           set_owner_fd,
           "the number of an open descriptor above 2",

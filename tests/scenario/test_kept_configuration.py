@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a service was told to do, it does after its own end too: sessions and sets are there until somebody ends them."""
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -72,7 +73,11 @@ def test_sessions_and_sets_outlive_an_orderly_end(netext, again, workshop, firew
     assert len(pids) == len(set(pids)) == 3 and client.tcp(80).error == "EPERM"
     put(netext, "malware", "198.18.1.0/24")
     netext.run_ctl("set", "remove", "other")
-    again()
+    netext.kill_netextd()
+    for name in ("state.json", "sets.json"):
+        pathlib.Path("/run/netext", netext.name, name).write_bytes(b"{")
+    netext.restart_netextd()  # it cannot know what runs, and begins anew
+    assert "its sessions began anew" in netext.status()["state_problem"]
     assert {one["name"] for one in netext.sessions()} == SESSIONS - {"installed", "late"}
     wait_until_all_run(netext)
     assert [one["name"] for one in netext.ctl("set", "list")] == ["malware"] and client.tcp(80).error is None
