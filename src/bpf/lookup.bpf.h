@@ -32,7 +32,7 @@ struct {
  * Room for the beginning of a struct sock. The verifier lets nobody add to a pointer to a socket of
  * the tables, so that what lies within is read from there on.
  */
-#define HEAD_SIZE 512
+#define HEAD_SIZE 1024
 struct {
         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
         __uint(max_entries, 1);
@@ -133,7 +133,7 @@ static __always_inline bool is_kernels(struct bpf_sock *socket)
         struct socket *opened;
 
         if (!head || offset > HEAD_SIZE - sizeof(opened) ||
-            bpf_probe_read_kernel(head, HEAD_SIZE, socket) < 0)
+            bpf_probe_read_kernel(head, offset + sizeof(opened), socket) < 0)
                 return false;
         opened = *(struct socket **)(head + offset);
         return opened && !BPF_CORE_READ(opened, file);
