@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "manager/instance.h"
@@ -80,6 +81,7 @@ int main(int argc, char *argv[])
 
         fill_standard_descriptors();
         raise_file_limit();
+        umask(022); /* flowd and apps are other users, whatever root's umask is */
         r = options_parse(&options, argc, argv);
         if (r == OPTIONS_E_DONE)
                 return EXIT_SUCCESS;

@@ -30,6 +30,12 @@ def test_the_exit_status_is_the_commands(netext_run, rules, command, status):
     assert netext_run("--rules", rules("default allow"), "--", *command).returncode == status
 
 
+def test_the_umask_is_the_commands(lab, rules):
+    done = lab.client.run(["sh", "-c", 'umask 077; exec "$@"', "sh", NETEXTCTL, "run", "--rules", rules("default allow"),
+                           "--", "sh", "-c", "umask"], cgroup=OUTSIDE, check=False)
+    assert (done.returncode, done.stdout) == (0, "0077\n"), done.stderr
+
+
 def test_rules_hold_for_the_command_and_its_children_only(netext_run, rules, client, server, lab):
     talk = f"{TALK} tcp {lab.SERVER} 80"
     done = netext_run("--rules", rules("deny port 80"), "--", "sh", "-c", f"({talk}); true")

@@ -66,7 +66,8 @@ static int find_parent(char **ret_parent)
 
 static int make_folder(const char *path)
 {
-        if (mkdir(path, 0755)) {
+        /* The umask is the command's; flowd, another user, has to look into the folder. */
+        if (mkdir(path, 0755) || chmod(path, 0755)) {
                 int r = -errno;
 
                 cli_complain("cannot make the cgroup %s: %s", path, strerror(-r));
