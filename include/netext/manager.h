@@ -119,7 +119,7 @@ int nx_manager_start_session(struct nx_manager *manager,
 int nx_manager_stop_session(struct nx_manager *manager, const char *name);
 /** Has another process of the same program take over from a session's extension, from its file as
  *  that is now, and waits until it has. No flow notices: new ones are the new process's, and the
- *  old one keeps those that it has until they are over, at most 30 s. A negative errno where the
+ *  old one keeps those that it has until they are over, at most a day. A negative errno where the
  *  new one does not start all that the old one does; then nothing has changed. */
 int nx_manager_restart_session(struct nx_manager *manager, const char *name);
 int nx_manager_list_sessions(struct nx_manager *manager, struct nx_list **ret_sessions);

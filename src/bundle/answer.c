@@ -43,6 +43,7 @@ static const struct fact {
         FACT("category", FACT_U32, manifest.category),
         FACT("kinds", FACT_U32, manifest.kinds),
         FACT("capabilities", FACT_U32, manifest.capabilities),
+        FACT("grace_time", FACT_U32, manifest.grace_time),
         FACT("executable", FACT_TEXT, manifest.executable),
         FACT("signer.team", FACT_TEXT, signer.team),
         FACT("signer.name", FACT_TEXT, signer.name),

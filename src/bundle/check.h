@@ -124,6 +124,8 @@ enum bundle_code {
         CHECK(GROUPS_COUNT, "manifest.groups.count", _VALIDATION, "not too many groups")           \
         CHECK(GROUPS_FORM, "manifest.groups.form", _VALIDATION, "groups have names")               \
         CHECK(GROUPS_DUPLICATE, "manifest.groups.duplicate", _VALIDATION, "no group twice")        \
+        CHECK(GRACE_TIME_RANGE, "manifest.grace_time.range", _VALIDATION,                          \
+              "the grace time is neither none nor for ever")                                       \
         CHECK(ICON_PATH, "manifest.icon.path", _VALIDATION, "the icon is in the bundle")           \
         CHECK(EXECUTABLE_MISSING, "manifest.executable.missing", _VALIDATION,                      \
               "it says which program it is")                                                       \

@@ -127,6 +127,8 @@ bool manifest_is_sound(const struct manifest *manifest)
         if (!manifest->name || !manifest->usage_description || !is_text(manifest->name) ||
             !is_text(manifest->usage_description) || !is_text(manifest->vendor))
                 return false;
+        if (manifest->grace_time > MANIFEST_GRACE_TIME_MAX)
+                return false;
         if (!is_path(manifest->executable) || (manifest->icon && !is_path(manifest->icon)))
                 return false;
         for (size_t i = 0; i < manifest->n_endpoints; i++)

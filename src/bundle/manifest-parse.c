@@ -550,6 +550,22 @@ static void read_endpoints(struct parser *parser, const char *key, const json_t 
         }
 }
 
+/* --- the grace time -------------------------------------------------------------------- */
+
+static void read_grace_time(struct parser *parser, const char *key, const json_t *value)
+{
+        json_int_t seconds = json_integer_value(value);
+
+        if (!is_type(parser, key, value, JSON_INTEGER, "a whole number of seconds"))
+                return;
+        if (seconds < 1 || seconds > MANIFEST_GRACE_TIME_MAX)
+                fail(parser, GRACE_TIME_RANGE, key,
+                     "is %" JSON_INTEGER_FORMAT " seconds: expected 1 to %d, which is a week",
+                     seconds, MANIFEST_GRACE_TIME_MAX);
+        else
+                parser->manifest->grace_time = (uint32_t)seconds;
+}
+
 /* --- the whole ------------------------------------------------------------------------- */
 
 static const struct key {
@@ -578,6 +594,7 @@ static const struct key {
         { "capabilities", read_capabilities, -1, NULL },
         { "endpoints", read_endpoints, -1, NULL },
         { "groups", read_groups, -1, NULL },
+        { "grace_time", read_grace_time, -1, NULL },
 };
 
 static const struct key *find_key(const char *name)

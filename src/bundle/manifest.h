@@ -24,6 +24,8 @@
 #define MANIFEST_ACTIVATION_MAX 16 /* words of a command */
 #define MANIFEST_GROUPS_MAX     16
 
+#define MANIFEST_GRACE_TIME_MAX 604800 /* seconds: a week */
+
 enum manifest_category {
         MANIFEST_CATEGORY_NETWORK,
         MANIFEST_CATEGORY_ENDPOINT_SECURITY,
@@ -77,6 +79,7 @@ struct manifest {
         enum manifest_category category;
         uint32_t kinds;        /* 1 << enum nx_provider_kind */
         uint32_t capabilities; /* 1 << enum manifest_capability */
+        uint32_t grace_time;   /* seconds for the flows of a process that was replaced; 0: not said */
         char *executable;
         struct manifest_endpoint *endpoints;
         size_t n_endpoints;

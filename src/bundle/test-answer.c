@@ -20,7 +20,7 @@ static const char text[] =
         " \"usage_description\": \"Keeps mail where it is.\", \"executable\": \"bin/filter\","
         " \"providers\": [\"filter\"], \"capabilities\": [\"filter-provider\"],"
         " \"endpoints\": [{\"name\": \"control\", \"peers\": [{\"team\": \"OTHER\"}, \"everyone\"],"
-        " \"activation\": [\"/usr/bin/app\", \"--wake\"]}], \"groups\": [\"shared\"]}";
+        " \"activation\": [\"/usr/bin/app\", \"--wake\"]}], \"groups\": [\"shared\"], \"grace_time\": 600}";
 
 static void fill(struct bundle *bundle)
 {
@@ -86,6 +86,7 @@ static void test_a_bundle_arrives_whole(void **state)
         assert_string_equal(manifest->endpoints[0].activation[1], "--wake");
         assert_null(manifest->endpoints[0].activation[2]);
         assert_string_equal(manifest->groups[0], "shared");
+        assert_int_equal(manifest->grace_time, 600);
         assert_string_equal(answer.bundle.digest, sent.digest);
         assert_int_equal(answer.bundle.signer.signed_at, 1764100000);
         assert_true(answer.bundle.signer.is_trusted);

@@ -27,7 +27,7 @@ static const char whole[] =
         "{\"executable\": \"/usr/bin/app\"}, {\"user\": \"alice\"}], \"activation\": "
         "[\"/usr/bin/app\", \"--wake\"]},"
         " {\"name\": \"status\", \"peers\": [\"everyone\"]}],"
-        " \"groups\": [\"shared\", \"logs\"]}";
+        " \"groups\": [\"shared\", \"logs\"], \"grace_time\": 600}";
 
 static void cleanup_json(json_t **json)
 {
@@ -93,6 +93,7 @@ static void test_a_whole_manifest_is_read(void **state)
         assert_null(manifest.endpoints[1].activation);
         assert_int_equal(manifest.n_groups, 2);
         assert_string_equal(manifest.groups[1], "logs");
+        assert_int_equal(manifest.grace_time, 600);
         assert_true(manifest_is_sound(&manifest));
 }
 
@@ -175,6 +176,9 @@ static void test_what_is_wrong_is_named_with_its_place(void **state)
                 ROW("endpoints", "[7]", MANIFEST_TYPE, "endpoints[0]", "an object"),
                 ROW("groups", "[\"a/b\"]", GROUPS_FORM, "groups[0]", "'a/b' is no group"),
                 ROW("groups", "[\"a\", \"a\"]", GROUPS_DUPLICATE, "groups[1]", "twice"),
+                ROW("grace_time", "\"1h\"", MANIFEST_TYPE, "grace_time", "whole number"),
+                ROW("grace_time", "0", GRACE_TIME_RANGE, "grace_time", "0 seconds"),
+                ROW("grace_time", "604801", GRACE_TIME_RANGE, "grace_time", "a week"),
 #undef ROW
         };
 

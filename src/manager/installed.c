@@ -54,6 +54,7 @@ static int put(const struct copy *copy, const char *folder, char **ret_problem, 
                                            .state_folder = data,
                                            .kinds = manifest->kinds,
                                            .capabilities = manifest->capabilities,
+                                           .grace_time = manifest->grace_time,
                                    },
                                    &extension, ret_problem);
 }

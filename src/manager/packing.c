@@ -111,6 +111,7 @@ static json_t *pack_spec(const struct extension_spec *spec)
         pack_text(object, "state_folder", spec->state_folder);
         pack_number(object, "kinds", spec->kinds);
         pack_number(object, "capabilities", spec->capabilities);
+        pack_number(object, "grace_time", spec->grace_time);
         pack_number(object, "memory_max", spec->limits.memory_max);
         pack_number(object, "pids_max", spec->limits.pids_max);
         return object;
@@ -148,6 +149,7 @@ int unpack_extension(struct extension_table *table, const json_t *object, struct
                 .state_folder = unpack_text(packed, "state_folder"),
                 .kinds = (uint32_t)unpack_number(packed, "kinds"),
                 .capabilities = (uint32_t)unpack_number(packed, "capabilities"),
+                .grace_time = (uint32_t)unpack_number(packed, "grace_time"),
                 .limits = { .memory_max = unpack_number(packed, "memory_max"),
                             .pids_max = (uint32_t)unpack_number(packed, "pids_max") },
         };

@@ -46,6 +46,7 @@ static json_t *pack_run(const struct run *run)
         pack_number(object, "since_ns", run->since_ns);
         pack_number(object, "leaving_slots", run->leaving_slots);
         pack_number(object, "has_peers", run->has_peers);
+        pack_number(object, "late_at_ms", run->late_at_ms);
         pack_text(object, "digest", run->digest);
         return object;
 }
@@ -280,6 +281,7 @@ static int restore_run(struct extension *extension, const json_t *state)
         run->since_ns = unpack_number(state, "since_ns");
         run->leaving_slots = unpack_number(state, "leaving_slots");
         run->has_peers = unpack_number(state, "has_peers") != 0;
+        run->late_at_ms = unpack_number(state, "late_at_ms");
         (void)run_set_digest(run, unpack_text(state, "digest"));
         return 0;
 }

@@ -425,6 +425,20 @@ _printf_(2, 3) static void say(struct nx_connection *connection, const char *for
         va_end(args);
 }
 
+/* The connection goes on, so its own sentence is none about this. */
+static void say_why_unanswered(struct nx_connection *connection, int result)
+{
+        const char *endpoint = client_of(connection)->endpoint;
+
+        if (result == -EPIPE)
+                say(connection,
+                    "The process behind the endpoint \"%s\" was replaced, and ended without an "
+                    "answer",
+                    endpoint);
+        else if (result == -ETIME)
+                say(connection, "The endpoint \"%s\" did not answer in time", endpoint);
+}
+
 static void call_answered(struct nx_connection *connection, int result, struct nx_message *answer,
                           void *userdata)
 {
@@ -434,6 +448,8 @@ static void call_answered(struct nx_connection *connection, int result, struct n
         call->result = result;
         if (result < 0 && answer->size > 0)
                 say(connection, "%.*s", (int)answer->size, (const char *)answer->bytes);
+        else if (result < 0 && connection->result >= 0)
+                say_why_unanswered(connection, result);
         if (result < 0)
                 return;
         call->answer = message_keep(answer);

@@ -132,6 +132,7 @@ static void a_call_has_a_deadline_too(void **state)
         uint64_t begin = clock_ms();
 
         assert_int_equal(nx_connection_call(app->connection, &question, 200, &answer), -ETIME);
+        assert_non_null(strstr(nx_connection_get_error(app->connection), "did not answer in time"));
         assert_in_range(clock_ms() - begin, 199, 300);
         assert_null(answer);
 }

@@ -132,6 +132,7 @@ MANIFESTS = [
     ("groups", [f"g{i}" for i in range(17)], "manifest.groups.count", VALIDATION, "groups", "17"),
     ("groups", ["a/b"], "manifest.groups.form", VALIDATION, "groups[0]", "'a/b'"),
     ("groups", ["a", "a"], "manifest.groups.duplicate", VALIDATION, "groups[1]", "twice"),
+    ("grace_time", 0, "manifest.grace_time.range", VALIDATION, "grace_time", "1 to 604800"),
 ]
 
 

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from harness.bundles import Bundle, Signer, compile, run
+from harness.instance import started_at
 from harness.paths import BUILD, PROGRAMS, SOURCE, for_everybody
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
@@ -201,6 +202,29 @@ def test_no_call_fails_while_versions_replace_each_other(store, workshop, app):
     for program in programs:
         calls, failed, why = said(program)
         assert failed == 0 and calls > 20, (calls, failed, why)
+
+
+def test_who_is_replaced_has_its_grace_time_and_no_more(store, workshop):
+    """Also under another netextd; what it was asked is answered meanwhile, or by its end."""
+    store.activate(workshop.bundle(endpoints=EVERYONE, grace_time=4), "--approve")
+    app, pid = App(store.instance), store.extension()["pid"]
+    with subprocess.Popen(app.command("call", "never"), stdout=subprocess.PIPE, text=True) as program:
+        wait_until(lambda: store.extension()["endpoint_connections"] == 1, "it was not asked")
+        store.activate(workshop.bundle(version="1.1", endpoints=EVERYONE))
+        replaced_at = time.monotonic()
+        extension = store.wait_for_extension_version("1.1")
+        assert extension["leaving"] == 1 and extension["pid"] != pid
+        listed = store.instance.run_ctl("extension", "list").stdout
+        assert f"{extension['pid']} (1 leaving)" in listed, listed
+        store.instance.kill_netextd()
+        store.instance.restart_netextd()
+        assert started_at(pid) and program.poll() is None
+        assert program.communicate(timeout=10)[0] == (
+            f'(32) The process behind the endpoint "{app.endpoint}" was replaced, and ended without an answer\n')
+    assert 3 < time.monotonic() - replaced_at < 8
+    wait_until(lambda: not started_at(pid), f"pid {pid} is there", 5)
+    assert f"(pid {pid}) still has flows or questions, and its grace time is over" in store.instance.messages()
+    assert store.extension()["leaving"] == 0
 
 
 def test_a_version_may_list_others(store, workshop, app):

@@ -10,7 +10,7 @@
 #include "cli/cleanup.h"
 #include "cli/extension/extension.h"
 #include "cli/output/escape.h"
-#include "cli/output/flow.h"
+#include "cli/output/process.h"
 #include "cli/output/writer.h"
 
 static void add_star(struct table *table, bool is_so)
@@ -41,20 +41,6 @@ static void add_identifier(struct table *table, const struct nx_properties *exte
                                    nx_properties_get_string(extension, "version") ?: "?"));
 }
 
-static void add_pid(struct table *table, const struct nx_properties *extension)
-{
-        uint64_t pid = nx_properties_get_uint64(extension, "pid");
-
-        table_add_taken(table, pid ? property_to_text(extension, "pid") : NULL);
-}
-
-static void add_since(struct table *table, const struct nx_properties *extension)
-{
-        uint64_t since = nx_properties_get_uint64(extension, "running_since_ns");
-
-        table_add_taken(table, since ? time_and_date(since) : NULL);
-}
-
 static const struct writer_column columns[] = {
         { "ENABLED", .fn = add_enabled },
         { "ACTIVE", .fn = add_active },
@@ -62,8 +48,8 @@ static const struct writer_column columns[] = {
         { "IDENTIFIER (VERSION)", .fn = add_identifier },
         { "NAME", "name" },
         { "STATE", .fn = extension_add_state },
-        { "PID", .fn = add_pid },
-        { "RUNNING SINCE", .fn = add_since },
+        { "PID", .fn = process_add_pid },
+        { "RUNNING SINCE", .fn = process_add_since },
         { "RESTARTS", "restarts" },
         { "LAST EXIT", "last_exit" },
         { "DIGEST", .fn = extension_add_digest },

@@ -199,6 +199,8 @@ static void add_manifest(struct table *table, const struct bundle *bundle)
         }
         for (size_t i = 0; i < manifest->n_groups; i++)
                 add_fact(table, "group", manifest->groups[i]);
+        if (manifest->grace_time)
+                add_fact_taken(table, "grace time", cli_format("%u s", manifest->grace_time));
 }
 
 static void add_signature(struct table *table, const struct bundle *bundle)
@@ -310,6 +312,8 @@ static void emit_manifest(struct emitter *json, const struct manifest *manifest)
         for (size_t i = 0; i < manifest->n_groups; i++)
                 emit_string(json, NULL, manifest->groups[i]);
         emit_end(json, ']');
+        if (manifest->grace_time)
+                emit_int64(json, "grace_time", manifest->grace_time);
 }
 
 static void emit_signer(struct emitter *json, const struct bundle_signer *signer)

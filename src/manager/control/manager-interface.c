@@ -160,6 +160,8 @@ static int append_process(sd_bus_message *reply, const struct extension *extensi
                 r = record_put_uint64(reply, "restarts", extension_get_restarts(extension));
         if (r >= 0)
                 r = record_put_string(reply, "last_exit", extension_get_last_exit(extension));
+        if (r >= 0)
+                r = record_put_uint64(reply, "leaving", extension_count_leaving(extension));
         return r < 0 ? r : record_put_string(reply, "last_lines", lines);
 }
 

@@ -59,6 +59,7 @@ struct extension_spec {
         const char *state_folder;  /* it may write there; exists, and gets its uid as owner */
         uint32_t kinds;            /* 1 << enum nx_provider_kind; 0: whatever it says */
         uint32_t capabilities;     /* enum extension_capability */
+        uint32_t grace_time;       /* seconds for the flows of one that was replaced; 0: a day */
         struct extension_limits limits;
 };
 
@@ -103,6 +104,8 @@ bool extension_is_being_replaced(const struct extension *extension);
 /* Of the incumbent; 0: there is none. */
 pid_t extension_get_pid(const struct extension *extension);
 uid_t extension_get_uid(const struct extension *extension);
+/* Processes that were replaced, and go on with the flows that they have. */
+unsigned int extension_count_leaving(const struct extension *extension);
 /* CLOCK_REALTIME of the incumbent's hello; 0: none runs. */
 uint64_t extension_get_running_since_ns(const struct extension *extension);
 uint64_t extension_get_restarts(const struct extension *extension);

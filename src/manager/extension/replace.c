@@ -20,8 +20,10 @@
 #include "manager/engine/engine.h"
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
+#include "manager/loop/timer.h"
 
-#define LEAVING_MAX 256 /* processes of one extension */
+#define LEAVING_MAX        256   /* processes of one extension */
+#define GRACE_TIME_DEFAULT 86400 /* seconds */
 
 static bool is_same_text(const char *a, const char *b)
 {
@@ -34,7 +36,7 @@ static bool is_same(const struct extension_spec *a, const struct extension_spec 
                is_same_text(a->executable, b->executable);
 }
 
-static unsigned int count_leaving(const struct extension *extension)
+unsigned int extension_count_leaving(const struct extension *extension)
 {
         unsigned int n = 0;
         struct run *run;
@@ -51,7 +53,7 @@ static int start_successor(struct extension *extension, char **ret_problem)
         struct run *run;
         int r;
 
-        if (count_leaving(extension) >= LEAVING_MAX)
+        if (extension_count_leaving(extension) >= LEAVING_MAX)
                 return text_problem(ret_problem, -EBUSY,
                                     "%d earlier processes of %s have flows that are not over; try "
                                     "again in a while",
@@ -178,10 +180,11 @@ static void end_if_over(struct run *run)
                 run_let_end(run);
 }
 
-static void leave(struct run *run, uint64_t slots)
+static void leave(struct run *run, uint64_t slots, uint32_t grace_time)
 {
         struct wire_writer *message = run_begin(run, NX_MSG_EXTENSION_ENDPOINTS_LEAVE);
 
+        run->late_at_ms = clock_now_ms() + (grace_time ?: GRACE_TIME_DEFAULT) * 1000ULL;
         run->role = RUN_LEAVING;
         run->leaving_slots = slots;
         run->has_peers = message && run_send(run, -1) >= 0;
@@ -192,6 +195,7 @@ static void leave(struct run *run, uint64_t slots)
 static void take_turn(struct extension *extension, struct run *successor)
 {
         struct run *incumbent = extension_incumbent(extension);
+        uint32_t grace_time = extension->spec.grace_time;
         struct extension_client *client;
 
         extension_spec_deinit(&extension->spec);
@@ -200,7 +204,7 @@ static void take_turn(struct extension *extension, struct run *successor)
         successor->role = RUN_INCUMBENT;
         run_stop_waiting(successor);
         if (incumbent)
-                leave(incumbent, slots_of(extension));
+                leave(incumbent, slots_of(extension), grace_time);
         extension->state = EXTENSION_READY;
         extension->struggling = false;
         list_for_each (client, &extension->clients, link)

@@ -30,7 +30,6 @@
 #define STOP_TIMEOUT_MS     500   /* for stop_filter and stop_proxy */
 #define KILL_TIMEOUT_MS     2000  /* from SIGTERM to SIGKILL */
 #define SESSIONS_TIMEOUT_MS 20000 /* beyond what flowd gives each to start */
-#define GRACE_MS            30000 /* for flows of one that was replaced */
 #define REPORTS_PER_SECOND  20
 
 DEFINE_CLEANUP(struct run *, run, run_free)
@@ -353,19 +352,23 @@ void run_wait_for_sessions(struct run *run)
         run_arm(run, SESSIONS_TIMEOUT_MS, sessions_late);
 }
 
+/* Its flow channels are not closed, so it would come back for what it still has: it is told. */
 static int flows_late(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct run *run = userdata;
 
-        log_info("%s: the extension that was replaced (pid %d) still has flows, and ends now",
-                 run->extension->name, run->process.pid);
-        run_let_end(run);
+        log_warning("%s: the process that was replaced (pid %d) still has flows or questions, and "
+                    "its grace time is over: it ends now",
+                    run->extension->name, run->process.pid);
+        run_end(run);
         return 0;
 }
 
 void run_wait_for_flows(struct run *run)
 {
-        run_arm(run, GRACE_MS, flows_late);
+        uint64_t now_ms = clock_now_ms();
+
+        run_arm(run, run->late_at_ms > now_ms ? run->late_at_ms - now_ms : 0, flows_late);
 }
 
 void run_stop_waiting(struct run *run)

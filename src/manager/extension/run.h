@@ -39,6 +39,7 @@ struct run {
         char *problem;          /* the sentence to it */
         uint64_t leaving_slots; /* sessions that it has flows of, a bit each */
         bool has_peers;         /* one that leaves: apps at its endpoints wait for answers */
+        uint64_t late_at_ms;    /* one that leaves: CLOCK_MONOTONIC, when its grace time is over */
         sd_event_source *deadline;
         uint64_t reports_at_ms; /* start of the second in which n_reports came */
         unsigned int n_reports;
@@ -61,7 +62,7 @@ int run_attach(struct run *run, int fd);
 void run_wait_for_hello(struct run *run);
 /* A successor: unless its providers run in time. */
 void run_wait_for_sessions(struct run *run);
-/* One that leaves: when its flows have had time enough. */
+/* One that leaves: when its grace time is over. */
 void run_wait_for_flows(struct run *run);
 void run_stop_waiting(struct run *run);
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* See process.h. */
+
+#include "cli/cli.h"
+#include "cli/output/flow.h"
+#include "cli/output/process.h"
+
+void process_add_pid(struct table *table, const struct nx_properties *properties)
+{
+        uint64_t pid = nx_properties_get_uint64(properties, "pid");
+        uint64_t n_leaving = nx_properties_get_uint64(properties, "leaving");
+
+        if (n_leaving)
+                table_add_taken(table, cli_format("%lu (%lu leaving)", pid, n_leaving));
+        else
+                table_add_taken(table, pid ? property_to_text(properties, "pid") : NULL);
+}
+
+void process_add_since(struct table *table, const struct nx_properties *properties)
+{
+        uint64_t since = nx_properties_get_uint64(properties, "running_since_ns");
+
+        table_add_taken(table, since ? time_and_date(since) : NULL);
+}
