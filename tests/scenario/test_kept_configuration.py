@@ -119,3 +119,10 @@ def test_what_cannot_start_or_be_read_stands_in_nobodys_way(netext, again, works
     for path in (sets, sessions):
         for said in (netext.status()["store_problem"], netext.messages()):
             assert f"{path.name}.damaged-" in said, said
+
+    text = sessions.read_bytes()
+    store.do("disable", IDENTIFIER)
+    again(lambda: sessions.write_bytes(text))
+    netext.stop_session("installed")
+    state = json.loads(pathlib.Path("/run/netext", netext.name, "state.json").read_bytes())
+    assert [one["name"] for one in state["extensions"]] == ["firewall"], "it is tried for nobody"

@@ -28,7 +28,8 @@ struct extension {
         bool unsettled;  /* who started it has not been told what became of that */
         bool vouched;    /* the next process may be made without asking */
         bool removing;
-        bool lasting; /* an earlier netextd had it: it is tried again until it has run */
+        bool lasting; /* it is there for the sessions of an earlier netextd, and tried for them
+                       * until it has run */
         struct restarts restarts;
         char *last_exit;
         char *message;             /* what the administrator should know */

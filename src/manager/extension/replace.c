@@ -141,6 +141,7 @@ int extension_table_put(struct extension_table *table, const struct extension_sp
         if (!extension)
                 return start_new(table, spec, ret_extension, ret_problem);
         *ret_extension = extension;
+        extension->lasting = false; /* it is there for the store too */
         if (is_same(&extension->spec, spec) && !extension_find_run(extension, RUN_COMING) &&
             !is_down(extension))
                 return -EALREADY;

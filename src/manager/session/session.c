@@ -167,7 +167,10 @@ static void session_leave(struct session *session)
                 if (run->role == RUN_LEAVING)
                         extension_drained(run, session->client.slot);
         session_remove(session);
-        extension_try_turn(extension);
+        if (extension->lasting && list_is_empty(&extension->clients))
+                extension_remove(extension);
+        else
+                extension_try_turn(extension);
 }
 
 void session_stop(struct session *session)
