@@ -182,7 +182,7 @@ static void measure_trips(double seconds)
         nx_connection_close(connection);
 }
 
-/* --- events: what netext-endpoint(7) says, and nothing of ours ----------------------------- */
+/* --- events: what netext-endpoint(7) says, and nothing of ours (I02) ----------------------- */
 
 struct header {
         uint16_t type, n_fds;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows about an instance that has nothing to do: what its processes spend.
+"""Rows about an instance that has nothing to do: what its processes spend (R-22).
 
 It has a filter and a proxy, and connections are open that both have passed, on which nothing is said.
 Whoever wakes up then has a timer that runs for nothing.

@@ -137,7 +137,7 @@ static void a_call_has_a_deadline_too(void **state)
         assert_null(answer);
 }
 
-/* Nothing has a time limit of its own: SOAK_ANSWER_S makes it the five minutes of I01. */
+/* Nothing has a time limit of its own: SOAK_ANSWER_S makes it the five minutes of I01 (B10). */
 static void an_answer_takes_as_long_as_it_takes(void **state)
 {
         const char *seconds = getenv("SOAK_ANSWER_S");

@@ -190,7 +190,7 @@ def test_of_an_extension_that_fails_an_app_hears_why(store, app):
 
 
 def test_no_call_fails_while_versions_replace_each_other(store, workshop, app):
-    """L10, L11: the name, what is asked over one connection, and new connections all the while."""
+    """L10, L11, B2: the name, what is asked over one connection, and new connections all the while."""
     programs, pids = [app.load("load"), app.load("knock")], [int(app.call("pid"))]
     for version in ("1.1", "1.2", "1.3", "1.4"):
         store.activate(workshop.bundle(version=version, endpoints=EVERYONE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of trouble × every fail policy: what happens is declared, told, counted, and over by itself (R-01, D01)."""
+"""Every kind of trouble × every fail policy: what happens is declared, told, counted, and over by itself (R-01, D01, B1)."""
 import contextlib
 import os
 import signal

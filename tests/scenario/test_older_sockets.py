@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sockets that are older than the instance are neither cut nor missed: listed, attributed, judged on request."""
+"""Sockets that are older than the instance are neither cut nor missed: listed, attributed, judged on request (R-17)."""
 import os
 
 import pytest
