@@ -5,8 +5,11 @@ import socket
 import threading
 
 
+SEEN_MAX = 100_000  # a soak has millions, and asks for none of them
+
+
 class Echo:
-    """Listens on `port` of a namespace; `seen` holds (protocol, client's port, bytes)."""
+    """Listens on `port` of a namespace; `seen` holds (protocol, client's port, bytes), the last ones at least."""
 
     def __init__(self, namespace, port):
         self.seen = []
@@ -53,12 +56,17 @@ class Echo:
         if not received:
             self._forget(connection)
             return
-        self.seen.append(("tcp", connection.getpeername()[1], received))
+        self._remember("tcp", connection.getpeername()[1], received)
         connection.sendall(received)
+
+    def _remember(self, *what):
+        self.seen.append(what)
+        if len(self.seen) > SEEN_MAX:
+            del self.seen[:SEEN_MAX // 2]
 
     def _answer(self, listener):
         received, to, _, peer = listener.recvmsg(65536, socket.CMSG_SPACE(20))
-        self.seen.append(("udp", peer[1], received))
+        self._remember("udp", peer[1], received)
         listener.sendmsg([received], to, 0, peer)  # from the address that was asked
 
     def close(self):
