@@ -3,7 +3,7 @@
 
 /*
  * Where flows come from: packets that the kernel holds for us, and the hooks' events about
- * flows that the rules decided. Both become flows of the one table.
+ * flows that the rules decided (engine/events.h). Both become flows of the one table.
  */
 
 #include <stdbool.h>
@@ -84,11 +84,5 @@ void intake_stop(struct intake *intake);
 void intake_go_on(struct intake *intake);
 /* Whose the flow is, by the record of its socket. */
 void intake_set_owner(struct intake *intake, struct flow *flow, const struct steer_owner *owner);
-/* Reads the events that are there now: who looks at the flows shall see the latest. */
-void intake_catch_up(struct intake *intake);
-/* The flow's socket is closed, though nobody said so. */
-void intake_end_flow(struct intake *intake, struct flow *flow);
 /* For groups.look_for_members. */
 void intake_look_for_members(struct gathering *gathering, void *userdata);
-/* Asks the kernel for the local ends that are not known yet, if there are any. */
-void intake_find_local_ends(struct intake *intake);

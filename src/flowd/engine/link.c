@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "chain/successor.h"
 #include "engine/engine.h"
+#include "engine/events.h"
 #include "flow/record.h"
 #include "engine/link.h"
 #include "engine/kill.h"
@@ -448,13 +449,13 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION));
                 return 0;
         case NX_MSG_FLOWD_FLOW_LIST:
-                intake_catch_up(&link->engine->intake);
-                intake_find_local_ends(&link->engine->intake);
+                events_catch_up(&link->engine->intake);
+                events_find_local_ends(&link->engine->intake);
                 on_list(link, message);
                 return 0;
         case NX_MSG_FLOWD_FLOWS_END:
-                intake_catch_up(&link->engine->intake);
-                intake_find_local_ends(&link->engine->intake);
+                events_catch_up(&link->engine->intake);
+                events_find_local_ends(&link->engine->intake);
                 on_end(link, message);
                 return 0;
         case NX_MSG_FLOWD_FLOWS_REJUDGE:
@@ -464,7 +465,7 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                 link->watched = wire_get(message, WIRE_ATTR_ENABLE);
                 return 0;
         case NX_MSG_FLOWD_STATUS_GET:
-                intake_catch_up(&link->engine->intake);
+                events_catch_up(&link->engine->intake);
                 on_status(link, message->id);
                 return 0;
         case NX_MSG_FLOWD_RULES_LIST:

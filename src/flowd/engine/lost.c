@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "engine/events.h"
 #include "engine/intake.h"
 #include "engine/lost.h"
 #include "steer/sockets.h"
@@ -95,7 +96,7 @@ static int end_flows(struct intake *intake, const struct sockets *sockets)
                 struct flow *flow = flow_table_find(intake->flows, ids[i]);
 
                 if (flow)
-                        intake_end_flow(intake, flow);
+                        events_end_flow(intake, flow);
         }
         if (n > 0)
                 log_notice("there was no room for the events of %zd flows that ended: they are "

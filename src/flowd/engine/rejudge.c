@@ -5,6 +5,7 @@
 #include "engine/rejudge.h"
 
 #include "chain/again.h"
+#include "engine/events.h"
 #include "engine/intake.h"
 #include "engine/older.h"
 #include "flow/table.h"
@@ -15,8 +16,8 @@ void rejudge_begin(struct rejudging *rejudging, struct intake *intake, uint64_t 
 {
         const struct flow *oldest;
 
-        intake_catch_up(intake);
-        intake_find_local_ends(intake);
+        events_catch_up(intake);
+        events_find_local_ends(intake);
         older_find_unknown(intake);
         oldest = list_first(&intake->flows->ages, struct flow, age);
         *rejudging = (struct rejudging){
