@@ -331,11 +331,13 @@ static __always_inline void scan_rules(struct scan *scan,
 
         scan->n_rules = header->n_rules;
         scan->n_shapes = header->n_shapes;
-        if (scan->n_shapes && !can_be_any)
+        if (scan->n_shapes && !can_be_any) {
                 bpf_loop(scan->n_rules + scan->n_shapes * (STEER_NAMES_MAX + 1) + 1, scan_shapes,
                          scan, 0);
-        else
+                barrier(); /* one call for both, with either callback, would not be inlined */
+        } else {
                 bpf_loop(scan->n_rules, scan_rule, scan, 0);
+        }
 }
 
 /* What the filter in slot answered the last time, if it said that this holds; else STEER_ASK. A
