@@ -300,6 +300,14 @@ static __always_inline void open_bucket(struct scan *scan, const struct steer_sh
                 scan->next = first_in_bucket(scan, shape, domain);
 }
 
+/* What is far from all of a shape's rules needs no look into its buckets. */
+static __always_inline bool is_near(const struct steer_shape *shape,
+                                    const struct steer_address *remote)
+{
+        return !(((remote->high ^ shape->remote.high) & shape->agreed.high) |
+                 ((remote->low ^ shape->remote.low) & shape->agreed.low));
+}
+
 /* One rule of a bucket, or the way to the next bucket; 1 where no better rule can come. */
 static long scan_shapes(__u32 step, struct scan *scan)
 {
@@ -314,7 +322,10 @@ static long scan_shapes(__u32 step, struct scan *scan)
         if (!scan->next) {
                 if (scan->rule && entry->shape.first_rule > scan->rule)
                         return 1;
-                open_bucket(scan, &entry->shape);
+                if (is_near(&entry->shape, &scan->question->remote))
+                        open_bucket(scan, &entry->shape);
+                else
+                        scan->shape++;
         } else if ((scan->rule && index > scan->rule) || try_rule(scan, index, &entry->rule)) {
                 scan->next = 0;
         } else {

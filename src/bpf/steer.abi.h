@@ -442,11 +442,13 @@ enum steer_shape_field {
 
 /* Which fields some rules have in common to name; see shape.abi.h. In order of first_rule. */
 struct steer_shape {
-        struct steer_address mask; /* of the remote address */
-        __u32 fields;              /* enum steer_shape_field, several */
-        __u32 n_buckets;           /* a power of two */
-        __u32 first_bucket;        /* of all shapes' buckets */
-        __u32 first_rule;          /* the lowest of them */
+        struct steer_address mask;   /* of the remote address */
+        __u32 fields;                /* enum steer_shape_field, several */
+        __u32 n_buckets;             /* a power of two */
+        __u32 first_bucket;          /* of all shapes' buckets */
+        __u32 first_rule;            /* the lowest of them */
+        struct steer_address remote; /* of its first rule */
+        struct steer_address agreed; /* the bits of it that all of them name, and alike */
 };
 
 #define STEER_BUCKETS_PER_ENTRY 16
@@ -581,6 +583,6 @@ _Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
 _Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");
 _Static_assert(sizeof(struct steer_set_key) == 24, "shared layout");
-_Static_assert(sizeof(struct steer_shape) == 32, "shared layout");
+_Static_assert(sizeof(struct steer_shape) == 64, "shared layout");
 _Static_assert(sizeof(struct steer_tuple) == 32, "shared layout");
 _Static_assert(sizeof(struct steer_lookup) == 176, "shared layout");

@@ -38,7 +38,9 @@ static void image_deinit(struct image *image)
 
 static struct steer_shape shape_of(const struct steer_rule *rule)
 {
-        struct steer_shape shape = { .mask = rule->mask };
+        struct steer_shape shape = { .mask = rule->mask,
+                                     .remote = rule->remote,
+                                     .agreed = rule->mask };
 
         if (rule->mask.high || rule->mask.low)
                 shape.fields |= STEER_SHAPE_REMOTE;
@@ -60,6 +62,13 @@ static bool is_same_shape(const struct steer_shape *a, const struct steer_shape 
         return a->fields == b->fields && a->mask.high == b->mask.high && a->mask.low == b->mask.low;
 }
 
+/* A shape gets one rule more. */
+static void widen(struct steer_shape *shape, const struct steer_address *remote)
+{
+        shape->agreed.high &= ~(shape->remote.high ^ remote->high);
+        shape->agreed.low &= ~(shape->remote.low ^ remote->low);
+}
+
 /* The index of the rule's shape. n_buckets counts its rules at first. */
 static int find_shape(struct image *image, uint32_t rule, uint32_t *ret_index)
 {
@@ -68,6 +77,7 @@ static int find_shape(struct image *image, uint32_t rule, uint32_t *ret_index)
 
         for (uint32_t i = 0; i < n; i++)
                 if (is_same_shape(&image->shapes[i], &shape)) {
+                        widen(&image->shapes[i], &shape.remote);
                         *ret_index = i;
                         return 0;
                 }
