@@ -180,6 +180,13 @@ int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flo
 
 /** @name Flows
  *  @{ */
+/**
+ * Whether the flows of nx_manager_list_flows() and nx_manager_watch_flows() come with the package of
+ * the distribution that brought their program, "package"; the default is that they do not. It is
+ * looked up in the caller's process and with his rights, once for each executable, which takes
+ * some 10 ms for those of a list together, and for each new one in a watch.
+ */
+void nx_manager_want_packages(struct nx_manager *manager, bool wanted);
 /** The newest `limit` flows (0: all that are kept), oldest first; of these the caller's own, unless
  *  that is root. A flow is also whose origin it is. */
 int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit, struct nx_list **ret_flows);

@@ -140,6 +140,7 @@ extern const struct cli_option run_options[];
 extern const struct cli_option session_start_options[];
 extern const struct cli_option rules_why_options[];
 extern const struct cli_option flow_list_options[];
+extern const struct cli_option flow_watch_options[];
 extern const struct cli_option flow_kill_options[];
 extern const struct cli_option extension_activate_options[];
 extern const struct cli_option extension_deactivate_options[];

@@ -8,10 +8,12 @@
 #include "cli/output/writer.h"
 
 static int64_t limit = 100;
+static bool packages;
 
 const struct cli_option flow_list_options[] = {
         { "limit", "N", "at most the newest N; 0 for all that are kept; default 100", .min = 0,
           .max = INT32_MAX, .number = &limit },
+        { "packages", NULL, "of which package each program is", .flag = &packages },
         {},
 };
 
@@ -60,6 +62,7 @@ int verb_flow_list(struct cli *cli)
 
         if (!manager)
                 return CLI_FAILED;
+        nx_manager_want_packages(manager, packages);
         if (nx_manager_list_flows(manager, (uint64_t)limit, &flows))
                 return cli_complain("%s", nx_manager_get_error(manager));
         writer_list(cli->json, flows, columns, "No flows yet.");

@@ -18,6 +18,13 @@
 #define PROGRAM_WIDTH 18
 #define REMOTE_WIDTH  40
 
+static bool packages;
+
+const struct cli_option flow_watch_options[] = {
+        { "packages", NULL, "of which package each program is", .flag = &packages },
+        {},
+};
+
 struct watch {
         bool json;
         bool coloured;
@@ -85,6 +92,7 @@ int verb_flow_watch(struct cli *cli)
 
         if (!manager)
                 return CLI_FAILED;
+        nx_manager_want_packages(manager, packages);
         setlinebuf(stdout);
         signal(SIGINT, handle_interrupt);
         r = nx_manager_watch_flows(manager, handle_event, &watch);

@@ -31,7 +31,10 @@ static int watch_on_event(sd_bus_message *message, void *userdata, sd_bus_error 
                 watch->result = manager_fail_bus(watch->manager, r);
                 return 0;
         }
-        watch->result = watch->fn(&flow, watch->userdata);
+        if (watch->manager->wants_packages)
+                r = manager_add_packages(&flow, 1);
+        watch->result = r < 0 ? manager_fail_bus(watch->manager, r)
+                              : watch->fn(&flow, watch->userdata);
         properties_deinit(&flow);
         return 0;
 }

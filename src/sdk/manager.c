@@ -16,7 +16,6 @@
 #include "footprint/footprint.h"
 #include "sdk/check.h"
 #include "sdk/manager.h"
-#include "sdk/package.h"
 #include "sdk/public.h"
 
 int manager_fail(struct nx_manager *manager, int r, const char *format, ...)
@@ -214,7 +213,16 @@ _public_ int nx_manager_get_chain(struct nx_manager *manager, struct nx_list **r
 _public_ int nx_manager_list_flows(struct nx_manager *manager, uint64_t limit,
                                    struct nx_list **ret_flows)
 {
-        return manager_ask(manager, "ListFlows", "aa{sv}", ret_flows, "t", limit);
+        _cleanup_(cleanup_list) struct nx_list *flows = NULL;
+        int r;
+
+        r = manager_ask(manager, "ListFlows", "aa{sv}", &flows, "t", limit);
+        if (r >= 0 && manager->wants_packages)
+                r = manager_add_packages(flows->objects, flows->n_objects);
+        if (r < 0)
+                return r;
+        *ret_flows = take_ptr(flows);
+        return 0;
 }
 
 /* Members that an older caller's struct does not have are 0. */
@@ -253,18 +261,6 @@ _public_ int nx_manager_rejudge_flows(struct nx_manager *manager, struct nx_list
         return manager_ask(manager, "RejudgeFlows", "a{sv}", ret_counts, "");
 }
 
-/* Known to whoever can read dpkg's database, so the daemon need not. */
-static int add_package(struct nx_list *flow)
-{
-        const struct nx_properties *record = nx_list_get(flow, 0);
-        const char *program = nx_properties_get_string(record, "program");
-        char *package = NULL;
-
-        if (program && nx_properties_get_bool(record, "program_path_trusted"))
-                package = package_of(PACKAGE_DATABASE, program);
-        return package ? list_add_package(flow, package) : 0;
-}
-
 _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier,
                                  struct nx_list **ret_flow)
 {
@@ -273,7 +269,7 @@ _public_ int nx_manager_get_flow(struct nx_manager *manager, uint64_t identifier
 
         r = manager_ask(manager, "GetFlow", "a{sv}", &flow, "t", identifier);
         if (r >= 0)
-                r = add_package(flow);
+                r = manager_add_packages(flow->objects, flow->n_objects);
         if (r < 0)
                 return r;
         *ret_flow = take_ptr(flow);

@@ -16,6 +16,7 @@
 struct nx_manager {
         sd_bus *bus; /* NULL until connected */
         bool is_interactive;
+        bool wants_packages;
         sd_bus_slot *prompt_slot;
         nx_question_event_fn *prompt_fn; /* NULL: no prompt is attached */
         void *prompt_userdata;
@@ -34,5 +35,7 @@ int manager_call(struct nx_manager *manager, sd_bus_message *call, const char *s
 /* Both in one, with arguments as sd_bus_message_append() takes them; types: "" for none. */
 int manager_ask(struct nx_manager *manager, const char *method, const char *signature,
                 struct nx_list **ret_list, const char *types, ...);
+/* The key "package", of those flows whose program is of one. 0 or -ENOMEM. */
+int manager_add_packages(struct nx_properties *flows, size_t n);
 
 DEFINE_CLEANUP(struct nx_manager *, manager, nx_manager_close)

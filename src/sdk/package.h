@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stddef.h>
+
 #define PACKAGE_DATABASE "/var/lib/dpkg"
 
 /*
- * The package that brought the file at path, as dpkg(1) wrote it down in a folder like
+ * The packages that brought the files at paths, as dpkg(1) wrote it down in a folder like
  * PACKAGE_DATABASE: "curl", or "libc6:amd64" where several may be installed together. NULL: none,
- * or nobody can say. Any thread; the first time for each path it takes as long as reading all of
- * dpkg's lists. Caller owns.
+ * or nobody can say, or the path is NULL. Any thread; those that were not asked for before take
+ * as long together as reading all of dpkg's lists. ret_packages: of n, each the caller's.
  */
+void packages_of(const char *database, const char *const *paths, size_t n, char **ret_packages);
+/* The same for one. */
 char *package_of(const char *database, const char *path);

@@ -144,7 +144,24 @@ int properties_read(struct nx_properties *properties, sd_bus_message *message)
 void properties_deinit(struct nx_properties *properties)
 {
         free(take_ptr(properties->items));
+        free(take_ptr(properties->package));
         properties->n_items = 0;
+}
+
+int properties_add_package(struct nx_properties *flow, char *package)
+{
+        int r;
+
+        flow->package = package;
+        r = grow((void **)&flow->items, sizeof(*flow->items), flow->n_items);
+        if (r < 0)
+                return r;
+        flow->items[flow->n_items++] = (struct property){
+                .key = "package",
+                .type = NX_PROPERTY_STRING,
+                .string = package,
+        };
+        return 0;
 }
 
 static int list_read_object(struct nx_list *list, sd_bus_message *message)
@@ -194,23 +211,6 @@ int list_read(struct nx_list **ret_list, sd_bus_message *message, const char *si
         if (r < 0)
                 return r;
         *ret_list = take_ptr(list);
-        return 0;
-}
-
-int list_add_package(struct nx_list *flow, char *package)
-{
-        struct nx_properties *properties = &flow->objects[0];
-        int r;
-
-        flow->package = package;
-        r = grow((void **)&properties->items, sizeof(*properties->items), properties->n_items);
-        if (r < 0)
-                return r;
-        properties->items[properties->n_items++] = (struct property){
-                .key = "package",
-                .type = NX_PROPERTY_STRING,
-                .string = package,
-        };
         return 0;
 }
 
@@ -289,7 +289,6 @@ _public_ struct nx_list *nx_list_free(struct nx_list *list)
         for (size_t i = 0; i < list->n_objects; i++)
                 properties_deinit(&list->objects[i]);
         free(list->objects);
-        free(list->package);
         sd_bus_message_unref(list->message);
         free(list);
         return NULL;

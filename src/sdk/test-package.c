@@ -80,6 +80,34 @@ static void a_path_is_whose_list_has_it(void **state)
         assert_package("/usr/bin\n/usr/bin/tool", NULL);
 }
 
+static void many_paths_are_looked_up_together(void **state)
+{
+        const char *paths[2001];
+        char *packages[2001], names[2000][32], *list = NULL;
+        size_t size;
+        FILE *file = open_memstream(&list, &size);
+
+        assert_non_null(file);
+        for (size_t i = 0; i < 2000; i++) {
+                snprintf(names[i], sizeof(names[i]), "/opt/many/%zu", i / 2);
+                paths[i] = i % 4 == 3 ? NULL : names[i];
+                if (i % 8 == 0)
+                        fprintf(file, "%s\n", names[i]);
+        }
+        paths[2000] = "/opt/lib/helper";
+        fclose(file);
+        write_file("info/many.list", list);
+        free(list);
+        packages_of(folder, paths, 2001, packages);
+        for (size_t i = 0; i < 2000; i++) {
+                if (!packages[i] != (i % 8 > 1))
+                        fail_msg("%s is of %s", names[i], packages[i] ? packages[i] : "none");
+                free(packages[i]);
+        }
+        assert_string_equal(packages[2000], "lib:amd64");
+        free(packages[2000]);
+}
+
 static void folders_that_were_merged_have_two_names(void **state)
 {
         char target[16] = "";
@@ -133,6 +161,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_database, remove_database)
                 TEST(a_path_is_whose_list_has_it),
+                TEST(many_paths_are_looked_up_together),
                 TEST(folders_that_were_merged_have_two_names),
                 TEST(what_was_diverted_is_elsewhere),
                 TEST(what_is_installed_later_is_found),

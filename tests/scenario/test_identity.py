@@ -34,6 +34,10 @@ def test_a_shell_acts_for_who_started_it(netext, client, server):
     assert "package" not in netext.ctl("flow", "explain", netext.flow(program=str(TALK))["flow"])
     named = f"bash[{flow['pid']}] ({pathlib.Path(HARNESS).name})"
     assert named in netext.run_ctl("flow", "list").stdout
+    listed = {flow["program"]: flow for flow in netext.ctl("flow", "list", "--packages")}
+    assert listed[BASH]["package"] == "bash" and "package" not in {**flow, **listed[str(TALK)]}
+    named = f"bash[{flow['pid']}] of bash ({pathlib.Path(HARNESS).name})"
+    assert named in netext.run_ctl("flow", "list", "--packages").stdout
     explained = netext.run_ctl("flow", "explain", flow["flow"]).stdout
     assert f"parents   {BASH}, {HARNESS}" in explained
     assert "package   bash" in explained

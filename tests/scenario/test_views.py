@@ -15,7 +15,7 @@ from harness.wait import wait_until
 
 def test_watch_shows_a_flow_as_it_happens(netext, scripted, client, server, lab):
     scripted("80 pause 200 refuse")
-    watch = lab.client.start(netext.ctl_command("flow", "watch", "--json"), cgroup=lab.cgroup.path.parent)
+    watch = lab.client.start(netext.ctl_command("flow", "watch", "--json", "--packages"), cgroup=lab.cgroup.path.parent)
     wait_until(lambda: client.tcp(80) and select.select([watch.stdout], [], [], 0)[0], "nothing was shown")
     answer, events = client.tcp(80), []
     while len(events) < 2:
@@ -24,6 +24,8 @@ def test_watch_shows_a_flow_as_it_happens(netext, scripted, client, server, lab)
             events.append(event)
     assert [event["event"] for event in events] == ["held", "decided"]
     assert events[1]["verdict"] == "refuse" and events[1]["program"] == str(TALK.resolve())
+    client.run("bash", "-c", f"exec 3<>/dev/tcp/{lab.SERVER}/80")
+    assert json.loads(wait_for_line(watch, '{"event": "held"', 5))["package"] == "bash"
     watch.send_signal(signal.SIGINT)
     assert watch.wait(5) == 0
 

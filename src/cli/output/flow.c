@@ -136,12 +136,13 @@ char *flow_program(const struct nx_properties *flow)
         _cleanup_free_ char *name = flow_program_name(flow);
         const char *responsible = flow_responsible(flow);
         const char *slash = responsible ? strrchr(responsible, '/') : NULL;
+        const char *package = nx_properties_get_string(flow, "package");
 
         if (!nx_properties_has(flow, "pid") || strcmp(word_of(flow, "owner"), "program") != 0)
                 return cli_format("%s", name);
-        return cli_format("%s[%" PRIu64 "]%s%s%s", name, nx_properties_get_uint64(flow, "pid"),
-                          responsible ? " (" : "", slash ? slash + 1 : responsible ?: "",
-                          responsible ? ")" : "");
+        return cli_format("%s[%" PRIu64 "]%s%s%s%s%s", name, nx_properties_get_uint64(flow, "pid"),
+                          package ? " of " : "", package ?: "", responsible ? " (" : "",
+                          slash ? slash + 1 : responsible ?: "", responsible ? ")" : "");
 }
 
 char *flow_endpoint(const struct nx_properties *flow, const char *which)

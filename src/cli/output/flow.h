@@ -10,7 +10,8 @@
 
 #include "cli/output/table.h"
 
-/* "curl[4711]", "kernel", "unattributed"; "bash[4711] (sshd)" where sshd is responsible */
+/* "curl[4711]", "kernel", "unattributed"; "bash[4711] (sshd)" where sshd is responsible, and
+ * "git-remote-http[4711] of git" where the record says the package */
 char *flow_program(const struct nx_properties *flow);
 /* Path of the program that is responsible, where it is not the flow's own; or NULL. */
 const char *flow_responsible(const struct nx_properties *flow);
