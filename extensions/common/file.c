@@ -11,7 +11,7 @@
 int file_read(int fd, size_t max, char **ret_text, size_t *ret_size)
 {
         size_t size = 0, capacity = max + 1;
-        char *text = malloc(capacity);
+        char *text = malloc(capacity), *smaller;
         ssize_t n = 1;
         int r;
 
@@ -26,7 +26,8 @@ int file_read(int fd, size_t max, char **ret_text, size_t *ret_size)
                 }
                 size += (size_t)n;
         }
-        *ret_text = text;
+        smaller = realloc(text, size ? size : 1); /* for it may be kept */
+        *ret_text = smaller ? smaller : text;
         *ret_size = size;
         return 0;
 }

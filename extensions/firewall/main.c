@@ -23,9 +23,7 @@
 #include "firewall/check.h"
 #include "firewall/compile.h"
 
-#define RULES_FILE    "rules"
-#define PACKAGES_FILE "packages"
-#define PATH_SIZE     512 /* for messages */
+#define PATH_SIZE 512 /* for messages */
 
 struct firewall {
         bool has_file;
@@ -106,10 +104,8 @@ static int load(struct nx_filter *filter, struct firewall *firewall, const char 
 
 static void keep_text(struct firewall *firewall, char *text, size_t size)
 {
-        char *smaller = realloc(text, size ? size : 1);
-
         free(firewall->text);
-        firewall->text = smaller ? smaller : text;
+        firewall->text = text;
         firewall->size = size;
 }
 

@@ -2,7 +2,7 @@
 
 /*
  * Files come one by one, the rules perhaps before the credentials that they name; so the
- * first rules are only parsed when they come, and looked at with all the rest at the start.
+ * first rules are only kept when they come, and looked at with all the rest at the start.
  * Later ones find everything there.
  *
  * New rules decide from when the platform says that their settings are in force, so that
@@ -19,8 +19,6 @@
 #include "relay/configuration.h"
 #include "relay/rule/compile.h"
 
-#define FILE_NAME "rules"
-
 /* Rules on their way into force: userdata of an apply. */
 struct candidate {
         struct configuration *configuration; /* borrowed */
@@ -36,7 +34,7 @@ void configuration_init(struct configuration *configuration, configuration_chang
 void configuration_deinit(struct configuration *configuration)
 {
         configuration->rules = rules_free(configuration->rules);
-        configuration->first = rules_free(configuration->first);
+        free(configuration->text);
         secrets_wipe(&configuration->secrets);
 }
 
@@ -158,35 +156,56 @@ static int put_in_force(struct configuration *configuration, struct nx_proxy *pr
         return r;
 }
 
-static int parse_file(struct rules **ret_rules, int fd, struct problems *problems)
+static int parse(struct configuration *configuration, const char *text, size_t size,
+                 struct rules **ret_rules)
 {
-        char *text = NULL;
-        size_t size = 0;
+        configuration->problems.n = 0;
+        return rules_parse(ret_rules, text, size, &configuration->problems);
+}
+
+static int load(struct configuration *configuration, struct nx_proxy *proxy, const char *text,
+                size_t size)
+{
+        struct rules *rules = NULL;
         int r;
 
-        r = file_read(fd, RULES_FILE_MAX, &text, &size);
-        if (r == 0)
-                r = rules_parse(ret_rules, text, size, problems);
-        free(text);
-        return r;
+        r = parse(configuration, text, size, &rules);
+        return r ? r : put_in_force(configuration, proxy, rules);
+}
+
+static void keep_text(struct configuration *configuration, char *text, size_t size)
+{
+        free(configuration->text);
+        configuration->text = text;
+        configuration->size = size;
 }
 
 static void handle_rules(struct configuration *configuration, struct nx_proxy *proxy,
                          const char *path, int fd)
 {
-        struct rules *rules = NULL;
+        char *text = NULL;
+        size_t size = 0;
 
         configuration->has_file = true;
         snprintf(configuration->path, sizeof(configuration->path), "%s", path);
-        configuration->problems.n = 0;
-        configuration->result = parse_file(&rules, fd, &configuration->problems);
-        if (!configuration->started) {
-                rules_free(configuration->first);
-                configuration->first = rules;
-                return;
-        }
+        configuration->result = file_read(fd, RULES_FILE_MAX, &text, &size);
+        if (configuration->result == 0 && configuration->started)
+                configuration->result = load(configuration, proxy, text, size);
         if (configuration->result == 0)
-                configuration->result = put_in_force(configuration, proxy, rules);
+                keep_text(configuration, text, size);
+        else
+                free(text);
+        if (configuration->result && configuration->started)
+                report_failure(proxy, configuration);
+}
+
+/* What is in it does not matter: it was replaced, so packages may have other programs by now. */
+static void handle_packages(struct configuration *configuration, struct nx_proxy *proxy)
+{
+        if (!configuration->started)
+                return;
+        configuration->result =
+                load(configuration, proxy, configuration->text, configuration->size);
         if (configuration->result)
                 report_failure(proxy, configuration);
 }
@@ -211,8 +230,10 @@ static void handle_secret(struct configuration *configuration, struct nx_proxy *
 void configuration_handle_file(struct configuration *configuration, struct nx_proxy *proxy,
                                const char *name, const char *path, int fd)
 {
-        if (strcmp(name, FILE_NAME) == 0)
+        if (strcmp(name, RULES_FILE) == 0)
                 handle_rules(configuration, proxy, path, fd);
+        else if (strcmp(name, PACKAGES_FILE) == 0)
+                handle_packages(configuration, proxy);
         else
                 handle_secret(configuration, proxy, name, path, fd);
 }
@@ -239,9 +260,11 @@ static void report_unused(struct nx_proxy *proxy, const struct secrets *secrets,
 
 static int start_first(struct configuration *configuration, struct nx_proxy *proxy)
 {
-        struct rules *rules = configuration->first;
+        struct rules *rules = NULL;
 
-        configuration->first = NULL;
+        if (configuration->result == 0)
+                configuration->result =
+                        parse(configuration, configuration->text, configuration->size, &rules);
         if (configuration->result == 0) {
                 report_unused(proxy, &configuration->secrets, rules);
                 configuration->result = put_in_force(configuration, proxy, rules);

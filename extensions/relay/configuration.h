@@ -18,7 +18,8 @@ typedef void configuration_changed_fn(struct configuration *configuration, void 
 
 struct configuration {
         struct rules *rules; /* owned; in force. NULL before the first were applied */
-        struct rules *first; /* owned; read before the start */
+        char *text;          /* owned: the newest file without a problem, or the first */
+        size_t size;
         struct secrets secrets;
         bool has_file, started;
         char path[PATH_SIZE];

@@ -62,3 +62,17 @@ def test_a_bad_file_at_the_start_starts_nothing(netext, rules, lines, secret, sa
 def test_a_file_that_nobody_names_is_told(netext, relay):
     relay("default direct", secret="alice:sesame-1")
     wait_until(lambda: "a file 'secret' was given, and no upstream names it" in netext.messages(), "it was not told")
+
+
+def test_packages_are_looked_up_again(netext, rules, client, server, tmp_path):
+    status, path = tmp_path / "status", rules("direct package bash")
+    status.write_text("Package: bash\n", encoding="utf-8")
+    done = netext.run_ctl("session", "start", "relay", "--rules", path, "--file", f"packages={status}")
+    assert done.returncode == 0, done.stderr
+    rules("nonsense")  # the old rules stay in force, and it is those that are looked up
+    netext.wait_for_message("relay", "'nonsense' is not the start of a line")
+    status.with_suffix(".new").write_text("Package: bash\nVersion: 2\n", encoding="utf-8")
+    status.with_suffix(".new").rename(status)
+    netext.wait_for_message("relay", "1 rules in force")
+    assert client.run("/bin/bash", "-c", "exec 3<>/dev/tcp/198.18.0.2/80").returncode == 0
+    assert netext.flow(program="/usr/bin/bash")["decided_by"] == "relay"

@@ -127,6 +127,8 @@ static const struct {
         { UP "198.18.0.2:1 credentials /etc/x",
           "1:44: '/etc/x' is a path: expected the name of a file that the session was "
           "given, by --file NAME=PATH" },
+        { UP "198.18.0.2:1 credentials packages",
+          "1:44: 'packages' is the name of another file of the session: expected one of its own" },
         { UP "198.18.0.2:1 password x", "1:32: 'password' is not an option: expected "
                                         "credentials" },
         { UP "198.18.0.2:1 credentials x y", "1:46: 'y' is too much: expected the line's "

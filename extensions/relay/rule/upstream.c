@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "relay/rule/upstream.h"
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
@@ -109,6 +110,10 @@ static int parse_credentials(struct words *words, struct upstream *upstream)
                 return value_refuse(&word, words->problems,
                                     "is a path: expected the name of a file that the session was "
                                     "given, by --file NAME=PATH");
+        if (strcmp(word.text, RULES_FILE) == 0 || strcmp(word.text, PACKAGES_FILE) == 0)
+                return value_refuse(&word, words->problems,
+                                    "is the name of another file of the session: expected one of "
+                                    "its own");
         return keep(&upstream->credentials, &word);
 }
 
