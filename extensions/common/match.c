@@ -14,12 +14,13 @@
 #include <string.h>
 
 #include "common/match.h"
+#include "common/package.h"
 
 void match_deinit(struct match *match)
 {
         free(match->program);
         free(match->package);
-        package_deinit(&match->programs);
+        texts_deinit(&match->programs);
         free(match->started_by);
         free(match->digest);
         free(match->cgroup);
@@ -88,21 +89,24 @@ static int resolve_package(struct match *match, struct problems *problems, struc
                 return package_problem(match, problems,
                                        "comes on top of a program: expected 'program' or "
                                        "'package'");
-        package_deinit(&match->programs);
-        r = package_find(&match->programs, PACKAGE_DATABASE, match->package);
+        texts_deinit(&match->programs);
+        r = package_find(&match->programs, PACKAGE_DATABASES, match->package);
         if (r == PACKAGE_E_NO_DATABASE)
                 return package_problem(
                         match, problems,
-                        "cannot be looked up: there is no package database in " PACKAGE_DATABASE
-                        " (of others than dpkg's, nothing is "
-                        "known)");
+                        "cannot be looked up: there is neither dpkg's database in " PACKAGE_DATABASES
+                        "/dpkg nor rpm's in " PACKAGE_DATABASES "/rpm");
+        if (r == PACKAGE_E_UNREADABLE)
+                return package_problem(match, problems,
+                                       "cannot be looked up: /usr/bin/rpm is not there, or cannot "
+                                       "read its database in " PACKAGE_DATABASES "/rpm");
         if (r < 0)
                 return r;
         if (r == PACKAGE_E_NOT_INSTALLED)
                 package_problem(match, remarks,
-                                "is no installed package: nothing is meant, while 'dpkg "
-                                "--get-selections' does not print such a name");
-        else if (match->programs.n_programs == 0)
+                                "is no installed package: nothing is meant, while neither 'dpkg "
+                                "--get-selections' nor 'rpm --query --all' prints such a name");
+        else if (match->programs.n == 0)
                 package_problem(match, remarks, "has no programs: nothing is meant");
         return 0;
 }
@@ -128,7 +132,7 @@ int match_resolve(struct match *match, struct problems *problems, struct problem
 
 size_t match_n_rules(const struct match *match)
 {
-        return match->package ? match->programs.n_programs : 1;
+        return match->package ? match->programs.n : 1;
 }
 
 struct nx_rule match_to_rule(const struct match *match, size_t index, const char *label)
@@ -153,7 +157,7 @@ struct nx_rule match_to_rule(const struct match *match, size_t index, const char
 
         rule.user = match->uid;
         if (match->package)
-                rule.program = match->programs.programs[index];
+                rule.program = match->programs.each[index];
         return rule;
 }
 

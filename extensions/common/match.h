@@ -8,7 +8,7 @@
 
 #include <netext/rule.h>
 
-#include "common/package.h"
+#include "common/texts.h"
 #include "common/words.h"
 
 #define LABEL_SIZE 64
@@ -21,8 +21,8 @@ struct match {
         struct position program_at;
         char *package; /* owned; a name */
         struct position package_at;
-        struct package programs; /* of that package, after match_resolve() */
-        char *started_by;        /* owned */
+        struct texts programs; /* of that package, after match_resolve() */
+        char *started_by;      /* owned */
         struct position started_by_at;
         char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */

@@ -149,8 +149,8 @@ int value_package(const struct word *word, struct match *match, struct problems 
 {
         if (!package_is_name(word->text))
                 return value_refuse(word, problems,
-                                    "is not the name of a package: expected one such as curl, or "
-                                    "libc6:amd64");
+                                    "is not the name of a package: expected one such as curl, "
+                                    "libc6:amd64 or glibc.i686");
         match->package_at = word->at;
         return keep(&match->package, word->text);
 }

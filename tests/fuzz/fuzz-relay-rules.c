@@ -2,7 +2,8 @@
 /* fuzz-sources: extensions/relay/rule/rules.c extensions/relay/rule/upstream.c */
 /* fuzz-sources: extensions/relay/rule/decide.c extensions/relay/rule/address.c */
 /* fuzz-sources: extensions/common/lines.c extensions/common/match.c */
-/* fuzz-sources: extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/rpm.c extensions/common/texts.c */
 /* fuzz-sources: extensions/common/values.c */
 /* fuzz-sources: extensions/common/words.c */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: extensions/firewall/rules.c extensions/common/lines.c extensions/common/match.c */
-/* fuzz-sources: extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/rpm.c extensions/common/texts.c */
 /* fuzz-sources: extensions/common/values.c */
 /* fuzz-sources: extensions/common/words.c */
 
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/package.h"
 #include "firewall/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -32,10 +32,11 @@ class CommandFailed(AssertionError):
 class Instance:
     """Runs in the client's namespace, for the programs of the lab's cgroup."""
 
-    def __init__(self, lab, name, log, cgroup=None, arguments=(), environment=()):
+    def __init__(self, lab, name, log, cgroup=None, arguments=(), environment=(), within=()):
         self.lab, self.name, self.log = lab, name, pathlib.Path(log)
         self.cgroup = cgroup or str(lab.cgroup)
         self.arguments = list(arguments)
+        self.within = list(within)  # what a command line begins with
         self.environment = {**NO_BUS, **dict(environment)}
         self.process = None
         self.owner = None
@@ -43,7 +44,7 @@ class Instance:
         self.before = None
 
     def command_line(self):
-        return [NETEXTD, "--instance", self.name, "--cgroup", self.cgroup, *self.arguments]
+        return [*self.within, NETEXTD, "--instance", self.name, "--cgroup", self.cgroup, *self.arguments]
 
     # Life
 

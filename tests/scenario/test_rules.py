@@ -55,4 +55,8 @@ def test_a_rule_file_is_checked_without_a_daemon(rules):
     done = check(path)
     assert done.returncode == 0 and f"{path}:1:15: 'no-such-package' is no installed package" in done.stdout
     assert '"n_problems": 0' in check(path, "--json").stdout and '"n_remarks": 1' in check(path, "--json").stdout
+    nowhere = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /var/lib; exec "$@"', "sh"]
+    done = run([*nowhere, NETEXTCTL, "rules", "check", path], check=False)
+    assert done.returncode == 1 and (f"{path}:1:15: 'no-such-package' cannot be looked up: there is neither dpkg's "
+                                     "database in /var/lib/dpkg nor rpm's in /var/lib/rpm") in done.stdout
     assert check(rules("ask", name="good")).stdout.endswith("/good: 1 rules, no problem\n")

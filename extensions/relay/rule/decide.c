@@ -38,8 +38,8 @@ static bool text_matches(const char *wanted, const char *text)
 
 static bool package_matches(const struct match *match, const char *program)
 {
-        for (size_t i = 0; i < match->programs.n_programs && program; i++)
-                if (strcmp(match->programs.programs[i], program) == 0)
+        for (size_t i = 0; i < match->programs.n && program; i++)
+                if (strcmp(match->programs.each[i], program) == 0)
                         return true;
         return !match->package;
 }
