@@ -70,9 +70,10 @@ const char *nx_flow_get_program_digest(const struct nx_flow *flow);
  *  is; else NULL. */
 const char *nx_flow_get_program_signer(const struct nx_flow *flow);
 /** The package of the distribution that brought the executable, "curl", by its path and dpkg's
- *  database where the extension runs; NULL where none did, the path is not trusted, or there is no
- *  such database. Looked up when it is asked for, which can take some tens of milliseconds, but for
- *  programs that were asked about lately: not something to do before each verdict. */
+ *  or rpm's database where the extension runs; NULL where none did, the path is not trusted, or there
+ *  is no such database. Looked up when it is asked for (rpm's by running rpm(8)), which can take some
+ *  tens of milliseconds, but for programs that were asked about lately: not something to do before
+ *  each verdict. */
 const char *nx_flow_get_program_package(const struct nx_flow *flow);
 /** False for a path inside a mount namespace that its user could have arranged, or that begins in
  *  another root folder, as a container's do. */

@@ -183,8 +183,9 @@ int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flo
 /**
  * Whether the flows of nx_manager_list_flows() and nx_manager_watch_flows() come with the package of
  * the distribution that brought their program, "package"; the default is that they do not. It is
- * looked up in the caller's process and with his rights, once for each executable, which takes
- * some 10 ms for those of a list together, and for each new one in a watch.
+ * looked up in the caller's process and with his rights (where it is rpm's, by running rpm(8)), once
+ * for each executable, which takes some tens of milliseconds for those of a list together, and for
+ * each new one in a watch.
  */
 void nx_manager_want_packages(struct nx_manager *manager, bool wanted);
 /** The newest `limit` flows (0: all that are kept), oldest first; of these the caller's own, unless

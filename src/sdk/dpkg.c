@@ -10,6 +10,7 @@
  * wanted it (":" for an administrator).
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +23,8 @@
 
 #include "base/cleanup.h"
 #include "base/htable.h"
-#include "sdk/dpkg.h"
+#include "sdk/database.h"
+#include "sdk/merged.h"
 
 #define LIST_MAX  (64 * 1024 * 1024)
 #define SUFFIX    ".list"
@@ -49,22 +51,6 @@ struct reading {
         size_t capacity;
 };
 
-/* "/usr/bin/curl" is "/bin/curl" as well where /bin is a link to usr/bin. NULL: no other name. */
-static char *merged(const char *path)
-{
-        char folder[NAME_MAX + 2] = "/", target[NAME_MAX + 8] = "";
-        const char *from_root = target;
-
-        if (sscanf(path, "/usr/%255[^/]", folder + 1) != 1 ||
-            readlink(folder, target, sizeof(target) - 1) < 0)
-                return NULL;
-        if (*from_root == '/')
-                from_root++;
-        if (strncmp(from_root, "usr", 3) != 0 || strcmp(from_root + 3, folder) != 0)
-                return NULL;
-        return strdup(path + strlen("/usr"));
-}
-
 static void forget_path(struct search *search)
 {
         free(take_ptr(search->as_it_is.path));
@@ -75,7 +61,7 @@ static void set_path(struct search *search, const char *path)
 {
         forget_path(search);
         search->as_it_is.path = strdup(path);
-        search->merged.path = merged(path);
+        search->merged.path = merged_name(path);
 }
 
 static bool is_path(const struct search *search, const char *path)
@@ -212,14 +198,22 @@ static void add_search(struct reading *reading, struct search *search, const cha
         add_name(reading, search, &search->merged);
 }
 
-void dpkg_find(const char *database, DIR *lists, const char *const *paths, size_t n,
-               char **packages)
+static DIR *open_lists(const char *database)
+{
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/info", database);
+        return opendir(path);
+}
+
+void dpkg_find(const char *database, const char *const *paths, size_t n, char **packages)
 {
         _cleanup_free_ struct search *searches = calloc(n, sizeof(*searches));
+        _cleanup_dir_ DIR *lists = open_lists(database);
         struct reading reading = { .n_missing = n };
         const struct dirent *entry;
 
-        if (!searches || htable_init(&reading.names, 64) < 0)
+        if (!searches || !lists || htable_init(&reading.names, 64) < 0)
                 return;
         for (size_t i = 0; i < n; i++) {
                 searches[i].package = &packages[i];

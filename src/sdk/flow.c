@@ -336,7 +336,7 @@ _public_ const char *nx_flow_get_program_package(const struct nx_flow *flow)
         struct nx_flow *asked = (struct nx_flow *)flow;
 
         if (!flow->was_asked_for_package && flow->is_program_trusted && flow->texts[FLOW_PROGRAM])
-                asked->package = package_of(PACKAGE_DATABASE, flow->texts[FLOW_PROGRAM]);
+                asked->package = package_of(PACKAGE_DATABASES, flow->texts[FLOW_PROGRAM]);
         asked->was_asked_for_package = true;
         return flow->package;
 }

@@ -31,7 +31,7 @@ int manager_add_packages(struct nx_properties *flows, size_t n)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 programs[i] = program_of(&flows[i]);
-        packages_of(PACKAGE_DATABASE, programs, n, packages);
+        packages_of(PACKAGE_DATABASES, programs, n, packages);
         for (size_t i = 0; i < n; i++)
                 if (r == 0 && packages[i])
                         r = properties_add_package(&flows[i], packages[i]);

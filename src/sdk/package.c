@@ -5,7 +5,6 @@
  * for each path, until something is installed.
  */
 
-#include <dirent.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,16 +15,23 @@
 
 #include "base/cleanup.h"
 #include "base/htable.h"
-#include "sdk/dpkg.h"
+#include "sdk/database.h"
 #include "sdk/package.h"
 
 #define PROGRAMS_MAX 4096 /* as many are kept, unless more are asked for at a time */
 
-/* While these are the same, nothing was installed. */
+/* While these are the same files, and have not changed, nothing was installed. */
+static const char *const signs[] = {
+        "dpkg/info",    "dpkg/diversions", "rpm/rpmdb.sqlite", "rpm/rpmdb.sqlite-wal",
+        "rpm/Packages", "rpm/Packages.db",
+};
+
 struct stamp {
-        dev_t device;
-        ino_t inode;
-        struct timespec lists, diversions;
+        struct {
+                dev_t device; /* all 0: it is not there */
+                ino_t inode;
+                struct timespec changed;
+        } of[ARRAY_SIZE(signs)];
 };
 
 struct program {
@@ -41,19 +47,21 @@ static struct {
         struct program *newest; /* owned, and so is each behind it */
 } known = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static bool read_stamp(struct stamp *stamp, int lists)
+static struct stamp read_stamp(const char *databases)
 {
+        struct stamp stamp = {};
+        char path[PATH_MAX];
         struct stat st;
 
-        *stamp = (struct stamp){};
-        if (fstat(lists, &st) < 0)
-                return false;
-        stamp->device = st.st_dev;
-        stamp->inode = st.st_ino;
-        stamp->lists = st.st_mtim;
-        if (fstatat(lists, "../diversions", &st, 0) == 0)
-                stamp->diversions = st.st_mtim;
-        return true;
+        for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
+                snprintf(path, sizeof(path), "%s/%s", databases, signs[i]);
+                if (stat(path, &st) < 0)
+                        continue;
+                stamp.of[i].device = st.st_dev;
+                stamp.of[i].inode = st.st_ino;
+                stamp.of[i].changed = st.st_mtim;
+        }
+        return stamp;
 }
 
 static void forget_newest(void)
@@ -68,13 +76,11 @@ static void forget_newest(void)
 }
 
 /* False without memory. n: how many more there may be. */
-static bool keep_up(int lists, size_t n)
+static bool keep_up(const char *databases, size_t n)
 {
-        struct stamp stamp;
+        const struct stamp stamp = read_stamp(databases);
 
         if (!known.programs.buckets && htable_init(&known.programs, 64) < 0)
-                return false;
-        if (!read_stamp(&stamp, lists))
                 return false;
         if (memcmp(&known.stamp, &stamp, sizeof(stamp)) != 0 ||
             known.programs.n_items + n > PROGRAMS_MAX)
@@ -112,18 +118,19 @@ static bool add(const char *path)
         return true;
 }
 
-/* What lists could have. */
+/* What a database could have. */
 static bool is_path(const char *path)
 {
         return path && !strchr(path, '\n') && strlen(path) < PATH_MAX;
 }
 
 /* The newest n. */
-static void look_up(const char *database, DIR *lists, size_t n)
+static void look_up(const char *databases, size_t n)
 {
         _cleanup_free_ const char **paths = calloc(n, sizeof(*paths));
         _cleanup_free_ char **packages = calloc(n, sizeof(*packages));
         struct program *program = known.newest;
+        char database[PATH_MAX];
 
         if (!paths || !packages) {
                 while (n-- > 0)
@@ -132,13 +139,16 @@ static void look_up(const char *database, DIR *lists, size_t n)
         }
         for (size_t i = 0; i < n; i++, program = program->next)
                 paths[i] = program->path;
-        dpkg_find(database, lists, paths, n, packages);
+        snprintf(database, sizeof(database), "%s/dpkg", databases);
+        dpkg_find(database, paths, n, packages);
+        snprintf(database, sizeof(database), "%s/rpm", databases);
+        rpm_find(database, paths, n, packages);
         program = known.newest;
         for (size_t i = 0; i < n; i++, program = program->next)
                 program->package = packages[i];
 }
 
-static void look_up_new(const char *database, DIR *lists, const char *const *paths, size_t n)
+static void look_up_new(const char *databases, const char *const *paths, size_t n)
 {
         size_t n_new = 0;
 
@@ -146,7 +156,7 @@ static void look_up_new(const char *database, DIR *lists, const char *const *pat
                 if (is_path(paths[i]) && !find(paths[i]))
                         n_new += add(paths[i]);
         if (n_new > 0)
-                look_up(database, lists, n_new);
+                look_up(databases, n_new);
 }
 
 static char *copy_package(const char *path)
@@ -156,30 +166,24 @@ static char *copy_package(const char *path)
         return program && program->package ? strdup(program->package) : NULL;
 }
 
-void packages_of(const char *database, const char *const *paths, size_t n, char **ret_packages)
+void packages_of(const char *databases, const char *const *paths, size_t n, char **ret_packages)
 {
-        char folder[PATH_MAX];
-        _cleanup_dir_ DIR *lists = NULL;
         bool is_known;
 
         memset(ret_packages, 0, n * sizeof(*ret_packages));
-        snprintf(folder, sizeof(folder), "%s/info", database);
-        lists = opendir(folder);
-        if (!lists)
-                return;
         pthread_mutex_lock(&known.lock);
-        is_known = keep_up(dirfd(lists), n);
+        is_known = keep_up(databases, n);
         if (is_known)
-                look_up_new(database, lists, paths, n);
+                look_up_new(databases, paths, n);
         for (size_t i = 0; is_known && i < n; i++)
                 ret_packages[i] = copy_package(paths[i]);
         pthread_mutex_unlock(&known.lock);
 }
 
-char *package_of(const char *database, const char *path)
+char *package_of(const char *databases, const char *path)
 {
         char *package;
 
-        packages_of(database, &path, 1, &package);
+        packages_of(databases, &path, 1, &package);
         return package;
 }

@@ -37,12 +37,15 @@ static int make_database(void **state)
         strcpy(folder, "/tmp/netext-package-XXXXXX");
         if (!mkdtemp(folder))
                 return -1;
-        snprintf(path, sizeof(path), "%s/info", folder);
+        snprintf(path, sizeof(path), "%s/dpkg", folder);
         if (mkdir(path, 0755) < 0)
                 return -1;
-        write_file("info/tools.list", "/.\n/usr\n/usr/bin\n/usr/bin/tool\n/bin/old\n/opt/last");
-        write_file("info/lib:amd64.list", "/opt/lib/helper\n");
-        write_file("info/tools.md5sums", "/opt/sums\n");
+        snprintf(path, sizeof(path), "%s/dpkg/info", folder);
+        if (mkdir(path, 0755) < 0)
+                return -1;
+        write_file("dpkg/info/tools.list", "/.\n/usr\n/usr/bin\n/usr/bin/tool\n/bin/old\n/opt/last");
+        write_file("dpkg/info/lib:amd64.list", "/opt/lib/helper\n");
+        write_file("dpkg/info/tools.md5sums", "/opt/sums\n");
         return 0;
 }
 
@@ -96,7 +99,7 @@ static void many_paths_are_looked_up_together(void **state)
         }
         paths[2000] = "/opt/lib/helper";
         fclose(file);
-        write_file("info/many.list", list);
+        write_file("dpkg/info/many.list", list);
         free(list);
         packages_of(folder, paths, 2001, packages);
         for (size_t i = 0; i < 2000; i++) {
@@ -120,8 +123,8 @@ static void folders_that_were_merged_have_two_names(void **state)
 
 static void what_was_diverted_is_elsewhere(void **state)
 {
-        write_file("info/other:i386.list", "/usr/bin/tool\n");
-        write_file("diversions", "/usr/bin/tool\n/usr/bin/tool.real\nother\n"
+        write_file("dpkg/info/other:i386.list", "/usr/bin/tool\n");
+        write_file("dpkg/diversions", "/usr/bin/tool\n/usr/bin/tool.real\nother\n"
                                  "/opt/last\n/opt/moved\n:\n");
         assert_package("/usr/bin/tool", "other:i386");
         assert_package("/usr/bin/tool.real", "tools");
@@ -140,12 +143,12 @@ static void set_time(const char *name, time_t seconds)
 
 static void what_is_installed_later_is_found(void **state)
 {
-        set_time("info", 1);
+        set_time("dpkg/info", 1);
         assert_package("/opt/later", NULL);
-        write_file("info/later.list", "/opt/later\n");
-        set_time("info", 2);
+        write_file("dpkg/info/later.list", "/opt/later\n");
+        set_time("dpkg/info", 2);
         assert_package("/opt/later", "later");
-        write_file("diversions", "/opt/later\n/opt/moved\n:\n");
+        write_file("dpkg/diversions", "/opt/later\n/opt/moved\n:\n");
         assert_package("/opt/later", NULL);
 }
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages where they are rpm's: rules by them, which follow changes."""
+"""Packages where they are rpm's: rules by them, which follow changes, and whose a program is."""
+import json
+
 import pytest
 
 from harness import rpm
 from harness.lab import Lab
+from harness.namespace import run
 from harness.wait import wait_until
 
 OPEN = ["/bin/bash", "-c", f"exec 3<>/dev/tcp/{Lab.SERVER}/80"]
@@ -20,3 +23,5 @@ def test_packages_of_rpm(instances, rules, client, server, tmp_path):
     machine.install("shell_1", "/usr/bin/bash")
     wait_until(lambda: client.run(*OPEN).returncode == 0, "the package's program is refused")
     assert client.tcp(80).error == "EPERM"
+    listed = json.loads(run(machine.within(*netext.ctl_command("flow", "list", "--packages", "--json"))).stdout)
+    assert {(flow["comm"], flow.get("package")) for flow in listed} == {("bash", "shell_1"), ("talk", None)}

@@ -224,6 +224,7 @@ static const struct {
         { "/sys", READ },
         { "/run/systemd/resolve", READ },
         { "/var/lib/dpkg", READ },
+        { "/var/lib/rpm", READ },
         { "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
         { "/dev/zero", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
         { "/dev/full", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },
