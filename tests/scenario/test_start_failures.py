@@ -7,6 +7,7 @@ import pytest
 
 from harness.instance import started_at
 from harness.paths import SOURCE, STAGE
+from harness.store import IDENTIFIER
 from harness.wait import wait_until
 
 PROGRAMS = {
@@ -100,3 +101,24 @@ def test_words_survive_netextd(netext, talker, client, server):
     wait_until(lambda: netext.session("talker").get("last_lines") == "\n".join(["flow to 80"] * 4),
                lambda: f"not all was heard: {netext.session('talker')}")
     assert started_at(pid)
+
+
+def test_a_cause_is_of_its_own_start(store, workshop):
+    """Not also of those before it; and it is forgotten when the extension runs."""
+    store.activate(workshop.bundle(), "--approve")
+    fate = workshop.state / "data" / IDENTIFIER / "fate"
+    fate.write_text("dies\n")
+    store.instance.kill(store.extension()["pid"])
+    failed = store.wait_for_extension(process="failed", active=False)
+    assert failed["message"] == "the extension ended 6 times in 10 s, the last time: exited with status 3"
+
+    def cause():
+        return "said hello" in store.extension()["message"] and store.extension()["message"]
+
+    assert re.fullmatch(r"the extension was gone before it said hello: exited with status 3; does its main\(\) call "
+                        r"nx_main\(\)\?; it wrote: it was asked to die( / it was asked to die){2}",
+                        wait_until(cause, lambda: store.list(), 10))
+    fate.unlink()
+    store.instance.kill(store.wait_for_extension(active=True)["pid"])
+    again = store.wait_for_extension(active=False)
+    assert again["message"] == "the extension ran for a moment only: killed by signal 9 (Killed)"

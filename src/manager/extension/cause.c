@@ -23,7 +23,7 @@ static bool has_exited(const char *how)
 static char *with_last_words(const struct run *run, char *sentence)
 {
         _cleanup_free_ char *text = sentence, *words = NULL;
-        const char *said = run->extension->message;
+        const char *said = run->said;
         char *whole = NULL;
 
         words = lines_join(&run->extension->lines, LAST_WORDS, " / ");

@@ -404,6 +404,12 @@ void extension_remove(struct extension *extension)
                 extension_arm(extension, 0, try_again);
 }
 
+void extension_set_ready(struct extension *extension)
+{
+        extension->state = EXTENSION_READY;
+        free(take_ptr(extension->message));
+}
+
 /* --- what its processes do ---------------------------------------------------------------- */
 
 void extension_run_greeted(struct run *run)
@@ -419,7 +425,7 @@ void extension_run_greeted(struct run *run)
         if (run->role == RUN_COMING)
                 run_wait_for_sessions(run);
         else
-                extension->state = EXTENSION_READY;
+                extension_set_ready(extension);
         if (!extension_is_anonymous(extension))
                 extension->ran = true;
         tell_clients(extension, greeted, run);
@@ -449,6 +455,7 @@ void extension_run_reported(struct run *run, const char *session, const char *te
 {
         struct extension *extension = run->extension;
 
+        text_set(&run->said, "%s", text);
         text_set(&extension->message, "%s", text);
         tell_clients(extension, reported, session, text);
 }
@@ -491,8 +498,12 @@ static void note_problem(struct extension *extension, const struct run *run, con
                 text_set(&extension->message, "%s", run->problem);
                 return;
         }
-        if (extension->ran && run->since_ns)
-                return; /* that is the last exit */
+        if (extension->ran && run->since_ns) {
+                if (extension->struggling)
+                        text_set(&extension->message, "the extension ran for a moment only: %s",
+                                 how);
+                return; /* else it is restarted, and that is the last exit */
+        }
         cause = cause_of_failed_start(run, how);
         free(extension->message);
         extension->message = take_ptr(cause);
@@ -543,9 +554,9 @@ void extension_run_ended(struct run *run, const char *how)
         tell_clients(extension, ended, run);
         if (role == RUN_INCUMBENT) {
                 text_set(&extension->last_exit, "%s", how);
-                note_problem(extension, run, how);
                 if (has_recovered(run))
                         extension->struggling = false;
+                note_problem(extension, run, how);
         }
         problem = take_ptr(run->problem);
         run_free(run);

@@ -86,6 +86,8 @@ void extension_restart(struct extension *extension);
 /* Who asked for a start or a replacement is told. */
 void extension_settle(struct extension *extension, int result);
 void extension_tell_ready(struct extension *extension);
+/* Its process runs: why one before it did not is no news any more. */
+void extension_set_ready(struct extension *extension);
 
 /* In replace.c. */
 

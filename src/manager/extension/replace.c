@@ -206,7 +206,7 @@ static void take_turn(struct extension *extension, struct run *successor)
         run_stop_waiting(successor);
         if (incumbent)
                 leave(incumbent, slots_of(extension), grace_time);
-        extension->state = EXTENSION_READY;
+        extension_set_ready(extension);
         extension->struggling = false;
         list_for_each (client, &extension->clients, link)
                 client->ops->turned(client, successor);

@@ -166,6 +166,7 @@ struct run *run_free(struct run *run)
         free(run->name);
         free(run->digest);
         free(run->problem);
+        free(run->said);
         free(run);
         return NULL;
 }

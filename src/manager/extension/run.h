@@ -37,6 +37,7 @@ struct run {
         uint64_t since_ns;      /* CLOCK_REALTIME of its first hello */
         int failure;            /* negative errno: why we ended it */
         char *problem;          /* the sentence to it */
+        char *said;             /* what it reported last */
         uint64_t leaving_slots; /* sessions that it has flows of, a bit each */
         bool has_peers;         /* one that leaves: apps at its endpoints wait for answers */
         uint64_t late_at_ms;    /* one that leaves: CLOCK_MONOTONIC, when its grace time is over */

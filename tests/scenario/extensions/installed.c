@@ -4,8 +4,8 @@
  * A filter that is installed from a bundle, and is what its files say: its identifier is in
  * resources/identifier, the port that it refuses in resources/refuse. resources/fate says what
  * else becomes of it: "dies" before it says hello, "hangs" instead; "runs" starts bin/app, an app
- * whose arguments are in resources/app and whose output goes to its own folder. To apps it talks
- * like tests/endpoint/talker.h.
+ * whose arguments are in resources/app and whose output goes to its own folder. A file "fate" in
+ * that folder comes first. To apps it talks like tests/endpoint/talker.h.
  */
 
 #include <stdio.h>
@@ -27,13 +27,13 @@ static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow 
         return nx_flow_get_remote_port(flow) == refused_port ? NX_VERDICT_REFUSE : NX_VERDICT_ALLOW;
 }
 
-/* The first word of a file beside ours; "" where there is none. */
+/* The first word of a file; "" where there is none. */
 static const char *read_word(const char *folder, const char *name, char word[static 128])
 {
         char path[4352];
         FILE *file;
 
-        snprintf(path, sizeof(path), "%s/resources/%s", folder, name);
+        snprintf(path, sizeof(path), "%s/%s", folder, name);
         file = fopen(path, "re");
         if (!file || fscanf(file, "%127s", word) != 1)
                 word[0] = '\0';
@@ -60,15 +60,21 @@ static void read_words(const char *folder, char *words[static WORDS_MAX + 1])
                 fclose(file);
 }
 
+static const char *own_folder(void)
+{
+        const char *own = getenv("NETEXT_STATE_FOLDER");
+
+        return own ? own : "";
+}
+
 static void run_app(const char *folder)
 {
         char path[4352], *words[WORDS_MAX + 1];
-        const char *own = getenv("NETEXT_STATE_FOLDER");
 
         if (fork() != 0)
                 return;
         read_words(folder, words);
-        snprintf(path, sizeof(path), "%s/said", own ? own : "");
+        snprintf(path, sizeof(path), "%s/said", own_folder());
         if (!freopen(path, "w", stdout))
                 _exit(1);
         snprintf(path, sizeof(path), "%s/bin/app", folder);
@@ -100,9 +106,10 @@ int main(void)
         };
 
         find_folder(folder);
-        read_word(folder, "identifier", identifier);
-        refused_port = (unsigned int)atoi(read_word(folder, "refuse", word));
-        read_word(folder, "fate", word);
+        read_word(folder, "resources/identifier", identifier);
+        refused_port = (unsigned int)atoi(read_word(folder, "resources/refuse", word));
+        if (!*read_word(own_folder(), "fate", word))
+                read_word(folder, "resources/fate", word);
         if (strcmp(word, "dies") == 0) {
                 fputs("it was asked to die\n", stderr);
                 return 3;
