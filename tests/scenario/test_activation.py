@@ -176,6 +176,8 @@ def test_a_missing_bundle_is_named_with_what_is_near(store, workshop):
     bundle = workshop.bundle()
     said = store.refused("activate", f"{str(bundle)[:-1]}")
     assert f"there is no 'bundle-' in {bundle.parent}/; did you mean 'bundle-1'?" in said
+    said = store.refused("activate", bundle.parent / IDENTIFIER)
+    assert f"there is no '{IDENTIFIER}' in {bundle.parent}/; its bundle is 'bundle-1' there" in said
 
 
 def test_a_reset_takes_all_away(store, workshop):

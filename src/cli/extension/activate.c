@@ -6,7 +6,7 @@
  */
 
 #include <errno.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "cli/cleanup.h"
 #include "cli/extension/extension.h"
@@ -38,36 +38,6 @@ static int conclude(struct cli *cli, struct nx_manager *manager, uint64_t reques
         return CLI_OK;
 }
 
-/* What is called nearly so in the folder where it was looked for. */
-static int complain_missing(const char *path)
-{
-        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-        _cleanup_free_ char *folder =
-                slash ? cli_format("%.*s", (int)(slash - path + 1), path) : cli_format("./");
-        _cleanup_free_ char *best = NULL;
-        _cleanup_dir_ DIR *entries = opendir(folder);
-        struct nearest nearest;
-        struct dirent *entry;
-
-        if (!entries)
-                return cli_complain("there is no '%s': the folder %s cannot be searched: %s", path,
-                                    folder, strerror(errno));
-        nearest_init(&nearest, name);
-        while ((entry = readdir(entries))) {
-                size_t before = nearest.distance;
-
-                nearest_offer(&nearest, entry->d_name, strlen(entry->d_name));
-                if (nearest.distance == before)
-                        continue;
-                free(best);
-                best = cli_format("%s", entry->d_name);
-        }
-        if (best)
-                return cli_complain("there is no '%s' in %s; did you mean '%s'?", name, folder,
-                                    best);
-        return cli_complain("there is no '%s' in %s", name, folder);
-}
-
 int verb_extension_activate(struct cli *cli)
 {
         _cleanup_manager_ struct nx_manager *manager = NULL;
@@ -79,7 +49,7 @@ int verb_extension_activate(struct cli *cli)
         uint64_t request;
 
         if (access(activation.path, F_OK) < 0 && errno == ENOENT)
-                return complain_missing(activation.path);
+                return extension_complain_missing(activation.path);
         manager = cli_open_to_change(cli->instance);
         if (!manager)
                 return CLI_FAILED;

@@ -24,3 +24,6 @@ int extension_show_granted(struct cli *cli);
 /* Waits for the outcome of a request and says what it is: as a sentence, or as JSON. approve: do
  * that, where it is asked for. Returns an exit status. */
 int extension_wait(struct cli *cli, struct nx_manager *manager, uint64_t request, bool approve);
+
+/* Where path leads to nothing: what there is that may have been meant. Returns CLI_FAILED. */
+int extension_complain_missing(const char *path);
