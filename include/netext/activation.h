@@ -25,9 +25,9 @@ extern "C" {
 /** What a request failed with: key "error" of its record (OSSystemExtensionError.Code). */
 enum nx_request_error {
         NX_REQUEST_ERROR_UNKNOWN = 1,
-        NX_REQUEST_ERROR_MISSING_CAPABILITY = 2, /**< "entitlement" in Apple's words */
-        NX_REQUEST_ERROR_UNSUPPORTED_LOCATION = 3,
-        NX_REQUEST_ERROR_NOT_FOUND = 4,
+        NX_REQUEST_ERROR_MISSING_CAPABILITY = 2,   /**< "entitlement" in Apple's words */
+        NX_REQUEST_ERROR_UNSUPPORTED_LOCATION = 3, /**< not used: a bundle may lie anywhere */
+        NX_REQUEST_ERROR_NOT_FOUND = 4, /**< not used: there is no request, the call says -ENOENT */
         NX_REQUEST_ERROR_MISSING_IDENTIFIER = 5,
         NX_REQUEST_ERROR_DUPLICATE_IDENTIFIER = 6,
         NX_REQUEST_ERROR_UNKNOWN_CATEGORY = 7,
