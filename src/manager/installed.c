@@ -27,6 +27,9 @@ static_assert(EXTENSION_CAN_FILTER == CAPABILITY(FILTER_PROVIDER) &&
 
 static_assert(EXTENSION_IDENTIFIER_MAX == MANIFEST_IDENTIFIER_MAX, "it is one name");
 
+/* Of a process with its children: more than any should need, and less than hurts the machine. */
+static const struct extension_limits limits = { .memory_max = 1ULL << 30, .pids_max = 512 };
+
 static int put(const struct copy *copy, const char *folder, char **ret_problem, void *userdata)
 {
         struct instance *instance = userdata;
@@ -55,6 +58,7 @@ static int put(const struct copy *copy, const char *folder, char **ret_problem, 
                                            .kinds = manifest->kinds,
                                            .capabilities = manifest->capabilities,
                                            .grace_time = manifest->grace_time,
+                                           .limits = limits,
                                    },
                                    &extension, ret_problem);
 }

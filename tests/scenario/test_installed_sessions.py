@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process of an installed extension runs all its sessions, and each has a life of its own (I04, L13)."""
+import json
 import os
 import pathlib
 import signal
@@ -97,6 +98,18 @@ def test_another_version_takes_over_from_all_at_once(versatile, store, bundle, c
 def test_it_sees_its_own_files_and_the_systems(versatile):
     start(versatile, "filter")
     versatile.wait_for_message("filter", "own folder yes, /etc/passwd yes, /tmp EACCES")
+
+
+@pytest.mark.kernel
+def test_its_memory_and_processes_are_limited(versatile, store):
+    """By its cgroup; here perhaps it is only noted what would be in force with the controllers."""
+    state = json.loads(pathlib.Path(f"/run/netext/{versatile.name}/state.json").read_text())
+    (spec,) = [one["spec"] for one in state["extensions"] if one["name"] == IDENTIFIER]
+    assert (spec["memory_max"], spec["pids_max"]) == (1 << 30, 512)
+    cgroup = next(pathlib.Path(state["extension_cgroup"]).glob("*/cgroup.procs")).parent
+    if (cgroup / "pids.max").exists():
+        assert (cgroup / "pids.max").read_text() == "512\n"
+        assert (cgroup / "memory.max").read_text() == f"{1 << 30}\n"
 
 
 def test_nobody_notices_upgrades(versatile, store, bundle, serve, traffic):

@@ -188,7 +188,7 @@ void extension_limit(struct extension *extension)
                 return;
         r = cgroup_limit(extension->cgroup_fd, limits.memory_max * n_runs,
                          limits.pids_max * n_runs);
-        if (r < 0)
+        if (r < 0 && r != -EOPNOTSUPP) /* doctor tells */
                 log_warning("%s: its memory and processes are not limited: %s", extension->name,
                             strerror(-r));
 }
