@@ -59,6 +59,22 @@ def test_more_capabilities_are_approved_anew(store, workshop):
     assert store.outcome(number)["status"] == "finished"
 
 
+def test_bytes_are_shown_to_who_may_see_them(store, workshop, client, serve, tmp_path):
+    """L22: without the capability the extension fails, and is told what its manifest lacks."""
+    serve(82)
+    (tmp_path / "inspect").write_text("82\n")
+    files = {"resources/inspect": tmp_path / "inspect"}
+    store.activate(workshop.bundle(version="1.0", files=files), "--approve")
+    store.instance.start_session(IDENTIFIER)
+    assert client.tcp(82).error is None  # by the fail policy
+    store.instance.wait_for_message(IDENTIFIER, 'it wants to see what flows carry, and has not the capability '
+                                                '"byte-inspection": add it to the manifest')
+    store.activate(workshop.bundle(version="1.1", files=files, capabilities=["filter-provider", "byte-inspection"]), "--approve")
+    store.instance.wait_for_session(IDENTIFIER, "running")
+    assert client.tcp(82).error is None
+    store.instance.wait_for_message(IDENTIFIER, "saw ")
+
+
 def test_a_version_that_does_not_start_leaves_the_old_one(store, workshop, client, serve):
     serve(81)
     store.activate(workshop.bundle(version="1.0", refuse=81), "--approve")

@@ -329,6 +329,12 @@ static int on_filter_data(struct session *session, struct flow *flow,
                 .peek_inbound = wire_get(message, WIRE_ATTR_PEEK_INBOUND),
         };
 
+        if (!session->may_inspect) {
+                session->channel.problem =
+                        "it wants to see what flows carry, and has not the capability "
+                        "\"byte-inspection\": add it to the manifest";
+                return -EACCES;
+        }
         chain_inspect(session->chain, session, flow, &inspector);
         return 0;
 }
@@ -612,7 +618,8 @@ static void on_fault(struct session *session, int error)
                 end_conversation(session, PROVIDER_ABSENT, error, NULL);
                 return;
         }
-        snprintf(text, sizeof(text), "the extension broke the protocol: %s",
+        snprintf(text, sizeof(text), "%s%s",
+                 error == -EACCES ? "" : "the extension broke the protocol: ",
                  problem ? problem : "a message came that makes no sense here");
         log_warning("session %s: %s; its channel is closed", session->name, text);
         end_conversation(session, PROVIDER_FAILED, error, text);
@@ -634,7 +641,7 @@ static int on_io(uint32_t events, void *userdata)
         return 0;
 }
 
-void session_set_channel(struct session *session, int fd, uint32_t process)
+void session_set_channel(struct session *session, int fd, uint32_t process, bool may_inspect)
 {
         struct chain *chain = session->chain;
         struct wire_writer *writer;
@@ -643,6 +650,7 @@ void session_set_channel(struct session *session, int fd, uint32_t process)
         if (session->channel.fd >= 0)
                 end_conversation(session, PROVIDER_ABSENT, 0, NULL);
         session->process = process;
+        session->may_inspect = may_inspect;
         session->n_inspected = 0;
         r = channel_init(&session->channel, fd);
         if (r >= 0)

@@ -85,6 +85,7 @@ struct session {
         enum session_provider provider;
         unsigned int run;         /* which of the slot's providers that is */
         uint32_t process;         /* netextd's number for the process that it is in */
+        bool may_inspect;         /* it was granted to see what flows carry */
         unsigned int n_inspected; /* flows whose bytes it asked for, and which are not over */
         struct channel channel;
         struct loop_io io;
@@ -123,7 +124,7 @@ static inline bool session_is_proxy(const struct session *session)
 
 void session_init(struct session *session);
 /* Starts a conversation over fd, which it takes; an earlier one ends. process: netextd's number. */
-void session_set_channel(struct session *session, int fd, uint32_t process);
+void session_set_channel(struct session *session, int fd, uint32_t process, bool may_inspect);
 /* Puts the rules that the provider applied in force. 0 or negative errno. */
 int session_put_rules(struct session *session);
 /* Flows that waited for the provider to start go through the chain again. */

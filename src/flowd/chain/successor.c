@@ -55,7 +55,7 @@ static struct session *find_coming(struct chain *chain, unsigned int slot)
         return NULL;
 }
 
-int successor_add(struct session *session, int fd, uint32_t process)
+int successor_add(struct session *session, int fd, uint32_t process, bool may_inspect)
 {
         struct session *successor = find_coming(session->chain, session->slot);
 
@@ -67,7 +67,7 @@ int successor_add(struct session *session, int fd, uint32_t process)
                 }
                 list_append(&session->chain->beside, &successor->beside);
         }
-        session_set_channel(successor, fd, process);
+        session_set_channel(successor, fd, process, may_inspect);
         return 0;
 }
 

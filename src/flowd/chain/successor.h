@@ -12,6 +12,7 @@
  * it has none, or when its provider is.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct chain;
@@ -20,7 +21,7 @@ struct flow_inspector;
 struct session;
 
 /* A successor for session, over fd, which it takes. 0 or negative errno. */
-int successor_add(struct session *session, int fd, uint32_t process);
+int successor_add(struct session *session, int fd, uint32_t process, bool may_inspect);
 /* Those in that process take their places in the sessions of slots, a bit each, at once. */
 void successor_turn(struct chain *chain, uint64_t slots, uint32_t process);
 /* The session of that slot is removed, and with it all that are beside it. */

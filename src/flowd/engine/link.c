@@ -347,7 +347,8 @@ static int on_channel(struct link *link, const struct wire_message *message, int
         session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
         if (!session)
                 return -EBADMSG;
-        session_set_channel(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN));
+        session_set_channel(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN),
+                            wire_get(message, WIRE_ATTR_ENABLE));
         return 0;
 }
 
@@ -359,7 +360,8 @@ static int on_successor(struct link *link, const struct wire_message *message, i
         session = chain_session(&link->engine->chain, wire_get(message, WIRE_ATTR_SESSION));
         if (!session)
                 return -EBADMSG;
-        r = successor_add(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN));
+        r = successor_add(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN),
+                          wire_get(message, WIRE_ATTR_ENABLE));
         if (r < 0)
                 log_error("session %s: no successor can be made: %s", session->name, strerror(-r));
         return 0; /* its provider sees that the channel is closed */

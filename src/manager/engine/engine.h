@@ -106,9 +106,11 @@ void engine_quit(struct engine *engine);
  * are told to the next one when it is. */
 int engine_add_session(struct engine *engine, const struct engine_session *session);
 /* run: which process of the extension has the channel's other end. */
-int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, int fd);
+int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, bool may_inspect,
+                        int fd);
 /* The same for a successor, whose provider starts beside the one in place. */
-int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, int fd);
+int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, bool may_inspect,
+                          int fd);
 /* The successors in that process take their places in these sessions, a bit each. No harm twice. */
 int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run);
 int engine_remove_session(struct engine *engine, unsigned int slot);

@@ -128,8 +128,9 @@ int engine_add_session(struct engine *engine, const struct engine_session *sessi
         return peer_send(&engine->peer, -1);
 }
 
+/* ENABLE: the provider may see what flows carry. */
 static int give_channel(struct engine *engine, enum wire_message_type type, unsigned int slot,
-                        uint32_t run, int fd)
+                        uint32_t run, bool may_inspect, int fd)
 {
         struct wire_writer *writer;
 
@@ -138,17 +139,20 @@ static int give_channel(struct engine *engine, enum wire_message_type type, unsi
         writer = peer_begin(&engine->peer, type, 0);
         wire_put(writer, WIRE_ATTR_SESSION, slot);
         wire_put(writer, WIRE_ATTR_RUN, run);
+        wire_put(writer, WIRE_ATTR_ENABLE, may_inspect);
         return peer_send(&engine->peer, fd);
 }
 
-int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, int fd)
+int engine_give_channel(struct engine *engine, unsigned int slot, uint32_t run, bool may_inspect,
+                        int fd)
 {
-        return give_channel(engine, NX_MSG_FLOWD_SESSION_CHANNEL, slot, run, fd);
+        return give_channel(engine, NX_MSG_FLOWD_SESSION_CHANNEL, slot, run, may_inspect, fd);
 }
 
-int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, int fd)
+int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run, bool may_inspect,
+                          int fd)
 {
-        return give_channel(engine, NX_MSG_FLOWD_SESSION_SUCCESSOR, slot, run, fd);
+        return give_channel(engine, NX_MSG_FLOWD_SESSION_SUCCESSOR, slot, run, may_inspect, fd);
 }
 
 int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run)

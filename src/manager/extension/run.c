@@ -171,6 +171,11 @@ struct run *run_free(struct run *run)
         return NULL;
 }
 
+bool run_may_inspect(const struct run *run)
+{
+        return extension_spec_of(run)->capabilities & EXTENSION_CAN_INSPECT_BYTES;
+}
+
 int run_set_digest(struct run *run, const char *digest)
 {
         run->digest = digest ? strdup(digest) : NULL;

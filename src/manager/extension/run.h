@@ -46,6 +46,8 @@ struct run {
         unsigned int n_reports;
 };
 
+/* Was it granted to see what flows carry? */
+bool run_may_inspect(const struct run *run);
 /* What it is made of. 0 or -ENOMEM. */
 int run_set_digest(struct run *run, const char *digest);
 /* Makes the process, in the extension's cgroup. 0, or negative errno with a sentence. */

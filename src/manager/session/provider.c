@@ -118,10 +118,11 @@ static int send_channel(struct session *session, struct run *run, int fd)
 static int give_channel(struct session *session, struct run *run, int fd)
 {
         struct engine *engine = session->table->engine;
+        bool may_inspect = run_may_inspect(run);
 
         return run->role == RUN_COMING
-                       ? engine_give_successor(engine, session->slot, run->number, fd)
-                       : engine_give_channel(engine, session->slot, run->number, fd);
+                       ? engine_give_successor(engine, session->slot, run->number, may_inspect, fd)
+                       : engine_give_channel(engine, session->slot, run->number, may_inspect, fd);
 }
 
 /* A session that waited for flowd, or for its extension, now has both. */

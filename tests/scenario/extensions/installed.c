@@ -2,10 +2,11 @@
 
 /*
  * A filter that is installed from a bundle, and is what its files say: its identifier is in
- * resources/identifier, the port that it refuses in resources/refuse. resources/fate says what
- * else becomes of it: "dies" before it says hello, "hangs" instead; "runs" starts bin/app, an app
- * whose arguments are in resources/app and whose output goes to its own folder. A file "fate" in
- * that folder comes first. To apps it talks like tests/endpoint/talker.h.
+ * resources/identifier, the port that it refuses in resources/refuse, one whose bytes it wants to
+ * see in resources/inspect. resources/fate says what else becomes of it: "dies" before it says
+ * hello, "hangs" instead; "runs" starts bin/app, an app whose arguments are in resources/app and
+ * whose output goes to its own folder. A file "fate" in that folder comes first. To apps it talks
+ * like tests/endpoint/talker.h.
  */
 
 #include <stdio.h>
@@ -17,14 +18,25 @@
 
 #include "talker.h"
 
-static unsigned int refused_port;
+static unsigned int refused_port, inspected_port;
 
 static enum nx_verdict handle_new_flow(struct nx_filter *filter, struct nx_flow *flow,
                                        void *userdata)
 {
         (void)filter;
         (void)userdata;
-        return nx_flow_get_remote_port(flow) == refused_port ? NX_VERDICT_REFUSE : NX_VERDICT_ALLOW;
+        if (nx_flow_get_remote_port(flow) == refused_port)
+                return NX_VERDICT_REFUSE;
+        return nx_flow_get_remote_port(flow) == inspected_port ? NX_VERDICT_FILTER_DATA
+                                                               : NX_VERDICT_ALLOW;
+}
+
+static struct nx_data_verdict handle_data(struct nx_filter *filter, struct nx_flow *flow,
+                                          uint64_t offset, const void *bytes, size_t size,
+                                          void *userdata)
+{
+        nx_filter_report(filter, NX_LEVEL_INFO, "saw %zu bytes", size);
+        return (struct nx_data_verdict){ .verdict = NX_VERDICT_ALLOW };
 }
 
 /* The first word of a file; "" where there is none. */
@@ -100,7 +112,8 @@ int main(void)
                 NX_EXTENSION_INIT,
                 .identifier = identifier,
                 .version = "1",
-                .filter = { .handle_new_flow = handle_new_flow },
+                .filter = { .handle_new_flow = handle_new_flow,
+                            .handle_outbound_data = handle_data },
                 .endpoints = talker_endpoints,
                 .n_endpoints = 3,
         };
@@ -108,6 +121,7 @@ int main(void)
         find_folder(folder);
         read_word(folder, "resources/identifier", identifier);
         refused_port = (unsigned int)atoi(read_word(folder, "resources/refuse", word));
+        inspected_port = (unsigned int)atoi(read_word(folder, "resources/inspect", word));
         if (!*read_word(own_folder(), "fate", word))
                 read_word(folder, "resources/fate", word);
         if (strcmp(word, "dies") == 0) {
