@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 import pwd
 import random
 import signal
@@ -15,41 +14,12 @@ import time
 
 import pytest
 
+from harness.app import CONVERSE, EVERYONE, App, said
 from harness.bundles import Bundle, Signer, compile, run
 from harness.instance import started_at
-from harness.paths import BUILD, PROGRAMS, SOURCE, for_everybody
+from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
-
-CONVERSE = for_everybody(PROGRAMS / "converse")
-EVERYONE = [{"name": "talk", "peers": ["everyone"]}]
-
-
-class App:
-    """Programs that talk to the extension's endpoint: app.call("echo a") is the answer."""
-
-    def __init__(self, instance, name="talk"):
-        self.instance, self.endpoint = instance.name, f"{TEAM}.{IDENTIFIER}.{name}"
-        self.socket = pathlib.Path("/run/netext", instance.name, "endpoints", self.endpoint)
-
-    def command(self, *arguments):
-        return [CONVERSE, self.instance, self.endpoint, *map(str, arguments)]
-
-    def call(self, *texts, **kwargs):
-        done = subprocess.run(self.command("call", *texts), capture_output=True, text=True, timeout=20, **kwargs)
-        assert done.returncode == 0, done
-        return done.stdout.strip()
-
-    def load(self, kind):
-        """A program that asks all the time; end it with .communicate(), which says how it went."""
-        return subprocess.Popen(self.command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def said(program):
-    """(calls, failed, why) of an App.load()."""
-    line = program.communicate(timeout=30)[0]
-    calls, failed = line.split(" calls, ")[0], line.split(", ")[1].split(" failed")[0]
-    return int(calls), int(failed), line.partition("failed: ")[2].strip()
 
 
 @pytest.fixture
