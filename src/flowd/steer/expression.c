@@ -118,11 +118,17 @@ void match_packet_tag(struct nftnl_rule *rule, uint32_t tag)
         compare(rule, NFT_CMP_EQ, &tag, sizeof(tag));
 }
 
-void match_other_packet_tag(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
+void match_packet_tags(struct nftnl_rule *rule, uint32_t mask, uint32_t bits)
 {
         load_meta(rule, NFT_META_PRIORITY);
         bitwise(rule, mask, 0);
-        compare(rule, NFT_CMP_NEQ, &bits, sizeof(bits));
+        compare(rule, NFT_CMP_EQ, &bits, sizeof(bits));
+}
+
+void match_other_packet_tag(struct nftnl_rule *rule, uint32_t tag)
+{
+        load_meta(rule, NFT_META_PRIORITY);
+        compare(rule, NFT_CMP_NEQ, &tag, sizeof(tag));
 }
 
 static void load_constant(struct nftnl_rule *rule, uint32_t reg, const void *bytes, uint32_t size)

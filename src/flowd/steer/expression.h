@@ -25,8 +25,9 @@ void match_socket_mark(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
 void match_open_socket(struct nftnl_rule *rule);
 /* A number that goes with a packet as far as lo (skb->priority); nobody else uses it there. */
 void match_packet_tag(struct nftnl_rule *rule, uint32_t tag);
-/* The tag's masked bits are not these. */
-void match_other_packet_tag(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+/* The tag's masked bits are these. */
+void match_packet_tags(struct nftnl_rule *rule, uint32_t mask, uint32_t bits);
+void match_other_packet_tag(struct nftnl_rule *rule, uint32_t tag);
 void set_packet_tag(struct nftnl_rule *rule, uint32_t tag);
 
 enum tuple_direction {

@@ -308,7 +308,7 @@ static void hold_datagrams(struct transaction *t)
 
         rule = rule_begin(t, "hold_in");
         match_protocol(rule, IPPROTO_UDP);
-        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
+        match_other_packet_tag(rule, tag_of(config));
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 }
@@ -328,7 +328,7 @@ static void put_hold_in(struct transaction *t)
         rule_end(t, rule);
 
         rule = rule_begin(t, "hold_in");
-        match_other_packet_tag(rule, UINT32_MAX, tag_of(config));
+        match_other_packet_tag(rule, tag_of(config));
         match_socket_mark(rule, 0, 0); /* any */
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);

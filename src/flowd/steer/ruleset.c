@@ -16,9 +16,9 @@
  *      mark & M == DELIVER                        accept     a proxy claimed it
  *      mark & M == RELAY                          goto speak
  *      mark & M == OWN                            accept     our own sockets
- *      udp, mark & M == CLAIMED, no tag           into claimed4 or claimed6
- *      mark & M == CLAIMED, no tag                tag
- *      mark & M == CLAIMED                        accept
+ *      udp, mark & M == CLAIMED                   into claimed4 or claimed6
+ *      mark & M == CLAIMED                        mark & M := ASKED, tag, accept: see as_queued()
+ *      mark & M == ASKED, a tag                   accept     so did another instance
  *                                                 goto undecided
  *
  *   undecided: what no mark speaks for.
@@ -66,7 +66,7 @@
  *      (Not in hold: a held packet comes back to a place in the kernel's list, and tproxy adds a
  *      hook before it, for fragments; then it meets hold as the next one, which does not route.)
  *      tcp, mark & M == DELIVER                   accept     its socket's mark routed it to lo
- *      mark & M == CLAIMED, our tag               mark & M := DELIVER, which routes it to lo
+ *      mark & M == ASKED, our tag                 mark & M := DELIVER, which routes it to lo
  *      tcp, its socket's mark & M == DELIVER      mark & M := DELIVER, which routes it to lo:
  *                                                 others may have overwritten the packet's mark
  *      udp, our tag                               the same, and refresh it in claimed4 or claimed6
@@ -143,30 +143,41 @@ static void accept_known(struct transaction *t, const char *chain, uint8_t famil
         rule_end(t, rule);
 }
 
-/* No instance has made it its own yet. */
-static void match_untagged_claim(struct transaction *t, struct nftnl_rule *rule)
+/*
+ * A packet whose mark is another than when it was queued has its route looked up anew, and that
+ * costs more than all our chains (nf_reroute()). So it gets the old one back, and a tag says what
+ * came of it.
+ */
+static void as_queued(struct transaction *t, struct nftnl_rule *rule, uint32_t tag)
 {
-        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_CLAIMED));
-        match_other_packet_tag(rule, TAG_MASK, TAG_BASE);
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        set_packet_tag(rule, tag);
+        verdict(rule, NF_ACCEPT, NULL);
 }
 
 /* Of all instances the one whose verdict it is sees it first: NF_REPEAT comes back to its chain. */
 static void take_claimed(struct transaction *t)
 {
+        uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 rule = rule_begin(t, "hold");
                 match_protocol(rule, IPPROTO_UDP);
-                match_untagged_claim(t, rule);
+                match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
                 refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].claimed);
                 rule_end(t, rule);
         }
         rule = rule_begin(t, "hold");
-        match_untagged_claim(t, rule);
-        set_packet_tag(rule, tag_of(config_of(t)));
+        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+        as_queued(t, rule, tag_of(config_of(t)));
         rule_end(t, rule);
-        accept_mark(t, MARK_CLAIMED);
+
+        rule = rule_begin(t, "hold");
+        match_packet_mark(rule, mask, bits(t, MARK_ASKED));
+        match_packet_tags(rule, TAG_MASK, TAG_BASE);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 }
 
 /* An extension holds the socket: it answers a program here, and is no way past the filters. */
@@ -368,21 +379,14 @@ static void put_hold(struct transaction *t)
         rule_end(t, rule);
 }
 
-/*
- * A packet whose mark is another than when it was queued has its route looked up anew, and that
- * costs more than all our chains (nf_reroute()). So it gets the old one back, and a tag says that
- * it passed; what has a priority of its own has no room for that.
- */
+/* What has a priority of its own has no room for the tag. */
 static void pass_as_queued(struct transaction *t)
 {
-        const struct ruleset_config *config = config_of(t);
         struct nftnl_rule *rule = rule_begin(t, "decide");
 
-        match_packet_mark(rule, config->mark_mask, bits(t, MARK_PASS));
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_PASS));
         match_packet_tag(rule, NO_TAG);
-        set_packet_mark(rule, config->mark_mask, bits(t, MARK_ASKED));
-        set_packet_tag(rule, passed_tag_of(config));
-        verdict(rule, NF_ACCEPT, NULL);
+        as_queued(t, rule, passed_tag_of(config_of(t)));
         rule_end(t, rule);
 }
 
@@ -627,7 +631,7 @@ static void put_turn(struct transaction *t)
         rule_end(t, rule);
 
         rule = rule_begin(t, "turn");
-        match_packet_mark(rule, mask, bits(t, MARK_CLAIMED));
+        match_packet_mark(rule, mask, bits(t, MARK_ASKED));
         match_packet_tag(rule, tag_of(config_of(t)));
         set_packet_mark(rule, mask, bits(t, MARK_DELIVER));
         rule_end(t, rule);
