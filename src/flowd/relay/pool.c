@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -180,14 +179,13 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool)
         return NULL;
 }
 
-/* As the listener makes the app's. Small writes are the programs' own choice; the relay must not
- * hold them back once more. A close() is a reset until the relay has carried everything. */
+/* As the listener makes the app's, but for O_NONBLOCK, which only splice(2) needs. Small writes are
+ * the programs' own choice; the relay must not hold them back once more. A close() is a reset until
+ * the relay has carried everything. */
 static int upstream_prepare(int fd)
 {
         const int one = 1;
 
-        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-                return -errno;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* or it is not TCP */
         return socket_set_reset_on_close(fd, true);
 }

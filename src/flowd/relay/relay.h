@@ -46,8 +46,8 @@ struct relay_pool *relay_pool_free(struct relay_pool *pool);
  * Nobody else may have app_fd open. It is as the listener makes it: it does not block, its close()
  * is a reset, and small writes leave at once. upstream_fd may have a duplicate elsewhere (an
  * extension that kept one); what its holder does to the socket is done to this flow. Who makes it
- * block makes a worker wait for a tick of the kernel's clock, or, if he changes its time limits as
- * well, for a second at most: then the flow ends with -EBADFD.
+ * block, once bytes were spliced, makes a worker wait for a tick of the kernel's clock, or, if he
+ * changes its time limits as well, for a second at most: then the flow ends with -EBADFD.
  */
 int relay_pool_add(struct relay_pool *pool, uint64_t id, int app_fd, int upstream_fd);
 /* Resets both sides now; the end will be told with error, a negative errno, unless another came

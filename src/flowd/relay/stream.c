@@ -30,8 +30,8 @@ static int try_again_or(int error)
         return error == EAGAIN ? 0 : error == EINTR ? -EBADFD : -error;
 }
 
-/* Nothing here waits, unless who shares the socket has taken O_NONBLOCK away, by which splice(2)
- * goes. Time limits are the socket's own, and the least there is is a tick of the kernel's. */
+/* Nothing here waits: splice(2) goes by O_NONBLOCK, which those who share the socket may take away
+ * again. Time limits are the socket's own, and the least there is is a tick of the kernel's. */
 static void side_make_hasty(struct side *side)
 {
         const struct timeval least = { .tv_usec = 1 };
@@ -39,6 +39,7 @@ static void side_make_hasty(struct side *side)
         if (!side->is_shared || side->is_hasty)
                 return;
         side->is_hasty = true;
+        (void)fcntl(side->fd, F_SETFL, O_NONBLOCK);
         (void)setsockopt(side->fd, SOL_SOCKET, SO_RCVTIMEO, &least, sizeof(least));
         (void)setsockopt(side->fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof(least));
 }

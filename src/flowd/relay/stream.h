@@ -40,7 +40,7 @@ struct side {
         bool reads_to_end;   /* a short read does not mean that there is nothing more */
         bool is_broken;      /* a read has said so: nobody is there to write to */
         bool is_shared;      /* somebody else may have it, and make it block */
-        bool is_hasty;       /* should it block, it waits for no longer than a tick */
+        bool is_hasty; /* it does not block; should it be made to, it waits for a tick at most */
 };
 
 /* Bytes that went through the buffer and that the receiver has not taken. */

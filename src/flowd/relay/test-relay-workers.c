@@ -73,6 +73,20 @@ static void drain(int fd)
                 ;
 }
 
+/* Until the first splice nothing goes by the flag; then it is set. */
+static void an_upstream_that_comes_blocking_is_carried(void **state)
+{
+        struct scene *scene = *state;
+        _cleanup_fd_ int duplicate = -1;
+        struct flow flow = open_shared_flow(scene, 1, &duplicate);
+
+        assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
+        ask_and_answer(&flow);
+        carry(&flow, 4 * MIB, 4 * MIB);
+        close_flow(&flow);
+        assert_int_equal(end_of(scene, 1).error, 0);
+}
+
 /* A worker that waited would wait for ever: the pool has no turn to interrupt it. */
 static void an_upstream_that_blocks_delays_no_other_flow(void **state)
 {
@@ -82,6 +96,7 @@ static void an_upstream_that_blocks_delays_no_other_flow(void **state)
         struct transfer bulk = { .from = flow.client, .size = SIZE_MAX };
 
         open_others(scene, others);
+        carry(&flow, MIB, 0);
         assert_int_equal(fcntl(duplicate, F_SETFL, 0), 0);
         while (fill(&bulk)) {
                 for (size_t i = 0; i < ARRAY_SIZE(others); i++)
@@ -170,6 +185,7 @@ static void a_pool_can_be_freed_while_a_worker_is_blocked(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(an_upstream_that_comes_blocking_is_carried),
                 TEST(an_upstream_that_blocks_delays_no_other_flow),
                 TEST(flows_that_rest_leave_no_timer),
                 TEST(who_makes_an_upstream_block_loses_the_flow),
