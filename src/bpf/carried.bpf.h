@@ -5,14 +5,7 @@
 
 #include "bpf/kernel.h"
 #include "bpf/steer.abi.h"
-
-/* Written by flowd as it asks a proxy about a flow; read by attach(); the oldest goes when full. */
-struct {
-        __uint(type, BPF_MAP_TYPE_LRU_HASH);
-        __uint(max_entries, 16384);
-        __type(key, struct steer_grant_key);
-        __type(value, struct steer_grant);
-} grants SEC(".maps");
+#include "bpf/shelves.bpf.h"
 
 /* What a socket was said to carry on, for as long as it lives. Written by attach(). */
 struct {
@@ -53,4 +46,22 @@ static __always_inline int choose_egress(struct bpf_sockopt *ctx)
         if ((void *)(&attachment->interface + 1) > ctx->optval_end)
                 return -EINVAL;
         return enter_tunnel(ctx, attachment->interface);
+}
+
+/* False: flowd has written over it meanwhile. */
+static __always_inline bool keep_grant(struct bpf_sock *socket, const struct steer_granted *granted,
+                                       __u64 flow, __u32 egress)
+{
+        struct steer_grant *kept;
+
+        kept = bpf_sk_storage_get(&carried, socket, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (!kept)
+                return false;
+        *kept = granted->grant;
+        kept->egress = egress;
+        barrier();
+        if (*(const volatile __u64 *)&granted->flow == flow)
+                return true;
+        bpf_sk_storage_delete(&carried, socket);
+        return false;
 }

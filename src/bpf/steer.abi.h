@@ -191,12 +191,6 @@ struct steer_open_socket {
         __u8 pad[5];
 };
 
-/* An extension, by its cgroup, and a flow that it was asked about. */
-struct steer_grant_key {
-        __u64 flow;
-        __u64 cgroup_id;
-};
-
 /* On whose behalf a socket that carries the flow on speaks, and what it need not pass again. */
 struct steer_grant {
         __u64 origin_flow;
@@ -209,6 +203,25 @@ struct steer_grant {
         __u32 kind;   /* enum steer_owner_kind */
         __u32 egress; /* enum steer_egress; chosen for each socket */
         __u32 pad;
+};
+
+/* An extension, by its cgroup, was asked about a flow. */
+struct steer_granted {
+        __u64 flow; /* 0: none */
+        __u64 cgroup_id;
+        struct steer_grant grant;
+};
+
+/*
+ * What flowd says about each claimed flow, in memory that it has mapped: there is no system call.
+ * Who reads it goes by the lowest bits of a number to a shelf, which is looked through.
+ */
+#define STEER_SHELVES    2048
+#define STEER_SHELF_SIZE 8
+
+struct steer_shelf {
+        struct steer_granted granted[STEER_SHELF_SIZE]; /* by the flow's number */
+        __u64 delivered[STEER_SHELF_SIZE]; /* cookies of TCP sockets that a proxy gets; 0: none */
 };
 
 /* How a queued packet finds the record that its socket's program left. */

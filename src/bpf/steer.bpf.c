@@ -37,6 +37,7 @@
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/shelves.bpf.h"
 #include "bpf/carried.bpf.h"
 #include "bpf/face.bpf.h"
 #include "bpf/count.bpf.h"
@@ -53,17 +54,6 @@ struct {
         __type(key, struct steer_tuple);
         __type(value, struct steer_owner);
 } asked SEC(".maps");
-
-/*
- * By cookie: TCP sockets whose flow a proxy claimed. Written by flowd as it lets the first
- * segment go; taken by the socket when the answer comes.
- */
-struct {
-        __uint(type, BPF_MAP_TYPE_LRU_HASH);
-        __uint(max_entries, 16384);
-        __type(key, __u64);
-        __type(value, __u8);
-} delivered SEC(".maps");
 
 /*
  * enum steer_visit, by the ends of an inspected connection that came in. Written and removed by
@@ -581,14 +571,10 @@ static __always_inline void release_connection(struct bpf_sock *ctx)
  */
 static __always_inline void on_connected(struct bpf_sock_ops *ctx, struct bpf_sock *socket)
 {
-        __u64 cookie;
-        __u32 mark;
+        __u32 mark = (socket->mark & ~mark_mask) | mark_deliver;
 
-        cookie = bpf_get_socket_cookie(ctx);
-        if (!bpf_map_lookup_elem(&delivered, &cookie))
+        if (!take_delivered(bpf_get_socket_cookie(ctx)))
                 return;
-        bpf_map_delete_elem(&delivered, &cookie);
-        mark = (socket->mark & ~mark_mask) | mark_deliver;
         bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 }
 
@@ -675,9 +661,8 @@ int receive(struct bpf_sk_lookup *ctx)
 SEC("cgroup/setsockopt")
 int attach(struct bpf_sockopt *ctx)
 {
-        struct steer_grant_key key = { .cgroup_id = bpf_get_current_cgroup_id() };
         const __u64 *flow = ctx->optval;
-        struct steer_grant *grant, *kept;
+        const struct steer_granted *granted;
         int r;
 
         if (ctx->level != STEER_ATTACH_LEVEL || ctx->optname < STEER_EGRESS_NEXT ||
@@ -685,9 +670,8 @@ int attach(struct bpf_sockopt *ctx)
                 return 1;
         if ((void *)(flow + 1) > ctx->optval_end)
                 return 0;
-        key.flow = *flow;
-        grant = bpf_map_lookup_elem(&grants, &key);
-        if (!grant) {
+        granted = granted_of(*flow);
+        if (!granted) {
                 __sync_fetch_and_add(&state.counters.attaches_refused, 1);
                 return 0;
         }
@@ -696,11 +680,8 @@ int attach(struct bpf_sockopt *ctx)
                 bpf_set_retval(r);
                 return 0;
         }
-        kept = bpf_sk_storage_get(&carried, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (!kept)
+        if (!keep_grant(ctx->sk, granted, *flow, ctx->optname))
                 return 0;
-        *kept = *grant;
-        kept->egress = ctx->optname;
         ctx->optlen = -1;
         return 1;
 }

@@ -139,7 +139,7 @@ const char *chain_asking_rule(struct chain *chain, const struct session *session
 void chain_answer(struct chain *chain, struct session *session, struct flow *flow,
                   enum nx_verdict verdict, enum wire_reason reason, const char *rule);
 /* The session's extension may say of its sockets that they carry the flow on. */
-int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow);
+void chain_grant(struct chain *chain, const struct session *session, const struct flow *flow);
 /* A provider wants to see n_bytes before it answers. */
 void chain_peek(struct chain *chain, struct session *session, struct flow *flow, uint32_t n_bytes,
                 uint32_t timeout_ms);

@@ -166,9 +166,8 @@ static void send_flow(struct session *session, struct flow *flow)
         struct chain *chain = session->chain;
         struct wire_writer *writer;
 
-        if (session_is_proxy(session) && chain_grant(chain, session, flow) < 0)
-                log_debug("session %s: flow %llu cannot be carried on", session->name,
-                          (unsigned long long)flow->id);
+        if (session_is_proxy(session))
+                chain_grant(chain, session, flow);
         writer = begin(session, NX_MSG_PROVIDER_FLOW_NEW, flow->id);
         record_put_identity(writer, flow, chain->owners, chain->names);
         if (*rule)

@@ -281,7 +281,7 @@ static uint64_t passed_slots(const struct chain *chain, const struct session *se
         return slots;
 }
 
-int chain_grant(struct chain *chain, const struct session *session, const struct flow *flow)
+void chain_grant(struct chain *chain, const struct session *session, const struct flow *flow)
 {
         const struct process *program = chain_program(flow);
         struct steer_grant grant = {
@@ -295,7 +295,7 @@ int chain_grant(struct chain *chain, const struct session *session, const struct
                 .kind = (uint32_t)flow->owner,
         };
 
-        return hooks_grant(chain->hooks, flow->id, session->cgroup_id, &grant);
+        hooks_grant(chain->hooks, flow->id, session->cgroup_id, &grant);
 }
 
 /* The walk is over, and nobody objects. */

@@ -156,12 +156,12 @@ static void delivery_cut(struct flow *flow)
 int delivery_release(struct delivery *delivery)
 {
         struct flow *flow = delivery->flow;
-        int r;
+        int r = 0;
 
         if (is_visit(delivery))
                 r = visit_admit(delivery);
         else
-                r = hooks_deliver(delivery->all->hooks, flow->socket_cookie);
+                hooks_deliver(delivery->all->hooks, flow->socket_cookie);
         if (r < 0)
                 return r;
         delivery->state = DELIVERY_RELEASED;

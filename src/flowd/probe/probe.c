@@ -495,8 +495,9 @@ static void on_held_to_deliver(const struct queue_packet *packets, size_t n, voi
         struct held_flow *held = userdata;
         struct steer_owner owner;
 
-        held->has_owner = find_held(held, packets, &owner) &&
-                          hooks_deliver(held->scene->hooks, owner.cookie) >= 0;
+        held->has_owner = find_held(held, packets, &owner);
+        if (held->has_owner)
+                hooks_deliver(held->scene->hooks, owner.cookie);
         answer_held(held, packets, MARK_CLAIMED);
 }
 

@@ -27,6 +27,7 @@
 #include "steer/hooks.h"
 #include "steer/mark.h"
 #include "steer/own-cgroup.h"
+#include "steer/shelves.h"
 #include "steer/without.h"
 #include "steer.skel.h" /* names the structs of bpf/steer.abi.h */
 
@@ -41,6 +42,7 @@
 struct hooks {
         struct steer_bpf *skeleton;
         struct ring_buffer *ring;
+        struct steer_shelf *shelves;
         struct bpf_link *links[N_LINKS];
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
         struct bpf_link *group_link;   /* NULL while no session speaks of inbound flows */
@@ -296,6 +298,11 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
         r = load(hooks, config, ret_problem);
         if (r < 0)
                 return r;
+        r = shelves_open(&hooks->shelves, bpf_map__fd(hooks->skeleton->maps.shelves));
+        if (r < 0) {
+                *ret_problem = "the BPF programs' memory cannot be mapped";
+                return r;
+        }
         hooks->ring = ring_buffer__new(bpf_map__fd(hooks->skeleton->maps.events), on_ring_event,
                                        hooks, NULL);
         if (!hooks->ring) {
@@ -565,6 +572,7 @@ struct hooks *hooks_close(struct hooks *hooks)
         bpf_link__destroy(hooks->receive_link);
         for (size_t i = 0; i < N_FACE_LINKS; i++)
                 bpf_link__destroy(hooks->face_links[i]);
+        shelves_close(hooks->shelves);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
         close_fd(hooks->netns_fd);
@@ -739,21 +747,15 @@ int hooks_judge(struct hooks *hooks, const struct steer_question *question,
         return 0;
 }
 
-int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
-                const struct steer_grant *grant)
+void hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
+                 const struct steer_grant *grant)
 {
-        struct steer_grant_key key = { .flow = flow, .cgroup_id = extension_cgroup };
-        int fd = bpf_map__fd(hooks->skeleton->maps.grants);
-
-        return bpf_map_update_elem(fd, &key, grant, BPF_ANY) < 0 ? -errno : 0;
+        shelves_grant(hooks->shelves, &(struct steer_granted){ flow, extension_cgroup, *grant });
 }
 
-int hooks_deliver(struct hooks *hooks, uint64_t cookie)
+void hooks_deliver(struct hooks *hooks, uint64_t cookie)
 {
-        int fd = bpf_map__fd(hooks->skeleton->maps.delivered);
-        uint8_t is_there = 1;
-
-        return bpf_map_update_elem(fd, &cookie, &is_there, BPF_ANY) < 0 ? -errno : 0;
+        shelves_deliver(hooks->shelves, cookie);
 }
 
 /* As the hook sees the answer: it does not always know from which address that will leave. */

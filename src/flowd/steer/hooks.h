@@ -123,10 +123,10 @@ void hooks_set_session(struct hooks *hooks, unsigned int slot, struct hooks_sess
 void hooks_set_inspecting(struct hooks *hooks, unsigned int slot, bool is_inspecting);
 bool hooks_is_inspecting(struct hooks *hooks, unsigned int slot);
 /* An extension, by its cgroup, may say of its sockets that they carry the flow on. */
-int hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
-                const struct steer_grant *grant);
+void hooks_grant(struct hooks *hooks, uint64_t flow, uint64_t extension_cgroup,
+                 const struct steer_grant *grant);
 /* Once the TCP socket's connection stands, its packets go to the listener. */
-int hooks_deliver(struct hooks *hooks, uint64_t cookie);
+void hooks_deliver(struct hooks *hooks, uint64_t cookie);
 /* The caller's datagrams are let in: the server may answer them, whatever rules say of its own. */
 void hooks_admit_caller(struct hooks *hooks, const struct endpoint *server,
                         const struct endpoint *caller);
