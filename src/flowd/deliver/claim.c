@@ -13,12 +13,20 @@
 #include "deliver/claim.h"
 #include "deliver/way.h"
 
+/* Once a round: what is claimed in it has brought its descriptors, or gets them in a later one. */
+static bool has_room(struct deliveries *deliveries)
+{
+        if (!deliveries->has_room)
+                deliveries->has_room = !listener_is_short(&deliveries->listener);
+        return deliveries->has_room;
+}
+
 int claim_begin(struct deliveries *deliveries, struct flow *flow, struct session *session)
 {
         struct delivery *delivery;
         int r;
 
-        if (!flow->delivery && listener_is_short(&deliveries->listener)) {
+        if (!flow->delivery && !has_room(deliveries)) {
                 deliveries->n_given_up++;
                 session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EMFILE });
                 return -EMFILE;

@@ -369,6 +369,7 @@ int deliveries_start(struct deliveries *deliveries)
 void deliveries_flush(struct deliveries *deliveries)
 {
         watch_flush(deliveries->watch);
+        deliveries->has_room = false;
 }
 
 void deliveries_catch_up(struct deliveries *deliveries)

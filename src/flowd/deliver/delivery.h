@@ -106,6 +106,7 @@ struct deliveries {
         struct wheel idle;    /* delivery.idle_timer */
         struct loop_timer answers_timer; /* while filters owe answers about bytes */
         unsigned int n_released;         /* since the listener was looked at */
+        bool has_room; /* in this round descriptors were asked for, and there were enough */
         uint64_t n_delivered;
         uint64_t n_given_up;  /* claimed, but we could not deliver them: left to the fail policy */
         size_t n_open;        /* deliveries that there are */
