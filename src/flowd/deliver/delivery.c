@@ -70,6 +70,23 @@ void delivery_give_to(struct delivery *delivery, struct session *session)
                 list_append(&session->claimed, &delivery->link);
 }
 
+static void delivery_free(struct delivery *delivery)
+{
+        struct deliveries *all = delivery->all;
+
+        loop_remove(all->loop, &delivery->app_io);
+        loop_remove(all->loop, &delivery->upstream_io);
+        loop_timer_stop(&delivery->timer);
+        wheel_timer_stop(&delivery->idle_timer);
+        close_fd(delivery->app_fd);
+        close_fd(delivery->upstream_fd);
+        list_remove(&delivery->link);
+        list_remove(&delivery->expected);
+        delivery->flow->delivery = NULL;
+        all->n_open--;
+        free(delivery);
+}
+
 void delivery_forget(struct delivery *delivery)
 {
         struct deliveries *all = delivery->all;
@@ -78,19 +95,9 @@ void delivery_forget(struct delivery *delivery)
         successor_inspectors_over(all->chain, flow);
         if (is_visit(delivery))
                 visit_end(delivery);
-        loop_remove(all->loop, &delivery->app_io);
-        loop_remove(all->loop, &delivery->upstream_io);
-        loop_timer_stop(&delivery->timer);
-        wheel_timer_stop(&delivery->idle_timer);
-        close_fd(delivery->app_fd);
         if (delivery->upstream_fd >= 0)
                 (void)socket_set_reset_on_close(delivery->upstream_fd, true);
-        close_fd(delivery->upstream_fd);
-        list_remove(&delivery->link);
-        list_remove(&delivery->expected);
-        free(delivery);
-        all->n_open--;
-        flow->delivery = NULL;
+        delivery_free(delivery);
         if (flow->closed_ns && flow->verdict != NX_VERDICT_NONE)
                 reports_closed(&all->chain->reports, flow);
         flow_table_unpin(all->chain->flows, flow);
@@ -380,8 +387,19 @@ void deliveries_catch_up(struct deliveries *deliveries)
         listener_accept(&deliveries->listener, n_released);
 }
 
+/* They end with us, and nobody is told. */
+static void free_open(struct deliveries *deliveries)
+{
+        struct flow *flow;
+
+        list_for_each (flow, &deliveries->chain->flows->ages, age)
+                if (flow->delivery)
+                        delivery_free(flow->delivery);
+}
+
 void deliveries_close(struct deliveries *deliveries)
 {
+        free_open(deliveries);
         listener_close(&deliveries->listener);
         doors_close(&deliveries->doors);
         inspected_close(deliveries);
