@@ -13,6 +13,7 @@ export PYTHON
 help:
 	@echo 'sudo make demo      watch netext decide the traffic of real programs (a minute)'
 	@echo 'sudo make test      run every test (a few minutes)'
+	@echo 'sudo make test-sanitized   the scenarios with ASan, LSan and UBSan (half an hour or more)'
 	@echo 'sudo make test-kernel   on the kernel of Debian 12, in a virtual machine (KERNEL=package)'
 	@echo '     make build     compile, and stage an installation in $(STAGE)'
 	@echo 'sudo make bench     measure against the bare kernel and bare responders'
@@ -36,6 +37,9 @@ demo: build
 
 test: build
 	@tests/run
+
+test-sanitized: dependencies
+	@tests/run sanitized
 
 test-kernel: build
 	@tests/kernel/run $(KERNEL)
@@ -63,4 +67,4 @@ install: build
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help dependencies build demo test test-kernel bench soak soak-endpoints soak-kills fuzz install clean
+.PHONY: help dependencies build demo test test-sanitized test-kernel bench soak soak-endpoints soak-kills fuzz install clean

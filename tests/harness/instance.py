@@ -17,6 +17,7 @@ import subprocess
 from . import snapshot
 from .cgroup import frozen
 from .paths import CGROUP2, NETEXTCTL, NETEXTD, for_everybody
+from .sanitizer import reports_in
 from .wait import wait_until
 
 READY_TIMEOUT_S = 15
@@ -77,6 +78,8 @@ class Instance:
         changed = [key for key in before if before[key] != after[key]]
         assert not changed, "left behind:\n" + "\n".join(
             f"{key}\n  before: {before[key]}\n  after:  {after[key]}" for key in changed) + self.messages()
+        found = reports_in(self.messages())
+        assert not found, found
 
     def kill_netextd(self):
         """kill -9, and the owner's end stays open, as when the daemon crashes."""

@@ -19,6 +19,8 @@ import subprocess
 import threading
 import time
 
+from .sanitizer import PATIENCE
+
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
@@ -157,6 +159,7 @@ class Namespace:
 def wait_for_line(process, start, timeout):
     """The first line on stdout that begins with start. Reads the descriptor itself: what
     process.stdout had buffered, select() would not see."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         line, newline, rest = getattr(process, "unread", "").partition("\n")

@@ -2,10 +2,13 @@
 """Waiting for a condition: never longer than it takes, never for ever."""
 import time
 
+from .sanitizer import PATIENCE
+
 
 def wait_until(condition, what, timeout=5):
     """Returns the first true value of condition(). It is asked after some milliseconds at first, and less
     often the longer it takes: what asks is in the way of what it waits for."""
+    timeout *= PATIENCE
     began = time.monotonic()
     while True:
         value = condition()

@@ -22,6 +22,7 @@ from harness.paths import BUILD, PROGRAMS, SOURCE
 from harness.peer import Peer
 from harness.polkit import SystemBus
 from harness.prompt import Prompt
+from harness.sanitizer import SANITIZED, collected, take_reports
 from harness.service import Caller, Listener, Service, Visitor
 from harness.store import Store, Workshop
 from harness.tunnel import Tunnel
@@ -36,6 +37,22 @@ def pytest_runtest_makereport(item, call):
     """Lets a fixture see whether its test failed: item.failed."""
     report = (yield).get_result()
     item.failed = getattr(item, "failed", False) or report.failed
+
+
+@pytest.fixture(scope="session")
+def reports():
+    """Where sanitized programs write what they have to report."""
+    with collected() if SANITIZED else contextlib.nullcontext() as folder:
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported(reports):
+    """The first to be set up, so it looks when everything has ended."""
+    yield
+    if reports:
+        found = take_reports(reports)
+        assert not found, "\n".join(found)
 
 
 @pytest.fixture
@@ -249,6 +266,7 @@ def firewall(netext, rules):
 
     def start(*lines, **options):
         path = rules(*lines)
+        options = {"verdict_timeout": PATIENCE_MS, **options}
         arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         netext.start_session("firewall", "--rules", path, *arguments)
         return path

@@ -10,6 +10,7 @@ import pytest
 
 from harness.bundles import Bundle, Signer, netextctl, verify
 from harness.paths import STAGE
+from harness.sanitizer import CC
 
 PROGRAM = """
 #include <netext/extension.h>
@@ -39,7 +40,7 @@ def workshop(prefix, instances, tmp_path):
     """An instance that trusts a signer, and a way to make bundles of theirs."""
     tmp_path.chmod(0o755)
     library = next(STAGE.rglob("libnetext.a"))
-    subprocess.run(["cc", "-x", "c", "-", "-x", "none", library, f"-I{STAGE}/include", "-o", tmp_path / "program"],
+    subprocess.run([*CC, "-x", "c", "-", "-x", "none", library, f"-I{STAGE}/include", "-o", tmp_path / "program"],
                    input=PROGRAM.encode(), check=True)
     signer = Signer(tmp_path, "signer")
     (tmp_path / "trust").mkdir()

@@ -12,6 +12,7 @@ import pytest
 from harness import bundles
 from harness.bundles import PROGRAM, Bundle, Signer, compile, look, netextctl, verify
 from harness.paths import NETEXTCTL, STAGE, for_everybody
+from harness.sanitizer import CC
 
 KINDS = ["filter", "transparent-proxy", "app-proxy", "packet-filter"]
 
@@ -24,6 +25,7 @@ def here(tmp_path, monkeypatch):
     pc = next(STAGE.rglob("netext.pc"))
     monkeypatch.setenv("PKG_CONFIG_PATH", str(pc.parent))
     monkeypatch.setenv("PKG_CONFIG_SYSROOT_DIR", str(STAGE.parent))
+    monkeypatch.setenv("CC", " ".join(CC))
     return tmp_path
 
 

@@ -18,6 +18,7 @@ from harness.app import CONVERSE, EVERYONE, App, said
 from harness.bundles import Bundle, Signer, compile, run
 from harness.instance import started_at
 from harness.paths import BUILD, PROGRAMS, SOURCE
+from harness.sanitizer import CC
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
 
@@ -251,7 +252,7 @@ def test_the_example_and_its_app_understand_each_other(store, workshop, client, 
     """examples/hello-endpoint with its own manifest, and examples/hello-app."""
     example = SOURCE / "examples" / "hello-endpoint"
     program = workshop.folder / "hello-endpoint"
-    run("cc", "-I", SOURCE / "include", example / "hello-endpoint.c", BUILD / "src" / "sdk" / "libnetext.a", "-o", program)
+    run(*CC, "-I", SOURCE / "include", example / "hello-endpoint.c", BUILD / "src" / "sdk" / "libnetext.a", "-o", program)
     bundle = Bundle(workshop.folder / "hello", program)
     bundle.manifest = json.loads((example / "manifest.json").read_text("utf-8"))
     (bundle / "bin" / "filter").rename(bundle / bundle.manifest["executable"])

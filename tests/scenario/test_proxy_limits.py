@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness.lab import Lab
+from harness.sanitizer import SANITIZED
 from harness.wait import wait_until
 
 PROXY = "scripted-proxy"
@@ -152,6 +153,7 @@ SEQUENCE = """
 """
 
 
+@pytest.mark.skipif(SANITIZED, reason="ASan has address space of its own to give, so no limit makes memory short")
 @pytest.mark.parametrize("policy", ("open", "closed"))
 def test_without_memory_the_fail_policy_answers(netext, scripted, client, server, lab, policy):
     """Each flow that is remembered takes some, and soon there is none; what is in force is kept all the same."""

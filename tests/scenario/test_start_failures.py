@@ -7,6 +7,7 @@ import pytest
 
 from harness.instance import started_at
 from harness.paths import SOURCE, STAGE
+from harness.sanitizer import CC
 from harness.store import IDENTIFIER
 from harness.wait import wait_until
 
@@ -82,7 +83,7 @@ int main(void)
 @pytest.fixture
 def talker(tmp_path):
     path = tmp_path / "talker"
-    subprocess.run(["cc", "-I", SOURCE / "include", "-x", "c", "-", "-x", "none",
+    subprocess.run([*CC, "-I", SOURCE / "include", "-x", "c", "-", "-x", "none",
                     next(STAGE.glob("lib/**/libnetext.a")), "-lsystemd", "-o", path],
                    input=TALKER.encode(), check=True)
     return path

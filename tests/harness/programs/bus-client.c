@@ -55,9 +55,9 @@ static int watch(sd_bus *bus, const char *name)
 
 static int activate(sd_bus *bus, const char *name, const char *bundle)
 {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
+        __attribute__((cleanup(sd_bus_error_free))) sd_bus_error error = SD_BUS_ERROR_NULL;
+        __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *answer = NULL;
         int fd = open(bundle, O_RDONLY | O_CLOEXEC), r;
-        sd_bus_message *answer;
         uint64_t request;
 
         r = sd_bus_call_method(bus, name, OBJECT, INTERFACE, "ActivateExtension", &error, &answer,
@@ -80,5 +80,6 @@ int main(int argc, char *argv[])
         r = argc < 3 ? -1 : sd_bus_open_system(&bus);
         if (r >= 0)
                 r = argc == 3 ? watch(bus, argv[1]) : activate(bus, argv[1], argv[3]);
+        sd_bus_flush_close_unref(bus);
         return r < 0;
 }

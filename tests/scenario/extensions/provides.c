@@ -66,5 +66,7 @@ int main(void)
 
                 poll(fds, 2, -1);
         }
+        channel_deinit(&ends.flows);
+        channel_deinit(&ends.control);
         return r < 0 ? 1 : 0;
 }
