@@ -38,6 +38,7 @@ static int control_open(struct control *control, int fd)
         wire_put(hello, WIRE_ATTR_KINDS, provider_kinds(provider));
         (void)channel_end(&control->manager.channel);
         endpoints_meet_daemon(&provider->endpoints);
+        provider_tell_drained(provider);
         return peer_flush(&control->manager);
 }
 
@@ -148,6 +149,7 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
                 return endpoints_handle_peer(&provider->endpoints, message, fd);
         case NX_MSG_EXTENSION_ENDPOINTS_LEAVE:
                 endpoints_leave(&provider->endpoints);
+                provider_tell_drained(provider);
                 return 0;
         default:
                 return provider_fail_message(provider, "netextd", message->type);
@@ -202,6 +204,17 @@ void control_deinit(struct control *control)
 bool control_is_alive(const struct control *control)
 {
         return peer_is_open(&control->manager) || control->n_retries_left > 0;
+}
+
+void control_tell(struct control *control, enum wire_message_type type)
+{
+        struct channel *channel = &control->manager.channel;
+
+        if (!peer_is_open(&control->manager))
+                return;
+        channel_begin(channel, type, 0);
+        (void)channel_end(channel);
+        provider_flush_soon(control->provider);
 }
 
 void control_report(struct control *control, enum nx_level level, const char *session,

@@ -27,6 +27,8 @@ void control_deinit(struct control *control);
 
 /* A netextd is there, or one may still come. */
 bool control_is_alive(const struct control *control);
+/* A message without attributes; lost while netextd is away. */
+void control_tell(struct control *control, enum wire_message_type type);
 /* session: who it is about, or NULL. text is one line. Lost while netextd is away. */
 void control_report(struct control *control, enum nx_level level, const char *session,
                     const char *text);

@@ -115,6 +115,18 @@ bool provider_is_connected(const struct nx_provider *provider)
         return false;
 }
 
+void provider_tell_drained(struct nx_provider *provider)
+{
+        struct session *session;
+
+        if (!provider->endpoints.is_leaving || provider_is_connected(provider))
+                return;
+        list_for_each (session, &provider->sessions, link)
+                if (!session_is_drained(session))
+                        return;
+        control_tell(&provider->control, NX_MSG_MANAGER_FLOWS_LEFT);
+}
+
 static void free_stopped_sessions(struct nx_provider *provider)
 {
         struct session *session, *following;

@@ -52,6 +52,10 @@ int provider_receive(struct nx_provider *provider, struct peer *peer, const char
 /* Has any session a flow channel? */
 bool provider_is_connected(const struct nx_provider *provider);
 
+/* One that leaves, whose flowd has died, tells netextd when no flow is left: flowd's successor does
+ * not know of any. Looks again in a while where there is one. */
+void provider_tell_drained(struct nx_provider *provider);
+
 /* Something was batched: it leaves at the end of the round, or now where none is running. */
 void provider_flush_soon(struct nx_provider *provider);
 

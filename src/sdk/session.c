@@ -177,20 +177,28 @@ static int handle_stop(struct session *session, const struct wire_message *messa
         return channel_end(channel);
 }
 
+bool session_is_drained(struct session *session)
+{
+        if (!handed_is_any_open(&session->handed))
+                return true;
+        loop_timer_start(&session->provider->loop, &session->drain_timer,
+                         now_ns() + DRAIN_PAUSE_NS);
+        return false;
+}
+
 /* Another process decides about new flows. flowd has none of ours any more, but it does not know
- * of those whose sockets the extension has. */
+ * of those whose sockets the extension has; nor the next one, whom we do not talk to. */
 static int on_drain_pause_over(void *userdata)
 {
         struct session *session = userdata;
         struct channel *channel = &session->engine.channel;
 
-        if (!session_is_connected(session))
-                return 0;
-        if (handed_is_any_open(&session->handed)) {
-                loop_timer_start(&session->provider->loop, &session->drain_timer,
-                                 now_ns() + DRAIN_PAUSE_NS);
+        if (!session_is_connected(session)) {
+                provider_tell_drained(session->provider);
                 return 0;
         }
+        if (!session_is_drained(session))
+                return 0;
         channel_begin(channel, NX_MSG_ENGINE_DRAINED, 0);
         return channel_end(channel);
 }
@@ -324,6 +332,7 @@ static int session_on_io(uint32_t events, void *userdata)
                 return r;
         disconnect(session);
         session_stop(session, NX_PROVIDER_STOP_INTERNAL_ERROR);
+        provider_tell_drained(session->provider);
         return 0;
 }
 

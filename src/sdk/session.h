@@ -104,6 +104,9 @@ struct session *session_get(struct nx_provider *provider, const char *name);
 /* Ends a run with reason. Returns NULL. */
 struct session *session_free(struct session *session, enum nx_provider_stop_reason reason);
 
+/* No socket of a flow that the extension was given is open. Else it looks again in a while. */
+bool session_is_drained(struct session *session);
+
 static inline bool session_is_connected(const struct session *session)
 {
         return peer_is_open(&session->engine);

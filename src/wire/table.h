@@ -151,6 +151,7 @@ enum wire_type {
         ATTR(104, CONTAINER, WIRE_STRING, "container", NULL)                                       \
         ATTR(105, OLDER, WIRE_BOOL, "older", NULL)                                                 \
         ATTR(106, OWNER_IS_HOLDER, WIRE_BOOL, "owner_is_holder", NULL)                             \
+        ATTR(107, MAY_INSPECT, WIRE_BOOL, "may_inspect", NULL) /* what flows carry */              \
         ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
@@ -318,6 +319,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
             1)                                                                                     \
         MSG(121, EXTENSION_ENDPOINTS_LEAVE, 0, 0) /* another process has them now */               \
         /* extension -> netextd */                                                                 \
+        MSG(122, MANAGER_FLOWS_LEFT, 0, 0) /* none is left, as far as flowd cannot know */         \
         MSG(124, MANAGER_ENDPOINT_WANTS_PEER, WIRE_HAS(NAME), 0) /* events, and nobody is there */ \
         MSG(125, MANAGER_ENDPOINT_TAKEN, WIRE_HAS(NAME), 0)      /* one EXTENSION_ENDPOINT_PEER */ \
         MSG(126, MANAGER_ENDPOINTS_LEFT, 0, 0)                   /* nobody waits for us there */

@@ -52,6 +52,17 @@ def test_flows_of_the_old_process_go_on(netext, proxy, serve, traffic, what):
     wait_for_end(before)
 
 
+def test_who_leaves_needs_no_flowd_to_know_when(netext, proxy, serve, traffic):
+    """The one that knew of its flows is killed, and the next one has never heard of them."""
+    serve(80)
+    proxy("80 claim")
+    with traffic("stream:80"):
+        before, _ = replace(netext, PROXY)
+        netext.restart_flowd()
+        assert started_at(before), "it did not wait for its flow"
+    wait_for_end(before)
+
+
 # What does not go well
 
 

@@ -348,7 +348,7 @@ static int on_channel(struct link *link, const struct wire_message *message, int
         if (!session)
                 return -EBADMSG;
         session_set_channel(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN),
-                            wire_get(message, WIRE_ATTR_ENABLE));
+                            wire_get(message, WIRE_ATTR_MAY_INSPECT));
         return 0;
 }
 
@@ -361,7 +361,7 @@ static int on_successor(struct link *link, const struct wire_message *message, i
         if (!session)
                 return -EBADMSG;
         r = successor_add(session, take_fd(fd), (uint32_t)wire_get(message, WIRE_ATTR_RUN),
-                          wire_get(message, WIRE_ATTR_ENABLE));
+                          wire_get(message, WIRE_ATTR_MAY_INSPECT));
         if (r < 0)
                 log_error("session %s: no successor can be made: %s", session->name, strerror(-r));
         return 0; /* its provider sees that the channel is closed */

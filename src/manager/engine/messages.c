@@ -128,7 +128,6 @@ int engine_add_session(struct engine *engine, const struct engine_session *sessi
         return peer_send(&engine->peer, -1);
 }
 
-/* ENABLE: the provider may see what flows carry. */
 static int give_channel(struct engine *engine, enum wire_message_type type, unsigned int slot,
                         uint32_t run, bool may_inspect, int fd)
 {
@@ -139,7 +138,7 @@ static int give_channel(struct engine *engine, enum wire_message_type type, unsi
         writer = peer_begin(&engine->peer, type, 0);
         wire_put(writer, WIRE_ATTR_SESSION, slot);
         wire_put(writer, WIRE_ATTR_RUN, run);
-        wire_put(writer, WIRE_ATTR_ENABLE, may_inspect);
+        wire_put(writer, WIRE_ATTR_MAY_INSPECT, may_inspect);
         return peer_send(&engine->peer, fd);
 }
 

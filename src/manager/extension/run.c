@@ -473,6 +473,10 @@ static int receive(const struct wire_message *message, int *fd, void *userdata)
                 extension_peers_left(run);
                 return 0;
         }
+        if (message->type == NX_MSG_MANAGER_FLOWS_LEFT && run->role == RUN_LEAVING) {
+                extension_drained(run, UINT64_MAX);
+                return 0;
+        }
         if (run->greeted && (message->type == NX_MSG_MANAGER_QUESTION ||
                              message->type == NX_MSG_MANAGER_QUESTION_OVER)) {
                 extension_run_asked(run, message);
