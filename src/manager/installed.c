@@ -26,6 +26,7 @@ static_assert(EXTENSION_CAN_FILTER == CAPABILITY(FILTER_PROVIDER) &&
               "a capability of the manifest is the same bit of a specification");
 
 static_assert(EXTENSION_IDENTIFIER_MAX == MANIFEST_IDENTIFIER_MAX, "it is one name");
+static_assert(EXTENSION_GROUPS_MAX == MANIFEST_GROUPS_MAX, "they are the same");
 
 /* Of a process with its children: more than any should need, and less than hurts the machine. */
 static const struct extension_limits limits = { .memory_max = 1ULL << 30, .pids_max = 512 };
@@ -34,33 +35,38 @@ static int put(const struct copy *copy, const char *folder, char **ret_problem, 
 {
         struct instance *instance = userdata;
         const struct manifest *manifest = &copy->bundle.manifest;
-        _cleanup_free_ char *executable = NULL, *data = NULL;
+        _cleanup_free_ char *executable = NULL, *data = NULL, *shared = NULL;
+        struct extension_spec spec;
         struct extension *extension;
         int r;
 
         r = store_make_data_folder(&instance->store, manifest->identifier, &data, ret_problem);
+        if (r >= 0)
+                r = store_make_group_folders(&instance->store, manifest, &shared, ret_problem);
         if (r >= 0 && asprintf(&executable, "%s/%s", folder, manifest->executable) < 0) {
                 executable = NULL;
                 r = -ENOMEM;
         }
         if (r < 0)
                 return r;
+        spec = (struct extension_spec){
+                .identifier = manifest->identifier,
+                .team = manifest->team,
+                .version = manifest->version,
+                .digest = copy->bundle.digest,
+                .executable = executable,
+                .bundle_folder = folder,
+                .state_folder = data,
+                .groups_folder = shared,
+                .kinds = manifest->kinds,
+                .capabilities = manifest->capabilities,
+                .grace_time = manifest->grace_time,
+                .limits = limits,
+        };
+        for (size_t i = 0; i < manifest->n_groups; i++)
+                spec.groups[i] = manifest->groups[i];
         endpoints_begin(instance, manifest);
-        return extension_table_put(&instance->extensions,
-                                   &(struct extension_spec){
-                                           .identifier = manifest->identifier,
-                                           .team = manifest->team,
-                                           .version = manifest->version,
-                                           .digest = copy->bundle.digest,
-                                           .executable = executable,
-                                           .bundle_folder = folder,
-                                           .state_folder = data,
-                                           .kinds = manifest->kinds,
-                                           .capabilities = manifest->capabilities,
-                                           .grace_time = manifest->grace_time,
-                                           .limits = limits,
-                                   },
-                                   &extension, ret_problem);
+        return extension_table_put(&instance->extensions, &spec, &extension, ret_problem);
 }
 
 static int end(const char *identifier, void *userdata)

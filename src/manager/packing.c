@@ -98,6 +98,26 @@ static int unpack_configuration(struct configuration *configuration, const json_
         return configuration->identifier ? 0 : -ENOMEM;
 }
 
+static void pack_groups(json_t *object, const struct extension_spec *spec)
+{
+        json_t *groups = json_array();
+
+        for (size_t i = 0; i < EXTENSION_GROUPS_MAX && spec->groups[i]; i++)
+                (void)json_array_append_new(groups, json_string(spec->groups[i]));
+        pack_text(object, "groups_folder", spec->groups_folder);
+        (void)json_object_set_new(object, "groups", groups);
+}
+
+/* What is set points into object. */
+static void unpack_groups(struct extension_spec *spec, const json_t *object)
+{
+        const json_t *groups = json_object_get(object, "groups");
+
+        spec->groups_folder = unpack_text(object, "groups_folder");
+        for (size_t i = 0; spec->groups_folder && i < EXTENSION_GROUPS_MAX; i++)
+                spec->groups[i] = json_string_value(json_array_get(groups, i));
+}
+
 static json_t *pack_spec(const struct extension_spec *spec)
 {
         json_t *object = json_object();
@@ -109,6 +129,7 @@ static json_t *pack_spec(const struct extension_spec *spec)
         pack_text(object, "executable", spec->executable);
         pack_text(object, "bundle_folder", spec->bundle_folder);
         pack_text(object, "state_folder", spec->state_folder);
+        pack_groups(object, spec);
         pack_number(object, "kinds", spec->kinds);
         pack_number(object, "capabilities", spec->capabilities);
         pack_number(object, "grace_time", spec->grace_time);
@@ -139,7 +160,7 @@ static int fill_extension(struct extension *extension, const json_t *object)
 int unpack_extension(struct extension_table *table, const json_t *object, struct extension **ret)
 {
         const json_t *packed = json_object_get(object, "spec");
-        const struct extension_spec spec = {
+        struct extension_spec spec = {
                 .identifier = unpack_text(packed, "identifier"),
                 .team = unpack_text(packed, "team"),
                 .version = unpack_text(packed, "version"),
@@ -158,6 +179,7 @@ int unpack_extension(struct extension_table *table, const json_t *object, struct
 
         if (!spec.executable || *spec.executable != '/' || (spec.team && !spec.identifier))
                 return -EBADMSG;
+        unpack_groups(&spec, packed);
         r = extension_new(table, unpack_text(object, "name") ?: "", &spec, &extension);
         if (r >= 0)
                 r = fill_extension(extension, object);

@@ -32,7 +32,7 @@ class Workshop:
         shutil.copy((signer or self.signer).certificate, self.trust)
 
     def bundle(self, identifier=IDENTIFIER, version="1.0", refuse=0, fate="", signer=None, program=PROGRAM,
-               endpoints=(), app=None, files=None, **manifest):
+               endpoints=(), groups=(), app=None, files=None, **manifest):
         """app: the program that it runs, and its arguments; files: paths by their names in the bundle."""
         self.made += 1
         folder = self.folder / f"bundle-{self.made}"
@@ -46,8 +46,7 @@ class Workshop:
         for name, path in (files or {}).items():
             bundle.put(name, path.read_bytes(), path.stat().st_mode & 0o777)
         bundle.manifest.update(identifier=identifier, version=version, short_version=version,
-                               endpoints=list(endpoints),
-                               groups=[], **manifest)
+                               endpoints=list(endpoints), groups=list(groups), **manifest)
         bundle.write_manifest()
         bundle.sign(signer or self.signer)
         return folder
@@ -66,7 +65,7 @@ class Workshop:
 
     def staged(self):
         """What lies in the state directory, as paths in it: nothing that belongs to nothing."""
-        return sorted(str(path.relative_to(self.state)) for kind in ("staging", "extensions", "data")
+        return sorted(str(path.relative_to(self.state)) for kind in ("staging", "extensions", "data", "groups")
                       for path in self.state.glob(f"{kind}/*"))
 
 

@@ -104,7 +104,7 @@ static int prepare_flowd(struct engine *engine, int link_fd, struct spawned *ret
         lock_fd = user_lock();
         if (lock_fd < 0)
                 return lock_fd;
-        r = user_choose(engine->options->instance, "netext-flowd", &engine->uid);
+        r = user_choose(engine->options->instance, "netext-flowd", NULL, 0, &engine->uid);
         if (r < 0)
                 return r;
         *ret_step = "be given its pin folder";

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "footprint/footprint.h"
 #include "manager/extension/cause.h"
+#include "manager/extension/groups.h"
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
@@ -559,6 +560,7 @@ void extension_run_ended(struct run *run, const char *how)
                 note_problem(extension, run, how);
         }
         problem = take_ptr(run->problem);
+        groups_leave(run);
         run_free(run);
         tell_watches(extension, process_gone);
         extension_limit(extension);

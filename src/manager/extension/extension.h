@@ -43,6 +43,8 @@ enum extension_capability {
         EXTENSION_CAN_FILTER_PACKETS = 1 << 5,
 };
 
+#define EXTENSION_GROUPS_MAX 16
+
 struct extension_limits {
         uint64_t memory_max; /* bytes; 0: none */
         uint32_t pids_max;   /* 0: none */
@@ -57,9 +59,11 @@ struct extension_spec {
         const char *executable;    /* absolute path */
         const char *bundle_folder; /* it may read that, and libraries come from there */
         const char *state_folder;  /* it may write there; exists, and gets its uid as owner */
-        uint32_t kinds;            /* 1 << enum nx_provider_kind; 0: whatever it says */
-        uint32_t capabilities;     /* enum extension_capability */
-        uint32_t grace_time;       /* seconds for the flows of one that was replaced; 0: a day */
+        const char *groups_folder; /* its team's, in which there is one for each of groups */
+        const char *groups[EXTENSION_GROUPS_MAX]; /* names; NULL behind the last */
+        uint32_t kinds;        /* 1 << enum nx_provider_kind; 0: whatever it says */
+        uint32_t capabilities; /* enum extension_capability */
+        uint32_t grace_time;   /* seconds for the flows of one that was replaced; 0: a day */
         struct extension_limits limits;
 };
 

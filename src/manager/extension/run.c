@@ -9,6 +9,7 @@
  *                         SIGKILL, each after the one before had its time
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <netext/netext.h>
 
 #include "base/log.h"
+#include "manager/extension/groups.h"
 #include "manager/extension/parts.h"
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
@@ -189,7 +191,45 @@ static int choose_user(struct run *run)
 
         if (!run_is_alone(run))
                 return 0;
-        return user_choose(extension->table->instance, extension->name, &extension->uid);
+        return user_choose(extension->table->instance, extension->name, NULL, 0, &extension->uid);
+}
+
+struct environment {
+        char *texts[8]; /* owned; NULL behind the last */
+        size_t n;
+};
+
+static void environment_deinit(struct environment *environment)
+{
+        for (size_t i = 0; i < environment->n; i++)
+                free(environment->texts[i]);
+}
+
+static int environment_fill(struct environment *environment, const struct run *run)
+{
+        const struct extension_spec *spec = extension_spec_of(run);
+        const struct {
+                const char *name, *value;
+        } variables[] = {
+                { "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+                { "LANG", "C.UTF-8" },
+                { "NETEXT_CONTROL_FD", "3" },
+                { "NETEXT_EXTENSION_SOCKET", run->extension->table->paths->extension_socket },
+                { "NETEXT_EXTENSION_STAYS", extension_is_anonymous(run->extension) ? NULL : "1" },
+                { "NETEXT_STATE_FOLDER", spec->state_folder },
+                { "NETEXT_GROUPS_FOLDER", spec->groups_folder },
+        };
+
+        static_assert(ARRAY_SIZE(variables) < ARRAY_SIZE(environment->texts), "NULL is the last");
+        for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+                if (!variables[i].value)
+                        continue;
+                if (asprintf(&environment->texts[environment->n], "%s=%s", variables[i].name,
+                             variables[i].value) < 0)
+                        return -ENOMEM;
+                environment->n++;
+        }
+        return 0;
 }
 
 static int prepare(struct run *run, int control_fd, struct spawned *ret, const char **ret_step)
@@ -198,35 +238,20 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
         const struct extension_spec *spec = extension_spec_of(run);
         const char *path = spec->executable;
         const char *argv[] = { path, NULL };
-        const struct sandbox sandbox = {
+        struct sandbox sandbox = {
                 .may_make_internet_sockets = spec->capabilities & EXTENSION_IS_NETWORK_CLIENT,
                 .bundle_folder = spec->bundle_folder,
                 .state_folder = spec->state_folder,
         };
-        const char *environment[] = {
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "LANG=C.UTF-8",
-                "NETEXT_CONTROL_FD=3",
-                NULL,
-                NULL,
-                NULL,
-                NULL,
-        };
-        _cleanup_free_ char *socket = NULL, *folder = NULL;
-        size_t n = 4;
+        _cleanup_(environment_deinit) struct environment environment = {};
+        _cleanup_groups_ struct groups groups = {};
+        struct spawn_groups ids = {};
         _cleanup_fd_ int lock_fd = -1, words_fd = -1;
         int r;
 
-        if (asprintf(&socket, "NETEXT_EXTENSION_SOCKET=%s",
-                     extension->table->paths->extension_socket) < 0)
-                return -ENOMEM;
-        environment[3] = socket;
-        if (!extension_is_anonymous(extension))
-                environment[n++] = "NETEXT_EXTENSION_STAYS=1";
-        if (spec->state_folder &&
-            asprintf(&folder, "NETEXT_STATE_FOLDER=%s", spec->state_folder) < 0)
-                return -ENOMEM;
-        environment[n++] = folder;
+        r = environment_fill(&environment, run);
+        if (r < 0)
+                return r;
         *ret_step = "get its stderr";
         r = words_open(run, &words_fd);
         if (r < 0)
@@ -242,12 +267,21 @@ static int prepare(struct run *run, int control_fd, struct spawned *ret, const c
         r = spec->state_folder ? give_folder(spec->state_folder, extension->uid) : 0;
         if (r < 0)
                 return r;
+        *ret_step = "be given its groups' folders";
+        r = groups_take(run, &groups);
+        if (r < 0)
+                return r;
+        sandbox.shared_folders = groups.folders;
+        sandbox.n_shared_folders = groups.n;
+        ids = (struct spawn_groups){ extension->uid, groups.gids, groups.n };
         return spawn_prepare(
                 &(struct spawn){
                         .program = path,
                         .argv = argv,
-                        .environ = environment,
+                        .environ = (const char *const *)environment.texts,
                         .uid = extension->uid,
+                        .groups = &ids,
+                        .shares_files = groups.n > 0,
                         .cgroup_fd = extension->cgroup_fd,
                         .stderr_fd = words_fd,
                         .sandbox = &sandbox,
@@ -304,6 +338,8 @@ int run_start(struct extension *extension, enum run_role role, struct run **ret_
         }
         if (r >= 0)
                 r = run_spawn(run, their_fd, &step);
+        if (r < 0 && run)
+                groups_leave(run);
         if (r < 0)
                 return text_problem(ret_problem, r, "%s does not start: it could not %s: %s",
                                     extension_spec_of(run)->executable, step, strerror(-r));

@@ -10,11 +10,14 @@
 /* Every string of a spec. */
 static const char **text_of(struct extension_spec *spec, size_t i)
 {
-        const char **texts[] = { &spec->identifier,  &spec->team,       &spec->version,
-                                 &spec->digest,      &spec->executable, &spec->bundle_folder,
-                                 &spec->state_folder };
+        const char **texts[] = { &spec->identifier,   &spec->team,         &spec->version,
+                                 &spec->digest,       &spec->executable,   &spec->bundle_folder,
+                                 &spec->state_folder, &spec->groups_folder };
 
-        return i < ARRAY_SIZE(texts) ? texts[i] : NULL;
+        if (i < ARRAY_SIZE(texts))
+                return texts[i];
+        i -= ARRAY_SIZE(texts);
+        return i < EXTENSION_GROUPS_MAX ? &spec->groups[i] : NULL;
 }
 
 void extension_spec_deinit(struct extension_spec *spec)

@@ -256,6 +256,8 @@ int sandbox_open_files(const struct sandbox *sandbox, int *ret_fd)
         r = allow(fd, sandbox->bundle_folder, READ);
         if (r >= 0)
                 r = allow(fd, sandbox->state_folder, LANDLOCK_FIRST_VERSION);
+        for (size_t i = 0; r >= 0 && i < sandbox->n_shared_folders; i++)
+                r = allow(fd, sandbox->shared_folders[i], LANDLOCK_FIRST_VERSION);
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(base_system); i++)
                 r = allow(fd, base_system[i].path, base_system[i].access);
         if (r < 0)

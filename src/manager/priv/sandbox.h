@@ -8,12 +8,15 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sandbox {
         bool may_make_internet_sockets;
         const char
                 *bundle_folder; /* it may read that and the base system; NULL: what its user may */
-        const char *state_folder; /* it may write there; NULL: nowhere */
+        const char *state_folder;    /* it may write there; NULL: nowhere */
+        char *const *shared_folders; /* and there */
+        size_t n_shared_folders;
 };
 
 /* Makes what sandbox_enter() needs, before there is a child. 0 or negative errno. */

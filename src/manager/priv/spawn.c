@@ -112,13 +112,13 @@ static void reset_signals(void)
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_limits(void)
+static int set_limits(const struct spawn *spawn)
 {
         static const struct rlimit no_core = { 0, 0 };
         struct rlimit files;
 
         reset_signals();
-        umask(077);
+        umask(spawn->shares_files ? 007 : 077);
         if (setsid() < 0 || chdir("/") < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 ||
             getrlimit(RLIMIT_NOFILE, &files) < 0)
                 return -errno;
@@ -187,7 +187,7 @@ static int give_everything_up(const struct spawn *spawn, int *gate_fd, int *prog
         if (r < 0)
                 return r;
         *step = STEP_LIMITS;
-        r = set_limits();
+        r = set_limits(spawn);
         if (r < 0)
                 return r;
         *step = STEP_IDENTITY;

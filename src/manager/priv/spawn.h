@@ -27,6 +27,7 @@ struct spawn {
         const char *const *environ;
         uid_t uid; /* and the gid of the same number, without other groups … */
         const struct spawn_groups *groups; /* … unless they are here */
+        bool shares_files;                 /* what it makes is for its groups as well */
         uint64_t capabilities;             /* bits of what it keeps; 0 for none */
         int cgroup_fd;                     /* folder of the cgroup to enter, or -1 */
         int stderr_fd;                     /* and stdout; 0: as ours */

@@ -18,6 +18,7 @@
 #include "manager/priv/give.h"
 
 #define UID 61234
+#define GID 61235
 
 static char root[64];
 
@@ -37,12 +38,17 @@ static void make_file(const char *name)
         close(fd);
 }
 
-static uid_t owner_of(const char *name)
+static struct stat status_of(const char *name)
 {
         struct stat st;
 
         assert_int_equal(lstat(in_root(name), &st), 0);
-        return st.st_uid;
+        return st;
+}
+
+static uid_t owner_of(const char *name)
+{
+        return status_of(name).st_uid;
 }
 
 static int setup(void **state)
@@ -91,6 +97,32 @@ static void test_all_in_it_and_nothing_else(void **state)
         assert_int_equal(owner_of("own/symbolic"), before);
 }
 
+static void test_a_group_gets_all_in_it_and_nothing_else(void **state)
+{
+        static const char *const given[] = { "own", "own/file", "own/deeper", "own/deeper/file" };
+        static const char *const others[] = { "outside", "linked", "own/symbolic" };
+        uid_t before = geteuid();
+        int fd;
+
+        if (before != 0)
+                skip();
+        fd = open(in_root("own"), O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(chown(in_root("own/file"), UID, UID), 0);
+        assert_int_equal(fchmod(fd, S_ISGID | 0770), 0);
+        assert_int_equal(give_folder_to_group(fd, GID), 0);
+        for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+                assert_int_equal(status_of(given[i]).st_gid, GID);
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                assert_int_equal(status_of(others[i]).st_gid, before);
+        assert_int_equal(owner_of("own/file"), UID);
+        assert_int_equal(owner_of("own"), before);
+        assert_int_equal(give_folder_back(fd), 0);
+        close(fd);
+        assert_int_equal(status_of("own").st_gid, before);
+        assert_int_equal(status_of("own/file").st_gid, GID);
+        assert_int_equal(status_of("own").st_mode, S_IFDIR | S_ISGID | 0770);
+}
+
 static void test_no_link_is_a_folder(void **state)
 {
         assert_int_equal(give_folder(in_root("own/symbolic"), UID) < 0, 1);
@@ -101,6 +133,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_all_in_it_and_nothing_else, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_group_gets_all_in_it_and_nothing_else, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(test_no_link_is_a_folder, setup, teardown),
         };
 

@@ -269,7 +269,9 @@ static int teardown_folders(void **state)
 
 static void test_files_are_the_bundles_and_the_systems(void **state)
 {
+        char *const shared_folders[] = { other };
         const struct sandbox sandbox = { .bundle_folder = bundle, .state_folder = states };
+        struct sandbox shared = sandbox;
 
         if (!landlock_is_there())
                 skip();
@@ -280,6 +282,10 @@ static void test_files_are_the_bundles_and_the_systems(void **state)
         assert_int_equal(try(&sandbox, read_other), EACCES);
         assert_int_equal(try(NULL, read_other), 0);
         assert_int_equal(try(&sandbox, make_other), EACCES);
+        shared.shared_folders = shared_folders;
+        shared.n_shared_folders = 1;
+        assert_int_equal(try(&shared, make_other), 0);
+        assert_int_equal(try(&shared, write_bundle), EACCES);
         assert_int_equal(try(&sandbox, read_base_system), 0);
         assert_int_equal(try(&sandbox, write_null), 0);
         assert_int_equal(try(&sandbox, child), 0);

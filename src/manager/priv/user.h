@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A uid that nobody else on the machine has, for each daemon and extension. */
+/* A uid that nobody else on the machine has, for each daemon and extension; and a gid like that for
+ * each folder that extensions share. */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /*
@@ -10,6 +13,9 @@
  * descriptor from here until the process that gets the uid has it. Negative errno.
  */
 int user_lock(void);
-/* The first free one of systemd's range for dynamic users after a hash of the names.
- * -EAGAIN: all are taken. */
-int user_choose(const char *instance, const char *name, uid_t *ret_uid);
+/* The first free one of systemd's range for dynamic users after a hash of the names, as uid or as
+ * gid, and none of others, which nobody has yet. -EAGAIN: all are taken. */
+int user_choose(const char *instance, const char *name, const id_t *others, size_t n_others,
+                id_t *ret_id);
+/* Is that one of the process's supplementary groups? */
+bool user_is_in(pid_t pid, gid_t gid);

@@ -120,22 +120,32 @@ struct policy_subject copy_to_subject(const struct copy *copy)
         };
 }
 
+static json_t *pack_groups(const struct manifest *manifest)
+{
+        json_t *groups = json_array();
+
+        for (size_t i = 0; i < manifest->n_groups; i++)
+                (void)json_array_append_new(groups, json_string(manifest->groups[i]));
+        return groups;
+}
+
 json_t *copy_pack(const struct copy *copy)
 {
         const struct manifest *manifest = &copy->bundle.manifest;
         const struct bundle_signer *signer = &copy->bundle.signer;
 
-        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si ss sI sI sb sb so ss*}",
+        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si so ss sI sI sb sb so ss*}",
                          "identifier", manifest->identifier, "team", manifest->team, "version",
                          manifest->version, "short_version", manifest->short_version, "name",
                          manifest->name, "vendor", manifest->vendor, "category",
                          (int)manifest->category, "usage_description", manifest->usage_description,
                          "digest", copy->bundle.digest, "signer", signer->identity, "signer_name",
                          signer->name, "signer_root", signer->root, "capabilities",
-                         (int)manifest->capabilities, "state", states[copy->state], "request",
-                         (json_int_t)copy->request, "staged_ns", (json_int_t)copy->staged_ns,
-                         "developer", copy->developer, "switched_off", copy->switched_off, "grant",
-                         grant_pack(&copy->grant), "recovered", copy->recovered);
+                         (int)manifest->capabilities, "groups", pack_groups(manifest), "state",
+                         states[copy->state], "request", (json_int_t)copy->request, "staged_ns",
+                         (json_int_t)copy->staged_ns, "developer", copy->developer, "switched_off",
+                         copy->switched_off, "grant", grant_pack(&copy->grant), "recovered",
+                         copy->recovered);
 }
 
 static char *take_string(const json_t *object, const char *key)
@@ -143,6 +153,22 @@ static char *take_string(const json_t *object, const char *key)
         const char *text = json_string_value(json_object_get(object, key));
 
         return text ? strdup(text) : NULL;
+}
+
+static void read_groups(struct manifest *manifest, const json_t *groups)
+{
+        size_t n = json_array_size(groups);
+
+        if (n == 0 || n > MANIFEST_GROUPS_MAX)
+                return;
+        manifest->groups = calloc(n + 1, sizeof(char *));
+        while (manifest->groups && manifest->n_groups < n) {
+                const char *group = json_string_value(json_array_get(groups, manifest->n_groups));
+
+                if (!group || !(manifest->groups[manifest->n_groups] = strdup(group)))
+                        break;
+                manifest->n_groups++;
+        }
 }
 
 static void read_bundle(struct bundle *bundle, const json_t *object)
@@ -161,6 +187,7 @@ static void read_bundle(struct bundle *bundle, const json_t *object)
                 (enum manifest_category)json_integer_value(json_object_get(object, "category"));
         manifest->capabilities =
                 (uint32_t)json_integer_value(json_object_get(object, "capabilities"));
+        read_groups(manifest, json_object_get(object, "groups"));
         bundle->signer.identity = take_string(object, "signer");
         bundle->signer.name = take_string(object, "signer_name");
         bundle->signer.root = take_string(object, "signer_root");

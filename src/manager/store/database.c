@@ -249,6 +249,21 @@ static bool is_copy(const struct collection *collection, const char *name)
                life_has(collection->store, identifier, name);
 }
 
+/* What is still looked for may name any. */
+static bool is_team_with_groups(const struct collection *collection, const char *name)
+{
+        return life_names_group(collection->store, name, NULL) ||
+               !list_is_empty(&collection->store->recoveries);
+}
+
+static bool is_group(const struct collection *collection, const char *name)
+{
+        const char *team = strrchr(collection->parent, '/') + 1;
+
+        return life_names_group(collection->store, team, name) ||
+               !list_is_empty(&collection->store->recoveries);
+}
+
 static bool is_no_damage(const struct collection *collection, const char *name)
 {
         return !staged_was_put_aside(name);
@@ -259,6 +274,31 @@ unsigned int database_collect_staging(const struct store *store)
         return collect(store, "staging", is_being_staged);
 }
 
+struct team_collection {
+        const struct store *store;
+        unsigned int n_removed;
+};
+
+static int collect_groups_of(const char *team, void *userdata)
+{
+        struct team_collection *collection = userdata;
+        _cleanup_free_ char *folder = NULL;
+
+        text_set(&folder, "groups/%s", team);
+        if (folder)
+                collection->n_removed += collect(collection->store, folder, is_group);
+        return 0;
+}
+
+unsigned int database_collect_groups(const struct store *store)
+{
+        struct team_collection collection = { store,
+                                              collect(store, "groups", is_team_with_groups) };
+
+        (void)staged_for_each(store->place.store_fd, "groups", collect_groups_of, &collection);
+        return collection.n_removed;
+}
+
 unsigned int database_collect(const struct store *store)
 {
         const struct life *life;
@@ -267,6 +307,7 @@ unsigned int database_collect(const struct store *store)
         n = database_collect_staging(store);
         n += collect(store, "extensions", is_life);
         n += collect(store, "data", is_life);
+        n += database_collect_groups(store);
         list_for_each (life, &store->lives, link) {
                 _cleanup_free_ char *folder = NULL;
 

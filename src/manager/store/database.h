@@ -18,6 +18,8 @@ void database_load(struct store *store);
 
 /* What is in no copy, no life and no activation. */
 unsigned int database_collect(const struct store *store);
+/* Of those, only folders of groups that no copy names any more. */
+unsigned int database_collect_groups(const struct store *store);
 /* What is staged for no activation. */
 unsigned int database_collect_staging(const struct store *store);
 /* What was put aside: when somebody asks, and has had time to look at it. */

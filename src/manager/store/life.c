@@ -132,6 +132,34 @@ bool life_has(const struct store *store, const char *identifier, const char *dig
                has_digest(life->next, digest);
 }
 
+static bool names_group(const struct copy *copy, const char *team, const char *group)
+{
+        const struct manifest *manifest = copy ? &copy->bundle.manifest : NULL;
+
+        if (!manifest || strcmp(manifest->team, team) != 0)
+                return false;
+        for (size_t i = 0; i < manifest->n_groups; i++)
+                if (!group || strcmp(manifest->groups[i], group) == 0)
+                        return true;
+        return false;
+}
+
+bool life_names_group(const struct store *store, const char *team, const char *group)
+{
+        const struct copy *leaving;
+        const struct life *life;
+
+        list_for_each (life, &store->lives, link) {
+                list_for_each (leaving, &life->leaving, link)
+                        if (names_group(leaving, team, group))
+                                return true;
+                if (names_group(life->active, team, group) ||
+                    names_group(life->coming, team, group) || names_group(life->next, team, group))
+                        return true;
+        }
+        return false;
+}
+
 struct copy *life_get_waiting(const struct life *life)
 {
         if (life->coming && life->coming->state == COPY_WAITING_FOR_USER)

@@ -57,6 +57,9 @@ bool life_is_used(const struct life *life, const struct copy *copy);
 /* One of its processes has ended: former copies that none is made of go. */
 void life_drop_unused(struct life *life);
 
+/* Does a copy of an extension of that team name that group? group NULL: any. */
+bool life_names_group(const struct store *store, const char *team, const char *group);
+
 /* The copy that waits for approval, or NULL. */
 struct copy *life_get_waiting(const struct life *life);
 /* Is there a copy with that digest? */

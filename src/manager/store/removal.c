@@ -12,7 +12,9 @@
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
 #include "manager/priv/staged.h"
+#include "manager/store/database.h"
 #include "manager/store/life.h"
+#include "manager/store/recovery.h"
 
 static void drop_all(struct life *life)
 {
@@ -56,7 +58,7 @@ void life_leave(struct life *life, struct copy *copy, enum copy_state state)
 
 void life_forget(struct life *life)
 {
-        _cleanup_free_ char *copies = NULL, *data = NULL;
+        _cleanup_free_ char *copies = NULL, *data = NULL, *damage = NULL;
         int fd = life->store->place.store_fd, r;
 
         text_set(&copies, "extensions/%s", life->identifier);
@@ -64,6 +66,9 @@ void life_forget(struct life *life)
         r = copies ? staged_remove(fd, copies) : -ENOMEM;
         if (r >= 0)
                 r = data ? staged_remove(fd, data) : -ENOMEM;
+        damage = recovery_find_damage(life->store);
+        if (!damage)
+                (void)database_collect_groups(life->store);
         approvals_forget(&life->store->approvals, life->identifier);
         store_save(life->store);
         if (r < 0)

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "manager/loop/text.h"
@@ -663,6 +664,36 @@ int store_make_data_folder(const struct store *store, const char *identifier, ch
         close_fd(fd);
         *ret_path = take_ptr(path);
         return 0;
+}
+
+static int make_group_folder(const struct store *store, const char *team, const char *group,
+                             char **ret_problem)
+{
+        _cleanup_free_ char *folder = NULL;
+        _cleanup_fd_ int fd = -1;
+
+        text_set(&folder, "groups/%s/%s", team, group);
+        if (!folder)
+                return -ENOMEM;
+        fd = staged_open(store->place.store_fd, folder);
+        if (fd == -ENOENT)
+                fd = staged_make(store->place.store_fd, folder, 0, S_ISGID | 0770);
+        return fd < 0 ? text_problem(ret_problem, fd, "cannot make %s/%s: %s", store->folder,
+                                     folder, strerror(-fd))
+                      : 0;
+}
+
+int store_make_group_folders(const struct store *store, const struct manifest *manifest,
+                             char **ret_path, char **ret_problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < manifest->n_groups; i++)
+                r = make_group_folder(store, manifest->team, manifest->groups[i], ret_problem);
+        if (r < 0 || manifest->n_groups == 0)
+                return r;
+        text_set(ret_path, "%s/groups/%s", store->folder, manifest->team);
+        return *ret_path ? 0 : -ENOMEM;
 }
 
 int store_permit_stop(const struct store *store, const char *identifier, char **ret_why)

@@ -128,6 +128,11 @@ void store_vouch(struct store *store, const char *identifier);
 int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
                            char **ret_problem);
 
+/* A folder for each group of the manifest, in that of its team: *ret_path, which the caller owns;
+ * NULL: it names none. The groups' gids stay. 0, or negative errno with a sentence. */
+int store_make_group_folders(const struct store *store, const struct manifest *manifest,
+                             char **ret_path, char **ret_problem);
+
 /* NULL: there is none. */
 struct life *store_find(const struct store *store, const char *word);
 /* The program of the copy that is enabled. Caller owns *ret_path. -ENOENT: there is none; -ESRCH:

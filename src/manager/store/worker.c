@@ -92,7 +92,7 @@ static int spawn(struct worker *worker, const struct worker_job *job, int answer
         memcpy(fds + 1, job->fds, job->n_fds * sizeof(*fds));
         *ret_step = "get a user id of its own";
         lock_fd = user_lock();
-        r = lock_fd < 0 ? lock_fd : user_choose(job->instance, "netext-bundle", &how.uid);
+        r = lock_fd < 0 ? lock_fd : user_choose(job->instance, "netext-bundle", NULL, 0, &how.uid);
         if (r < 0)
                 return r;
         *ret_step = "get a folder to work in";
