@@ -26,8 +26,10 @@ class App:
         return done.stdout.strip()
 
     def load(self, kind):
-        """A program that asks all the time; end it with .communicate(), which says how it went."""
-        return subprocess.Popen(self.command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        """A program that asks whenever nobody else wants the CPU; end it with .communicate(), which says how it
+        went."""
+        return subprocess.Popen(["nice", "-n", "19", *self.command(kind)], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
 
 
 def said(program):

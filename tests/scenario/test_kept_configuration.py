@@ -122,6 +122,7 @@ def test_what_cannot_start_or_be_read_stands_in_nobodys_way(netext, again, works
 
     text = sessions.read_bytes()
     store.do("disable", IDENTIFIER)
+    store.wait_for_extension(state="activated_disabled")
     again(lambda: sessions.write_bytes(text))
     netext.stop_session("installed")
     state = json.loads(pathlib.Path("/run/netext", netext.name, "state.json").read_bytes())
