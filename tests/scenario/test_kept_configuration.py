@@ -9,6 +9,7 @@ import pytest
 from harness.lab import Lab
 from harness.paths import PROGRAMS
 from harness.store import IDENTIFIER, Store
+from harness.wait import wait_until
 
 SESSIONS = {"firewall", "late", "proxy", "packets", "installed"}
 OF_A_PROCESS = {"pid", "uid", "running_since_ns", "message"}
@@ -125,5 +126,9 @@ def test_what_cannot_start_or_be_read_stands_in_nobodys_way(netext, again, works
     store.wait_for_extension(state="activated_disabled")
     again(lambda: sessions.write_bytes(text))
     netext.stop_session("installed")
-    state = json.loads(pathlib.Path("/run/netext", netext.name, "state.json").read_bytes())
-    assert [one["name"] for one in state["extensions"]] == ["firewall"], "it is tried for nobody"
+
+    def extensions():
+        state = json.loads(pathlib.Path("/run/netext", netext.name, "state.json").read_bytes())
+        return [one["name"] for one in state["extensions"]]
+
+    wait_until(lambda: extensions() == ["firewall"], lambda: f"{extensions()} are tried for nobody")

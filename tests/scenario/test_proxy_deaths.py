@@ -114,7 +114,7 @@ def test_a_stopped_proxy_holds_up_its_own_flows_only(netext, proxy, client, serv
     answer = client.tcp(81)
     assert answer.error is None
     assert netext.flow(local_port=answer.local_port)["reason"] == "verdict-timeout"
-    waiting.send_signal(signal.SIGINT)
+    waiting.send_signal(signal.SIGTERM)
     waiting.wait(5)
     wait_until(lambda: netext.flows(remote_port=80)[0]["state"] == "closed", "its flow did not end")
     netext.kill(netext.extension_pid(PROXY), signal.SIGCONT)
