@@ -120,8 +120,8 @@ class Instance:
 
     def remember_processes(self):
         for pid in (*self._daemons(), *self._extensions()):
-            if started_at(pid):
-                self.started.append((pid, started_at(pid)))
+            if when := started_at(pid):
+                self.started.append((pid, when))
 
     def _daemons(self):
         """What is called by the instance's name, where daemons are."""
