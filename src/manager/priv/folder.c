@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,6 +18,7 @@
 #include "base/cleanup.h"
 #include "footprint/footprint.h"
 #include "manager/priv/folder.h"
+#include "manager/priv/lock.h"
 #include "manager/priv/priv.h"
 
 #define FOLDER_MODE 0711
@@ -74,13 +74,15 @@ static bool is_file_at(int fd, int folder_fd, const char *name)
 static int lock_file(int folder_fd, int *ret_fd, pid_t *ret_holder)
 {
         _cleanup_fd_ int fd = -1;
+        int r;
 
         fd = openat(folder_fd, FOOTPRINT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        r = lock_take(fd);
+        if (r < 0) {
                 *ret_holder = read_holder(fd);
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+                return r == -EWOULDBLOCK ? -EBUSY : r;
         }
         if (!is_file_at(fd, folder_fd, FOOTPRINT_LOCK))
                 return -ESTALE;

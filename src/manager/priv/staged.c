@@ -15,12 +15,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "manager/priv/lock.h"
 #include "manager/priv/priv.h"
 #include "manager/priv/staged.h"
 
@@ -68,9 +68,10 @@ int staged_open_store(const char *path)
         if (r < 0)
                 return r;
         fd = open(path, O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        if (fd < 0)
                 return -errno;
-        return take_fd(&fd);
+        r = lock_take(fd);
+        return r < 0 ? r : take_fd(&fd);
 }
 
 int staged_open(int store_fd, const char *path)
