@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The examples as somebody else builds them: from an installed SDK, by the line at their
-# top, shared and static (L21); one that has parts has them beside it. The programs run, and
-# explain how they are meant to be started.
+# top, with gcc and with clang, shared and static (L21); one that has parts has them beside it.
+# The programs run, and explain how they are meant to be started.
 #
 # check-consumer.sh MESON BUILD-FOLDER EXAMPLE.c... -- [CFLAG...]
 set -eu
@@ -35,22 +35,28 @@ expect_explanation() {
 	grep -q 'netextctl run --with' "$work/stderr"
 }
 
+# What gcc has instrumented wants gcc's runtime of the sanitizers.
+compilers='gcc clang'
+[ $# -eq 0 ] || compilers=gcc
+
 [ "$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --modversion netext)" = 0.1.0 ]
 for source in $sources; do
 	name=$(basename "$source" .c)
 	parts=$(find "$(dirname "$source")" -name '*.c' ! -name 'test-*' ! -path "$source")
-	cc -Wall -Werror "$@" "$source" $parts $(flags --cflags --libs) -o "$work/shared"
-	readelf -d "$work/shared" | grep -q 'NEEDED.*libnetext\.so\.0'
-	expect_explanation env LD_LIBRARY_PATH="$libdir" "$work/shared"
-	echo "ok $name shared"
+	for compiler in $compilers; do
+		"$compiler" -Wall -Werror "$@" "$source" $parts $(flags --cflags --libs) -o "$work/shared"
+		readelf -d "$work/shared" | grep -q 'NEEDED.*libnetext\.so\.0'
+		expect_explanation env LD_LIBRARY_PATH="$libdir" "$work/shared"
+		echo "ok $name shared, with $compiler"
 
-	cc "$@" "$source" $parts $(flags --static --cflags --libs | sed 's/-lnetext/-l:libnetext.a/') \
-		-Wl,--as-needed -o "$work/static"
-	if readelf -d "$work/static" | grep 'NEEDED.*libnetext'; then
-		exit 1
-	fi
-	expect_explanation "$work/static"
-	echo "ok $name static"
+		"$compiler" "$@" "$source" $parts -Wl,--as-needed -o "$work/static" \
+			$(flags --static --cflags --libs | sed 's/-lnetext/-l:libnetext.a/')
+		if readelf -d "$work/static" | grep 'NEEDED.*libnetext'; then
+			exit 1
+		fi
+		expect_explanation "$work/static"
+		echo "ok $name static, with $compiler"
+	done
 
 	# The provider half stands without libsystemd, so a program can be wholly static.
 	if [ $# -eq 0 ]; then

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Each public header compiles alone and twice, in C99 and C++17, without a warning, and
-# the code in its comments compiles too.
+# Each public header compiles alone and twice, in C99 and C++17, with gcc and with clang (L21),
+# without a warning, and the code in its comments compiles too.
 #
 # check-headers.sh INCLUDE-FOLDER
 set -eu
@@ -15,8 +15,12 @@ for header in "$include"/netext/*.h; do
 	name=netext/$(basename "$header")
 	printf '#include <%s>\n#include <%s>\n' "$name" "$name" >"$work/one.c"
 	cp "$work/one.c" "$work/one.cc"
-	cc -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$include" "$work/one.c"
-	c++ -std=c++17 -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$include" "$work/one.cc"
+	for compiler in gcc clang; do
+		"$compiler" -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$include" "$work/one.c"
+	done
+	for compiler in g++ clang++; do
+		"$compiler" -std=c++17 -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$include" "$work/one.cc"
+	done
 	if grep -q '@code' "$header"; then
 		printf '#include <%s>\n' "$name" >"$work/example.c"
 		sed -n '/@code/,/@endcode/{/@code/d;/@endcode/d;s/^ \* \{0,1\}//;p}' "$header" >>"$work/example.c"
