@@ -36,6 +36,7 @@ static const struct fact {
         FACT("version", FACT_TEXT, manifest.version),
         FACT("short_version", FACT_TEXT, manifest.short_version),
         FACT("team", FACT_TEXT, manifest.team),
+        FACT("requires_netext", FACT_TEXT, manifest.requires_netext),
         FACT("name", FACT_TEXT, manifest.name),
         FACT("vendor", FACT_TEXT, manifest.vendor),
         FACT("usage_description", FACT_TEXT, manifest.usage_description),

@@ -80,6 +80,11 @@ enum bundle_code {
         CHECK(MANIFEST_KEY, "manifest.key", _VALIDATION, "all its keys are known")                 \
         CHECK(MANIFEST_TYPE, "manifest.type", _VALIDATION, "values have the right types")          \
         CHECK(MANIFEST_TEXT, "manifest.text", _VALIDATION, "texts are printable and short")        \
+        /* before all that a later netext may mend */                                              \
+        CHECK(REQUIRES_NETEXT_FORM, "manifest.requires_netext.form", _VALIDATION,                  \
+              "it is numbers with dots")                                                           \
+        CHECK(REQUIRES_NETEXT_LATER, "manifest.requires_netext.later", _VALIDATION,                \
+              "this netext is new enough for it")                                                  \
         CHECK(IDENTIFIER_MISSING, "manifest.identifier.missing", BUNDLE_CODE_MISSING_IDENTIFIER,   \
               "there is an identifier")                                                            \
         CHECK(IDENTIFIER_FORM, "manifest.identifier.form", _VALIDATION, "it is a reversed domain") \

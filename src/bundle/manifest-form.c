@@ -124,6 +124,8 @@ bool manifest_is_sound(const struct manifest *manifest)
             !manifest_is_version(manifest->version) || !manifest->short_version ||
             !manifest_is_version(manifest->short_version))
                 return false;
+        if (manifest->requires_netext && !manifest_is_version(manifest->requires_netext))
+                return false;
         if (!manifest->name || !manifest->usage_description || !is_text(manifest->name) ||
             !is_text(manifest->usage_description) || !is_text(manifest->vendor))
                 return false;

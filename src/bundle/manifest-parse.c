@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "bundle/manifest.h"
 #include "bundle/text.h"
+#include "bundle/version.h"
 
 #define KEY_SIZE  160 /* of "endpoints[31].peers[63].executable" and of what is odd, cut */
 #define KINDS_MAX 32
@@ -135,6 +136,22 @@ static void read_team(struct parser *parser, const char *key, const json_t *valu
                 keep(parser, &parser->manifest->team, text);
         else if (text)
                 fail(parser, TEAM_FORM, key, TEAM_FORM_SENTENCE, text);
+}
+
+static void read_requires_netext(struct parser *parser, const char *key, const json_t *value)
+{
+        const char *text = read_string(parser, key, value);
+
+        if (!text)
+                return;
+        if (!manifest_is_version(text)) {
+                fail(parser, REQUIRES_NETEXT_FORM, key, VERSION_FORM_SENTENCE, text);
+                return;
+        }
+        keep(parser, &parser->manifest->requires_netext, text);
+        if (version_compare(text, NETEXT_VERSION) > 0)
+                fail(parser, REQUIRES_NETEXT_LATER, key,
+                     "is %s, and this netext is %s: install a later netext", text, NETEXT_VERSION);
 }
 
 static void read_name(struct parser *parser, const char *key, const json_t *value)
@@ -581,6 +598,7 @@ static const struct key {
           "add one, such as \"1.0\": it is what people read" },
         { "team", read_team, BUNDLE_CHECK_TEAM_MISSING,
           "add the OU of the certificate that signs the bundle" },
+        { "requires_netext", read_requires_netext, -1, NULL },
         { "name", read_name, BUNDLE_CHECK_NAME_MISSING,
           "add one: people are asked about it by its name" },
         { "vendor", read_vendor, -1, NULL },

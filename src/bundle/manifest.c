@@ -96,6 +96,7 @@ void manifest_deinit(struct manifest *manifest)
         free(manifest->version);
         free(manifest->short_version);
         free(manifest->team);
+        free(manifest->requires_netext);
         free(manifest->name);
         free(manifest->vendor);
         free(manifest->usage_description);

@@ -72,6 +72,7 @@ struct manifest {
         char *version;
         char *short_version;
         char *team;
+        char *requires_netext; /* the least version; may be NULL */
         char *name;
         char *vendor; /* may be NULL */
         char *usage_description;

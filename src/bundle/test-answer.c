@@ -20,7 +20,8 @@ static const char text[] =
         " \"usage_description\": \"Keeps mail where it is.\", \"executable\": \"bin/filter\","
         " \"providers\": [\"filter\"], \"capabilities\": [\"filter-provider\"],"
         " \"endpoints\": [{\"name\": \"control\", \"peers\": [{\"team\": \"OTHER\"}, \"everyone\"],"
-        " \"activation\": [\"/usr/bin/app\", \"--wake\"]}], \"groups\": [\"shared\"], \"grace_time\": 600}";
+        " \"activation\": [\"/usr/bin/app\", \"--wake\"]}], \"groups\": [\"shared\"], \"grace_time\": 600,"
+        " \"requires_netext\": \"0.1\"}";
 
 static void fill(struct bundle *bundle)
 {
@@ -77,6 +78,7 @@ static void test_a_bundle_arrives_whole(void **state)
         assert_string_equal(answer.bundle.report.findings[1].text, sent.report.findings[1].text);
         assert_string_equal(manifest->identifier, "com.example.filter");
         assert_string_equal(manifest->team, "EXAMPLE");
+        assert_string_equal(manifest->requires_netext, "0.1");
         assert_null(manifest->vendor);
         assert_int_equal(manifest->kinds, sent.manifest.kinds);
         assert_int_equal(manifest->n_endpoints, 1);

@@ -27,7 +27,8 @@ static const char whole[] =
         "{\"executable\": \"/usr/bin/app\"}, {\"user\": \"alice\"}], \"activation\": "
         "[\"/usr/bin/app\", \"--wake\"]},"
         " {\"name\": \"status\", \"peers\": [\"everyone\"]}],"
-        " \"groups\": [\"shared\", \"logs\"], \"grace_time\": 600}";
+        " \"groups\": [\"shared\", \"logs\"], \"grace_time\": 600,"
+        " \"requires_netext\": \"" NETEXT_VERSION "\"}";
 
 static void cleanup_json(json_t **json)
 {
@@ -69,6 +70,7 @@ static void test_a_whole_manifest_is_read(void **state)
         assert_string_equal(manifest.version, "1.4.2");
         assert_string_equal(manifest.short_version, "1.4");
         assert_string_equal(manifest.team, "EXAMPLE");
+        assert_string_equal(manifest.requires_netext, NETEXT_VERSION);
         assert_string_equal(manifest.name, "Example Filter");
         assert_string_equal(manifest.vendor, "Example");
         assert_string_equal(manifest.usage_description, "Keeps mail where it is.");
@@ -117,6 +119,11 @@ static void test_what_is_wrong_is_named_with_its_place(void **state)
                 ROW("version", NULL, VERSION_MISSING, "version", "add one"),
                 ROW("version", "\"1.0-beta\"", VERSION_FORM, "version", "'1.0-beta' is no version"),
                 ROW("version", "\"1.2.3.4\"", VERSION_FORM, "version", "one to three"),
+                ROW("requires_netext", "\"latest\"", REQUIRES_NETEXT_FORM, "requires_netext",
+                    "'latest' is no version"),
+                ROW("requires_netext", "\"" NETEXT_VERSION "1\"", REQUIRES_NETEXT_LATER,
+                    "requires_netext",
+                    "is " NETEXT_VERSION "1, and this netext is " NETEXT_VERSION ": install"),
                 ROW("short_version", NULL, SHORT_VERSION_MISSING, "short_version", "add one"),
                 ROW("short_version", "\"one\"", SHORT_VERSION_FORM, "short_version", "'one'"),
                 ROW("team", NULL, TEAM_MISSING, "team", "the OU of the certificate"),

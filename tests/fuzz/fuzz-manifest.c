@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: src/bundle/manifest-parse.c src/bundle/manifest-form.c src/bundle/manifest.c */
-/* fuzz-sources: src/bundle/report.c src/bundle/check.c src/bundle/text.c */
-/* fuzz-flags: -ljansson */
+/* fuzz-sources: src/bundle/report.c src/bundle/check.c src/bundle/text.c src/bundle/version.c */
+/* fuzz-flags: -ljansson -DNETEXT_VERSION="0.1.0" */
 
 /*
  * A manifest. What is not complained of is sound, whoever asks; every complaint has a file and a

@@ -199,6 +199,8 @@ static void add_manifest(struct table *table, const struct bundle *bundle)
         }
         for (size_t i = 0; i < manifest->n_groups; i++)
                 add_fact(table, "group", manifest->groups[i]);
+        if (manifest->requires_netext)
+                add_fact(table, "requires netext", manifest->requires_netext);
         if (manifest->grace_time)
                 add_fact_taken(table, "grace time", cli_format("%u s", manifest->grace_time));
 }
@@ -287,6 +289,7 @@ static void emit_manifest(struct emitter *json, const struct manifest *manifest)
         emit_string(json, "version", manifest->version);
         emit_string(json, "short_version", manifest->short_version);
         emit_string(json, "team", manifest->team);
+        emit_string(json, "requires_netext", manifest->requires_netext);
         emit_string(json, "name", manifest->name);
         emit_string(json, "vendor", manifest->vendor);
         emit_string(json, "usage_description", manifest->usage_description);

@@ -16,7 +16,7 @@
 #include "manager/loop/timer.h"
 #include "manager/priv/staged.h"
 #include "manager/store/life.h"
-#include "manager/store/version.h"
+#include "bundle/version.h"
 
 #define REPLY_TIMEOUT_MS 60000 /* for who was asked whether to replace */
 

@@ -16,7 +16,7 @@
 #include "manager/store/database.h"
 #include "manager/store/life.h"
 #include "manager/store/recovery.h"
-#include "manager/store/version.h"
+#include "bundle/version.h"
 
 struct recovery {
         struct list link; /* store.recoveries */

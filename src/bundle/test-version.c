@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "manager/store/version.h"
+#include "bundle/version.h"
 
 static void test_numbers_are_compared_one_by_one(void **state)
 {

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "manager/store/version.h"
+#include "bundle/version.h"
 
 /* The number at *text, and *text moved behind it and its dot; 0 where there is none. */
 static unsigned long long next_number(const char **text)
