@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "talker.h"
@@ -15,6 +16,7 @@
 static struct nx_question *later[LATER_MAX], *never;
 static size_t n_later;
 static int last_post;
+static struct timespec posted_at;
 static struct nx_endpoint *ready[3];
 
 static void answer_text(struct nx_question *question, const char *text)
@@ -41,6 +43,7 @@ static void post(struct nx_endpoint *endpoint, const char *arguments)
         if (sscanf(arguments, "%u %u", &n, &size) != 2 || size > sizeof(event))
                 return;
         last_post = 0;
+        clock_gettime(CLOCK_BOOTTIME, &posted_at);
         for (unsigned int i = 0; i < n; i++) {
                 int r;
 
@@ -121,6 +124,10 @@ static void handle_message(struct nx_connection *connection, struct nx_message *
                 answer_text(question, "now");
         } else if (begins(message, "never")) {
                 never = question;
+        } else if (begins(message, "when")) {
+                snprintf(text, sizeof(text), "%lld%09ld", (long long)posted_at.tv_sec,
+                         posted_at.tv_nsec);
+                answer_text(question, text);
         } else if (begins(message, "posted")) {
                 answer_posted(nx_connection_get_endpoint(connection), question);
         } else if (begins(message, "ask")) {

@@ -12,6 +12,7 @@
  *      never           is kept
  *      refuse          -EBADE, "because"
  *      post N SIZE     posts N events of SIZE bytes, which begin with their number
+ *      when            of the last post: CLOCK_BOOTTIME, in ns
  *      posted          how the last post ended: "0", "kept", "dropped", and how many were dropped
  *      ask …           asks the app the same, and answers with its answer
  *      die             exits at once, unanswered

@@ -78,6 +78,12 @@ static void leave_behind(struct activation *activation)
 void activation_forget(struct activation *activation)
 {
         aside_cancel(take_ptr(activation->looking));
+        activation->is_wanted = false;
+}
+
+void activation_met(struct activation *activation)
+{
+        activation->is_wanted = false;
 }
 
 void activation_deinit(struct activation *activation)
@@ -101,14 +107,6 @@ static int find_user(const struct endpoint_declaration *declaration, uid_t *ret)
                 return peer->id == 0 ? -EPERM : 0;
         }
         return -ENOENT;
-}
-
-static void ended(const char *how, bool clean, void *userdata)
-{
-        struct activation *activation = userdata;
-
-        if (!clean)
-                log_warning("endpoint %s: its activation command %s", activation->endpoint, how);
 }
 
 /* What the user's own service manager and bus are found by. */
@@ -135,6 +133,19 @@ static void surroundings_of(struct surroundings *ret, const struct account_perso
         ret->environ[5] = ret->bus;
         ret->environ[6] = ret->endpoint;
         ret->environ[7] = NULL;
+}
+
+static void run(struct activation *activation);
+
+/* It may have been the app itself, and not have taken the latest events. */
+static void ended(const char *how, bool clean, void *userdata)
+{
+        struct activation *activation = userdata;
+
+        if (!clean)
+                log_warning("endpoint %s: its activation command %s", activation->endpoint, how);
+        if (activation->is_wanted)
+                run(activation);
 }
 
 static int start(struct activation *activation, const struct endpoint_declaration *declaration,
@@ -217,20 +228,31 @@ static int find_person(struct activation *activation)
         return r;
 }
 
-void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
-                    const char *endpoint)
+static void run(struct activation *activation)
 {
         uint64_t now_ms = clock_now_ms();
         int r;
 
-        if (!declaration->activation || process_is_alive(&activation->process) ||
-            activation->looking || restarts_recent(&activation->runs, now_ms) >= RUNS_MAX)
+        activation->is_wanted = false;
+        if (restarts_recent(&activation->runs, now_ms) >= RUNS_MAX)
                 return;
         restarts_add(&activation->runs, now_ms);
-        activation->declaration = declaration;
-        free(activation->endpoint);
-        activation->endpoint = strdup(endpoint);
         r = activation->endpoint ? find_person(activation) : -ENOMEM;
         if (r < 0)
                 complain(activation, STEP_FIND, r);
+}
+
+void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
+                    const char *endpoint)
+{
+        if (!declaration->activation || activation->looking)
+                return;
+        if (process_is_alive(&activation->process)) {
+                activation->is_wanted = true;
+                return;
+        }
+        activation->declaration = declaration;
+        free(activation->endpoint);
+        activation->endpoint = strdup(endpoint);
+        run(activation);
 }

@@ -13,7 +13,8 @@ struct activation {
         sd_event *event;
         struct process process;                         /* its last run, while that lasts */
         struct aside *looking;                          /* for the person that it runs as */
-        const struct endpoint_declaration *declaration; /* borrowed, while looking */
+        const struct endpoint_declaration *declaration; /* borrowed: of the last run */
+        bool is_wanted; /* once more, when the run that lasts is over */
         struct restarts runs;
         uint64_t n_runs;
         char *endpoint; /* for messages */
@@ -22,8 +23,11 @@ struct activation {
 void activation_init(struct activation *activation, sd_event *event);
 /* The declaration changes: what was about to be run is not. */
 void activation_forget(struct activation *activation);
+/* An app is there: what runs need not run again. */
+void activation_met(struct activation *activation);
 /* What runs goes on. */
 void activation_deinit(struct activation *activation);
-/* Runs the command, if there is one, it is not running, and it did not run too often lately. */
+/* Runs the command, if there is one and it did not run too often lately; where it is running, when
+ * that is over. */
 void activation_run(struct activation *activation, const struct endpoint_declaration *declaration,
                     const char *endpoint);

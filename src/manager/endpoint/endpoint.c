@@ -104,6 +104,7 @@ static int hand_over(struct endpoint *endpoint, const struct caller *caller, int
         if (r >= 0) {
                 endpoint->n_connections++;
                 endpoint->n_in_flight++;
+                activation_met(&endpoint->activation);
         } else if (r == -EHOSTDOWN) {
                 endpoint_refuse(endpoint, fd, r, "The extension %s does not run: %s",
                                 endpoint->extension, why ?: "it failed");
