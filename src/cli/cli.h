@@ -125,6 +125,7 @@ int verb_flow_watch(struct cli *cli);
 int verb_flow_explain(struct cli *cli);
 int verb_flow_kill(struct cli *cli);
 int verb_flow_rejudge(struct cli *cli);
+int verb_endpoint_listen(struct cli *cli);
 int verb_chain(struct cli *cli);
 int verb_extension_new(struct cli *cli);
 int verb_extension_keygen(struct cli *cli);

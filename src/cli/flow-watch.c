@@ -6,7 +6,6 @@
  */
 
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 
 #include "cli/cleanup.h"
@@ -78,12 +77,6 @@ static int handle_event(const struct nx_properties *flow, void *userdata)
         return ferror(stdout) ? CLI_FAILED : 0;
 }
 
-/* Ctrl-C is how a watch ends well. Lines are written whole, so none is lost or cut. */
-static void handle_interrupt(int signo)
-{
-        _exit(CLI_OK);
-}
-
 int verb_flow_watch(struct cli *cli)
 {
         _cleanup_manager_ struct nx_manager *manager = cli_open(cli->instance);
@@ -93,8 +86,7 @@ int verb_flow_watch(struct cli *cli)
         if (!manager)
                 return CLI_FAILED;
         nx_manager_want_packages(manager, packages);
-        setlinebuf(stdout);
-        signal(SIGINT, handle_interrupt);
+        writer_begin_watch();
         r = nx_manager_watch_flows(manager, handle_event, &watch);
         if (r < 0)
                 return cli_complain("%s", nx_manager_get_error(manager));

@@ -88,6 +88,8 @@ const struct cli_verb cli_verbs[] = {
         { "extension gc", "", "remove from disk what belongs to no extension", NULL, 0, 0,
           verb_extension_gc },
         { "extension reset", "", "take every extension away", NULL, 0, 0, verb_extension_reset },
+        { "endpoint listen", "ENDPOINT", "a line for each event that an extension has for apps",
+          NULL, 1, 1, verb_endpoint_listen },
         { "ask", "", "be asked what extensions want to know about flows, and answer", NULL, 0, 0,
           verb_ask },
         { "rules show", "[SESSION]", "the rules in force, in the order in which they are tried",

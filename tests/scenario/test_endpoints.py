@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Apps reach installed extensions by name, whatever becomes of the extensions' processes."""
+import base64
 import contextlib
 import json
 import os
@@ -260,6 +261,37 @@ def test_an_absent_app_is_started_for_its_events(store, workshop, tmp_path):
     (place / "over").touch()
     wait_until(lambda: got() == ["0", "1", "2"] * 2, store.instance.messages)
     assert len((place / "started").read_text().splitlines()) == 2
+
+
+def test_events_are_lines_of_json(store, app):
+    """I02: each whole, and what a slow reader is not given is counted."""
+
+    def post(n, size):
+        assert app.call(f"post {n} {size}") == "done"
+
+    listener = store.instance.start_ctl_of(0, "endpoint", "listen", app.endpoint, "--json")
+    wait_until(lambda: store.extension()["endpoint_connections"] > 0, store.instance.messages)
+    post(1, 1)
+    assert json.loads(listener.stdout.readline()) == {"dropped": 0, "text": "0"}
+    post(1, 3)
+    assert json.loads(listener.stdout.readline()) == {"dropped": 0, "base64": "MAAA"}
+    listener.send_signal(signal.SIGSTOP)
+    post(5000, 1000)
+    listener.send_signal(signal.SIGCONT)
+    n_got, n_dropped, last = 0, 0, None
+    while last != "4999":
+        event = json.loads(listener.stdout.readline())
+        n_got, n_dropped = n_got + 1, n_dropped + event["dropped"]
+        last = base64.b64decode(event["base64"]).rstrip(b"\0").decode()
+    assert n_got + n_dropped == 5000 and n_dropped > 0
+    listener.send_signal(signal.SIGINT)
+    assert listener.wait(5) == 0
+
+
+def test_who_listens_is_told_why_not(store, app):
+    assert "an endpoint is called TEAM.IDENTIFIER.NAME" in store.instance.run_ctl("endpoint", "listen", "a/b").stderr
+    done = store.instance.run_ctl("endpoint", "listen", f"{app.endpoint}er", "--json")
+    assert (done.returncode, done.stdout) == (1, "") and "There is no endpoint" in done.stderr
 
 
 def test_the_example_and_its_app_understand_each_other(store, workshop, client, serve):

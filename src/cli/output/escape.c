@@ -6,7 +6,6 @@
  * that nothing is hidden from us that a lenient terminal would see.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -59,6 +58,19 @@ static size_t escape_text_character(FILE *out, uint32_t character)
         if (character < 0x80)
                 return (size_t)fprintf(out, "\\x%02x", character);
         return (size_t)fprintf(out, "\\u%04x", character);
+}
+
+bool escape_is_utf8(const char *text)
+{
+        while (*text) {
+                uint32_t character;
+                size_t size = utf8_decode(text, &character);
+
+                if (size == 0)
+                        return false;
+                text += size;
+        }
+        return true;
 }
 
 size_t escape_text(FILE *out, const char *text)

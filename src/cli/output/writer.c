@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "cli/cleanup.h"
@@ -180,6 +181,17 @@ void writer_list(bool json, const struct nx_list *list, const struct writer_colu
                 emit_list(&out, NULL, list);
         else
                 writer_table(stdout, list, columns, 0, nothing);
+}
+
+static void handle_interrupt(int signo)
+{
+        _exit(CLI_OK);
+}
+
+void writer_begin_watch(void)
+{
+        setlinebuf(stdout);
+        signal(SIGINT, handle_interrupt);
 }
 
 int writer_finish(FILE *out)

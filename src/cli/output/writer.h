@@ -55,5 +55,7 @@ void writer_table(FILE *out, const struct nx_list *list, const struct writer_col
 /* On stdout, as JSON or as table. */
 void writer_list(bool json, const struct nx_list *list, const struct writer_column *columns,
                  const char *nothing);
+/* From here on stdout gets lines whole and at once, and Ctrl-C is how that ends well. */
+void writer_begin_watch(void);
 /* What was written arrived: CLI_OK, or CLI_FAILED with a complaint. */
 int writer_finish(FILE *out);
