@@ -38,6 +38,7 @@
 #include <netext/filter.h>
 #include <netext/packet.h>
 #include <netext/proxy.h>
+#include <netext/system.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +63,9 @@ struct nx_extension {
         size_t n_endpoints;
         /** One more thing that it can be. */
         struct nx_packet_filter_provider packet_filter;
+        /** The machine's settings: soon after the start, and whenever some of them have changed.
+         *  changed: 1U << enum nx_system_setting, several. */
+        void (*handle_system)(const struct nx_system *system, uint32_t changed, void *userdata);
 };
 
 #define NX_EXTENSION_INIT .size = sizeof(struct nx_extension)

@@ -222,6 +222,13 @@ static int take_control_fd(void)
         return fd;
 }
 
+static void system_changed(const struct nx_system *system, uint32_t changed, void *userdata)
+{
+        struct nx_provider *provider = userdata;
+
+        provider->extension.handle_system(system, changed, provider->userdata);
+}
+
 _public_ int nx_provider_new(struct nx_provider **ret_provider,
                              const struct nx_extension *extension, void *userdata)
 {
@@ -253,6 +260,9 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         r = control_init(&provider->control, provider, fd);
         if (r < 0)
                 return r;
+        if (extension->handle_system)
+                system_watch_start(&provider->system_watch, &provider->loop, "", system_changed,
+                                   provider);
         *ret_provider = take_ptr(provider);
         return 0;
 }
@@ -280,6 +290,7 @@ _public_ struct nx_provider *nx_provider_free(struct nx_provider *provider)
                 return NULL;
         provider->is_dispatching = true; /* nothing that its last callbacks do is sent at once */
         provider_end(provider, NX_PROVIDER_STOP_NONE);
+        system_watch_stop(&provider->system_watch);
         loop_deinit(&provider->loop);
         free(provider);
         return NULL;

@@ -11,6 +11,7 @@
 #include "sdk/control.h"
 #include "sdk/endpoint.h"
 #include "sdk/session.h"
+#include "sdk/system-watch.h"
 #include "sdk/peer.h"
 
 struct nx_provider {
@@ -21,6 +22,7 @@ struct nx_provider {
         struct list sessions; /* session.link */
         struct endpoints endpoints;
         struct asks asks;
+        struct system_watch system_watch;
         struct session *answers_for; /* whose answers are on their way, or NULL */
         bool is_dispatching;
         bool was_stopped;   /* the last session to end was: nothing to reconnect for */

@@ -17,6 +17,9 @@ static struct nx_question *later[LATER_MAX], *never;
 static size_t n_later;
 static int last_post;
 static struct timespec posted_at;
+static const struct nx_system *last_system;
+static uint32_t last_changed;
+static struct timespec changed_at;
 static struct nx_endpoint *ready[3];
 
 static void answer_text(struct nx_question *question, const char *text)
@@ -61,6 +64,26 @@ static void answer_posted(struct nx_endpoint *endpoint, struct nx_question *ques
 
         snprintf(text, sizeof(text), "%s %llu", last_post < 0 ? "failed" : words[last_post],
                  (unsigned long long)nx_endpoint_get_dropped(endpoint));
+        answer_text(question, text);
+}
+
+void talker_handle_system(const struct nx_system *system, uint32_t changed, void *userdata)
+{
+        last_system = system;
+        last_changed = changed;
+        clock_gettime(CLOCK_BOOTTIME, &changed_at);
+}
+
+static void answer_system(struct nx_question *question)
+{
+        const char *servers = nx_system_get_dns_servers(last_system);
+        const char *proxy = nx_system_get_proxy(last_system, "https_proxy");
+        char text[1024];
+
+        snprintf(text, sizeof(text), "%lld%09ld %u %s %s %s %s %s", (long long)changed_at.tv_sec,
+                 changed_at.tv_nsec, last_changed, nx_system_get_locale(last_system),
+                 nx_system_get_time_zone(last_system), nx_system_get_hostname(last_system),
+                 servers ? servers : "-", proxy ? proxy : "-");
         answer_text(question, text);
 }
 
@@ -128,6 +151,8 @@ static void handle_message(struct nx_connection *connection, struct nx_message *
                 snprintf(text, sizeof(text), "%lld%09ld", (long long)posted_at.tv_sec,
                          posted_at.tv_nsec);
                 answer_text(question, text);
+        } else if (begins(message, "system") && last_system) {
+                answer_system(question);
         } else if (begins(message, "posted")) {
                 answer_posted(nx_connection_get_endpoint(connection), question);
         } else if (begins(message, "ask")) {

@@ -15,6 +15,8 @@
  *      when            of the last post: CLOCK_BOOTTIME, in ns
  *      posted          how the last post ended: "0", "kept", "dropped", and how many were dropped
  *      ask …           asks the app the same, and answers with its answer
+ *      system          of the last talker_handle_system(): CLOCK_BOOTTIME in ns, what had changed, locale,
+ *                      time zone, host name, DNS servers and https_proxy
  *      die             exits at once, unanswered
  *      mute            closes the connection
  */
@@ -22,5 +24,7 @@
 #include <netext/extension.h>
 
 extern const struct nx_extension talker;
+/* For who wants to be asked about the machine's settings. */
+void talker_handle_system(const struct nx_system *system, uint32_t changed, void *userdata);
 /* "talk" and "closed" are served, "forgotten" is not; "absent" is one for events. */
 extern const struct nx_endpoint_provider talker_endpoints[3];

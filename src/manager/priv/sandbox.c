@@ -225,6 +225,8 @@ static const struct {
         { "/proc", READ },
         { "/sys", READ },
         { "/run/systemd/resolve", READ },
+        { "/run/NetworkManager", READ }, /* whoever writes resolv.conf */
+        { "/run/resolvconf", READ },
         { "/var/lib/dpkg", READ },
         { "/var/lib/rpm", READ },
         { "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | WRITE_FILE },

@@ -116,6 +116,7 @@ int main(void)
                             .handle_outbound_data = handle_data },
                 .endpoints = talker_endpoints,
                 .n_endpoints = 3,
+                .handle_system = talker_handle_system,
         };
 
         find_folder(folder);
