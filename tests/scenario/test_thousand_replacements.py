@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Extensions are replaced all the while, and neither flows nor apps notice."""
 import os
+import subprocess
 
 import pytest
 
@@ -17,6 +18,17 @@ def netext(instances, workshop):
     return instances(arguments=workshop.arguments)
 
 
+def restart(netext, *names):
+    """At once."""
+    client, daemons = netext.lab.client, netext.lab.daemons.path
+    commands = [client.start(netext.ctl_command("session", "restart", name), cgroup=daemons, stderr=subprocess.PIPE)
+                for name in names]
+    for command in commands:
+        _, complaint = command.communicate(timeout=60)
+        assert command.returncode == 0, complaint + netext.messages()
+        client.stop(command)
+
+
 @pytest.mark.alone
 def test_nobody_notices_a_thousand_replacements(netext, proxy, inspecting, workshop, serve, traffic):
     """Every third time the one that apps talk to; of these every tenth time by another version (L10)."""
@@ -31,9 +43,7 @@ def test_nobody_notices_a_thousand_replacements(netext, proxy, inspecting, works
     with traffic("connect:80", "connect:81", "connect:82", "connect:83", "stream:80", "stream:81", "stream:82",
                  "stream:83", "datagrams:81", "datagram:81", "datagram:82"):
         for turn in range((REPLACEMENTS + 2) // 3):
-            for name in (PROXY, FILTER, *([IDENTIFIER] if turn % 10 else [])):
-                done = netext.run_ctl("session", "restart", name)
-                assert done.returncode == 0, done.stderr + netext.messages()
+            restart(netext, PROXY, FILTER, *([IDENTIFIER] if turn % 10 else []))
             if turn % 10 == 0:
                 store.activate(versions[1 - turn // 10 % 2], "--replace")
     for app in apps:
