@@ -69,7 +69,7 @@ def test_a_process_that_dies_comes_back_with_all_of_them(versatile, store, clien
     assert refused(client) == set(KINDS.values())
 
 
-def test_a_restarted_netextd_finds_them(versatile, store, client):
+def test_a_restarted_netextd_finds_them(versatile, store, client, workshop):
     for kind in KINDS:
         start(versatile, kind)
     versatile.stop_session("filter")
@@ -80,6 +80,7 @@ def test_a_restarted_netextd_finds_them(versatile, store, client):
         assert versatile.wait_for_session(kind, "running")["pid"] == pid
     start(versatile, "filter")
     assert versatile.session("filter")["pid"] == pid
+    assert (workshop.state / "data" / IDENTIFIER).stat().st_uid == versatile.session("filter")["uid"]
     assert refused(client) == set(KINDS.values())
 
 

@@ -648,39 +648,43 @@ void store_vouch(struct store *store, const char *identifier)
         store->runner->vouched(identifier, why ?: "it is not enabled", store->userdata);
 }
 
+/* Where it is there already, who has it keeps it. */
+static int make_folder(const struct store *store, const char *folder, mode_t mode,
+                       char **ret_problem)
+{
+        _cleanup_fd_ int fd = -1;
+
+        if (!folder)
+                return -ENOMEM;
+        fd = staged_open(store->place.store_fd, folder);
+        if (fd == -ENOENT)
+                fd = staged_make(store->place.store_fd, folder, 0, mode);
+        return fd < 0 ? text_problem(ret_problem, fd, "cannot make %s/%s: %s", store->folder,
+                                     folder, strerror(-fd))
+                      : 0;
+}
+
 int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
                            char **ret_problem)
 {
-        _cleanup_free_ char *folder = NULL, *path = NULL;
-        int fd;
+        _cleanup_free_ char *folder = NULL;
+        int r;
 
         text_set(&folder, "data/%s", identifier);
-        text_set(&path, "%s/data/%s", store->folder, identifier);
-        if (!folder || !path)
-                return -ENOMEM;
-        fd = staged_make(store->place.store_fd, folder, 0, 0700);
-        if (fd < 0)
-                return text_problem(ret_problem, fd, "cannot make %s: %s", path, strerror(-fd));
-        close_fd(fd);
-        *ret_path = take_ptr(path);
-        return 0;
+        r = make_folder(store, folder, 0700, ret_problem);
+        if (r < 0)
+                return r;
+        text_set(ret_path, "%s/%s", store->folder, folder);
+        return *ret_path ? 0 : -ENOMEM;
 }
 
 static int make_group_folder(const struct store *store, const char *team, const char *group,
                              char **ret_problem)
 {
         _cleanup_free_ char *folder = NULL;
-        _cleanup_fd_ int fd = -1;
 
         text_set(&folder, "groups/%s/%s", team, group);
-        if (!folder)
-                return -ENOMEM;
-        fd = staged_open(store->place.store_fd, folder);
-        if (fd == -ENOENT)
-                fd = staged_make(store->place.store_fd, folder, 0, S_ISGID | 0770);
-        return fd < 0 ? text_problem(ret_problem, fd, "cannot make %s/%s: %s", store->folder,
-                                     folder, strerror(-fd))
-                      : 0;
+        return make_folder(store, folder, S_ISGID | 0770, ret_problem);
 }
 
 int store_make_group_folders(const struct store *store, const struct manifest *manifest,
