@@ -42,6 +42,7 @@ static const struct fact {
         FACT("usage_description", FACT_TEXT, manifest.usage_description),
         FACT("icon", FACT_TEXT, manifest.icon),
         FACT("category", FACT_U32, manifest.category),
+        FACT("scope", FACT_U32, manifest.scope),
         FACT("kinds", FACT_U32, manifest.kinds),
         FACT("capabilities", FACT_U32, manifest.capabilities),
         FACT("grace_time", FACT_U32, manifest.grace_time),
@@ -60,7 +61,9 @@ static const struct fact {
 #undef FACT
 };
 
-static_assert(sizeof(enum manifest_category) == sizeof(uint32_t), "it travels as one");
+static_assert(sizeof(enum manifest_category) == sizeof(uint32_t) &&
+                      sizeof(enum manifest_scope) == sizeof(uint32_t),
+              "they travel as one");
 
 /* --- the worker's side ----------------------------------------------------------------- */
 

@@ -104,6 +104,9 @@ enum bundle_code {
               "its category is known")                                                             \
         CHECK(CATEGORY_PROVIDERS, "manifest.category.providers", _VALIDATION,                      \
               "its category can have its providers")                                               \
+        CHECK(SCOPE_UNKNOWN, "manifest.scope.unknown", _VALIDATION, "its scope is known")          \
+        CHECK(SCOPE_SHARED, "manifest.scope.shared", _VALIDATION,                                  \
+              "it shares no more than its scope allows")                                           \
         CHECK(PROVIDERS_MISSING, "manifest.providers.missing", _VALIDATION,                        \
               "a network extension has a provider")                                                \
         CHECK(PROVIDERS_UNKNOWN, "manifest.providers.unknown", _VALIDATION,                        \

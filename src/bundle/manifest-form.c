@@ -139,5 +139,5 @@ bool manifest_is_sound(const struct manifest *manifest)
         for (size_t i = 0; i < manifest->n_groups; i++)
                 if (!manifest_is_name(manifest->groups[i]))
                         return false;
-        return manifest->category < _MANIFEST_CATEGORY_MAX;
+        return manifest->category < _MANIFEST_CATEGORY_MAX && manifest->scope < _MANIFEST_SCOPE_MAX;
 }

@@ -220,6 +220,23 @@ static void read_category(struct parser *parser, const char *key, const json_t *
              "'%s' is no category: there are network, endpoint-security, driver and camera", text);
 }
 
+static void read_scope(struct parser *parser, const char *key, const json_t *value)
+{
+        const char *text = read_string(parser, key, value);
+
+        if (!text)
+                return;
+        for (unsigned int i = 0; i < _MANIFEST_SCOPE_MAX; i++)
+                if (strcmp(text, manifest_scope_name(i)) == 0) {
+                        parser->manifest->scope = i;
+                        return;
+                }
+        fail(parser, SCOPE_UNKNOWN, key,
+             "'%s' is no scope: there are system (one process for all its sessions) and session "
+             "(a process for each)",
+             text);
+}
+
 /* --- lists ----------------------------------------------------------------------------- */
 
 static void read_provider(struct parser *parser, const char *key, const char *text)
@@ -606,6 +623,7 @@ static const struct key {
           "add a sentence: people read it when they are asked to approve the extension" },
         { "icon", read_icon, -1, NULL },
         { "category", read_category, -1, NULL },
+        { "scope", read_scope, -1, NULL },
         { "executable", read_executable, BUNDLE_CHECK_EXECUTABLE_MISSING,
           "add the program's path, such as \"bin/filter\"" },
         { "providers", read_providers, -1, NULL },
@@ -638,6 +656,23 @@ static void check_category(struct parser *parser, const json_t *root)
                 fail(parser, PROVIDERS_MISSING, "providers",
                      "names none: a network extension has at least one of filter, "
                      "transparent-proxy, app-proxy and packet-filter");
+}
+
+/* An endpoint's name leads to one process, and a group's folder is everybody's. */
+static void check_scope(struct parser *parser)
+{
+        const struct manifest *manifest = parser->manifest;
+
+        if (manifest->scope != MANIFEST_SCOPE_SESSION)
+                return;
+        if (manifest->n_endpoints > 0)
+                fail(parser, SCOPE_SHARED, "endpoints",
+                     "names some, and the scope 'session' has none: apps could not know which "
+                     "session's process they reach; take them out, or the scope");
+        if (manifest->n_groups > 0)
+                fail(parser, SCOPE_SHARED, "groups",
+                     "names some, and the scope 'session' has none: sessions of different users "
+                     "would share them; take them out, or the scope");
 }
 
 /* Each provider with its capability, and the other way round. */
@@ -687,6 +722,7 @@ static void read_root(struct parser *parser, const json_t *root)
                         bundle_report_fail(parser->report, keys[i].missing, MANIFEST_FILE,
                                            keys[i].name, "is not there: %s", keys[i].why);
         check_category(parser, root);
+        check_scope(parser);
         check_capabilities(parser);
 }
 

@@ -16,6 +16,11 @@ static const char *const categories[_MANIFEST_CATEGORY_MAX] = {
         [MANIFEST_CATEGORY_CAMERA] = "camera",
 };
 
+static const char *const scopes[_MANIFEST_SCOPE_MAX] = {
+        [MANIFEST_SCOPE_SYSTEM] = "system",
+        [MANIFEST_SCOPE_SESSION] = "session",
+};
+
 static const char *const capabilities[_MANIFEST_CAPABILITY_MAX] = {
         [MANIFEST_CAPABILITY_FILTER_PROVIDER] = "filter-provider",
         [MANIFEST_CAPABILITY_TRANSPARENT_PROXY_PROVIDER] = "transparent-proxy-provider",
@@ -41,6 +46,11 @@ static const char *const providers[] = {
 const char *manifest_category_name(enum manifest_category category)
 {
         return category < _MANIFEST_CATEGORY_MAX ? categories[category] : NULL;
+}
+
+const char *manifest_scope_name(enum manifest_scope scope)
+{
+        return scope < _MANIFEST_SCOPE_MAX ? scopes[scope] : NULL;
 }
 
 const char *manifest_capability_name(enum manifest_capability capability)

@@ -34,6 +34,13 @@ enum manifest_category {
         _MANIFEST_CATEGORY_MAX,
 };
 
+/* What its sessions have in common. */
+enum manifest_scope {
+        MANIFEST_SCOPE_SYSTEM,  /* one process and one state folder, of all of them */
+        MANIFEST_SCOPE_SESSION, /* nothing: each has a process and a state folder of its own */
+        _MANIFEST_SCOPE_MAX,
+};
+
 /* In the manifest's list `capabilities`; struct manifest has a bit for each. */
 enum manifest_capability {
         MANIFEST_CAPABILITY_FILTER_PROVIDER,
@@ -78,6 +85,7 @@ struct manifest {
         char *usage_description;
         char *icon; /* may be NULL */
         enum manifest_category category;
+        enum manifest_scope scope;
         uint32_t kinds;        /* 1 << enum nx_provider_kind */
         uint32_t capabilities; /* 1 << enum manifest_capability */
         uint32_t grace_time;   /* seconds for the flows of a process that was replaced; 0: not said */
@@ -101,6 +109,7 @@ void manifest_parse(struct manifest *ret, const char *text, size_t size,
 
 /* The words of the manifest; NULL for other numbers. */
 const char *manifest_category_name(enum manifest_category category);
+const char *manifest_scope_name(enum manifest_scope scope);
 const char *manifest_capability_name(enum manifest_capability capability);
 const char *manifest_peer_kind_name(enum manifest_peer_kind kind);
 /* "filter", for enum nx_provider_kind. */

@@ -29,6 +29,7 @@ static void fill(struct bundle *bundle)
         assert_int_equal(bundle_report_finish(&bundle->report, BUNDLE_CHECK_MANIFEST_SIZE,
                                               BUNDLE_CHECK_EXECUTABLE_PATH),
                          0);
+        bundle->manifest.scope = MANIFEST_SCOPE_SESSION;
         memset(bundle->digest, 'a', BUNDLE_DIGEST_SIZE - 1);
         bundle->signer.team = strdup("EXAMPLE");
         bundle->signer.identity = strdup("root:0123");
@@ -89,6 +90,7 @@ static void test_a_bundle_arrives_whole(void **state)
         assert_null(manifest->endpoints[0].activation[2]);
         assert_string_equal(manifest->groups[0], "shared");
         assert_int_equal(manifest->grace_time, 600);
+        assert_int_equal(manifest->scope, MANIFEST_SCOPE_SESSION);
         assert_string_equal(answer.bundle.digest, sent.digest);
         assert_int_equal(answer.bundle.signer.signed_at, 1764100000);
         assert_true(answer.bundle.signer.is_trusted);

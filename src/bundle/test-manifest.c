@@ -21,7 +21,8 @@ static const char whole[] =
         " \"short_version\": \"1.4\", \"team\": \"EXAMPLE\", \"name\": \"Example Filter\","
         " \"vendor\": \"Example\", \"usage_description\": \"Keeps mail where it is.\","
         " \"icon\": \"resources/icon.svg\", \"category\": \"network\","
-        " \"executable\": \"bin/filter\", \"providers\": [\"filter\", \"app-proxy\"],"
+        " \"scope\": \"system\", \"executable\": \"bin/filter\", \"providers\": [\"filter\", "
+        "\"app-proxy\"],"
         " \"capabilities\": [\"filter-provider\", \"app-proxy-provider\", \"network-client\"],"
         " \"endpoints\": [{\"name\": \"control\", \"peers\": [{\"group\": \"users\"}, "
         "{\"executable\": \"/usr/bin/app\"}, {\"user\": \"alice\"}], \"activation\": "
@@ -77,6 +78,7 @@ static void test_a_whole_manifest_is_read(void **state)
         assert_string_equal(manifest.icon, "resources/icon.svg");
         assert_string_equal(manifest.executable, "bin/filter");
         assert_int_equal(manifest.category, MANIFEST_CATEGORY_NETWORK);
+        assert_int_equal(manifest.scope, MANIFEST_SCOPE_SYSTEM);
         assert_int_equal(manifest.kinds,
                          1U << NX_PROVIDER_KIND_FILTER | 1U << NX_PROVIDER_KIND_APP_PROXY);
         assert_int_equal(manifest.capabilities,
@@ -135,6 +137,9 @@ static void test_what_is_wrong_is_named_with_its_place(void **state)
                 ROW("usage_description", NULL, USAGE_MISSING, "usage_description", "approve"),
                 ROW("category", "\"kernel\"", CATEGORY_UNKNOWN, "category", "'kernel'"),
                 ROW("category", "\"driver\"", CATEGORY_PROVIDERS, "category", "'driver'"),
+                ROW("scope", "\"user\"", SCOPE_UNKNOWN, "scope",
+                    "'user' is no scope: there are system"),
+                ROW("scope", "1", MANIFEST_TYPE, "scope", "a string"),
                 ROW("icon", "\"../icon.svg\"", ICON_PATH, "icon", "leads out"),
                 ROW("executable", NULL, EXECUTABLE_MISSING, "executable", "bin/filter"),
                 ROW("executable", "\"/bin/sh\"", EXECUTABLE_PATH, "executable", "is absolute"),
@@ -207,6 +212,21 @@ static void test_what_is_wrong_is_named_with_its_place(void **state)
                         fail_msg("'%s' does not say '%s'", finding->text, cases[i].sentence);
                 assert_int_equal(report.n_failed, 1);
         }
+}
+
+static void test_the_scope_of_a_session_shares_nothing(void **state)
+{
+        _cleanup_(bundle_report_deinit) struct bundle_report report = {};
+        _cleanup_(manifest_deinit) struct manifest manifest = {};
+        _cleanup_free_ char *text = manifest_with("scope", "\"session\"");
+
+        manifest_parse(&manifest, text, strlen(text), &report);
+        assert_int_equal(manifest.scope, MANIFEST_SCOPE_SESSION);
+        assert_int_equal(report.n_failed, 2);
+        for (size_t i = 0; i < 2; i++)
+                assert_int_equal(report.findings[i].check, BUNDLE_CHECK_SCOPE_SHARED);
+        assert_string_equal(report.findings[0].key, "endpoints");
+        assert_string_equal(report.findings[1].key, "groups");
 }
 
 static void test_what_is_no_object_is_refused_as_a_whole(void **state)
@@ -341,6 +361,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_whole_manifest_is_read),
                 cmocka_unit_test(test_what_is_wrong_is_named_with_its_place),
+                cmocka_unit_test(test_the_scope_of_a_session_shares_nothing),
                 cmocka_unit_test(test_what_is_no_object_is_refused_as_a_whole),
                 cmocka_unit_test(test_unknown_keys_are_warnings),
                 cmocka_unit_test(test_capabilities_without_use_are_warnings),

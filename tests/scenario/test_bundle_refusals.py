@@ -120,6 +120,8 @@ MANIFESTS = [
     ("executable", "bin/other", "manifest.executable.path", VALIDATION, "executable", "'bin/other'"),
     ("executable", "../filter", "manifest.executable.path", VALIDATION, "executable", "leads out"),
     ("providers", [], "manifest.providers.missing", VALIDATION, "providers", "at least one"),
+    ("scope", "user", "manifest.scope.unknown", VALIDATION, "scope", "'user'"),
+    ("scope", "session", "manifest.scope.shared", VALIDATION, "endpoints", "'session' has none"),
     ("providers", ["filter", "dns"], "manifest.providers.unknown", VALIDATION, "providers[1]", "'dns'"),
     ("providers", ["filter", "filter"], "manifest.providers.duplicate", VALIDATION, "providers[1]", "twice"),
     ("capabilities", ["filter-provider", "root"], "manifest.capabilities.unknown", VALIDATION, "capabilities[1]", "'root'"),

@@ -186,6 +186,7 @@ static void add_manifest(struct table *table, const struct bundle *bundle)
                                cli_format("%s (%s)", manifest->short_version, manifest->version));
         add_fact(table, "team", manifest->team);
         add_fact(table, "category", manifest_category_name(manifest->category));
+        add_fact(table, "scope", manifest_scope_name(manifest->scope));
         add_fact(table, "used for", manifest->usage_description);
         add_fact(table, "program", manifest->executable);
         add_fact_taken(table, "providers", format_providers(manifest->kinds));
@@ -295,6 +296,7 @@ static void emit_manifest(struct emitter *json, const struct manifest *manifest)
         emit_string(json, "usage_description", manifest->usage_description);
         emit_string(json, "icon", manifest->icon);
         emit_string(json, "category", manifest_category_name(manifest->category));
+        emit_string(json, "scope", manifest_scope_name(manifest->scope));
         emit_string(json, "executable", manifest->executable);
         emit_begin(json, "providers", '[');
         for (unsigned int kind = 0; kind < KINDS_MAX; kind++)
