@@ -52,9 +52,9 @@ struct nx_extension {
         const char *identifier;
         const char *version;
         /** What it can be; a session runs one of them. An installed extension has one process
-         *  for all its sessions, also of different kinds: nx_filter_get_name() and
-         *  its like tell them apart. A table without any function is absent;
-         *  without any table it is a filter that allows. */
+         *  for all its sessions, also of different kinds, unless its manifest has the scope
+         *  session: nx_filter_get_name() and its like tell them apart. A table
+         *  without any function is absent; without any table it is a filter that allows. */
         struct nx_filter_provider filter;
         struct nx_proxy_provider transparent_proxy;
         struct nx_proxy_provider app_proxy;

@@ -208,6 +208,7 @@ static void session_is_gone(struct session *session, void *userdata)
 }
 
 static const struct session_listener session_listener = {
+        .make_extension = installed_make_extension,
         .changed = session_is_changed,
         .settled = session_is_settled,
         .greeted = session_is_greeted,

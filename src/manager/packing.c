@@ -51,6 +51,7 @@ static json_t *pack_configuration(const struct configuration *configuration)
         pack_text(object, "extension", configuration->extension);
         pack_text(object, "identifier", configuration->identifier);
         pack_text(object, "name", configuration->name);
+        pack_number(object, "user", configuration->user);
         pack_number(object, "order", (uint64_t)configuration->order);
         pack_number(object, "kind", (uint64_t)configuration->kind);
         pack_number(object, "grade", (uint64_t)configuration->grade);
@@ -78,6 +79,7 @@ static int unpack_configuration(struct configuration *configuration, const json_
         r = configuration_set_extension(configuration, "", extension, &problem);
         if (r >= 0 && name)
                 r = configuration_set_name(configuration, name, &problem);
+        configuration->user = (uid_t)unpack_number(object, "user");
         configuration->order = (int32_t)unpack_number(object, "order");
         configuration->kind = (int)unpack_number(object, "kind");
         configuration->grade = (int)unpack_number(object, "grade");
@@ -135,6 +137,7 @@ static json_t *pack_spec(const struct extension_spec *spec)
         pack_number(object, "grace_time", spec->grace_time);
         pack_number(object, "memory_max", spec->limits.memory_max);
         pack_number(object, "pids_max", spec->limits.pids_max);
+        pack_bool(object, "per_session", spec->per_session);
         return object;
 }
 
@@ -173,6 +176,7 @@ int unpack_extension(struct extension_table *table, const json_t *object, struct
                 .grace_time = (uint32_t)unpack_number(packed, "grace_time"),
                 .limits = { .memory_max = unpack_number(packed, "memory_max"),
                             .pids_max = (uint32_t)unpack_number(packed, "pids_max") },
+                .per_session = unpack_bool(packed, "per_session"),
         };
         _cleanup_(cleanup_extension) struct extension *extension = NULL;
         int r;

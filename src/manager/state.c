@@ -348,13 +348,13 @@ static int restore_session(struct instance *instance, const json_t *state)
         return r;
 }
 
-/* An anonymous extension is there for its session. */
+/* An extension of a session is there for it. */
 static void drop_useless(struct extension_table *table)
 {
         struct extension *extension, *following;
 
         list_for_each_safe (extension, following, &table->extensions, link)
-                if (extension_is_anonymous(extension) && list_is_empty(&extension->clients))
+                if (extension_is_of_session(extension) && list_is_empty(&extension->clients))
                         extension->removing = true;
 }
 

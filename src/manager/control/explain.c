@@ -165,12 +165,15 @@ static int append_process(sd_bus_message *reply, const struct extension *extensi
         bool is_ready = extension_is_ready(extension);
         const char *message = extension_get_message(extension);
         const char *last_exit = extension_get_last_exit(extension);
+        const char *session = extension->spec.per_session ? extension->name : NULL;
+        const char *mark = session ? ": " : "";
         _cleanup_free_ char *text = NULL;
 
         if (is_ready)
-                text_set(&text, "it runs, pid %d", extension_get_pid(extension));
+                text_set(&text, "%s%sit runs, pid %d", session ?: "", mark,
+                         extension_get_pid(extension));
         else
-                text_set(&text, "%s%s%s%s%s",
+                text_set(&text, "%s%s%s%s%s%s%s", session ?: "", mark,
                          extension_state_to_string(extension_get_state(extension)),
                          message ? ": " : "", message ?: "", last_exit ? "; the last time it " : "",
                          last_exit ?: "");
@@ -208,7 +211,7 @@ int explain_append(sd_bus_message *reply, struct control *control, const char *w
         const struct refusal *refusal = store_find_refusal(store, word);
         const struct life *life = store_find(store, word);
         const struct copy *copy = life ? life_get_copy(life) : NULL;
-        const struct extension *extension;
+        struct extension *extension = NULL;
         int r;
 
         /* What was refused after the present copy came is what people ask about. */
@@ -217,6 +220,8 @@ int explain_append(sd_bus_message *reply, struct control *control, const char *w
         if (!copy)
                 return -ENOENT;
         r = append_copy(reply, store, life, copy);
-        extension = extension_table_find(control->sessions->extensions, life->identifier);
-        return r < 0 || !extension ? r : append_process(reply, extension);
+        while (r >= 0 && (extension = extension_table_next(control->sessions->extensions,
+                                                           life->identifier, extension)))
+                r = append_process(reply, extension);
+        return r;
 }

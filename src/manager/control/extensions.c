@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "manager/control/explain.h"
@@ -146,6 +147,8 @@ static int append_manifest(sd_bus_message *reply, const struct copy *copy)
 
         r = record_put_string(reply, "category", manifest_category_name(manifest->category));
         if (r >= 0)
+                r = record_put_string(reply, "scope", manifest_scope_name(manifest->scope));
+        if (r >= 0)
                 r = record_put_string(reply, "team", manifest->team);
         if (r >= 0)
                 r = record_put_string(reply, "identifier", manifest->identifier);
@@ -227,6 +230,52 @@ static int append_process(sd_bus_message *reply, const struct copy *copy,
         return r;
 }
 
+static bool is_made_of(const struct extension *extension, const struct copy *copy)
+{
+        return extension_get_state(extension) != EXTENSION_STOPPING &&
+               strcmp(extension_get_spec(extension)->digest, copy->bundle.digest) == 0;
+}
+
+static void add_pid(char **pids, pid_t pid)
+{
+        char text[16];
+
+        if (!pid)
+                return;
+        snprintf(text, sizeof(text), "%d", pid);
+        text_add_word(pids, text);
+}
+
+/* Where each session has a process of its own, they are added up here. */
+static int append_processes(sd_bus_message *reply, const struct control *control,
+                            const struct copy *copy)
+{
+        struct extension_table *table = control->sessions->extensions;
+        const char *identifier = copy->bundle.manifest.identifier;
+        bool enabled = copy->state == COPY_ENABLED, active = enabled;
+        uint64_t n_restarts = 0, n_leaving = 0;
+        struct extension *extension = NULL;
+        _cleanup_free_ char *pids = NULL;
+        int r;
+
+        while ((extension = extension_table_next(table, identifier, extension))) {
+                if (!is_made_of(extension, copy))
+                        continue;
+                active &= extension_is_ready(extension);
+                n_restarts += extension_get_restarts(extension);
+                n_leaving += extension_count_leaving(extension);
+                add_pid(&pids, extension_get_pid(extension));
+        }
+        r = record_put_bool(reply, "enabled", enabled);
+        if (r >= 0)
+                r = record_put_bool(reply, "active", active);
+        if (r >= 0)
+                r = record_put_string(reply, "pids", pids);
+        if (r >= 0)
+                r = record_put_uint64(reply, "restarts", n_restarts);
+        return r < 0 ? r : record_put_uint64(reply, "leaving", n_leaving);
+}
+
 static int append_message(sd_bus_message *reply, const struct copy *copy,
                           const struct extension *extension)
 {
@@ -242,13 +291,8 @@ static int append_endpoints(sd_bus_message *reply, const struct copy *copy)
         const struct manifest *manifest = &copy->bundle.manifest;
         _cleanup_free_ char *names = NULL;
 
-        for (size_t i = 0; i < manifest->n_endpoints; i++) {
-                _cleanup_free_ char *before = names;
-
-                names = NULL;
-                text_set(&names, "%s%s%s", before ?: "", before ? " " : "",
-                         manifest->endpoints[i].name);
-        }
+        for (size_t i = 0; i < manifest->n_endpoints; i++)
+                text_add_word(&names, manifest->endpoints[i].name);
         return record_put_string(reply, "endpoints", names);
 }
 
@@ -285,12 +329,14 @@ static int append_connections(sd_bus_message *reply, const struct control *contr
 const struct extension *extensions_find_process(const struct control *control,
                                                 const struct copy *copy)
 {
-        const struct extension *extension = extension_table_find(control->sessions->extensions,
-                                                                 copy->bundle.manifest.identifier);
+        struct extension_table *table = control->sessions->extensions;
+        const char *identifier = copy->bundle.manifest.identifier;
+        struct extension *extension = NULL;
 
-        if (!extension || strcmp(extension_get_spec(extension)->digest, copy->bundle.digest) != 0)
-                return NULL;
-        return extension;
+        while ((extension = extension_table_next(table, identifier, extension)))
+                if (is_made_of(extension, copy))
+                        return extension;
+        return NULL;
 }
 
 static int append_copy(sd_bus_message *reply, struct control *control, const struct life *life,
@@ -298,16 +344,19 @@ static int append_copy(sd_bus_message *reply, struct control *control, const str
 {
         _cleanup_free_ char *folder = NULL, *path = NULL;
         const struct extension *extension;
+        bool is_per_session;
         int r;
 
         if (!copy)
                 return 0;
-        extension = extensions_find_process(control, copy);
+        is_per_session = copy->bundle.manifest.scope == MANIFEST_SCOPE_SESSION;
+        extension = is_per_session ? NULL : extensions_find_process(control, copy);
         folder = copy_get_folder(copy);
         text_set(&path, "%s/%s", life->store->folder, folder);
         r = record_begin(reply);
         if (r >= 0)
-                r = append_process(reply, copy, extension);
+                r = is_per_session ? append_processes(reply, control, copy)
+                                   : append_process(reply, copy, extension);
         if (r >= 0)
                 r = append_state(reply, life, copy);
         if (r >= 0)

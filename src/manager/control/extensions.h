@@ -18,6 +18,6 @@ int extensions_collect(sd_bus_message *message, void *userdata, sd_bus_error *re
 int extensions_get_developer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int extensions_list_policies(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 
-/* The process that is made of that copy; NULL: there is none. */
+/* The process that is made of that copy, or that of one of its sessions; NULL: there is none. */
 const struct extension *extensions_find_process(const struct control *control,
                                                 const struct copy *copy);

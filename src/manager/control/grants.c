@@ -72,15 +72,9 @@ static int append_capabilities(sd_bus_message *reply, uint32_t capabilities)
 {
         _cleanup_free_ char *names = NULL;
 
-        for (unsigned int i = 0; i < _MANIFEST_CAPABILITY_MAX; i++) {
-                _cleanup_free_ char *before = NULL;
-
-                if (!(capabilities & 1U << i))
-                        continue;
-                before = take_ptr(names);
-                text_set(&names, "%s%s%s", before ?: "", before ? " " : "",
-                         manifest_capability_name(i));
-        }
+        for (unsigned int i = 0; i < _MANIFEST_CAPABILITY_MAX; i++)
+                if (capabilities & 1U << i)
+                        text_add_word(&names, manifest_capability_name(i));
         return record_put_string(reply, "capabilities", names);
 }
 

@@ -36,6 +36,7 @@ static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *
                 return control_refuse(message, -ESHUTDOWN, "this instance is ending");
         r = configuration_read(&configuration, message, control->paths->extensions_folder,
                                control->store, &problem);
+        configuration.user = client->caller.uid;
         if (r >= 0)
                 r = session_table_add(control->sessions, &configuration, &session, &problem);
         if (r < 0)
@@ -133,6 +134,8 @@ static int append_configuration(sd_bus_message *reply, const struct configuratio
         int r;
 
         r = record_put_int64(reply, "order", configuration->order);
+        if (r >= 0)
+                r = record_put_uint64(reply, "user", configuration->user);
         if (r >= 0)
                 r = record_put_string(
                         reply, "fail_policy",

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The state machine of an extension. Deaths of an anonymous one that never ran are an answer to
- * who started it: FAILED. Later ones are repaired: RESTARTING, at most BUDGET times in 10 s.
- * Who installed one, or had its session kept, wants it to run, so there FAILED does not last: it
- * is tried again every few seconds, and a repaired file is all it takes.
+ * The state machine of an extension. Deaths of one that was made for a session and never ran are an
+ * answer to who started it: FAILED. Later ones are repaired: RESTARTING, at most BUDGET times in
+ * 10 s. Who installed one, or had its session kept, wants it to run, so there FAILED does not last:
+ * it is tried again every few seconds, and a repaired file is all it takes.
  *
  *      STARTING → READY → RESTARTING → STARTING …
  *      STARTING, RESTARTING → FAILED        (never ran, over budget) → STARTING, if tried again
@@ -12,6 +12,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #include "manager/loop/text.h"
 #include "manager/loop/timer.h"
 #include "manager/priv/cgroup.h"
+#include "manager/priv/give.h"
 #include "wire/names.h"
 
 #define BUDGET           5 /* restarts in RESTARTS_WINDOW_MS */
@@ -232,7 +234,9 @@ void extension_settle(struct extension *extension, int result)
 /* Who installed it, or kept its session, is not there to start it once more. */
 static bool is_tried_again(const struct extension *extension)
 {
-        return !extension_is_anonymous(extension) || (extension->lasting && !extension->ran);
+        if (extension_is_anonymous(extension))
+                return extension->lasting && !extension->ran;
+        return !extension->spec.per_session || extension->lasting || extension->ran;
 }
 
 /* The sentence is in extension->message. */
@@ -278,7 +282,7 @@ static bool needs_vouching(const struct extension *extension)
 
 void extension_vouched(struct extension *extension, const char *problem)
 {
-        if (extension->removing || extension->vouched || extension_incumbent(extension))
+        if (extension->removing || extension->vouched || !extension->asked)
                 return;
         extension->vouched = !problem;
         if (!problem) {
@@ -296,7 +300,8 @@ void extension_start(struct extension *extension)
         int r;
 
         timer_stop(&extension->deadline);
-        if (needs_vouching(extension)) {
+        extension->asked = needs_vouching(extension);
+        if (extension->asked) {
                 extension->table->vouch_fn(extension, extension->table->vouch_userdata);
                 return;
         }
@@ -365,6 +370,22 @@ static int try_again(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* Its uid may be somebody else's by the time that there is an extension for the folder again. */
+static void take_state_back(const struct extension *extension)
+{
+        const char *path = extension->spec.state_folder;
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (!path)
+                return;
+        fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? -errno : give_folder_back(fd);
+        if (r < 0 && r != -ENOENT)
+                log_warning("%s: %s stays open to uid %u: %s", extension->name, path,
+                            extension->uid, strerror(-r));
+}
+
 /* The last step: killed processes take a moment to leave their cgroup. */
 static void extension_try_to_go(struct extension *extension)
 {
@@ -379,6 +400,7 @@ static void extension_try_to_go(struct extension *extension)
         }
         if (r < 0)
                 log_warning("%s: its cgroup stays: %s", extension->name, strerror(-r));
+        take_state_back(extension);
         tell_clients(extension, gone);
         list_remove(&extension->link);
         tell_watches(extension, gone);
@@ -427,7 +449,7 @@ void extension_run_greeted(struct run *run)
                 run_wait_for_sessions(run);
         else
                 extension_set_ready(extension);
-        if (!extension_is_anonymous(extension))
+        if (!extension_is_of_session(extension))
                 extension->ran = true;
         tell_clients(extension, greeted, run);
         extension_changed(extension);

@@ -4,7 +4,8 @@
 /*
  * An extension: a program that netextd keeps running, for any number of sessions and endpoints.
  * Installed ones come from the store by extension_table_put() and stay until they are removed;
- * `session start ./program` makes an anonymous one, which goes with its session.
+ * `session start ./program` makes an anonymous one, which goes with its session, and so does one
+ * that is made for a session of what is installed with the scope session.
  *
  * An extension has one process that counts, the incumbent. While it is replaced there is a
  * successor beside it, and until their flows are over there are leaving ones (run.h).
@@ -65,6 +66,7 @@ struct extension_spec {
         uint32_t capabilities; /* enum extension_capability */
         uint32_t grace_time;   /* seconds for the flows of one that was replaced; 0: a day */
         struct extension_limits limits;
+        bool per_session; /* each session has one of its own, with a state folder of its own */
 };
 
 /*
@@ -73,16 +75,23 @@ struct extension_spec {
  * beside it, and takes over when all its sessions run. listener->settled says what became of it,
  * after this returned; a failed replacement has changed nothing. 0; -EALREADY: it runs like that,
  * or is about to (nothing follows); -EBUSY: it is being replaced.
+ *
+ * Where it is per session each that runs is replaced, by itself, and keeps its state folder; a
+ * negative errno leaves those alone that were not reached.
  */
 int extension_table_put(struct extension_table *table, const struct extension_spec *spec,
-                        struct extension **ret_extension, char **ret_problem);
+                        char **ret_problem);
 /* The same program once more, from its file as that is now: a successor, as above. 0; -EBUSY. */
 int extension_replace(struct extension *extension, char **ret_problem);
 /* Ends it, with its sessions' providers, and tells by listener->gone. Repeating is harmless. */
 void extension_remove(struct extension *extension);
 
-/* NULL: none of that identifier. Anonymous ones are not found. */
+/* NULL: none of that identifier. Those of one session are not found. */
 struct extension *extension_table_find(struct extension_table *table, const char *identifier);
+/* The installed one of that identifier, or those of its sessions, also while they stop: the one
+ * behind previous; NULL: the first. Returns NULL behind the last. */
+struct extension *extension_table_next(struct extension_table *table, const char *identifier,
+                                       const struct extension *previous);
 
 /* From here on vouch_fn is asked before a process is made in place of one that is gone; what was
  * just put is what its caller vouches for. */

@@ -27,6 +27,7 @@ struct extension {
         bool struggling; /* it failed and is tried again: not often */
         bool unsettled;  /* who started it has not been told what became of that */
         bool vouched;    /* the next process may be made without asking */
+        bool asked;      /* whether it may, and there is no answer yet */
         bool removing;
         bool lasting; /* it is there for the sessions of an earlier netextd, and tried for them
                        * until it has run */
@@ -44,6 +45,12 @@ struct extension {
 static inline bool extension_is_anonymous(const struct extension *extension)
 {
         return !extension->spec.team;
+}
+
+/* It was made for one session, and goes with it. */
+static inline bool extension_is_of_session(const struct extension *extension)
+{
+        return extension_is_anonymous(extension) || extension->spec.per_session;
 }
 
 /* In spec.c. 0 or -ENOMEM. */

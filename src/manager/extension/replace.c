@@ -109,18 +109,19 @@ int extension_replace(struct extension *extension, char **ret_problem)
 }
 
 static int start_new(struct extension_table *table, const struct extension_spec *spec,
-                     struct extension **ret_extension, char **ret_problem)
+                     char **ret_problem)
 {
+        struct extension *extension;
         int r;
 
-        r = extension_new(table, spec->identifier, spec, ret_extension);
+        r = extension_new(table, spec->identifier, spec, &extension);
         if (r == -ENOSPC)
                 return text_problem(ret_problem, r, "%d extensions are there already; remove one",
                                     EXTENSIONS_MAX);
         if (r < 0)
                 return r;
-        (*ret_extension)->vouched = true;
-        extension_start_soon(*ret_extension);
+        extension->vouched = true;
+        extension_start_soon(extension);
         return 0;
 }
 
@@ -130,22 +131,47 @@ static bool is_down(const struct extension *extension)
         return extension->state == EXTENSION_FAILED && !extension_incumbent(extension);
 }
 
+static int put(struct extension *extension, const struct extension_spec *spec, char **ret_problem)
+{
+        if (is_same(&extension->spec, spec) && !extension_find_run(extension, RUN_COMING) &&
+            !is_down(extension))
+                return -EALREADY;
+        return replace(extension, spec, ret_problem);
+}
+
+static int put_in_sessions(struct extension_table *table, struct extension_spec spec,
+                           char **ret_problem)
+{
+        struct extension *extension = NULL;
+        int result = -EALREADY, r;
+
+        while ((extension = extension_table_next(table, spec.identifier, extension))) {
+                if (extension->removing)
+                        continue;
+                spec.state_folder = extension->spec.state_folder;
+                r = put(extension, &spec, ret_problem);
+                if (r < 0 && r != -EALREADY)
+                        return r;
+                if (r >= 0)
+                        result = 0;
+        }
+        return result;
+}
+
 int extension_table_put(struct extension_table *table, const struct extension_spec *spec,
-                        struct extension **ret_extension, char **ret_problem)
+                        char **ret_problem)
 {
         struct extension *extension;
 
         if (!spec->identifier || !spec->team || !spec->executable || *spec->executable != '/')
                 return -EINVAL;
+        if (spec->per_session)
+                return put_in_sessions(table, *spec, ret_problem);
         extension = extension_table_find(table, spec->identifier);
         if (!extension)
-                return start_new(table, spec, ret_extension, ret_problem);
-        *ret_extension = extension;
+                return start_new(table, spec, ret_problem);
         extension->lasting = false; /* it is there for the store too */
-        if (is_same(&extension->spec, spec) && !extension_find_run(extension, RUN_COMING) &&
-            !is_down(extension))
-                return -EALREADY;
-        return replace(extension, spec, ret_problem);
+        return put(extension, spec, ret_problem);
 }
 
 /* --- the turn ----------------------------------------------------------------------------- */

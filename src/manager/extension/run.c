@@ -82,12 +82,12 @@ static int stop_late(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* One that is installed stays without channels, too: it has to be told. */
+/* One that is not of one session stays without channels, too: it has to be told. */
 static int let_end(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct run *run = userdata;
 
-        if (!extension_is_anonymous(run->extension)) {
+        if (!extension_is_of_session(run->extension)) {
                 run_end(run);
                 return 0;
         }
@@ -215,7 +215,7 @@ static int environment_fill(struct environment *environment, const struct run *r
                 { "LANG", "C.UTF-8" },
                 { "NETEXT_CONTROL_FD", "3" },
                 { "NETEXT_EXTENSION_SOCKET", run->extension->table->paths->extension_socket },
-                { "NETEXT_EXTENSION_STAYS", extension_is_anonymous(run->extension) ? NULL : "1" },
+                { "NETEXT_EXTENSION_STAYS", extension_is_of_session(run->extension) ? NULL : "1" },
                 { "NETEXT_STATE_FOLDER", spec->state_folder },
                 { "NETEXT_GROUPS_FOLDER", spec->groups_folder },
         };

@@ -137,8 +137,22 @@ struct extension *extension_table_find(struct extension_table *table, const char
         struct extension *extension;
 
         list_for_each (extension, &table->extensions, link)
-                if (!extension_is_anonymous(extension) && !extension->removing &&
+                if (!extension_is_of_session(extension) && !extension->removing &&
                     strcmp(extension->spec.identifier, identifier) == 0)
+                        return extension;
+        return NULL;
+}
+
+struct extension *extension_table_next(struct extension_table *table, const char *identifier,
+                                       const struct extension *previous)
+{
+        struct extension *extension;
+
+        list_for_each (extension, &table->extensions, link)
+                if (extension == previous)
+                        previous = NULL;
+                else if (!previous && !extension_is_anonymous(extension) &&
+                         strcmp(extension->spec.identifier, identifier) == 0)
                         return extension;
         return NULL;
 }

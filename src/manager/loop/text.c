@@ -107,6 +107,13 @@ void text_set(char **text, const char *format, ...)
         va_end(args);
 }
 
+void text_add_word(char **words, const char *word)
+{
+        _cleanup_free_ char *before = take_ptr(*words);
+
+        text_set(words, "%s%s%s", before ?: "", before ? " " : "", word);
+}
+
 int text_problem(char **ret_problem, int error, const char *format, ...)
 {
         va_list args;

@@ -26,6 +26,8 @@ bool text_is_identifier(const char *text);
 
 /* Replaces *text, which may be NULL, by the formatted one. */
 void text_set(char **text, const char *format, ...) _printf_(2, 3);
+/* A list of words with blanks between them gets one more; *words may be NULL. */
+void text_add_word(char **words, const char *word);
 
 /* text_set() for an error that is about to be returned: returns error. */
 int text_problem(char **ret_problem, int error, const char *format, ...) _printf_(3, 4);

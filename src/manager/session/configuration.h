@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 
@@ -20,6 +21,7 @@ struct configuration {
         char *extension;  /* absolute path of the executable */
         char *identifier; /* NULL: whatever the extension calls itself */
         char *name;       /* of the session; NULL: the extension's identifier */
+        uid_t user;       /* who started it */
         int32_t order;
         int kind;        /* enum nx_provider_kind; 0: the one that the extension provides */
         int grade;       /* enum nx_filter_grade; 0: none was given */

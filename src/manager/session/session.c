@@ -100,8 +100,8 @@ void session_start(struct session *session)
         struct run *run = extension_incumbent(extension);
 
         session_watch_files(session);
-        if (extension_is_anonymous(extension))
-                extension_start(extension);
+        if (extension_is_of_session(extension))
+                extension_start_soon(extension);
         else if (run && run->greeted)
                 session_greeted(session, run);
         run = extension_find_run(extension, RUN_COMING);
@@ -136,7 +136,7 @@ void session_fault(struct session *session, struct run *run, int error, const ch
         if (vasprintf(&text, format, args) < 0)
                 text = NULL;
         va_end(args);
-        if (run->role == RUN_COMING || extension_is_anonymous(session->extension)) {
+        if (run->role == RUN_COMING || extension_is_of_session(session->extension)) {
                 run_fault(run, error, "%s", text ?: strerror(-error));
                 return;
         }
@@ -182,7 +182,7 @@ void session_stop(struct session *session)
         session_changed(session);
         if (session->announced)
                 (void)engine_remove_session(session->table->engine, session->slot);
-        if (extension_is_anonymous(session->extension))
+        if (extension_is_of_session(session->extension))
                 extension_remove(session->extension);
         else
                 session_leave(session);

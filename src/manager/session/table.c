@@ -103,9 +103,8 @@ static const char *choose_name(struct session_table *table,
         return other && !other->stopping ? path : guess;
 }
 
-/* The installed extension that is meant, or one made for the session alone. */
-static int get_extension(struct session_table *table, const struct configuration *configuration,
-                         const char *name, struct extension **ret, char **ret_problem)
+static int make_extension(struct session_table *table, const struct configuration *configuration,
+                          const char *name, struct extension **ret, char **ret_problem)
 {
         const struct extension_spec spec = {
                 .executable = configuration->extension,
@@ -113,17 +112,29 @@ static int get_extension(struct session_table *table, const struct configuration
         };
         int r;
 
+        if (!configuration_is_installed(configuration))
+                return extension_new(table->extensions, name, &spec, ret);
+        r = table->listener->make_extension(configuration, name, ret, ret_problem, table->userdata);
+        if (r == -ESRCH)
+                return text_problem(ret_problem, r,
+                                    "extension: %s is installed, but nothing runs of it; see "
+                                    "netextctl extension why %s",
+                                    configuration->identifier, configuration->identifier);
+        return r;
+}
+
+/* The installed extension that is meant, or one made for the session alone. */
+static int get_extension(struct session_table *table, const struct configuration *configuration,
+                         const char *name, struct extension **ret, char **ret_problem)
+{
+        int r;
+
         if (configuration->identifier) {
                 *ret = extension_table_find(table->extensions, configuration->identifier);
                 if (*ret)
                         return 0;
         }
-        if (configuration_is_installed(configuration))
-                return text_problem(ret_problem, -ESRCH,
-                                    "extension: %s is installed, but nothing runs of it; see "
-                                    "netextctl extension why %s",
-                                    configuration->identifier, configuration->identifier);
-        r = extension_new(table->extensions, name, &spec, ret);
+        r = make_extension(table, configuration, name, ret, ret_problem);
         if (r >= 0)
                 (*ret)->hello_timeout_ms = configuration->ready_timeout_ms;
         return r;
@@ -164,7 +175,7 @@ int session_table_add(struct session_table *table, struct configuration *configu
         if (r < 0)
                 return r;
         r = session_table_restore(table, configuration, extension, name, slot, ret_session);
-        if (r < 0 && extension_is_anonymous(extension))
+        if (r < 0 && extension_is_of_session(extension))
                 extension_free(extension);
         return r;
 }
@@ -258,7 +269,7 @@ int session_table_rename(struct session_table *table, struct session *session, c
                 return -ENOMEM;
         free(session->name);
         session->name = copy;
-        return extension_is_anonymous(session->extension)
+        return extension_is_of_session(session->extension)
                        ? extension_set_name(session->extension, name)
                        : 0;
 }

@@ -6,6 +6,10 @@
 #include "manager/session/session.h"
 
 struct session_listener {
+        /* Makes the extension of a session of that name, of what is installed and is per session.
+         * -ESRCH: the configuration means no such. */
+        int (*make_extension)(const struct configuration *configuration, const char *name,
+                              struct extension **ret, char **ret_problem, void *userdata);
         /* Something that a later netextd needs to know has changed. */
         void (*changed)(void *userdata);
         /* A start has ended: result 0 runs, else negative errno and session->message. */

@@ -203,6 +203,12 @@ static bool is_of_other_team(const struct life *life)
                strcmp(life->active->bundle.manifest.team, life->coming->bundle.manifest.team) != 0;
 }
 
+static bool is_of_other_scope(const struct life *life)
+{
+        return life->active &&
+               life->active->bundle.manifest.scope != life->coming->bundle.manifest.scope;
+}
+
 enum policy_answer life_ask_policy(const struct life *life, const struct copy *copy, char **ret_why)
 {
         const struct policy_subject subject = copy_to_subject(copy);
@@ -230,6 +236,15 @@ void life_judge(struct life *life)
                          "deactivated first",
                          life->active->bundle.manifest.team);
                 refuse_coming(life, NX_REQUEST_ERROR_DUPLICATE_IDENTIFIER, why);
+                return;
+        }
+        if (is_of_other_scope(life)) {
+                text_set(&why,
+                         "manifest.json: scope: is '%s', and that of the active version is '%s'; "
+                         "it has to be deactivated first",
+                         manifest_scope_name(copy->bundle.manifest.scope),
+                         manifest_scope_name(life->active->bundle.manifest.scope));
+                refuse_coming(life, NX_REQUEST_ERROR_VALIDATION_FAILED, why);
                 return;
         }
         if (answer == POLICY_FORBIDDEN) {

@@ -134,18 +134,19 @@ json_t *copy_pack(const struct copy *copy)
         const struct manifest *manifest = &copy->bundle.manifest;
         const struct bundle_signer *signer = &copy->bundle.signer;
 
-        return json_pack("{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si so ss sI sI sb sb so ss*}",
-                         "identifier", manifest->identifier, "team", manifest->team, "version",
-                         manifest->version, "short_version", manifest->short_version, "name",
-                         manifest->name, "vendor", manifest->vendor, "category",
-                         (int)manifest->category, "usage_description", manifest->usage_description,
-                         "digest", copy->bundle.digest, "signer", signer->identity, "signer_name",
-                         signer->name, "signer_root", signer->root, "capabilities",
-                         (int)manifest->capabilities, "groups", pack_groups(manifest), "state",
-                         states[copy->state], "request", (json_int_t)copy->request, "staged_ns",
-                         (json_int_t)copy->staged_ns, "developer", copy->developer, "switched_off",
-                         copy->switched_off, "grant", grant_pack(&copy->grant), "recovered",
-                         copy->recovered);
+        return json_pack(
+                "{ss ss ss ss ss ss* si ss* ss ss* ss* ss* si so ss sI sI sb sb so ss* si}",
+                "identifier", manifest->identifier, "team", manifest->team, "version",
+                manifest->version, "short_version", manifest->short_version, "name", manifest->name,
+                "vendor", manifest->vendor, "category", (int)manifest->category,
+                "usage_description", manifest->usage_description, "digest", copy->bundle.digest,
+                "signer", signer->identity, "signer_name", signer->name, "signer_root",
+                signer->root, "capabilities", (int)manifest->capabilities, "groups",
+                pack_groups(manifest), "state", states[copy->state], "request",
+                (json_int_t)copy->request, "staged_ns", (json_int_t)copy->staged_ns, "developer",
+                copy->developer, "switched_off", copy->switched_off, "grant",
+                grant_pack(&copy->grant), "recovered", copy->recovered, "scope",
+                (int)manifest->scope);
 }
 
 static char *take_string(const json_t *object, const char *key)
@@ -185,6 +186,7 @@ static void read_bundle(struct bundle *bundle, const json_t *object)
         manifest->usage_description = take_string(object, "usage_description");
         manifest->category =
                 (enum manifest_category)json_integer_value(json_object_get(object, "category"));
+        manifest->scope = (enum manifest_scope)json_integer_value(json_object_get(object, "scope"));
         manifest->capabilities =
                 (uint32_t)json_integer_value(json_object_get(object, "capabilities"));
         read_groups(manifest, json_object_get(object, "groups"));
@@ -210,7 +212,9 @@ int copy_unpack(const json_t *object, struct copy **ret_copy)
         if (found < 0 || !copy_is_name(copy->bundle.manifest.identifier) ||
             !copy_is_name(copy->bundle.digest) || !copy->bundle.manifest.team ||
             !copy->bundle.manifest.version || !copy->bundle.manifest.short_version ||
-            !copy->bundle.manifest.name || copy->bundle.manifest.category >= _MANIFEST_CATEGORY_MAX)
+            !copy->bundle.manifest.name ||
+            copy->bundle.manifest.category >= _MANIFEST_CATEGORY_MAX ||
+            copy->bundle.manifest.scope >= _MANIFEST_SCOPE_MAX)
                 return -EBADMSG;
         copy->state = (enum copy_state)found;
         copy->staged_ns = (uint64_t)json_integer_value(json_object_get(object, "staged_ns"));

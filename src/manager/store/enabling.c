@@ -141,8 +141,9 @@ static void coming_has_failed(struct life *life, const char *message)
                 text_set(&life->active->last_failure, "version %s (%s) did not take over: %s",
                          copy->bundle.manifest.short_version, copy->bundle.manifest.version,
                          message ?: "for a reason that is not known");
-                life_drop(life, copy);
-                /* It may have been replaced by one that is not there any more. */
+                life_leave(life, copy, COPY_TERMINATING_FOR_UPGRADE);
+                /* It may have been replaced by one that is not there any more, or in some sessions
+                 * by the one that failed in others. */
                 if (life->active->state == COPY_ENABLED)
                         life_enable(life, life->active);
         } else if (life->store->runner->remove(life->identifier, life->store->userdata) >= 0) {

@@ -334,6 +334,17 @@ int store_find_executable(const struct store *store, const char *word, char **re
         return *ret_path ? 0 : -ENOMEM;
 }
 
+const struct copy *store_find_runnable(const struct store *store, const char *identifier)
+{
+        const struct life *life = store_find(store, identifier);
+        const struct copy *active = life ? life->active : NULL;
+
+        if (life && life->coming && life->coming->state == COPY_ENABLING && !life->check.copy)
+                return life->coming;
+        return active && (active->state == COPY_ENABLED || active->state == COPY_ENABLING) ? active
+                                                                                           : NULL;
+}
+
 /* --- asking -------------------------------------------------------------------------------- */
 
 int store_activate(struct store *store, int source_fd, const char *source,
@@ -614,7 +625,7 @@ void store_settled(struct store *store, const char *identifier, int result, cons
 {
         struct life *life = store->ending ? NULL : store_find(store, identifier);
 
-        if (life)
+        if (life && !life->check.copy) /* else it is news of what was before */
                 life_settled(life, result, message);
 }
 
@@ -664,18 +675,33 @@ static int make_folder(const struct store *store, const char *folder, mode_t mod
                       : 0;
 }
 
-int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
+static int make_own_folder(const struct store *store, const char *folder, char **ret_path,
                            char **ret_problem)
 {
-        _cleanup_free_ char *folder = NULL;
-        int r;
+        int r = make_folder(store, folder, 0700, ret_problem);
 
-        text_set(&folder, "data/%s", identifier);
-        r = make_folder(store, folder, 0700, ret_problem);
         if (r < 0)
                 return r;
         text_set(ret_path, "%s/%s", store->folder, folder);
         return *ret_path ? 0 : -ENOMEM;
+}
+
+int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
+                           char **ret_problem)
+{
+        _cleanup_free_ char *folder = NULL;
+
+        text_set(&folder, "data/%s", identifier);
+        return make_own_folder(store, folder, ret_path, ret_problem);
+}
+
+int store_make_session_folder(const struct store *store, const char *identifier, uid_t user,
+                              const char *session, char **ret_path, char **ret_problem)
+{
+        _cleanup_free_ char *folder = NULL;
+
+        text_set(&folder, "data/%s/%u/%s", identifier, user, session);
+        return make_own_folder(store, folder, ret_path, ret_problem);
 }
 
 static int make_group_folder(const struct store *store, const char *team, const char *group,

@@ -123,10 +123,16 @@ void store_process_gone(struct store *store, const char *identifier);
 /* It is about to be started again: is its copy still what was staged? runner->vouched() follows. */
 void store_vouch(struct store *store, const char *identifier);
 
+/* The copy that the next process is to be made of; NULL: none is to be made. */
+const struct copy *store_find_runnable(const struct store *store, const char *identifier);
+
 /* The folder below the state directory that is the extension's own. Caller owns *ret_path. 0, or
  * negative errno with a sentence. */
 int store_make_data_folder(const struct store *store, const char *identifier, char **ret_path,
                            char **ret_problem);
+/* The same of what a session of that name is, which the user started. */
+int store_make_session_folder(const struct store *store, const char *identifier, uid_t user,
+                              const char *session, char **ret_path, char **ret_problem);
 
 /* A folder for each group of the manifest, in that of its team: *ret_path, which the caller owns;
  * NULL: it names none. The groups' gids stay. 0, or negative errno with a sentence. */
