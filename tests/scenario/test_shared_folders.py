@@ -35,7 +35,7 @@ def install(store, workshop):
         bundle = workshop.bundle(identifier, version, groups=groups, team=team, signer=None if team == TEAM else others,
                                  app=(script, identifier, workshop.state / "groups" / TEAM))
         store.activate(bundle, "--approve")
-        return store.wait_for_extension(identifier, active=True)["pid"]
+        return store.wait_for_extension_version(version, identifier=identifier)["pid"]
 
     return install
 
