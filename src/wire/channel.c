@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -217,6 +218,20 @@ int channel_flush(struct channel *channel)
                 packet_free(packet, true);
         }
         return send_batch(channel);
+}
+
+int channel_flush_all(struct channel *channel)
+{
+        int r = channel_flush(channel);
+
+        while (r >= 0 && channel_wants_write(channel)) {
+                struct pollfd peer = { channel->fd, POLLOUT, 0 };
+
+                if (poll(&peer, 1, -1) < 0 && errno != EINTR)
+                        return -errno;
+                r = channel_flush(channel);
+        }
+        return r;
 }
 
 bool channel_wants_write(const struct channel *channel)

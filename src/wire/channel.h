@@ -68,6 +68,8 @@ int channel_end_with_fd(struct channel *channel, int fd);
 int channel_end_with_copy(struct channel *channel, int fd);
 /* 0 also while bytes wait: see channel_wants_write(). */
 int channel_flush(struct channel *channel);
+/* The same for who has nothing else to do: waits until the peer took all. */
+int channel_flush_all(struct channel *channel);
 bool channel_wants_write(const struct channel *channel);
 /* Would channel_end_with_fd() have to refuse? */
 bool channel_is_full(const struct channel *channel);

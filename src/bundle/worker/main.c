@@ -7,9 +7,7 @@
  * its own without capabilities, and whatever it is run as, it is confined to its job.
  */
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,22 +40,6 @@ static bool is_folder(int fd)
         struct stat st;
 
         return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* The peer may read slowly; that is all there is to wait for. */
-static int send_answer(struct channel *channel, const struct bundle *bundle, int result,
-                       const char *problem)
-{
-        int r = bundle_answer_send(channel, bundle, result, problem);
-
-        while (r >= 0 && channel_wants_write(channel)) {
-                struct pollfd peer = { channel->fd, POLLOUT, 0 };
-
-                if (poll(&peer, 1, -1) < 0 && errno != EINTR)
-                        return -errno;
-                r = channel_flush(channel);
-        }
-        return r;
 }
 
 static int stage(struct bundle *ret, const char **ret_problem)
@@ -142,7 +124,9 @@ int main(int argc, char *argv[])
         if (r < 0)
                 return EXIT_FAILURE;
         r = is_stage ? stage(&bundle, &problem) : verify(&how, &bundle, &problem);
-        r = send_answer(&channel, &bundle, r, problem);
+        r = bundle_answer_send(&channel, &bundle, r, problem);
+        if (r >= 0)
+                r = channel_flush_all(&channel); /* the peer may read slowly */
         bundle_deinit(&bundle);
         channel_deinit(&channel);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
