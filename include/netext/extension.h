@@ -36,6 +36,7 @@
 #include <netext/ask.h>
 #include <netext/endpoint.h>
 #include <netext/filter.h>
+#include <netext/key.h>
 #include <netext/packet.h>
 #include <netext/proxy.h>
 #include <netext/system.h>
@@ -66,6 +67,9 @@ struct nx_extension {
         /** The machine's settings: soon after the start, and whenever some of them have changed.
          *  changed: 1U << enum nx_system_setting, several. */
         void (*handle_system)(const struct nx_system *system, uint32_t changed, void *userdata);
+        /** nx_main() calls it once, before everything else: from here on the extension can use
+         *  its secrets and keys (netext/key.h). */
+        void (*handle_begin)(struct nx_provider *provider, void *userdata);
 };
 
 #define NX_EXTENSION_INIT .size = sizeof(struct nx_extension)
@@ -78,7 +82,6 @@ int nx_main(const struct nx_extension *extension, void *userdata);
 
 /** @name The same for programs with an event loop of their own.
  *  @{ */
-struct nx_provider;
 
 /** -EINVAL for a bad table, -ENOTCONN where the daemon did not start this program. extension
  *  and userdata are borrowed until nx_provider_free(). */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,6 +32,19 @@ int sealed_open(const char *name, size_t size, uint8_t **ret_memory, int *ret_fd
         *ret_memory = memory;
         *ret_fd = take_fd(&fd);
         return 0;
+}
+
+int sealed_copy(const char *name, const void *bytes, size_t size)
+{
+        uint8_t *memory;
+        int fd, r;
+
+        r = sealed_open(name, size, &memory, &fd);
+        if (r < 0)
+                return r;
+        memcpy(memory, bytes, size);
+        sealed_close(memory, size);
+        return fd;
 }
 
 uint8_t *sealed_close(uint8_t *memory, size_t size)

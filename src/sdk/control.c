@@ -83,6 +83,8 @@ static void control_lost(struct control *control)
 
         peer_close(&control->manager);
         asks_lose_daemon(provider);
+        key_calls_end(&provider->key_calls, -ECONNRESET,
+                      "netextd ended before it had an answer; ask again");
         if (!control->socket_path || (provider->was_stopped && !control->stays) ||
             !has_reason_to_stay(control))
                 return;
@@ -145,6 +147,10 @@ static int control_on_message(const struct wire_message *message, int *fd, void 
                 return handle_answers(provider, message);
         case NX_MSG_EXTENSION_ANSWERS_ENTRY:
                 return answers_handle_entry(provider, message);
+        case NX_MSG_EXTENSION_KEYS_DONE:
+                return key_calls_handle_done(provider, message);
+        case NX_MSG_EXTENSION_KEYS_VALUE:
+                return key_calls_handle_value(provider, message, *fd);
         case NX_MSG_EXTENSION_ENDPOINT_PEER:
                 return endpoints_handle_peer(&provider->endpoints, message, fd);
         case NX_MSG_EXTENSION_ENDPOINTS_LEAVE:

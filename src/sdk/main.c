@@ -102,5 +102,7 @@ _public_ int nx_main(const struct nx_extension *extension, void *userdata)
                 r = nx_provider_new(&provider, extension, userdata);
         if (r < 0)
                 return explain(extension, r);
+        if (extension->handle_begin)
+                extension->handle_begin(provider, userdata);
         return serve(provider, &termination);
 }

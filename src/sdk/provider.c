@@ -166,6 +166,7 @@ static void provider_end(struct nx_provider *provider, enum nx_provider_stop_rea
                 session_free(session, reason);
         (void)peer_flush(&provider->control.manager);
         control_deinit(&provider->control);
+        key_calls_end(&provider->key_calls, -ECANCELED, "the extension ends");
 }
 
 int provider_round(struct nx_provider *provider, int timeout_ms)
@@ -246,6 +247,7 @@ _public_ int nx_provider_new(struct nx_provider **ret_provider,
         provider->control = (struct control)CONTROL_NULL;
         list_init(&provider->sessions);
         asks_init(&provider->asks);
+        key_calls_init(&provider->key_calls);
         r = loop_init(&provider->loop);
         if (r < 0)
                 return r;

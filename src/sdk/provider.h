@@ -10,6 +10,7 @@
 #include "sdk/ask.h"
 #include "sdk/control.h"
 #include "sdk/endpoint.h"
+#include "sdk/key.h"
 #include "sdk/session.h"
 #include "sdk/system-watch.h"
 #include "sdk/peer.h"
@@ -23,6 +24,7 @@ struct nx_provider {
         struct endpoints endpoints;
         struct asks asks;
         struct system_watch system_watch;
+        struct key_calls key_calls;
         struct session *answers_for; /* whose answers are on their way, or NULL */
         bool is_dispatching;
         bool was_stopped;   /* the last session to end was: nothing to reconnect for */

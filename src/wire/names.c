@@ -8,6 +8,7 @@
 
 #include <netext/activation.h>
 #include <netext/filter.h>
+#include <netext/key.h>
 #include <netext/netext.h>
 #include <netext/packet.h>
 
@@ -179,6 +180,29 @@ const struct wire_name wire_lifetimes[] = {
         { WIRE_LIFETIME_ONCE, "once" },
         { WIRE_LIFETIME_RUN, "run" },
         { WIRE_LIFETIME_EVER, "ever" },
+        {},
+};
+
+const struct wire_name wire_key_operations[] = {
+        { WIRE_KEY_PUT_SECRET, "put-secret" },
+        { WIRE_KEY_READ_SECRET, "read-secret" },
+        { WIRE_KEY_REMOVE_SECRET, "remove-secret" },
+        { WIRE_KEY_LIST_SECRETS, "list-secrets" },
+        { WIRE_KEY_GENERATE, "generate-key" },
+        { WIRE_KEY_IMPORT, "import-key" },
+        { WIRE_KEY_GET_PUBLIC, "get-public-key" },
+        { WIRE_KEY_SIGN, "sign" },
+        { WIRE_KEY_DECRYPT, "decrypt" },
+        { WIRE_KEY_REMOVE, "remove-key" },
+        { WIRE_KEY_LIST, "list-keys" },
+        {},
+};
+
+const struct wire_name wire_key_types[] = {
+        { NX_KEY_TYPE_ED25519, "ed25519" },
+        { NX_KEY_TYPE_P256, "p256" },
+        { NX_KEY_TYPE_P384, "p384" },
+        { NX_KEY_TYPE_RSA, "rsa" },
         {},
 };
 

@@ -33,6 +33,8 @@ extern const struct wire_name wire_report_events[];
 extern const struct wire_name wire_check_results[];
 extern const struct wire_name wire_request_errors[];
 extern const struct wire_name wire_lifetimes[];
+extern const struct wire_name wire_key_operations[];
+extern const struct wire_name wire_key_types[];
 
 /* The word for value, or "unknown". */
 const char *wire_name_to_string(const struct wire_name *names, int value);
@@ -43,6 +45,21 @@ enum wire_owner {
         WIRE_OWNER_UNATTRIBUTED, /* the kernel could not say; never a guess */
         WIRE_OWNER_PROGRAM,
         WIRE_OWNER_KERNEL, /* a kernel thread's socket */
+};
+
+/* What netext-keys does with a secret or a key; NX_MSG_KEYS_DEPOSIT for the two that bring one. */
+enum wire_key_operation {
+        WIRE_KEY_PUT_SECRET,
+        WIRE_KEY_READ_SECRET,
+        WIRE_KEY_REMOVE_SECRET,
+        WIRE_KEY_LIST_SECRETS,
+        WIRE_KEY_GENERATE,
+        WIRE_KEY_IMPORT,
+        WIRE_KEY_GET_PUBLIC,
+        WIRE_KEY_SIGN,
+        WIRE_KEY_DECRYPT,
+        WIRE_KEY_REMOVE,
+        WIRE_KEY_LIST,
 };
 
 enum wire_flow_state {

@@ -121,6 +121,9 @@ enum wire_type {
         ATTR(67, ENDED_SESSION, WIRE_STRING, "ended_session", NULL)                                \
         ATTR(68, REPORT_FREQUENCY, WIRE_ENUM, "report_frequency", wire_report_frequencies)         \
         ATTR(69, REPORT_EVENT, WIRE_ENUM, "report_event", wire_report_events)                      \
+        ATTR(70, KEY_OPERATION, WIRE_ENUM, "operation", wire_key_operations)                       \
+        ATTR(71, KEY_TYPE, WIRE_ENUM, "type", wire_key_types)                                      \
+        ATTR(72, SCHEME, WIRE_U16, "scheme", NULL) /* enum nx_signature_scheme */                  \
         ATTR(79, SIGNER, WIRE_STRING, "signer", NULL) /* TEAM.identifier; of rules also TEAM */    \
         ATTR(73, QUESTION, WIRE_U64, "question", NULL)                                             \
         ATTR(74, LIFETIME, WIRE_ENUM, "lifetime", wire_lifetimes)                                  \
@@ -152,6 +155,9 @@ enum wire_type {
         ATTR(105, OLDER, WIRE_BOOL, "older", NULL)                                                 \
         ATTR(106, OWNER_IS_HOLDER, WIRE_BOOL, "owner_is_holder", NULL)                             \
         ATTR(107, MAY_INSPECT, WIRE_BOOL, "may_inspect", NULL) /* what flows carry */              \
+        ATTR(108, SUBJECT, WIRE_STRING, "subject", NULL) /* of a certificate */                    \
+        ATTR(109, EXPIRES_NS, WIRE_U64, "expires_ns", NULL)                                        \
+        ATTR(111, EXTENSION, WIRE_STRING, "extension", NULL) /* TEAM.identifier */                 \
         ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
@@ -178,7 +184,8 @@ __extension__ typedef unsigned __int128 wire_attributes;
  *
  * MANAGER is netextd, FLOWD is netext-flowd, PROVIDER and EXTENSION are an extension
  * (on its flow channel from flowd, and its control channel from netextd), ENGINE is
- * flowd as an extension's flow channel sees it. netext-bundle only answers.
+ * flowd as an extension's flow channel sees it, KEYS is netext-keys. netext-bundle only
+ * answers.
  */
 #define WIRE_MESSAGES(MSG)                                                                         \
         /* netextd -> flowd */                                                                     \
@@ -279,7 +286,26 @@ __extension__ typedef unsigned __int128 wire_attributes;
         MSG(68, EXTENSION_ANSWERS_ENTRY,                                                           \
             WIRE_HAS(ANSWER) | WIRE_HAS(VERDICT) | WIRE_HAS(PROTOCOL) | WIRE_HAS(DIRECTION), 0)    \
         MSG(69, EXTENSION_ANSWERS_COMMIT, WIRE_HAS(SESSION_NAME), 0)                               \
-        /* extension -> netextd */                                                                 \
+        /* extension -> netextd: call QUESTION about the secret or key NAME of its own. SCHEME,    \
+         * KEY_TYPE, DATA: where the operation takes them */                                       \
+        MSG(70, MANAGER_KEYS_CALL, WIRE_HAS(QUESTION) | WIRE_HAS(KEY_OPERATION) | WIRE_HAS(NAME),  \
+            0)                                                                                     \
+        /* netextd -> extension: DATA, or TEXT: why not; what is secret comes in sealed memory */  \
+        MSG(71, EXTENSION_KEYS_DONE, WIRE_HAS(QUESTION) | WIRE_HAS(RESULT), 0)                     \
+        MSG(72, EXTENSION_KEYS_VALUE, WIRE_HAS(QUESTION), 1)                                       \
+        /* netextd -> netext-keys: the same for EXTENSION (without it: all), and with what is to   \
+         * be kept, in sealed memory: a secret, or a passphrase, a NUL, and a file */              \
+        MSG(73, KEYS_CALL, WIRE_HAS(QUESTION) | WIRE_HAS(KEY_OPERATION), 0)                        \
+        MSG(74, KEYS_DEPOSIT,                                                                      \
+            WIRE_HAS(QUESTION) | WIRE_HAS(KEY_OPERATION) | WIRE_HAS(EXTENSION) | WIRE_HAS(NAME),   \
+            1)                                                                                     \
+        /* netext-keys -> netextd: one of a list; KEY_TYPE: of a key, COUNT: bytes of a secret */  \
+        MSG(75, MANAGER_KEYS_ITEM, WIRE_HAS(QUESTION) | WIRE_HAS(EXTENSION) | WIRE_HAS(NAME), 0)   \
+        MSG(76, MANAGER_KEYS_DONE, WIRE_HAS(QUESTION) | WIRE_HAS(RESULT), 0)                       \
+        MSG(77, MANAGER_KEYS_VALUE, WIRE_HAS(QUESTION), 1)                                         \
+        /* extension -> netextd: the same as 70, with a secret in sealed memory */                 \
+        MSG(78, MANAGER_KEYS_DEPOSIT,                                                              \
+            WIRE_HAS(QUESTION) | WIRE_HAS(KEY_OPERATION) | WIRE_HAS(NAME), 1)                      \
         MSG(80, MANAGER_EXTENSION_HELLO, WIRE_HAS(VERSION) | WIRE_HAS(NAME) | WIRE_HAS(KINDS), 0)  \
         /* COUNT: level; SESSION_NAME: who it is about */                                          \
         MSG(81, MANAGER_EXTENSION_REPORT, WIRE_HAS(COUNT) | WIRE_HAS(TEXT), 0)                     \

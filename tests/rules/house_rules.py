@@ -88,6 +88,7 @@ def may_include(where, target):
         "sdk": (own, "src/footprint/", "src/wire/", "src/base/"),
         "confine": (own, "src/base/"),
         "bundle": (own, "src/confine/", "src/wire/", "src/base/"),
+        "keys": (own, "src/confine/", "src/wire/", "src/base/"),
         "cli": (own, "src/bundle/", "src/footprint/"),
         "bpf": (own,),
         "manager": (own, "src/bundle/", "src/footprint/", "src/wire/", "src/base/"),
