@@ -150,6 +150,40 @@ int nx_manager_list_sets(struct nx_manager *manager, struct nx_list **ret_sets);
 int nx_manager_get_set(struct nx_manager *manager, const char *name, struct nx_list **ret_entries);
 /** @} */
 
+/** @name Secrets and keys of extensions
+ *
+ *  What an extension reads and signs with by name, see netext/key.h. For those who may change it;
+ *  nobody can read a secret or a private key here. extension: one that is installed, as its
+ *  IDENTIFIER or TEAM.IDENTIFIER. name: 1 to 40 lower-case letters, digits and dashes. -ENOENT:
+ *  there is none of that name; -ENOSPC: it has 64 secrets and keys already.
+ *  @{ */
+
+/** Puts a secret, also in place of one, for good when it returns. 1 byte to 64 KiB. */
+int nx_manager_put_secret(struct nx_manager *manager, const char *extension, const char *name,
+                          const void *secret, size_t size);
+int nx_manager_remove_secret(struct nx_manager *manager, const char *extension, const char *name);
+/** Records with "extension", "name" and "bytes". */
+int nx_manager_list_secrets(struct nx_manager *manager, struct nx_list **ret_secrets);
+/** type: "ed25519", "p256", "p384" or "rsa". -EEXIST: there is a key of that name. */
+int nx_manager_generate_key(struct nx_manager *manager, const char *extension, const char *name,
+                            const char *type);
+/**
+ * Gives the extension an identity: a private key, perhaps with up to 8 certificates. file: what is
+ * in a PEM or PKCS#12 file. passphrase: of it; NULL for none. -EKEYREJECTED: another one is needed;
+ * -EBADMSG: the file is not what it should be, and nx_manager_get_error() says what is wrong;
+ * -EOPNOTSUPP: its key is of another type than above; -EEXIST.
+ */
+int nx_manager_import_key(struct nx_manager *manager, const char *extension, const char *name,
+                          const void *file, size_t size, const char *passphrase);
+int nx_manager_remove_key(struct nx_manager *manager, const char *extension, const char *name);
+/** Records with "extension", "name", "type", and of a key with a certificate "subject" and
+ *  "expires_ns". */
+int nx_manager_list_keys(struct nx_manager *manager, struct nx_list **ret_keys);
+/** A record with "pem": the public key, and behind it the certificates. */
+int nx_manager_get_key(struct nx_manager *manager, const char *extension, const char *name,
+                       struct nx_list **ret_key);
+/** @} */
+
 /** @name Rules
  *  @{ */
 /** The rules of a session that are in force, in their order; the last record has its default

@@ -69,7 +69,7 @@ static void send_kept(struct run *run, const struct kept *kept, const char *sess
         }
         writer = run_begin_many(run, NX_MSG_EXTENSION_ANSWERS_COMMIT);
         wire_put_string(writer, WIRE_ATTR_SESSION_NAME, session);
-        run_send_many(run);
+        run_send_many(run, -1);
 }
 
 void asks_greet(struct instance *instance, struct session *session, struct run *run)

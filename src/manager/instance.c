@@ -30,6 +30,7 @@
 #include "manager/endpoints.h"
 #include "manager/engine/earlier.h"
 #include "manager/instance.h"
+#include "manager/keyring.h"
 #include "manager/lasting.h"
 #include "manager/loop/timer.h"
 #include "manager/neighbours.h"
@@ -355,9 +356,12 @@ int instance_new(struct instance **ret, const struct options *options)
         set_table_init(&instance->sets, &instance->engine, sets_are_changed, instance);
         policy_folder_init(&instance->policies);
         store_init(&instance->store);
+        keys_init(&instance->keys, NULL, NULL, NULL, NULL);
+        list_init(&instance->key_calls);
         questions_init(&instance->questions, NULL, NULL);
         control_init(&instance->control, NULL, NULL, NULL, NULL, NULL, &instance->store,
-                     &instance->endpoints, &instance->questions, &instance->engine);
+                     &instance->endpoints, &instance->questions, &instance->keys,
+                     &instance->engine);
         if (stat("/proc/self/ns/net", &network) < 0) {
                 log_error("/proc is not mounted: %s", strerror(errno));
                 return -errno;
@@ -411,6 +415,7 @@ static int instance_open_folders(struct instance *instance)
         session_table_init(&instance->sessions, instance->event, &instance->extensions,
                            &instance->engine, &session_listener, instance);
         asks_open(instance);
+        keyring_open(instance);
         r = endpoints_open(instance);
         if (r < 0)
                 return r;
@@ -448,10 +453,11 @@ static int instance_start_parts(struct instance *instance, const json_t *state)
                     instance->pin_folder, &engine_listener, instance);
         control_init(&instance->control, instance->event, &instance->options, &instance->paths,
                      &instance->sessions, &instance->sets, &instance->store, &instance->endpoints,
-                     &instance->questions, &instance->engine);
+                     &instance->questions, &instance->keys, &instance->engine);
         r = open_store(instance);
         if (r < 0)
                 return r;
+        keyring_start(instance);
         restore(instance, state);
         r = extension_table_listen(&instance->extensions);
         if (r < 0) {
@@ -538,6 +544,7 @@ struct instance *instance_free(struct instance *instance)
                 return NULL;
         session_table_deinit(&instance->sessions);
         asks_close(instance);
+        keyring_close(instance);
         endpoints_close(instance);
         extension_table_drop_all(&instance->extensions);
         if (instance->owns)

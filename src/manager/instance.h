@@ -9,6 +9,7 @@
 #include "manager/endpoint/table.h"
 #include "manager/engine/engine.h"
 #include "manager/extension/extension.h"
+#include "manager/keys/keys.h"
 #include "manager/options.h"
 #include "manager/paths.h"
 #include "manager/policy/folder.h"
@@ -43,6 +44,9 @@ struct instance {
         struct endpoint_table endpoints;
         struct extension_watch endpoints_watch;
         sd_event_source *signers_again; /* flowd was not told all of them */
+        struct keys keys;
+        struct list key_calls; /* key_call.link: of extensions */
+        struct extension_watch key_calls_watch;
         struct questions questions;
         struct extension_watch questions_watch;
         struct control control;

@@ -69,6 +69,7 @@ static int put_programs(struct paths *paths)
                         *strrchr(prefix, '/') = '\0';
         put(&r, &paths->flowd_program, "%s/libexec/netext/netext-flowd", prefix);
         put(&r, &paths->bundle_program, "%s/libexec/netext/netext-bundle", prefix);
+        put(&r, &paths->keys_program, "%s/libexec/netext/netext-keys", prefix);
         put(&r, &paths->extensions_folder, "%s/libexec/netext/extensions", prefix);
         return r;
 }
@@ -139,6 +140,7 @@ void paths_deinit(struct paths *paths)
         free(paths->extension_cgroup);
         free(paths->flowd_program);
         free(paths->bundle_program);
+        free(paths->keys_program);
         free(paths->state_directory);
         free(paths->extensions_folder);
         *paths = (struct paths){};

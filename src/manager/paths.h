@@ -18,6 +18,7 @@ struct paths {
         char *extension_cgroup; /* parent of the extensions' cgroups */
         char *flowd_program;
         char *bundle_program;    /* reads bundles, with no privileges */
+        char *keys_program;      /* keeps secrets and keys, with no privileges */
         char *state_directory;   /* installed extensions, and what is configured */
         char *extensions_folder; /* those that came with netext */
 };

@@ -65,7 +65,8 @@ class Workshop:
 
     def staged(self):
         """What lies in the state directory, as paths in it: nothing that belongs to nothing."""
-        return sorted(str(path.relative_to(self.state)) for kind in ("staging", "extensions", "data", "groups")
+        return sorted(str(path.relative_to(self.state)) for kind in ("staging", "extensions", "data", "groups",
+                                                                         "keys/vault")
                       for path in self.state.glob(f"{kind}/*"))
 
 

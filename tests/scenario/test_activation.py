@@ -191,10 +191,11 @@ def test_orphans_are_collected(store, workshop):
     store.activate(workshop.bundle(groups=["shared"]), "--approve")
     before = workshop.staged()
     for orphan in ("staging/77", "extensions/com.example.gone/0123", "data/com.example.gone",
-                   f"extensions/{IDENTIFIER}/0123", f"groups/{TEAM}/gone", "groups/GONE/shared"):
+                   f"extensions/{IDENTIFIER}/0123", f"groups/{TEAM}/gone", "groups/GONE/shared",
+                   f"keys/vault/{TEAM}.com.example.gone"):
         (workshop.state / orphan).mkdir(parents=True)
         (workshop.state / orphan / "file").write_text("x")
-    assert store.instance.ctl("extension", "gc") == {"removed": 6}
+    assert store.instance.ctl("extension", "gc") == {"removed": 7}
     assert workshop.staged() == before and [path.name for path in workshop.state.glob("groups/*/*")] == ["shared"]
     assert not (workshop.state / "extensions" / IDENTIFIER / "0123").exists()
     assert store.extension()["active"]

@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -185,6 +186,28 @@ static int on_put_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static char last_deposit[256]; /* "extension name: content", a NUL in it as "." */
+
+static int on_deposit(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *extension, *name;
+        char content[128] = "";
+        int fd;
+
+        sd_bus_message_read(m, "ssh", &extension, &name, &fd);
+        if (fcntl(fd, F_GET_SEALS) < 0)
+                return -EINVAL;
+        for (ssize_t n = pread(fd, content, sizeof(content) - 1, 0); n > 0; n--)
+                content[n - 1] = content[n - 1] ?: '.';
+        snprintf(last_deposit, sizeof(last_deposit), "%s %s: %s", extension, name, content);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int on_list_secrets(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_reply_method_return(m, "aa{sv}", 1, 1, "name", "s", last_deposit);
+}
+
 static int on_get_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         return sd_bus_reply_method_return(m, "aa{sv}", 2, 1, "network", "s", "fd00::/8", 1,
@@ -206,6 +229,9 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("RemoveSet", "s", "", on_stop_session, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSet", "s", "aa{sv}", on_get_set, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListSets", "", "aa{sv}", on_list_sets, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("PutSecret", "ssh", "", on_deposit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ImportKey", "ssh", "", on_deposit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListSecrets", "", "aa{sv}", on_list_secrets, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetChain", "", "s", on_get_chain, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListFlows", "t", "aa{sv}", on_list_flows, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetFlow", "t", "a{sv}", on_get_flow, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -364,6 +390,28 @@ static void test_a_configuration_is_sent_as_far_as_it_is_set(void **state)
         assert_int_equal(nx_manager_start_session(fixture->manager, &configuration), -EINVAL);
 }
 
+static void expect_deposit(struct nx_manager *manager, const char *expected)
+{
+        struct nx_list *list;
+
+        assert_int_equal(nx_manager_list_secrets(manager, &list), 0);
+        assert_string_equal(nx_properties_get_string(nx_list_get(list, 0), "name"), expected);
+        nx_list_free(list);
+}
+
+static void test_what_is_deposited_is_in_no_message(void **state)
+{
+        struct nx_manager *manager = ((struct fixture *)*state)->manager;
+
+        assert_int_equal(nx_manager_put_secret(manager, "org.x", "vpn", "secret", 6), 0);
+        expect_deposit(manager, "org.x vpn: secret");
+        assert_int_equal(nx_manager_import_key(manager, "org.x", "vpn", "file", 4, "pass"), 0);
+        expect_deposit(manager, "org.x vpn: pass.file");
+        assert_int_equal(nx_manager_import_key(manager, "org.x", "vpn", "file", 4, NULL), 0);
+        expect_deposit(manager, "org.x vpn: .file");
+        assert_int_equal(nx_manager_put_secret(manager, "org.x", "vpn", "", 0), -EINVAL);
+}
+
 static void test_a_set_is_put_by_lines_and_read_by_entries(void **state)
 {
         static const char *const lines[] = { "fd00::/8", "", "bad" };
@@ -519,6 +567,7 @@ int main(void)
                 TEST(test_properties_keep_their_types),
                 TEST(test_lists_have_an_object_each),
                 TEST(test_a_configuration_is_sent_as_far_as_it_is_set),
+                TEST(test_what_is_deposited_is_in_no_message),
                 TEST(test_a_set_is_put_by_lines_and_read_by_entries),
                 TEST(test_errors_are_the_daemons_sentence),
                 TEST(test_nobody_is_asked_for_a_password_unless_the_caller_says_so),

@@ -88,7 +88,7 @@ static struct wire_writer *begin(struct extension *extension, uint32_t number,
 
 static void send_reply(struct extension *extension, uint32_t number)
 {
-        run_send_many(extension_find_number(extension, number));
+        run_send_many(extension_find_number(extension, number), -1);
 }
 
 static void refuse(struct extension *extension, uint32_t run, uint64_t their_number, int result)

@@ -57,6 +57,8 @@ static const struct {
         [AUTHORITY_SET_CONFIGURE] = { "org.netext1.set.configure",
                                       "see and change what is in sets of destinations" },
         [AUTHORITY_FLOW_END] = { "org.netext1.flow.end", "end flows" },
+        [AUTHORITY_KEY_CONFIGURE] = { "org.netext1.key.configure",
+                                      "see and change which secrets and keys extensions have" },
 };
 
 static struct authority_question *question_free(struct authority_question *question)

@@ -25,6 +25,7 @@ enum authority_action {
         AUTHORITY_SESSION_STOP,
         AUTHORITY_SET_CONFIGURE,
         AUTHORITY_FLOW_END,
+        AUTHORITY_KEY_CONFIGURE,
         _AUTHORITY_ACTION_MAX,
 };
 

@@ -231,7 +231,7 @@ static int control_dispatch(sd_event_source *source, int listen_fd, uint32_t eve
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
                   struct store *store, const struct endpoint_table *endpoints,
-                  struct questions *questions, struct engine *engine)
+                  struct questions *questions, struct keys *keys, struct engine *engine)
 {
         *control = (struct control){
                 .event = event,
@@ -242,6 +242,7 @@ void control_init(struct control *control, sd_event *event, const struct options
                 .store = store,
                 .endpoints = endpoints,
                 .questions = questions,
+                .keys = keys,
                 .engine = engine,
                 .listen_fd = -1,
         };

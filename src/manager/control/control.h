@@ -5,8 +5,8 @@
  * The control API: D-Bus without a bus on the instance's socket. bus.c has the
  * connections, manager-interface.c the methods, answer.c those whose answers come from
  * flowd, call.c those that wait for a session, sets.c those about sets of destinations,
- * questions.c those of prompts, rules.c those about rules in force,
- * configuration-reader.c the arguments of StartSession, record.c what objects look like,
+ * questions.c those of prompts, keys.c those about secrets and keys, rules.c those about rules in
+ * force, configuration-reader.c the arguments of StartSession, record.c what objects look like,
  * permission.c who may change something.
  */
 
@@ -16,6 +16,7 @@
 #include "manager/ask/question.h"
 #include "manager/authority/authority.h"
 #include "manager/endpoint/table.h"
+#include "manager/keys/keys.h"
 #include "manager/priv/caller.h"
 #include "manager/session/table.h"
 #include "manager/set/table.h"
@@ -26,13 +27,14 @@
 
 struct control {
         sd_event *event;
-        const struct options *options; /* borrowed, like the next seven */
+        const struct options *options; /* borrowed, like the next eight */
         const struct paths *paths;
         struct session_table *sessions;
         struct set_table *sets;
         struct store *store;
         const struct endpoint_table *endpoints;
         struct questions *questions;
+        struct keys *keys;
         struct engine *engine;
         int listen_fd;
         sd_event_source *source;
@@ -63,7 +65,7 @@ struct client {
 void control_init(struct control *control, sd_event *event, const struct options *options,
                   const struct paths *paths, struct session_table *sessions, struct set_table *sets,
                   struct store *store, const struct endpoint_table *endpoints,
-                  struct questions *questions, struct engine *engine);
+                  struct questions *questions, struct keys *keys, struct engine *engine);
 /* Starts to listen. 0 or negative errno. */
 int control_open(struct control *control);
 /* Somebody has another way to us, and this is his end of a connection. Both are taken over, also on

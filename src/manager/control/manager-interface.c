@@ -15,6 +15,7 @@
 #include "manager/control/decisions.h"
 #include "manager/control/extensions.h"
 #include "manager/control/grants.h"
+#include "manager/control/keys.h"
 #include "manager/control/permission.h"
 #include "manager/control/questions.h"
 #include "manager/control/record.h"
@@ -287,6 +288,14 @@ static const struct change changes[] = {
         { "ReplyToRequest", AUTHORITY_EXTENSION_ACTIVATE, requests_reply },
         { "EndFlows", AUTHORITY_FLOW_END, answer_end_flows },
         { "RejudgeFlows", AUTHORITY_FLOW_END, answer_rejudge_flows },
+        { "PutSecret", AUTHORITY_KEY_CONFIGURE, keys_put_secret, "extension" },
+        { "RemoveSecret", AUTHORITY_KEY_CONFIGURE, keys_remove_secret, "extension" },
+        { "ListSecrets", AUTHORITY_KEY_CONFIGURE, keys_list_secrets },
+        { "GenerateKey", AUTHORITY_KEY_CONFIGURE, keys_generate, "extension" },
+        { "ImportKey", AUTHORITY_KEY_CONFIGURE, keys_import, "extension" },
+        { "RemoveKey", AUTHORITY_KEY_CONFIGURE, keys_remove, "extension" },
+        { "ListKeys", AUTHORITY_KEY_CONFIGURE, keys_list },
+        { "GetKey", AUTHORITY_KEY_CONFIGURE, keys_get, "extension" },
 };
 
 static int change_something(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -396,6 +405,22 @@ const sd_bus_vtable manager_interface[] = {
                                 change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("WatchFlows", SD_BUS_ARGS("b", enable), SD_BUS_NO_RESULT,
                                 watch_flows, 0),
+        SD_BUS_METHOD_WITH_ARGS("PutSecret", SD_BUS_ARGS("s", extension, "s", name, "h", secret),
+                                SD_BUS_NO_RESULT, change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("RemoveSecret", SD_BUS_ARGS("s", extension, "s", name),
+                                SD_BUS_NO_RESULT, change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListSecrets", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", secrets),
+                                change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("GenerateKey", SD_BUS_ARGS("s", extension, "s", name, "s", type),
+                                SD_BUS_NO_RESULT, change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("ImportKey", SD_BUS_ARGS("s", extension, "s", name, "h", file),
+                                SD_BUS_NO_RESULT, change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("RemoveKey", SD_BUS_ARGS("s", extension, "s", name),
+                                SD_BUS_NO_RESULT, change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListKeys", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", keys),
+                                change_something, 0),
+        SD_BUS_METHOD_WITH_ARGS("GetKey", SD_BUS_ARGS("s", extension, "s", name),
+                                SD_BUS_RESULT("a{sv}", key), change_something, 0),
         SD_BUS_METHOD_WITH_ARGS("ListRules", SD_BUS_ARGS("s", session),
                                 SD_BUS_RESULT("aa{sv}", rules), for_root, 0),
         SD_BUS_METHOD_WITH_ARGS("JudgeFlow", SD_BUS_ARGS("a{sv}", flow),

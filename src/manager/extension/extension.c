@@ -501,6 +501,11 @@ void extension_run_asked(struct run *run, const struct wire_message *message)
         tell_watches(run->extension, question, run->number, message);
 }
 
+void extension_run_called_keys(struct run *run, const struct wire_message *message, int fd)
+{
+        tell_watches(run->extension, called_keys, run->number, message, fd);
+}
+
 void extension_run_silent(struct run *run)
 {
         tell_watches(run->extension, silent, run->number);

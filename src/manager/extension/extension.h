@@ -150,6 +150,9 @@ struct extension_listener {
         /* MANAGER_QUESTION or MANAGER_QUESTION_OVER of one of its processes. */
         void (*question)(struct extension *extension, uint32_t run,
                          const struct wire_message *message, void *userdata);
+        /* MANAGER_KEYS_CALL or MANAGER_KEYS_DEPOSIT of one of its processes. */
+        void (*called_keys)(struct extension *extension, uint32_t run,
+                            const struct wire_message *message, int fd, void *userdata);
         /* What that process said on its control channel is over, as the channel is. */
         void (*silent)(struct extension *extension, uint32_t run, void *userdata);
         /* It was removed, its processes are gone; it is freed after this. */

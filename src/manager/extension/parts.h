@@ -120,6 +120,7 @@ void extension_run_lost(struct run *run);
 void extension_run_reported(struct run *run, const char *session, const char *text);
 int extension_run_message(struct run *run, const struct wire_message *message, int *fd);
 void extension_run_asked(struct run *run, const struct wire_message *message);
+void extension_run_called_keys(struct run *run, const struct wire_message *message, int fd);
 void extension_run_silent(struct run *run);
 /* Frees the run. */
 void extension_run_ended(struct run *run, const char *how);

@@ -518,6 +518,11 @@ static int receive(const struct wire_message *message, int *fd, void *userdata)
                 extension_run_asked(run, message);
                 return 0;
         }
+        if (run->greeted && (message->type == NX_MSG_MANAGER_KEYS_CALL ||
+                             message->type == NX_MSG_MANAGER_KEYS_DEPOSIT)) {
+                extension_run_called_keys(run, message, *fd);
+                return 0;
+        }
         return run->greeted ? extension_run_message(run, message, fd) : -EPROTO;
 }
 
@@ -572,7 +577,7 @@ void run_end_many(struct run *run)
         check_many(run, channel_end(&run->control.channel));
 }
 
-void run_send_many(struct run *run)
+void run_send_many(struct run *run, int fd)
 {
-        check_many(run, peer_send(&run->control, -1));
+        check_many(run, peer_send(&run->control, fd));
 }

@@ -81,7 +81,7 @@ struct wire_writer *run_begin(struct run *run, enum wire_message_type type);
 /* fd stays the caller's; -1 for none. 0 or negative errno. */
 int run_send(struct run *run, int fd);
 /* The same for messages that come in numbers: each is ended, the last one sent. To be slow to read
- * them is no fault yet. NULL: it did not say hello, or ends. */
+ * them is no fault yet. NULL: it did not say hello, or ends. fd: as above, of the last. */
 struct wire_writer *run_begin_many(struct run *run, enum wire_message_type type);
 void run_end_many(struct run *run);
-void run_send_many(struct run *run);
+void run_send_many(struct run *run, int fd);

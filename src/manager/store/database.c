@@ -249,6 +249,14 @@ static bool is_copy(const struct collection *collection, const char *name)
                life_has(collection->store, identifier, name);
 }
 
+/* TEAM.identifier */
+static bool is_owner(const struct collection *collection, const char *name)
+{
+        const char *dot = strchr(name, '.');
+
+        return dot && is_life(collection, dot + 1);
+}
+
 /* What is still looked for may name any. */
 static bool is_team_with_groups(const struct collection *collection, const char *name)
 {
@@ -308,6 +316,7 @@ unsigned int database_collect(const struct store *store)
         n += collect(store, "extensions", is_life);
         n += collect(store, "data", is_life);
         n += database_collect_groups(store);
+        n += collect(store, STORE_VAULT, is_owner);
         list_for_each (life, &store->lives, link) {
                 _cleanup_free_ char *folder = NULL;
 

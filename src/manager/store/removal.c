@@ -56,6 +56,19 @@ void life_leave(struct life *life, struct copy *copy, enum copy_state state)
         life_drop_unused(life);
 }
 
+/* Of whichever teams its copies were. */
+static int forget_keys_of(const char *owner, void *userdata)
+{
+        const struct life *life = userdata;
+        const char *dot = strchr(owner, '.');
+        _cleanup_free_ char *path = NULL;
+
+        if (!dot || strcmp(dot + 1, life->identifier) != 0)
+                return 0;
+        text_set(&path, STORE_VAULT "/%s", owner);
+        return path ? staged_remove(life->store->place.store_fd, path) : -ENOMEM;
+}
+
 void life_forget(struct life *life)
 {
         _cleanup_free_ char *copies = NULL, *data = NULL, *damage = NULL;
@@ -66,6 +79,8 @@ void life_forget(struct life *life)
         r = copies ? staged_remove(fd, copies) : -ENOMEM;
         if (r >= 0)
                 r = data ? staged_remove(fd, data) : -ENOMEM;
+        if (r >= 0)
+                r = staged_for_each(fd, STORE_VAULT, forget_keys_of, life);
         damage = recovery_find_damage(life->store);
         if (!damage)
                 (void)database_collect_groups(life->store);

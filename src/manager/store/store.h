@@ -13,6 +13,10 @@
 #include "manager/store/request.h"
 #include "manager/store/staging.h"
 
+/* The extensions' secrets and keys, in a folder that is root's alone; see keys/keys.c. */
+#define STORE_KEYS  "keys"
+#define STORE_VAULT STORE_KEYS "/vault"
+
 struct life;
 struct store;
 
