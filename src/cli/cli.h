@@ -127,6 +127,14 @@ int verb_flow_kill(struct cli *cli);
 int verb_flow_rejudge(struct cli *cli);
 int verb_endpoint_listen(struct cli *cli);
 int verb_chain(struct cli *cli);
+int verb_secret_put(struct cli *cli);
+int verb_secret_list(struct cli *cli);
+int verb_secret_remove(struct cli *cli);
+int verb_key_generate(struct cli *cli);
+int verb_key_import(struct cli *cli);
+int verb_key_list(struct cli *cli);
+int verb_key_show(struct cli *cli);
+int verb_key_remove(struct cli *cli);
 int verb_extension_new(struct cli *cli);
 int verb_extension_keygen(struct cli *cli);
 int verb_extension_sign(struct cli *cli);
@@ -151,6 +159,8 @@ extern const struct cli_option extension_keygen_options[];
 extern const struct cli_option extension_sign_options[];
 extern const struct cli_option extension_verify_options[];
 extern const struct cli_option extension_inspect_options[];
+extern const struct cli_option key_generate_options[];
+extern const struct cli_option key_import_options[];
 
 /* Of whoever does not say: the same for a project and its key, so that one fits the other. */
 #define EXTENSION_TEAM_DEFAULT "DEVELOPER"

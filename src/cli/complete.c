@@ -139,6 +139,14 @@ static bool is_about_extension(const struct cli_verb *verb)
                verb->fn == verb_extension_enable;
 }
 
+/* Verbs that begin with one: EXTENSION NAME … */
+static bool is_about_key(const struct cli_verb *verb)
+{
+        return verb->fn == verb_secret_put || verb->fn == verb_secret_remove ||
+               verb->fn == verb_key_generate || verb->fn == verb_key_import ||
+               verb->fn == verb_key_show || verb->fn == verb_key_remove;
+}
+
 /* n_before: arguments that stand before the one at the cursor. */
 static void offer_arguments(const struct cli_verb *verb, const char *instance, int n_before,
                             const char *typed)
@@ -147,7 +155,8 @@ static void offer_arguments(const struct cli_verb *verb, const char *instance, i
 
         if (verb->fn == verb_session_start)
                 offer_extensions("", typed);
-        if (verb->fn == verb_session_start || is_about_extension(verb))
+        if (verb->fn == verb_session_start || is_about_extension(verb) ||
+            (is_about_key(verb) && n_before == 0))
                 offer_names(instance, nx_manager_list_extensions, "identifier", typed);
         else if (verb->fn == verb_extension_developer)
                 offer_words("", typed, switches);

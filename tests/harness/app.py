@@ -13,8 +13,8 @@ EVERYONE = [{"name": "talk", "peers": ["everyone"]}]
 class App:
     """Programs that talk to the extension's endpoint: app.call("echo a") is the answer."""
 
-    def __init__(self, instance, name="talk"):
-        self.instance, self.endpoint = instance.name, f"{TEAM}.{IDENTIFIER}.{name}"
+    def __init__(self, instance, name="talk", identifier=IDENTIFIER):
+        self.instance, self.endpoint = instance.name, f"{TEAM}.{identifier}.{name}"
         self.socket = pathlib.Path("/run/netext", instance.name, "endpoints", self.endpoint)
 
     def command(self, *arguments):

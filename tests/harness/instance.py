@@ -309,6 +309,18 @@ def pids_of(cgroup):
         return []
 
 
+def children(pid):
+    """The programs that a process started, by pid."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            try:
+                found[int(child)] = os.readlink(f"/proc/{child}/exe").rsplit("/", 1)[-1]
+            except OSError:
+                pass
+    return found
+
+
 def started_at(pid):
     """The start time of a process in clock ticks, or None if there is none (or only its remains)."""
     try:

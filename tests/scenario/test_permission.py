@@ -25,7 +25,10 @@ CHANGING = [["session", "start", IDENTIFIER, "--name", "more"], ["session", "res
             ["set", "remove", "blocked"], ["extension", "disable", IDENTIFIER], ["extension", "enable", IDENTIFIER],
             ["extension", "deactivate", IDENTIFIER], ["extension", "approve", IDENTIFIER],
             ["extension", "refuse", IDENTIFIER], ["extension", "reset"], ["extension", "gc"],
-            ["extension", "developer", "on"], ["flow", "rejudge"]]
+            ["extension", "developer", "on"], ["flow", "rejudge"],
+            ["secret", "put", IDENTIFIER, "vpn", "/etc/passwd"], ["secret", "list"], ["secret", "remove", IDENTIFIER, "vpn"],
+            ["key", "generate", IDENTIFIER, "vpn"], ["key", "import", IDENTIFIER, "vpn", "/etc/passwd"], ["key", "list"],
+            ["key", "show", IDENTIFIER, "vpn"], ["key", "remove", IDENTIFIER, "vpn"]]
 
 
 @pytest.fixture

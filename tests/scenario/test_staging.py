@@ -9,22 +9,10 @@ import threading
 import pytest
 
 from harness.bundles import Signer, list_of, run
-from harness.instance import started_at
+from harness.instance import children, started_at
 from harness.manager import ASK, Manager
 from harness.store import IDENTIFIER, TEAM, Store
 from harness.wait import wait_until
-
-
-def children(pid):
-    """The programs that a process started, by pid."""
-    found = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            try:
-                found[int(child)] = os.readlink(f"/proc/{child}/exe").rsplit("/", 1)[-1]
-            except OSError:
-                pass
-    return found
 
 
 def allow(store, workshop):
