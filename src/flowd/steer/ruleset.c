@@ -121,9 +121,8 @@
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* The server is on this host: it answers at once, or when the first segment is repeated. */
 #define ONWARD_SECONDS 4
-/* What a program says while its first datagrams wait comes behind them, also where we do not get to
- * run in between. */
-#define SETTLING_MS      50
+/* What a program says while its first datagrams wait comes behind them. */
+#define SETTLING_MS      20
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
 #define TAG_MASK         0xffff0000U
 
