@@ -107,6 +107,7 @@ def test_each_packet_is_allowed_dropped_or_delayed(netext, packets, ear, say, pi
         assert ping("hello", to=to) == "hello"
         assert ping("nx:drop", to=to, wait=0.3) is None
         assert ping("nx:say", to=to) == "nx:say"
+    wait_for_shown(netext, "say", 4)
     said = [(way, interface) for _, way, interface, *_ in shown(netext, "say")]
     assert said == [("out", "veth0"), ("in", "veth0")] * 2  # its answer says the same
     status = netext.status()
@@ -166,6 +167,7 @@ def test_loopback_is_left_alone_unless_it_is_asked_for(netext, packets, say, cli
     packets("loopback", "any lo any any")
     assert client.python(echo, text="nx:say", wait=5) == "nx:say"
     assert client.python(echo, text="nx:drop", wait=0.3) is None
+    wait_for_shown(netext, "say", 2)
     assert [line[1:3] for line in shown(netext, "say")] == [["out", "lo"], ["in", "lo"]]
 
 
@@ -270,6 +272,7 @@ def test_sessions_see_a_packet_one_after_the_other(netext, packets, ear, say, sc
     heard = ear(9)
     say("nx:say both", "nx:drop")
     assert heard.hear() == ["nx:say both"]
+    wait_for_shown(netext, "", 3)
     said = [(line[0], line[5]) for line in shown(netext)]
     assert [word for name, word in said if name == "first"] == ["say both", "drop"]
     assert [word for name, word in said if name == "second"] == ["say both"]
@@ -327,6 +330,7 @@ def test_large_packets_and_fragments(netext, packets, lab, ear, say, client, ser
         heard, long = ear(9, to), "nx:say long".ljust(20000, "x")
         say(long, "nx:drop".ljust(20000, "x"), to=to)
         assert heard.hear() == [long]
+    wait_for_shown(netext, "say long", 2)
     assert [int(line[4]) > 20000 for line in shown(netext, "say long")] == [True, True]
     assert netext.status()["packets_not_judged"] == 0
 
@@ -342,6 +346,7 @@ def test_fragments_that_come_in(netext, packets, lab, listener):
             for word in ("nx:say", "nx:drop", "end"):
                 out.sendto(word.ljust(5000, "x").encode(), (address, 9))
         assert wait_for_line(waiting, "[", 10) == str([["nx:say", 5000], ["endxxx", 5000]])
+    wait_for_shown(netext, "say", 2)
     sizes = [int(line[4]) for line in shown(netext, "say")]
     assert sizes[0] == 5028 and sizes[1] < 1500, sizes
 
