@@ -154,24 +154,6 @@ def test_a_full_disk_is_told_and_leaves_nothing(instances, workshop, slow):
         run("umount", "--lazy", workshop.state)
 
 
-def test_a_damaged_copy_is_named_and_repaired_it_runs(store, workshop):
-    """L09: within 5 s, and nobody has to install anything again."""
-    store.activate(workshop.bundle(), "--approve")
-    program = pathlib.Path(store.extension()["path"]) / "bin/filter"
-    content = program.read_bytes()
-    program.unlink()
-    program.write_bytes(content[:-1] + b"x")
-    program.chmod(0o755)
-    store.instance.kill(store.extension()["pid"])
-    damaged = store.wait_for_extension(active=False, timeout=5)
-    wait_until(lambda: "file.digest" in store.extension().get("message", ""), lambda: store.list())
-    assert damaged["enabled"] and "bin/filter" in store.extension()["message"]
-    assert store.failed()["file.digest"]["file"] == "bin/filter"
-    program.write_bytes(content)
-    store.wait_for_extension(active=True, timeout=10)
-    assert store.failed() == {}
-
-
 def test_a_copy_that_was_damaged_while_nothing_ran_is_found_at_the_start(store, workshop):
     store.activate(workshop.bundle(), "--approve")
     copy = pathlib.Path(store.extension()["path"])

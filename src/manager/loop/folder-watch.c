@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The way is walked from the root down, and each part is watched before the next one is looked for:
- * whatever comes after that is an event.
+ * Where the folder is not there, the way is walked from the root down, and each part is watched before
+ * the next one is looked for: whatever comes after that is an event.
  *
  * All watches are for the same events: those of one folder share what they get, and sd-event (252)
  * goes round for ever with an event that only a watch wanted which is gone.
@@ -60,6 +60,9 @@ static void watch_way(struct folder_watch *watch)
         int r;
 
         watch->source = sd_event_source_disable_unref(watch->source);
+        watch->is_there = watch_part(watch, strlen(watch->path)) >= 0;
+        if (watch->is_there)
+                return;
         r = watch_part(watch, length);
         for (const char *rest = watch->path + length; *rest; rest = watch->path + length) {
                 length += strcspn(rest + 1, "/") + 1;

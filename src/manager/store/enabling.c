@@ -110,12 +110,15 @@ void life_enable(struct life *life, struct copy *copy)
                 look(life, copy);
 }
 
-/* It does what its state says, so it was approved again, if it had to be. */
-static void is_enabled(struct copy *copy)
+/* The active copy does what its state says, so it was approved again, if it had to be. */
+static void is_enabled(struct life *life)
 {
+        struct copy *copy = life->active;
+
         copy->state = COPY_ENABLED;
         copy_set_problem(copy, NULL);
         free(take_ptr(copy->recovered));
+        life_watch(life);
 }
 
 static void coming_is_enabled(struct life *life)
@@ -123,8 +126,9 @@ static void coming_is_enabled(struct life *life)
         struct copy *copy = take_ptr(life->coming), *former = take_ptr(life->active);
         struct request *request = life_request_of(life, copy);
 
+        check_end(&life->vouch);
         life->active = copy;
-        is_enabled(copy);
+        is_enabled(life);
         if (former)
                 life_leave(life, former, COPY_TERMINATING_FOR_UPGRADE);
         store_save(life->store);
@@ -172,26 +176,8 @@ void life_settled(struct life *life, int result, const char *message)
         }
         if (!life->active || life->active->state != COPY_ENABLING)
                 return;
-        is_enabled(life->active);
+        is_enabled(life);
         copy_set_problem(life->active, result < 0 ? message ?: strerror(-result) : NULL);
         store_save(life->store);
         life_next(life);
-}
-
-/* --- before it is made anew ---------------------------------------------------------------- */
-
-static void vouched(struct check *check, const char *problem, void *userdata)
-{
-        struct life *life = userdata;
-
-        life->active->damaged = problem != NULL;
-        copy_set_problem(life->active, problem);
-        store_changed(life->store);
-        life->store->runner->vouched(life->identifier, problem, life->store->userdata);
-}
-
-void life_vouch(struct life *life)
-{
-        check_start(&life->vouch, &life->store->place, life->active, life->store->developer,
-                    vouched, life);
 }

@@ -2,9 +2,10 @@
 
 /*
  * The life of one identifier. At most one copy of it is active, and at most one is coming.
- * arrival.c lets copies in, enabling.c has them run, removal.c takes them away; here is what they
- * share, and the one question that is asked anew whenever policy, approvals or developer mode
- * change: what is the active copy to do? The answer does not depend on what came first.
+ * arrival.c lets copies in, enabling.c has them run, vouching.c looks whether they are what was
+ * staged, removal.c takes them away; here is what they share, and the one question that is asked
+ * anew whenever policy, approvals or developer mode change: what is the active copy to do? The
+ * answer does not depend on what came first.
  *
  * Each step is written down before the next is taken, and each can be taken again after netextd
  * was killed in between.
@@ -45,6 +46,7 @@ struct life *life_free(struct life *life)
         list_remove(&life->link);
         check_end(&life->check);
         check_end(&life->vouch);
+        life_unwatch(life);
         timer_stop(&life->retry);
         timer_stop(&life->reply);
         while ((copy = list_first(&life->leaving, struct copy, link)))
@@ -271,6 +273,7 @@ static void rest(struct life *life, enum copy_state state, const char *why)
         if (active->state == state)
                 return;
         timer_stop(&life->retry);
+        life_unwatch(life);
         active->state = state;
         log_info("%s is %s: %s", life->identifier, copy_state_to_string(state), why);
         if (runs && life->store->runner->remove(life->identifier, life->store->userdata) >= 0)

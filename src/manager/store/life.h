@@ -3,6 +3,7 @@
 
 /* All that there is of one identifier: the copy that is active, and those before and behind it. */
 
+#include "manager/loop/tree-watch.h"
 #include "manager/store/check.h"
 #include "manager/store/store.h"
 
@@ -18,12 +19,15 @@ struct life {
         bool replaces;           /* it was said that coming takes the place of active */
         uint64_t newest;         /* request that came this far */
 
-        struct copy *enabled;   /* what check looks at: coming or active */
-        struct check check;     /* before a copy is enabled */
-        struct check vouch;     /* before the active one is started again */
-        unsigned int n_retries; /* of looks at an active copy that is damaged */
-        sd_event_source *retry; /* for the next one */
-        sd_event_source *reply; /* for who was asked whether to replace, and does not say */
+        struct copy *enabled;      /* what check looks at: coming or active */
+        struct check check;        /* before a copy is enabled */
+        struct check vouch;        /* before the active one is started again, and when it changed */
+        unsigned int n_retries;    /* of looks at an active copy that is damaged */
+        sd_event_source *retry;    /* for the next one */
+        struct tree_watch folders; /* of the active one, while it is enabled */
+        bool has_changed;          /* something in them, since it was looked at */
+        sd_event_source *settle;   /* then it is looked at */
+        sd_event_source *reply;    /* for who was asked whether to replace, and does not say */
 };
 
 /* NULL: no memory. */
@@ -94,5 +98,9 @@ void life_judge(struct life *life);
 void life_enable(struct life *life, struct copy *copy);
 /* There is no copy of it any more: nothing of it stays, on disk or approved. */
 void life_forget(struct life *life);
+/* From here on the active copy is looked at when something in its folders changes. Again: they may
+ * be others. */
+void life_watch(struct life *life);
+void life_unwatch(struct life *life);
 /* Keeps copy as long as a process is made of it. */
 void life_leave(struct life *life, struct copy *copy, enum copy_state state);

@@ -128,6 +128,7 @@ void life_remove(struct life *life, struct request *request)
         timer_stop(&life->retry);
         check_end(&life->check);
         check_end(&life->vouch);
+        life_unwatch(life);
         if (life->active)
                 life->active->state = COPY_TERMINATING_FOR_UNINSTALL;
         store_save(store);
