@@ -114,6 +114,10 @@ static int open_pkcs12(PKCS12 *pkcs12, const char *passphrase, struct key *key, 
         X509 *own = NULL;
         int r = 0;
 
+        if (PKCS12_mac_present(pkcs12) != 1)
+                return refuse(why, -EBADMSG,
+                              "it has no MAC, so nobody can tell whether it was changed; export it "
+                              "with one");
         if (PKCS12_parse(pkcs12, passphrase, &key->pair, &own, &chain) != 1) {
                 if (ERR_GET_REASON(ERR_peek_last_error()) == PKCS12_R_MAC_VERIFY_FAILURE)
                         return refuse(why, -EKEYREJECTED,

@@ -21,7 +21,7 @@ class App:
         return [CONVERSE, self.instance, self.endpoint, *map(str, arguments)]
 
     def call(self, *texts, **kwargs):
-        done = subprocess.run(self.command("call", *texts), capture_output=True, text=True, timeout=20, **kwargs)
+        done = subprocess.run(self.command("call", *texts), capture_output=True, text=True, timeout=30, **kwargs)
         assert done.returncode == 0, done
         return done.stdout.strip()
 

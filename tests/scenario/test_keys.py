@@ -198,6 +198,29 @@ def test_an_identity_is_the_named_extensions(store, workshop, install, ctl, tmp_
     assert len(store.instance.ctl("key", "list")) == 2
 
 
+# As Windows and macOS write them, as OpenSSL 1 did, and with nothing encrypted that has not to be.
+OLD_WAYS = [("-legacy",), ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
+            ("-legacy", "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-RC2-40", "-macalg", "sha1"),
+            ("-keypbe", "NONE", "-certpbe", "NONE")]
+
+
+def test_old_files_of_pkcs12_are_read(store, install, ctl, tmp_path):
+    app, passphrase = install(), tmp_path / "passphrase"
+    passphrase.write_text(SECRET)
+    pem, certificate, pkcs12 = identity(tmp_path)
+
+    def export(*options):
+        openssl("pkcs12", "-export", *options, "-inkey", pem, "-in", certificate, "-out", pkcs12,
+                "-passout", f"pass:{SECRET}")
+        return pkcs12, "--passphrase-file", passphrase
+
+    for number, options in enumerate(OLD_WAYS):
+        ctl("key", "import", IDENTIFIER, f"key-{number}", *export(*options))
+        shown = ctl("key", "show", IDENTIFIER, f"key-{number}")
+        verify(tmp_path, shown, "hello", app.call(f"sign key-{number} 0 hello"))
+    assert "it has no MAC" in refused(store, "key", "import", IDENTIFIER, "bad", *export("-nomac"))
+
+
 def test_a_malformed_identity_harms_nobody(store, install, ctl, tmp_path):
     app = install()
     ctl("key", "generate", IDENTIFIER, "vpn")
@@ -211,6 +234,17 @@ def test_a_malformed_identity_harms_nobody(store, install, ctl, tmp_path):
         (tmp_path / "bad").write_bytes(bad)
         store.instance.run_ctl("key", "import", IDENTIFIER, "bad", tmp_path / "bad", "--passphrase-file", passphrase)
     assert keys_pid(store) == before and len(app.call("sign vpn 0 hello")) == 128
+
+
+def test_a_call_that_netext_keys_does_not_answer_ends(store, install, ctl):
+    """20 s are for a key of RSA on a slow machine."""
+    app = install()
+    ctl("key", "generate", IDENTIFIER, "vpn")
+    stopped = keys_pid(store)
+    os.kill(stopped, signal.SIGSTOP)
+    assert app.call("sign vpn 0 hello") == "(110) netext-keys did not answer in time and was ended"
+    assert f"netext-keys (pid {stopped}) did not answer within 20 s and is killed" in store.instance.messages()
+    assert len(app.call("sign vpn 0 hello")) == 128 and keys_pid(store) != stopped
 
 
 def test_a_call_ends_though_netext_keys_is_killed(store, install, ctl):
