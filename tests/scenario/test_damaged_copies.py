@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What changes in the copy of an extension is named while its process goes on (L09), and repaired it is forgotten."""
+import os
 import pathlib
 import shutil
+import signal
 import time
 
 import pytest
 
-from harness.instance import children
+from harness.instance import children, started_at
 from harness.store import IDENTIFIER
 from harness.wait import wait_until
 
@@ -78,9 +80,9 @@ def wait_for_silence(store, identifier=IDENTIFIER):
     wait_until(lambda: "message" not in store.extension(identifier), lambda: store.list(), WITHIN)
 
 
-def looks(store):
-    """How many workers look at copies now."""
-    return list(children(store.instance.process.pid).values()).count("netext-bundle")
+def workers(store):
+    """Who looks at copies now."""
+    return [pid for pid, name in children(store.instance.process.pid).items() if name == "netext-bundle"]
 
 
 @pytest.mark.parametrize("damage,check,file", DAMAGES, ids=lambda one: getattr(one, "__name__", None))
@@ -135,6 +137,18 @@ def test_the_copy_that_took_over_is_watched_and_the_former_is_not(store, worksho
     assert "message" not in store.wait_for_extension_version("1.2")
 
 
+def test_what_is_off_says_why_it_is_off(store, workshop):
+    """A look that was begun before comes to nothing."""
+    store.activate(workshop.bundle(), "--approve")
+    write_resource(pathlib.Path(store.extension()["path"]))
+    worker, = wait_until(lambda: workers(store), "nobody looks")
+    os.kill(worker, signal.SIGSTOP)
+    store.do("disable", IDENTIFIER)
+    off = store.wait_for_extension(state="activated_disabled")["message"]
+    wait_until(lambda: started_at(worker) is None, "it is still looked at")
+    assert store.extension()["message"] == off == "an administrator disabled it"
+
+
 def test_what_was_damaged_is_installed_again_in_its_place(store, workshop):
     bundle = workshop.bundle()
     store.activate(bundle, "--approve")
@@ -160,13 +174,13 @@ def test_what_stays_as_it_is_is_not_looked_at(store, workshop):
     content = (copy / "resources/refuse").read_bytes()
     end = time.monotonic() + 1
     while time.monotonic() < end:
-        assert looks(store) == 0
+        assert not workers(store)
     end = time.monotonic() + 2
     while time.monotonic() < end:
         (copy / "resources/refuse").write_bytes(content)
-        assert looks(store) <= 1
+        assert len(workers(store)) <= 1
     wait_for_silence(store)
-    wait_until(lambda: looks(store) == 0, "it is still looked at")
+    wait_until(lambda: not workers(store), "it is still looked at")
 
 
 def test_a_damaged_copy_is_named_and_repaired_it_runs(store, workshop):

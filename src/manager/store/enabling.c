@@ -126,7 +126,7 @@ static void coming_is_enabled(struct life *life)
         struct copy *copy = take_ptr(life->coming), *former = take_ptr(life->active);
         struct request *request = life_request_of(life, copy);
 
-        check_end(&life->vouch);
+        life_unwatch(life); /* the former one */
         life->active = copy;
         is_enabled(life);
         if (former)

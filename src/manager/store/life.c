@@ -45,7 +45,6 @@ struct life *life_free(struct life *life)
                 return NULL;
         list_remove(&life->link);
         check_end(&life->check);
-        check_end(&life->vouch);
         life_unwatch(life);
         timer_stop(&life->retry);
         timer_stop(&life->reply);

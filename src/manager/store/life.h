@@ -101,6 +101,7 @@ void life_forget(struct life *life);
 /* From here on the active copy is looked at when something in its folders changes. Again: they may
  * be others. */
 void life_watch(struct life *life);
+/* From here on it is not, and a look that was begun comes to nothing. */
 void life_unwatch(struct life *life);
 /* Keeps copy as long as a process is made of it. */
 void life_leave(struct life *life, struct copy *copy, enum copy_state state);

@@ -127,7 +127,6 @@ void life_remove(struct life *life, struct request *request)
         life_supersede(life, &life->coming, request->number);
         timer_stop(&life->retry);
         check_end(&life->check);
-        check_end(&life->vouch);
         life_unwatch(life);
         if (life->active)
                 life->active->state = COPY_TERMINATING_FOR_UNINSTALL;

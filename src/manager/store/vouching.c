@@ -95,6 +95,7 @@ void life_unwatch(struct life *life)
 {
         timer_stop(&life->settle);
         tree_watch_stop(&life->folders);
+        check_end(&life->vouch);
 }
 
 void life_vouch(struct life *life)
