@@ -390,7 +390,13 @@ static __always_inline __u32 ask_session(__u32 slot, const struct steer_question
                                          struct steer_outcome *outcome)
 {
         void *entries = bpf_map_lookup_elem(&settings, &slot);
-        struct scan scan = { .question = question };
+        struct scan scan = {
+                .question = question,
+                .rule = unknown_zero(),
+                .next = unknown_zero(),
+                .shape = unknown_zero(),
+                .name = unknown_zero(),
+        };
         __u32 unruled = question->direction == DIRECTION_INBOUND ? STEER_ALLOW : STEER_ASK;
         union steer_settings_entry *entry;
         __u32 first = 0;

@@ -119,6 +119,7 @@ static __always_inline bool read_file_path(struct file *file, char *path, __u32 
                 .dentry = BPF_CORE_READ(file, f_path.dentry),
                 .mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt),
                 .path = path,
+                .size = unknown_zero(),
         };
 
         bpf_loop(PATH_DEPTH_MAX, walk_up, &walk, 0);

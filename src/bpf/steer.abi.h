@@ -537,7 +537,8 @@ struct steer_state {
         __u32 has_proxies;
         /* Written by flowd: somebody wants to know how many bytes connections had at their end. */
         __u32 wants_tally;
-        __u32 pad;
+        /* Nobody writes it; see unknown_zero(). */
+        __u32 zero;
         /* Written by flowd: bit k: the session in slot k is a proxy. */
         __u64 proxy_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a cgroup or a unit. */

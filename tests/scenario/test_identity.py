@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import textwrap
 
@@ -44,6 +45,22 @@ def test_a_shell_acts_for_who_started_it(netext, client, server):
     assert f"acts for  {HARNESS}, process {os.getpid()}" in explained
 
 
+@pytest.mark.kernel
+def test_a_path_that_is_too_long_is_known_by_its_end(netext, client, server, tmp_path):
+    folder = tmp_path.joinpath(*(["long" * 50] * 8))
+    folder.mkdir(parents=True)
+    for name in ("bash", "also"):
+        shutil.copy(BASH, folder / name)
+        assert client.run(folder / name, "-c", OPEN).returncode == 0
+    programs = [flow["program"] for flow in netext.flows()]
+    assert sorted(path.rsplit("/", 1)[1] for path in programs) == ["also", "bash"]
+    for path in programs:
+        assert path.startswith("…/longlong") and len(path) > 400
+        assert str(folder).endswith(path.removeprefix("…").rsplit("/", 1)[0])
+    assert not any(flow["program_path_trusted"] for flow in netext.flows())
+
+
+@pytest.mark.kernel
 def test_a_program_that_lies_in_no_folder_has_its_name(netext, client, server):
     """A container's runtime is one: it executes a copy of itself from memory. A mount without a place has none."""
     memory = """
