@@ -137,7 +137,8 @@ struct nx_filter_provider {
         struct nx_data_verdict (*handle_inbound_complete)(struct nx_filter *filter,
                                                           struct nx_flow *flow, void *userdata);
         /** A flow that was inspected is over. Called once, also after ALLOW and DROP; not for what
-         *  is inspected when the session stops. */
+         *  is inspected when the session stops. Or one that is paused needs no answer any more: the
+         *  program of a connection is gone, a datagram waited for too long, or somebody ended it. */
         void (*handle_flow_ended)(struct nx_filter *filter, struct nx_flow *flow, void *userdata);
 
         /** A report that nx_flow_want_reports() asked for. report is borrowed. The flow stays valid

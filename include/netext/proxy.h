@@ -100,6 +100,8 @@ struct nx_proxy_provider {
          *  told, its program went away before it was open, or a UDP program closed its socket, or
          *  its flow was idle (see nx_proxy_settings_set_udp_idle()), which is error -ETIMEDOUT.
          *  Close the socket of a UDP flow then: what its program says next is another flow's.
+         *  Or one that is paused needs no answer any more, as in struct nx_filter_provider; with an
+         *  error.
          *  Not called for what is claimed when the session stops. end is borrowed.
          *  Once for each claimed flow, except that a TCP flow whose socket was handed over
          *  by handle_open ends on that socket. */

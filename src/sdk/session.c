@@ -208,26 +208,29 @@ static int unexpected(struct session *session, const struct wire_message *messag
         return provider_fail_message(session->provider, "netext-flowd", message->type);
 }
 
-/* Who only waits for a flow's first bytes, or paused it, does not hear of its end. */
+/* Who only waits for a flow's first bytes does not hear of its end. */
 static int handle_closed(struct session *session, const struct wire_message *message)
 {
         _cleanup_(cleanup_flow) struct nx_flow *flow = NULL;
         enum flow_state state;
+        bool was_paused;
 
         flow = kept_find(session, message);
         if (!flow)
                 return 0;
         nx_flow_ref(flow);
         state = flow->state;
+        was_paused = state == FLOW_PAUSED && !flow->question; /* a question is ours to withdraw */
         if (state == FLOW_REPORTED)
                 return 0; /* the last report says so */
         kept_end(flow, FLOW_OVER);
         ask_forget(flow);
         if (flow->wants_reports && (state == FLOW_INSPECTED || state == FLOW_SETTLED))
                 kept_begin(flow, FLOW_REPORTED);
-        if (state == FLOW_CLAIMED)
+        if (state == FLOW_CLAIMED || (was_paused && session->role == &proxy_role))
                 claim_handle_closed(session, flow, message);
-        if (state == FLOW_INSPECTED || state == FLOW_SETTLED)
+        if (state == FLOW_INSPECTED || state == FLOW_SETTLED ||
+            (was_paused && session->role == &filter_role))
                 inspect_handle_closed(session, flow);
         return 0;
 }

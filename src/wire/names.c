@@ -81,6 +81,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_UNANSWERED, "unanswered" },
         { WIRE_REASON_QUESTION_QUOTA, "question-quota" },
         { WIRE_REASON_OLDER, "older" },
+        { WIRE_REASON_PROGRAM_GONE, "program-gone" },
         {},
 };
 

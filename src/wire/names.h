@@ -99,6 +99,7 @@ enum wire_reason {
         WIRE_REASON_UNANSWERED,      /* fail policy: nobody answered in time */
         WIRE_REASON_QUESTION_QUOTA,  /* fail policy: its session has too many open questions */
         WIRE_REASON_OLDER,           /* it was open before anybody could be asked */
+        WIRE_REASON_PROGRAM_GONE,    /* its program gave up while it was paused: dropped */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

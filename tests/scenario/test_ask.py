@@ -124,6 +124,18 @@ def test_nobody_answers(netext, firewall, client, server, prompt):
     assert netext.status()["flows_by_fail_policy"] == 3 and server.seen == []
 
 
+def test_nobody_is_asked_for_a_program_that_is_gone(netext, firewall, client, server, prompt):
+    """B20."""
+    firewall("ask port 80")
+    asked = prompt()
+    process = client.start("tcp", Lab.SERVER, 80, "-t", "20000")
+    question = asked.question()
+    process.kill()
+    told = asked.event()
+    assert (told["event"], told["question"]) == ("withdrawn", question["question"])
+    assert netext.flow(remote_port=80)["reason"] == "program-gone" and counted(netext)["open"] == 0
+
+
 def test_two_prompts_and_their_ends(netext, firewall, client, server, prompt):
     firewall("ask port 80", fail_policy="closed")
     first, second = prompt(), prompt()

@@ -297,7 +297,7 @@ static void test_a_flow_that_ends_while_it_is_paused_is_stale(void **state)
         pause_in_peek(daemon);
         daemon_send_closed(daemon, 1, -ECONNRESET);
         assert_int_equal(daemon_let_answer(daemon), 0);
-        assert_string_equal(daemon->log, "np");
+        assert_string_equal(daemon->log, "npc");
         assert_int_equal(nx_flow_resume(daemon->kept, NX_VERDICT_CLAIM), -ESTALE);
         assert_int_equal(nx_flow_peek(daemon->kept, 5, 0), -ESTALE);
         daemon->kept = nx_flow_unref(daemon->kept);

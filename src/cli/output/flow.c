@@ -63,6 +63,9 @@ static const struct reason reasons[] = {
         { "pause-timeout", false,
           "The session's extension paused it for 10 seconds, which is as long as a datagram can "
           "wait; it was dropped." },
+        { "program-gone", false,
+          "The session's extension had paused it, and its program closed the connection "
+          "meanwhile." },
         { "ended", false,
           "It waited for a verdict, and somebody ended it: another filter, or who asked netextd." },
         { "answered", false, "Somebody was asked about it, and this is the answer." },

@@ -195,6 +195,7 @@ bool session_is_thinking(const struct session *session, uint64_t age_ns)
 void session_ask(struct session *session, struct flow *flow)
 {
         list_remove(&flow->waiting);
+        flow->is_paused = false;
         if (session->provider == PROVIDER_RUNNING)
                 send_flow(session, flow);
         else if (session->provider == PROVIDER_STARTING)
@@ -391,10 +392,27 @@ static int on_pause_over(void *userdata)
         return 0;
 }
 
+void session_abandon(struct flow *flow)
+{
+        struct session *session = flow->waits_for;
+
+        if (!session || !flow->is_paused || flow->protocol != IPPROTO_TCP)
+                return;
+        tell_too_late(session, flow->id);
+        if (flow->verdict == NX_VERDICT_NONE)
+                chain_deny(session->chain, session, flow, WIRE_REASON_PROGRAM_GONE,
+                           NX_VERDICT_DROP);
+}
+
 static void pause_flow(struct session *session, struct flow *flow)
 {
         list_remove(&flow->waiting);
         list_append(&session->paused, &flow->waiting);
+        flow->is_paused = true;
+        if (flow->closed_ns && !flow->delivery) {
+                session_abandon(flow);
+                return;
+        }
         if (flow->protocol != IPPROTO_UDP)
                 return;
         flow->deadline_ns = now_ns() + DATAGRAMS_PAUSE_NS;

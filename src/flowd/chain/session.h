@@ -136,6 +136,8 @@ void session_ask_to_drain(struct session *session);
 bool session_falls_open(const struct session *session);
 /* Hands flow to the provider; the answer comes through chain_answer(). */
 void session_ask(struct session *session, struct flow *flow);
+/* Its program closed the socket: who paused a connection need not answer, and is told so. */
+void session_abandon(struct flow *flow);
 /* Shows the provider what the program said first; its answer is as that to session_ask(). */
 void session_show(struct session *session, struct flow *flow, const void *bytes, size_t size);
 /* Shows a filter the first of bytes of a flow that it inspects, or tells it that there will be no

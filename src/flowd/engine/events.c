@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "chain/session.h"
 #include "engine/events.h"
 #include "engine/groups.h"
 #include "engine/lost.h"
@@ -144,10 +145,13 @@ static void on_socket_closed(struct flow *flow, void *userdata)
                 flow->closed_ns = closing->at_ns; /* still held: the verdict closes it */
                 if (flow->delivery)
                         intake->flow_abandoned(flow, intake->userdata);
+                else
+                        session_abandon(flow);
                 return;
         }
         if (flow->is_unshown)
                 show(intake, flow);
+        session_abandon(flow);
         list_remove(&flow->waiting);
         flow_table_close(intake->flows, flow, closing->at_ns);
         if (flow->delivery)

@@ -126,6 +126,7 @@ struct flow {
         bool is_judged_again;    /* it passed, and goes on meanwhile: see chain/again.h */
         unsigned int hops; /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
+        bool is_paused; /* it said that its answer takes time */
         struct gathering *gathering; /* which waits for it; engine/groups.h */
         struct list waiting; /* session.asked or session.paused; chain.unidentified;
                                 intake.unshown or intake.unplaced; groups.flows, once decided */

@@ -145,6 +145,19 @@ static enum nx_verdict pause_flow(struct scripted *scripted, struct nx_flow *flo
         return NX_VERDICT_DROP;
 }
 
+static void handle_flow_ended(struct nx_filter *filter, struct nx_flow *flow, void *userdata)
+{
+        struct scripted *scripted = userdata;
+
+        for (size_t i = 0; i < PAUSED_MAX; i++)
+                if (scripted->paused[i].flow == flow) {
+                        fprintf(stderr, "%s need not answer about %llu\n",
+                                nx_filter_get_name(filter),
+                                (unsigned long long)nx_flow_get_identifier(flow));
+                        scripted->paused[i].flow = nx_flow_unref(flow);
+                }
+}
+
 static void call(const struct line *line)
 {
         struct sockaddr_in server = { .sin_family = AF_INET,
@@ -416,6 +429,7 @@ int main(void)
                         .start_filter = start_filter,
                         .handle_new_flow = handle_new_flow,
                         .handle_report = handle_report,
+                        .handle_flow_ended = handle_flow_ended,
                         .handle_file = handle_file,
                 },
         };
