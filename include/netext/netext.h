@@ -82,9 +82,11 @@ enum nx_provider_stop_reason {
         NX_PROVIDER_STOP_NONE = 0,
         NX_PROVIDER_STOP_USER_INITIATED = 1,
         NX_PROVIDER_STOP_PROVIDER_FAILED = 2,
-        NX_PROVIDER_STOP_CONFIGURATION_DISABLED = 9,
-        NX_PROVIDER_STOP_APP_UPDATE = 16, /* another process has taken over */
+        NX_PROVIDER_STOP_CONFIGURATION_DISABLED = 9, /* its extension may not run any more */
+        NX_PROVIDER_STOP_CONFIGURATION_REMOVED = 10, /* its extension is uninstalled */
+        NX_PROVIDER_STOP_APP_UPDATE = 16,            /* another process has taken over */
         NX_PROVIDER_STOP_INTERNAL_ERROR = 17,
+        NX_PROVIDER_STOP_SHUTDOWN = 100, /* netextd ends, by itself or with the machine */
 };
 
 /** Level of a message an extension reports about itself (syslog(3) numbers). */

@@ -130,14 +130,26 @@ int installed_make_extension(const struct configuration *configuration, const ch
         return 0;
 }
 
+static enum nx_provider_stop_reason why_it_ends(const struct store *store, const char *identifier)
+{
+        const struct life *life = store_find(store, identifier);
+        bool is_removed =
+                life && life->active && life->active->state == COPY_TERMINATING_FOR_UNINSTALL;
+
+        return is_removed ? NX_PROVIDER_STOP_CONFIGURATION_REMOVED
+                          : NX_PROVIDER_STOP_CONFIGURATION_DISABLED;
+}
+
 /* Those that are going already are told once more, which is harmless. */
 static int end(const char *identifier, void *userdata)
 {
         struct instance *instance = userdata;
+        enum nx_provider_stop_reason reason = why_it_ends(&instance->store, identifier);
         struct extension *extension = NULL;
         int r = -ENOENT;
 
         while ((extension = extension_table_next(&instance->extensions, identifier, extension))) {
+                session_table_stop_all(&instance->sessions, extension, reason);
                 extension_remove(extension);
                 r = 0;
         }

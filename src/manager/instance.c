@@ -88,7 +88,7 @@ static void instance_end(struct instance *instance, const char *why)
                 instance_exit(instance);
         (void)sd_notify(0, "STOPPING=1");
         store_end(&instance->store);
-        session_table_stop_all(&instance->sessions);
+        session_table_stop_all(&instance->sessions, NULL, NX_PROVIDER_STOP_SHUTDOWN);
         extension_table_remove_all(&instance->extensions);
         instance_quit_engine_at_last(instance);
 }

@@ -196,7 +196,7 @@ __extension__ typedef unsigned __int128 wire_attributes;
             0)                                                                                     \
         /* a provider's flow channel */                                                            \
         MSG(2, FLOWD_SESSION_CHANNEL, WIRE_HAS(SESSION) | WIRE_HAS(RUN), 1)                        \
-        MSG(3, FLOWD_SESSION_REMOVE, WIRE_HAS(SESSION), 0)                                         \
+        MSG(3, FLOWD_SESSION_REMOVE, WIRE_HAS(SESSION), 0) /* COUNT: as of PROVIDER_STOP */        \
         MSG(4, FLOWD_FLOW_LIST, 0, 0) /* FLOW: only that one; COUNT: newest n */                   \
         MSG(5, FLOWD_FLOW_WATCH, WIRE_HAS(ENABLE), 0)                                              \
         MSG(6, FLOWD_STATUS_GET, 0, 0)                                                             \

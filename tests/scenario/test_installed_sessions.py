@@ -9,7 +9,7 @@ import pytest
 
 from harness.instance import started_at
 from harness.paths import PROGRAMS
-from harness.store import TEAM
+from harness.store import IDENTIFIER as FILTER, TEAM
 from harness.wait import wait_until
 
 IDENTIFIER = "com.example.versatile"
@@ -56,6 +56,20 @@ def test_each_kind_starts_and_stops_alone(versatile, store, client):
         assert refused(client) == {KINDS[kind] for kind in running}
         assert {session["name"]: session["pid"] for session in versatile.sessions()} == dict.fromkeys(running, pid)
     assert store.extension(IDENTIFIER)["pid"] == pid and started_at(pid)
+
+
+@pytest.mark.parametrize("verb, reason", (("disable", 9), ("deactivate", 10)))
+@pytest.mark.parametrize("scope", ("system", "session"))
+def test_an_extension_that_may_not_run_decides_nothing(store, workshop, serve, client, scope, verb, reason):
+    """Its sessions end with it, whatever their policy says of a provider that is absent, and are told why (B15)."""
+    serve(80)
+    store.activate(workshop.bundle(scope=scope), "--approve")
+    store.instance.start_session(f"{TEAM}.{FILTER}", "--fail-policy", "closed")
+    store.do(verb, FILTER)
+    wait_until(lambda: not (store.extension(FILTER) or {}).get("active"), "it is active")
+    wait_until(lambda: not store.instance.sessions(), "its session is still there")
+    assert client.tcp(80).error is None, store.instance.flows()
+    wait_until(lambda: f"{FILTER} stops for reason {reason}\n" in store.instance.messages(), store.instance.messages)
 
 
 def test_a_process_that_dies_comes_back_with_all_of_them(versatile, store, client):

@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from harness.paths import PROGRAMS
+from harness.wait import wait_until
 
 
 @pytest.mark.parametrize("script, options, said", [
@@ -30,6 +31,18 @@ def test_a_stopped_session_decides_nothing(netext, scripted, client, server):
     assert client.tcp(80).error is None
     scripted("80 refuse")
     assert client.tcp(80).error == "ECONNREFUSED"
+
+
+def test_each_end_has_its_reason(netext, scripted):
+    """B15: 1 where somebody stopped the session, 100 where netextd ends; NEProviderStopReason has no number for that."""
+    scripted("* allow")
+    netext.stop_session("scripted")
+    wait_until(lambda: "scripted stops for reason 1\n" in netext.messages(), netext.messages)
+    for name in "ab":
+        scripted("* allow", name=name)
+    netext.stop()
+    for name in "ab":
+        assert f"{name} stops for reason 100\n" in netext.messages()
 
 
 def test_filters_come_and_go_and_nothing_stalls(netext, scripted, firewall, client, serve, traffic):

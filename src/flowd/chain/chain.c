@@ -35,7 +35,7 @@ void chain_init(struct chain *chain)
 void chain_deinit(struct chain *chain)
 {
         for (unsigned int slot = 0; slot < STEER_SESSIONS_MAX; slot++)
-                chain_remove(chain, slot);
+                chain_remove(chain, slot, NX_PROVIDER_STOP_INTERNAL_ERROR);
         successor_tidy(chain);
         identify_let_go(chain);
         reports_close(&chain->reports);
@@ -225,7 +225,7 @@ void chain_let_all_go(struct chain *chain, struct session *session)
         let_list_go(chain, session, &session->paused);
 }
 
-void chain_remove(struct chain *chain, unsigned int slot)
+void chain_remove(struct chain *chain, unsigned int slot, enum nx_provider_stop_reason reason)
 {
         struct session *session = chain_session(chain, slot);
 
@@ -236,9 +236,9 @@ void chain_remove(struct chain *chain, unsigned int slot)
         hooks_set_inspecting(chain->hooks, slot, false);
         sort_sessions(chain);
         write_order(chain);
-        successor_remove_all(session);
+        successor_remove_all(session, reason);
         chain_let_all_go(chain, session);
-        session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
+        session_stop(session, reason);
         hooks_set_session(chain->hooks, slot, (struct hooks_session){});
         (void)hooks_set_settings(chain->hooks, slot, NULL, 0);
         list_append(&chain->beside, &session->beside); /* to be freed; see successor_tidy() */

@@ -104,7 +104,7 @@ void chain_deinit(struct chain *chain);
 
 /* NX_MSG_FLOWD_SESSION_ADD. 0, -EEXIST for a slot in use, -EBADMSG for one that is none. */
 int chain_add(struct chain *chain, const struct wire_message *message);
-void chain_remove(struct chain *chain, unsigned int slot);
+void chain_remove(struct chain *chain, unsigned int slot, enum nx_provider_stop_reason reason);
 /* NULL for a slot that is free or none. */
 struct session *chain_session(struct chain *chain, uint64_t slot);
 /* The session takes the place of the one in its slot, which is the caller's then. */

@@ -144,7 +144,7 @@ void successor_tidy(struct chain *chain)
         }
 }
 
-void successor_remove_all(struct session *session)
+void successor_remove_all(struct session *session, enum nx_provider_stop_reason reason)
 {
         struct chain *chain = session->chain;
         struct session *other, *following;
@@ -154,7 +154,7 @@ void successor_remove_all(struct session *session)
                         continue;
                 other->in_use = false;
                 chain_let_all_go(chain, other);
-                session_stop(other, NX_PROVIDER_STOP_USER_INITIATED);
+                session_stop(other, reason);
         }
 }
 

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <netext/netext.h>
+
 struct chain;
 struct flow;
 struct flow_inspector;
@@ -25,7 +27,7 @@ int successor_add(struct session *session, int fd, uint32_t process, bool may_in
 /* Those in that process take their places in the sessions of slots, a bit each, at once. */
 void successor_turn(struct chain *chain, uint64_t slots, uint32_t process);
 /* The session of that slot is removed, and with it all that are beside it. */
-void successor_remove_all(struct session *session);
+void successor_remove_all(struct session *session, enum nx_provider_stop_reason reason);
 /* Who has no flows any more is asked to drain; who is gone is freed. */
 void successor_tidy(struct chain *chain);
 /* NX_MSG_ENGINE_DRAINED. 0 or -EBADMSG. */

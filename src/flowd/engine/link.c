@@ -448,7 +448,8 @@ static int on_message(const struct wire_message *message, int *fd, void *userdat
                                (uint32_t)wire_get(message, WIRE_ATTR_RUN));
                 return 0;
         case NX_MSG_FLOWD_SESSION_REMOVE:
-                chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION));
+                chain_remove(chain, (unsigned int)wire_get(message, WIRE_ATTR_SESSION),
+                             (enum nx_provider_stop_reason)wire_get(message, WIRE_ATTR_COUNT));
                 return 0;
         case NX_MSG_FLOWD_FLOW_LIST:
                 events_catch_up(&link->engine->intake);

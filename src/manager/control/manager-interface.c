@@ -44,7 +44,7 @@ static int start_session(sd_bus_message *message, void *userdata, sd_bus_error *
                 return control_refuse(message, r, "%s", problem ?: strerror(-r));
         r = call_add(control, message, session, CALL_START);
         if (r < 0) {
-                session_stop(session);
+                session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
                 return control_refuse(message, r, "too many calls wait for sessions already");
         }
         session_start(session);
@@ -93,7 +93,7 @@ static int stop_session(sd_bus_message *message, void *userdata, sd_bus_error *r
         r = call_add(client->control, message, session, CALL_STOP);
         if (r < 0)
                 return control_refuse(message, r, "too many calls wait for sessions already");
-        session_stop(session);
+        session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
         return 1;
 }
 

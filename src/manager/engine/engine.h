@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include <netext/netext.h>
+
 #include "base/list.h"
 #include "manager/engine/watchdog.h"
 #include "manager/loop/peer.h"
@@ -113,7 +115,8 @@ int engine_give_successor(struct engine *engine, unsigned int slot, uint32_t run
                           int fd);
 /* The successors in that process take their places in these sessions, a bit each. No harm twice. */
 int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run);
-int engine_remove_session(struct engine *engine, unsigned int slot);
+int engine_remove_session(struct engine *engine, unsigned int slot,
+                          enum nx_provider_stop_reason reason);
 /* A set's content: begin, its entries, commit; all or nothing. Remembered by its owner, as above.
  */
 int engine_begin_set(struct engine *engine, const char *name);

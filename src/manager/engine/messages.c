@@ -166,7 +166,8 @@ int engine_turn_sessions(struct engine *engine, uint64_t slots, uint32_t run)
         return peer_send(&engine->peer, -1);
 }
 
-int engine_remove_session(struct engine *engine, unsigned int slot)
+int engine_remove_session(struct engine *engine, unsigned int slot,
+                          enum nx_provider_stop_reason reason)
 {
         struct wire_writer *writer;
 
@@ -174,6 +175,7 @@ int engine_remove_session(struct engine *engine, unsigned int slot)
                 return -ENOTCONN;
         writer = peer_begin(&engine->peer, NX_MSG_FLOWD_SESSION_REMOVE, 0);
         wire_put(writer, WIRE_ATTR_SESSION, slot);
+        wire_put(writer, WIRE_ATTR_COUNT, reason);
         return peer_send(&engine->peer, -1);
 }
 

@@ -211,7 +211,8 @@ void session_engine_ready(struct session *session, bool adopted)
 
         if (session->stopping) {
                 if (adopted && session->announced)
-                        (void)engine_remove_session(session->table->engine, session->slot);
+                        (void)engine_remove_session(session->table->engine, session->slot,
+                                                    NX_PROVIDER_STOP_USER_INITIATED);
                 return;
         }
         /* A channel that was on its way when the link broke may not have arrived. */

@@ -173,7 +173,7 @@ static void session_leave(struct session *session)
                 extension_try_turn(extension);
 }
 
-void session_stop(struct session *session)
+void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
         if (session->stopping)
                 return;
@@ -181,7 +181,7 @@ void session_stop(struct session *session)
         session->state = WIRE_SESSION_STOPPED;
         session_changed(session);
         if (session->announced)
-                (void)engine_remove_session(session->table->engine, session->slot);
+                (void)engine_remove_session(session->table->engine, session->slot, reason);
         if (extension_is_of_session(session->extension))
                 extension_remove(session->extension);
         else
@@ -257,9 +257,15 @@ static void on_turned(struct extension_client *client, struct run *run)
         session_turned(session_of(client), run);
 }
 
+/* Where it was not stopped, flowd must not go on asking for somebody whom nobody lists. */
 static void on_gone(struct extension_client *client)
 {
-        session_remove(session_of(client));
+        struct session *session = session_of(client);
+
+        if (session->announced && !session->stopping)
+                (void)engine_remove_session(session->table->engine, session->slot,
+                                            NX_PROVIDER_STOP_CONFIGURATION_DISABLED);
+        session_remove(session);
 }
 
 static const struct extension_client_ops client_ops = {

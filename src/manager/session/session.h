@@ -57,8 +57,8 @@ int session_get_kind(const struct session *session);
 int session_get_grade(const struct session *session);
 
 void session_start(struct session *session);
-/* Ends it; may free it before it returns. Repeating is harmless. */
-void session_stop(struct session *session);
+/* Ends it, and tells its provider why; may free it before it returns. Repeating is harmless. */
+void session_stop(struct session *session, enum nx_provider_stop_reason reason);
 /* After an earlier netextd, before its extension is. */
 void session_resume(struct session *session);
 

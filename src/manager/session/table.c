@@ -84,7 +84,7 @@ static int replace_failed(struct session_table *table, const struct configuratio
                                 "session %s is %s already; another one needs another --name",
                                 session->name,
                                 wire_name_to_string(wire_session_states, session->state));
-                session_stop(session);
+                session_stop(session, NX_PROVIDER_STOP_USER_INITIATED);
         }
         return 0;
 }
@@ -188,12 +188,14 @@ void session_table_resume(struct session_table *table)
                 session_resume(session);
 }
 
-void session_table_stop_all(struct session_table *table)
+void session_table_stop_all(struct session_table *table, const struct extension *extension,
+                            enum nx_provider_stop_reason reason)
 {
         struct session *session, *following;
 
         list_for_each_safe (session, following, &table->sessions, link)
-                session_stop(session);
+                if (!extension || session->extension == extension)
+                        session_stop(session, reason);
 }
 
 void session_table_engine_ready(struct session_table *table, bool adopted)
@@ -204,7 +206,8 @@ void session_table_engine_ready(struct session_table *table, bool adopted)
         for (unsigned int slot = 0; adopted && slot < SESSIONS_MAX; slot++) {
                 session = session_table_find_slot(table, slot);
                 if (!session || !session->announced)
-                        (void)engine_remove_session(table->engine, slot);
+                        (void)engine_remove_session(table->engine, slot,
+                                                    NX_PROVIDER_STOP_USER_INITIATED);
         }
         list_for_each (session, &table->sessions, link)
                 session_engine_ready(session, adopted);
@@ -262,7 +265,7 @@ int session_table_rename(struct session_table *table, struct session *session, c
                         continue;
                 if (other->state != WIRE_SESSION_FAILED)
                         return -EEXIST;
-                session_stop(other);
+                session_stop(other, NX_PROVIDER_STOP_USER_INITIATED);
         }
         copy = strdup(name);
         if (!copy)

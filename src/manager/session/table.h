@@ -48,7 +48,9 @@ int session_table_restore(struct session_table *table, struct configuration *con
                           struct extension *extension, const char *name, unsigned int slot,
                           struct session **ret_session);
 void session_table_resume(struct session_table *table);
-void session_table_stop_all(struct session_table *table);
+/* Those of extension; NULL: all. */
+void session_table_stop_all(struct session_table *table, const struct extension *extension,
+                            enum nx_provider_stop_reason reason);
 
 /* What the engine says; see struct engine_listener. */
 void session_table_engine_ready(struct session_table *table, bool adopted);

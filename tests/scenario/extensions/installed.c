@@ -39,6 +39,12 @@ static struct nx_data_verdict handle_data(struct nx_filter *filter, struct nx_fl
         return (struct nx_data_verdict){ .verdict = NX_VERDICT_ALLOW };
 }
 
+static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason reason,
+                        void *userdata)
+{
+        fprintf(stderr, "%s stops for reason %d\n", nx_filter_get_name(filter), (int)reason);
+}
+
 /* The first word of a file; "" where there is none. */
 static const char *read_word(const char *folder, const char *name, char word[static 128])
 {
@@ -112,7 +118,8 @@ int main(void)
                 NX_EXTENSION_INIT,
                 .identifier = identifier,
                 .version = "1",
-                .filter = { .handle_new_flow = handle_new_flow,
+                .filter = { .stop_filter = stop_filter,
+                            .handle_new_flow = handle_new_flow,
                             .handle_outbound_data = handle_data },
                 .endpoints = talker_endpoints,
                 .n_endpoints = 3,

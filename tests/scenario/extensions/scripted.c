@@ -375,6 +375,12 @@ static int start_filter(struct nx_filter *filter, void *userdata)
         return -EPERM;
 }
 
+static void stop_filter(struct nx_filter *filter, enum nx_provider_stop_reason reason,
+                        void *userdata)
+{
+        fprintf(stderr, "%s stops for reason %d\n", nx_filter_get_name(filter), (int)reason);
+}
+
 static void handle_file(struct nx_filter *filter, const char *name, const char *path, int fd,
                         void *userdata)
 {
@@ -427,6 +433,7 @@ int main(void)
                 .version = "1",
                 .filter = {
                         .start_filter = start_filter,
+                        .stop_filter = stop_filter,
                         .handle_new_flow = handle_new_flow,
                         .handle_report = handle_report,
                         .handle_flow_ended = handle_flow_ended,
