@@ -69,7 +69,8 @@ static void note_who(struct changes *changes, const struct nlmsghdr *message)
 
         mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
         {
-                if (mnl_attr_get_type(attribute) == NFTA_GEN_PROC_PID)
+                if (mnl_attr_get_type(attribute) == NFTA_GEN_PROC_PID &&
+                    mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
                         pid = ntohl(mnl_attr_get_u32(attribute));
                 else if (mnl_attr_get_type(attribute) == NFTA_GEN_PROC_NAME &&
                          mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
@@ -93,6 +94,12 @@ static bool ends_change(struct changes *changes, const struct nlmsghdr *message)
         return is_touched;
 }
 
+/* libmnl takes a length of more than INT_MAX for a small one. */
+static bool is_message(const struct nlmsghdr *message, int size)
+{
+        return mnl_nlmsg_ok(message, size) && message->nlmsg_len <= (uint32_t)size;
+}
+
 /* Reads what is there. May a table of ours be another than before? */
 static bool read_netfilter(struct changes *changes)
 {
@@ -109,7 +116,7 @@ static bool read_netfilter(struct changes *changes)
                         break;
                 has_changed |= n < 0;
                 size = (int)n;
-                for (; mnl_nlmsg_ok(message, size); message = mnl_nlmsg_next(message, &size))
+                for (; is_message(message, size); message = mnl_nlmsg_next(message, &size))
                         has_changed |= ends_change(changes, message);
         }
         return has_changed;
