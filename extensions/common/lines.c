@@ -187,6 +187,8 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
                 return parse_value(words, "unit", match, value_unit);
         case CLAUSE_STARTED_BY:
                 return parse_value(words, "started-by", match, value_started_by);
+        case CLAUSE_INODE:
+                return parse_value(words, "inode", match, value_inode);
         case CLAUSE_SIGNER:
                 return parse_value(words, "signer", match, value_signer);
         case CLAUSE_USER:

@@ -41,6 +41,7 @@ enum clause {
         CLAUSE_CGROUP,
         CLAUSE_UNIT,
         CLAUSE_STARTED_BY,
+        CLAUSE_INODE,
         CLAUSE_SIGNER,
         CLAUSE_USER,
         CLAUSE_TO,

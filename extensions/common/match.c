@@ -25,6 +25,7 @@ void match_deinit(struct match *match)
         free(match->digest);
         free(match->cgroup);
         free(match->unit);
+        free(match->inode);
         free(match->signer);
         free(match->user);
         free(match->network);
@@ -146,6 +147,7 @@ struct nx_rule match_to_rule(const struct match *match, size_t index, const char
                 .cgroup = match->cgroup,
                 .unit = match->unit,
                 .signer = match->signer,
+                .inode = match->inode,
                 .started_by = match->started_by,
                 .remote_network = match->network,
                 .remote_domain = match->domain,

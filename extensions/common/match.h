@@ -27,6 +27,7 @@ struct match {
         char *digest; /* owned; "sha256:0123…" */
         char *cgroup; /* owned; "/a/b" */
         char *unit;   /* owned; "ssh.service" */
+        char *inode;  /* owned; "65024:1234" */
         char *signer; /* owned; "EXAMPLE" or "EXAMPLE.com.example.filter" */
         char *user;   /* owned; a name that is yet to be looked up */
         struct position user_at;

@@ -20,6 +20,7 @@
 #define LABEL_MAX       63
 #define SET_NAME_MAX    40
 #define TEAM_MAX        32
+#define INODE_DIGITS_MAX 19 /* they fit into 64 bits */
 #define IDENTIFIER_MAX  128
 #define DIGEST_PREFIX   "sha256:"
 #define DIGEST_DIGITS   64
@@ -254,6 +255,27 @@ static bool is_signer(const char *text)
                 text += length;
         }
         return !*text && n_labels != 1;
+}
+
+/* Two numbers of 64 bits, and the second is one that a file has. */
+static bool is_inode(const char *text)
+{
+        size_t device = strspn(text, "0123456789");
+        const char *inode = text + device + 1;
+
+        if (device == 0 || device > INODE_DIGITS_MAX || text[device] != ':')
+                return false;
+        return *inode >= '1' && *inode <= '9' && strlen(inode) <= INODE_DIGITS_MAX &&
+               !inode[strspn(inode, "0123456789")];
+}
+
+int value_inode(const struct word *word, struct match *match, struct problems *problems)
+{
+        if (!is_inode(word->text))
+                return value_refuse(word, problems,
+                                    "is no file: expected the numbers of its device and inode, as "
+                                    "'stat -c %%d:%%i FILE' prints them");
+        return keep(&match->inode, word->text);
 }
 
 int value_signer(const struct word *word, struct match *match, struct problems *problems)

@@ -24,6 +24,7 @@ int value_digest(const struct word *word, struct match *match, struct problems *
 int value_cgroup(const struct word *word, struct match *match, struct problems *problems);
 int value_unit(const struct word *word, struct match *match, struct problems *problems);
 int value_started_by(const struct word *word, struct match *match, struct problems *problems);
+int value_inode(const struct word *word, struct match *match, struct problems *problems);
 int value_signer(const struct word *word, struct match *match, struct problems *problems);
 int value_user(const struct word *word, struct match *match, struct problems *problems);
 int value_port(const struct word *word, struct match *match, struct problems *problems);

@@ -42,6 +42,7 @@ static const struct choice clauses[] = {
         { "started-by", CLAUSE_STARTED_BY },
         { "package", CLAUSE_PACKAGE },
         { "digest", CLAUSE_DIGEST },
+        { "inode", CLAUSE_INODE },
         { "signer", CLAUSE_SIGNER },
         { "cgroup", CLAUSE_CGROUP },
         { "unit", CLAUSE_UNIT },

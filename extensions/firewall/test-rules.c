@@ -235,6 +235,9 @@ static void test_order_is_kept(void **state)
 
 #define PORT_PROBLEM                                                                               \
         "is not a port: expected a number from 1 to 65535, or a range such as 1000-2000"
+#define INODE_PROBLEM                                                                              \
+        "is no file: expected the numbers of its device and inode, as 'stat -c %d:%i FILE' "       \
+        "prints them"
 #define SIGNER_PROBLEM                                                                             \
         "is no signer: expected a team such as EXAMPLE, or an extension of it such as "            \
         "EXAMPLE.com.example.filter"
@@ -255,7 +258,7 @@ static const struct {
         { "\"deny\"", "1:1: 'deny' is in quotes: expected the start of a line, without "
                       "quotes" },
         { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
-                         "package, digest, signer, cgroup, "
+                         "package, digest, inode, signer, cgroup, "
                          "unit, user, to, port, protocol or direction (did you mean "
                          "'protocol'?)" },
         { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
@@ -269,10 +272,10 @@ static const struct {
                                "or any (did you mean 'inbound'?)" },
         { "deny drection inbound",
           "1:6: 'drection' is not a clause: expected program, started-by, package, "
-          "digest, signer, cgroup, unit, user, to, port, protocol or "
+          "digest, inode, signer, cgroup, unit, user, to, port, protocol or "
           "direction (did you mean 'direction'?)" },
         { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
-                      "signer, cgroup, unit, user, "
+                      "inode, signer, cgroup, unit, user, "
                       "to, port, protocol or direction" },
         { "default asks", "1:9: 'asks' is not an action: expected allow, deny or ask (did you "
                           "mean 'ask'?)" },
@@ -293,6 +296,12 @@ static const struct {
                                "/usr/bin/curl" },
         { "deny started-by git", "1:17: 'git' is not an absolute path: expected one such as "
                                  "/usr/bin/curl" },
+        { "deny inode 65024", "1:12: '65024' " INODE_PROBLEM },
+        { "deny inode 65024:", "1:12: '65024:' " INODE_PROBLEM },
+        { "deny inode 65024:0", "1:12: '65024:0' " INODE_PROBLEM },
+        { "deny inode :1", "1:12: ':1' " INODE_PROBLEM },
+        { "deny inode 1:2x", "1:12: '1:2x' " INODE_PROBLEM },
+        { "deny inode 1:12345678901234567890", "1:12: '1:12345678901234567890' " INODE_PROBLEM },
         { "deny signer EX_AMPLE", "1:13: 'EX_AMPLE' " SIGNER_PROBLEM },
         { "deny signer EXAMPLE.", "1:13: 'EXAMPLE.' " SIGNER_PROBLEM },
         { "deny signer EXAMPLE.filter", "1:13: 'EXAMPLE.filter' " SIGNER_PROBLEM },
@@ -378,7 +387,7 @@ static const struct {
         /* A column is a character, not a byte. */
         { "deny program /\xc3\xbc\xe2\x82\xac x",
           "1:18: 'x' is not a clause: expected "
-          "program, started-by, package, digest, signer, cgroup, unit, user, to, port, "
+          "program, started-by, package, digest, inode, signer, cgroup, unit, user, to, port, "
           "protocol or direction" },
 };
 

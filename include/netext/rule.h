@@ -81,6 +81,11 @@ struct nx_rule {
          *  as it lies in netextd's store, an earlier version's too as long as it is used. A program
          *  that is none of these, or that somebody has changed since, matches no such rule. */
         const char *signer;
+        /** "65024:1234": the executable is that file, by the numbers of its device and inode, as
+         *  "stat -c %d:%i" prints them, whatever its path and wherever it is mounted. A file that
+         *  takes its place, as in an upgrade, is another one; and the number of one that is removed
+         *  is given again. */
+        const char *inode;
 };
 
 #define NX_ANY_USER  UINT32_MAX

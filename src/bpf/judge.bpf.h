@@ -171,6 +171,14 @@ __noinline int is_signed_by(const struct steer_process_key *of, __u64 wanted)
         return signer && (signer->team == wanted || signer->bundle == wanted);
 }
 
+/* Is what the process executes that very file? */
+__noinline int is_file(const struct steer_process_key *of, __u64 inode, __u32 device)
+{
+        const struct steer_process *process = of ? process_of(*of) : NULL;
+
+        return process && process->file.inode == inode && process->file.device == device;
+}
+
 /* In all but its digest. A global function as well: rules are tried in two kinds of scan. */
 __noinline int rule_matches(const struct steer_rule *rule, const struct steer_question *question)
 {
@@ -197,6 +205,8 @@ __noinline int rule_matches(const struct steer_rule *rule, const struct steer_qu
         if (rule->ancestor && !has_ancestor(&question->process, rule->ancestor))
                 return false;
         if (rule->signer && !is_signed_by(&question->process, rule->signer))
+                return false;
+        if (rule->inode && !is_file(&question->process, rule->inode, rule->device))
                 return false;
         if (rule->domain && !name_matches(&question->remote, rule->domain))
                 return false;

@@ -521,7 +521,7 @@ static __always_inline struct steer_process *record_process(const struct steer_p
                 record_cgroup(cgroup_id, task);
                 process->cgroup_id = cgroup_id;
         }
-        if (process && (state.digest_slots || state.signer_slots))
+        if (process && (state.digest_slots || state.file_slots))
                 read_file_again(process, task);
         if (process && !(process->flags & STEER_HAS_ANCESTORS))
                 record_ancestors(key, task);

@@ -430,11 +430,13 @@ struct steer_rule {
         __u64 unit;     /* steer_cgroup.unit */
         __u64 ancestor; /* one of steer_process.ancestors */
         __u64 signer;   /* one of a steer_signer */
+        __u64 inode;    /* steer_process.file's */
         struct steer_address remote;
         struct steer_address mask;
         __u32 uid; /* ~0 matches everything */
         __u32 domain;
-        __u32 set; /* the set's number */
+        __u32 set;    /* the set's number */
+        __u32 device; /* of inode */
         __u16 port_first;
         __u16 port_last;
         __u8 protocol;
@@ -442,6 +444,7 @@ struct steer_rule {
         __u8 action;
         __u8 pad;
         __u32 next; /* rule in the same bucket */
+        __u32 pad_end;
 };
 
 enum steer_shape_field {
@@ -548,7 +551,7 @@ struct steer_state {
         /* Written by flowd: bit k: a rule of the session in slot k names a digest. */
         __u64 digest_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a signer. */
-        __u64 signer_slots;
+        __u64 file_slots;
         /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
         __u64 inbound_slots;
         /* Written by flowd: bit k: the filter in slot k wants its answers remembered. */
@@ -592,7 +595,7 @@ _Static_assert(sizeof(struct steer_event_hung_up) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_signer) == 16, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 104, "shared layout");
+_Static_assert(sizeof(struct steer_rule) == 120, "shared layout");
 _Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
 _Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");

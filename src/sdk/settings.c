@@ -8,8 +8,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sdk/check.h"
@@ -20,6 +22,7 @@
 #define RULE_LABEL_LENGTH_MAX   63
 #define CGROUP_NAME_LENGTH_MAX  255
 #define TEAM_LENGTH_MAX         32
+#define INODE_LENGTH_MAX        39 /* two numbers that fit into 64 bits */
 #define LETTERS_AND_DIGITS      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define DIGEST_PREFIX           "sha256:"
 #define DIGEST_DIGITS           64
@@ -148,6 +151,19 @@ static bool signer_is_valid(const char *signer)
                (signer[team] == '.' && identifier_is_valid(signer + team + 1));
 }
 
+/* "DEVICE:INODE", both decimal. */
+static int parse_inode(const char *text, struct rule *rule)
+{
+        int length = 0;
+
+        if (!text)
+                return 0;
+        if (text[strspn(text, "0123456789:")] || strlen(text) > INODE_LENGTH_MAX ||
+            sscanf(text, "%" SCNu64 ":%" SCNu64 "%n", &rule->device, &rule->inode, &length) != 2)
+                return -EINVAL;
+        return text[length] || rule->inode == 0 ? -EINVAL : 0;
+}
+
 static bool path_is_valid(const char *path)
 {
         return path[0] == '/' && strlen(path) < WIRE_STRING_MAX;
@@ -215,7 +231,8 @@ static int parse_rule(const struct nx_rule *rule, struct rule *ret_rule,
 
         if (parsed.port_last == 0)
                 parsed.port_last = parsed.port_first;
-        if (rule->remote_network)
+        r = parse_inode(rule->inode, &parsed);
+        if (r >= 0 && rule->remote_network)
                 r = network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
         if (r >= 0 && rule->remote_domain)
                 r = parse_domain(rule->remote_domain, ret_domain);
@@ -363,6 +380,10 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
                 wire_put(writer, WIRE_ATTR_PORT_FIRST, rule->port_first);
                 wire_put(writer, WIRE_ATTR_PORT_LAST, rule->port_last);
         }
+        if (rule->inode) {
+                wire_put(writer, WIRE_ATTR_PROGRAM_DEVICE, rule->device);
+                wire_put(writer, WIRE_ATTR_PROGRAM_INODE, rule->inode);
+        }
         put_text(settings, writer, WIRE_ATTR_PROGRAM, rule->program);
         put_text(settings, writer, WIRE_ATTR_PROGRAM_DIGEST, rule->digest);
         put_text(settings, writer, WIRE_ATTR_CGROUP, rule->cgroup);
@@ -375,10 +396,10 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_INTERFACE, rule->interface);
 }
 
-/* More than the messages can need: a rule without its strings is under 120 bytes. */
+/* More than the messages can need: a rule without its strings is under 150 bytes. */
 static size_t size_bound(const struct settings *settings)
 {
-        return (settings->n_rules + 2) * 128 + settings->text_size;
+        return (settings->n_rules + 2) * 160 + settings->text_size;
 }
 
 int settings_send(const struct settings *settings, struct channel *channel, uint64_t id)

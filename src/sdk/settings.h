@@ -22,6 +22,7 @@ struct rule {
         struct in6_addr network;
         uint8_t prefix; /* of the 128 bits of the mapped form */
         uint16_t port_first, port_last;
+        uint64_t device, inode; /* of the executable; inode 0: any */
         uint32_t program, digest, cgroup, unit, started_by, signer, domain, set, label,
                 interface; /* offsets in the text, 0 for none */
 };

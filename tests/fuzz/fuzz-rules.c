@@ -66,6 +66,7 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require(!rule->match.cgroup || (rule->match.cgroup[0] == '/' && rule->match.cgroup[1]));
         require(!rule->match.unit ||
                 (rule->match.unit[0] != '.' && !strchr(rule->match.unit, '/')));
+        require(!rule->match.inode || strlen(rule->match.inode) <= 39);
         require(!rule->match.signer || strlen(rule->match.signer) <= 32 + 1 + 128);
         require(!rule->match.started_by || rule->match.started_by[0] == '/');
         require(!rule->match.package || package_is_name(rule->match.package));

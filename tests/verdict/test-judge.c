@@ -247,6 +247,32 @@ static void a_signer_is_that_of_the_file_that_is_executed(void **state)
         assert_int_equal(judge(q).verdict, STEER_ALLOW);
 }
 
+static void a_file_is_its_number_on_its_device(void **state)
+{
+        const struct steer_file file = { .inode = 815, .changed_ns = 1, .device = 2 };
+        const struct steer_file changed = { .inode = 815, .changed_ns = 2, .device = 2 };
+        const struct steer_file elsewhere = { .inode = 815, .changed_ns = 1, .device = 3 };
+        const struct steer_file other = { .inode = 816, .changed_ns = 1, .device = 2 };
+        struct steer_question q = question("198.18.0.1", 80, IPPROTO_TCP);
+        struct steer_rule deny = rule(STEER_DENY);
+
+        q.process = (struct steer_process_key){ .tgid = 4711, .start_ns = 1 };
+        deny.inode = file.inode;
+        deny.device = file.device;
+        put_chain("0");
+        put_rules(0, STEER_ALLOW, true, &deny, 1);
+        put_process(&q.process, &file);
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        put_process(&q.process, &changed); /* it is still that file */
+        assert_int_equal(judge(q).verdict, STEER_DENY);
+        put_process(&q.process, &elsewhere);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        put_process(&q.process, &other);
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        q.process.tgid = 4713; /* one that nobody knows */
+        assert_int_equal(judge(q).verdict, STEER_ALLOW);
+}
+
 /* As the hooks note the cgroup of a program. */
 static void put_cgroup(uint64_t id, const char *path)
 {
@@ -698,6 +724,7 @@ int main(void)
                 cmocka_unit_test(a_digest_matches_its_own),
                 cmocka_unit_test(who_denies_anyway_needs_no_digest),
                 cmocka_unit_test(a_signer_is_that_of_the_file_that_is_executed),
+                cmocka_unit_test(a_file_is_its_number_on_its_device),
                 cmocka_unit_test(the_kernel_describes_open_files_as_it_does_executables),
                 cmocka_unit_test(a_cgroup_matches_what_is_in_it_and_below),
                 cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),

@@ -40,6 +40,14 @@ static void put_number(FILE *out, const struct nx_properties *rule, const char *
                 fprintf(out, " %s %" PRIu64, keyword, nx_properties_get_uint64(rule, key));
 }
 
+static void put_inode(FILE *out, const struct nx_properties *rule)
+{
+        if (nx_properties_has(rule, "program_inode"))
+                fprintf(out, " inode %" PRIu64 ":%" PRIu64,
+                        nx_properties_get_uint64(rule, "program_device"),
+                        nx_properties_get_uint64(rule, "program_inode"));
+}
+
 static void put_ports(FILE *out, const struct nx_properties *rule)
 {
         uint64_t first = nx_properties_get_uint64(rule, "port_first");
@@ -74,6 +82,7 @@ char *rule_clauses(const struct nx_properties *rule)
         put(out, rule, "interface", "interface");
         put(out, rule, "program", "program");
         put(out, rule, "program_digest", "digest");
+        put_inode(out, rule);
         put(out, rule, "signer", "signer");
         put(out, rule, "started_by", "started-by");
         put(out, rule, "cgroup", "cgroup");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "chain/settings.h"
@@ -126,6 +127,15 @@ static bool parse_digest(const char *text, uint8_t ret_digest[static STEER_DIGES
         return true;
 }
 
+/* The kernel's number of a device is composed in another way. */
+static void set_file(struct steer_rule *rule, const struct wire_message *message)
+{
+        uint64_t device = wire_get(message, WIRE_ATTR_PROGRAM_DEVICE);
+
+        rule->inode = wire_get(message, WIRE_ATTR_PROGRAM_INODE);
+        rule->device = major(device) << 20 | minor(device);
+}
+
 /* The program, by its path, its content, its place, whose it is, and who started it. */
 static int set_program(struct settings *settings, struct steer_rule *rule,
                        const struct wire_message *message)
@@ -140,6 +150,7 @@ static int set_program(struct settings *settings, struct steer_rule *rule,
 
         if ((cgroup || unit) && !hooks_have_cgroup_levels(settings->hooks))
                 return -EOPNOTSUPP;
+        set_file(rule, message);
         if (program)
                 rule->program = hooks_hash_path(settings->hooks, program);
         if (started_by)
@@ -217,8 +228,8 @@ static const wire_attributes rule_attributes =
         WIRE_HAS(ACTION) | WIRE_HAS(DIRECTION) | WIRE_HAS(PROTOCOL) | WIRE_HAS(REMOTE_ADDRESS) |
         WIRE_HAS(REMOTE_PREFIX) | WIRE_HAS(DOMAIN) | WIRE_HAS(NAME) | WIRE_HAS(PORT_FIRST) |
         WIRE_HAS(PORT_LAST) | WIRE_HAS(UID) | WIRE_HAS(PROGRAM) | WIRE_HAS(PROGRAM_DIGEST) |
-        WIRE_HAS(SIGNER) | WIRE_HAS(STARTED_BY) | WIRE_HAS(CGROUP) | WIRE_HAS(UNIT) |
-        WIRE_HAS(LABEL);
+        WIRE_HAS(PROGRAM_DEVICE) | WIRE_HAS(PROGRAM_INODE) | WIRE_HAS(SIGNER) |
+        WIRE_HAS(STARTED_BY) | WIRE_HAS(CGROUP) | WIRE_HAS(UNIT) | WIRE_HAS(LABEL);
 
 /* What people are shown: a rule that is in force is known by hashes. */
 static int keep_message(struct settings *settings, const struct wire_message *message)

@@ -63,13 +63,13 @@ int hooks_set_settings(struct hooks *hooks, unsigned int slot,
 
         state->cgroup_slots |= needs.cgroups ? bit : 0;
         state->digest_slots |= needs.digests ? bit : 0;
-        state->signer_slots |= needs.signers ? bit : 0;
+        state->file_slots |= needs.files ? bit : 0;
         state->inbound_slots |= needs.inbound ? bit : 0;
         r = rules_put(bpf_map__fd(hooks_skeleton(hooks)->maps.settings), slot, entries, n_entries);
         if (r >= 0) {
                 set_bit(&state->cgroup_slots, bit, needs.cgroups);
                 set_bit(&state->digest_slots, bit, needs.digests);
-                set_bit(&state->signer_slots, bit, needs.signers);
+                set_bit(&state->file_slots, bit, needs.files);
                 set_bit(&state->inbound_slots, bit, needs.inbound);
                 set_bit(&state->allowing_slots, bit,
                         entries && entries[0].header.default_action == STEER_ALLOW);

@@ -198,7 +198,7 @@ struct rules_needs rules_needs(const union steer_settings_entry *entries, uint32
         for (uint32_t i = 1; entries && i < n_entries; i++) {
                 needs.cgroups |= entries[i].rule.cgroup || entries[i].rule.unit;
                 needs.digests |= entries[i].rule.digest != 0;
-                needs.signers |= entries[i].rule.signer != 0;
+                needs.files |= entries[i].rule.signer || entries[i].rule.inode;
         }
         return needs;
 }

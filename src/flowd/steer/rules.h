@@ -12,7 +12,7 @@
 struct rules_needs {
         bool cgroups;
         bool digests;
-        bool signers;
+        bool files;
         bool inbound; /* flows: that their ends are told */
 };
 
