@@ -225,8 +225,12 @@ def without_ports(text):
 def test_spliced_flows_outlive_the_last_proxy(netext, proxy, client, server, begin):
     """The session is stopped by the administrator: new flows go direct, those that it gave back go on (D10)."""
     proxy("80 splice")
+    proxy("80 decline", name="other")
     process = begin(TWO_WORDS)
+    netext.stop_session("other")
+    assert "the last proxy" not in netext.messages()
     netext.stop_session(PROXY)
+    assert f"{PROXY} was the last proxy in the chain: all flows go direct from now on" in netext.messages()
     answer = client.tcp(80)
     assert answer.error is None
     assert netext.flow(local_port=answer.local_port)["verdict"] == "allow"

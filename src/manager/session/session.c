@@ -173,6 +173,25 @@ static void session_leave(struct session *session)
                 extension_try_turn(extension);
 }
 
+static bool is_proxy(const struct session *session)
+{
+        int kind = session_get_kind(session);
+
+        return kind == NX_PROVIDER_KIND_TRANSPARENT_PROXY || kind == NX_PROVIDER_KIND_APP_PROXY;
+}
+
+/* Whoever counts on a proxy shall not have to find out that there is none. */
+static void tell_of_last_proxy(const struct session *session)
+{
+        const struct session *other;
+
+        list_for_each (other, &session->table->sessions, link)
+                if (other != session && !other->stopping && is_proxy(other))
+                        return;
+        log_warning("%s was the last proxy in the chain: all flows go direct from now on",
+                    session->name);
+}
+
 void session_stop(struct session *session, enum nx_provider_stop_reason reason)
 {
         if (session->stopping)
@@ -180,6 +199,8 @@ void session_stop(struct session *session, enum nx_provider_stop_reason reason)
         session->stopping = true;
         session->state = WIRE_SESSION_STOPPED;
         session_changed(session);
+        if (is_proxy(session) && reason != NX_PROVIDER_STOP_SHUTDOWN)
+                tell_of_last_proxy(session);
         if (session->announced)
                 (void)engine_remove_session(session->table->engine, session->slot, reason);
         if (extension_is_of_session(session->extension))
