@@ -39,6 +39,19 @@ def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     assert netext.run_ctl("rules", "show", "third").stderr.endswith('there is no session "third"\n')
 
 
+def test_a_flow_s_way_through_the_chain_is_shown_before_it_takes_it(netext, scripted, proxy, client, server):
+    """D07: what is printed is what happens, filters and proxies alike."""
+    proxy("80 claim", name="late", kind="app-proxy")
+    proxy("80 decline", name="early", order=-1)
+    scripted("80 allow", name="filter")
+    shown = netext.run_ctl("rules", "why", TALK, Lab.SERVER, 80).stdout.splitlines()[1:]
+    assert [line.split(maxsplit=2)[:2] for line in shown] == [["filter", "ask"], ["early", "offered"], ["late", "offered"]]
+    assert shown[1].endswith("a rule of its own")
+    assert [one["session"] for one in netext.ctl("chain")] == ["filter", "early", "late"]
+    answer = client.tcp(80)
+    assert answer.error is None and netext.flow(local_port=answer.local_port)["decided_by"] == "late"
+
+
 def test_a_rule_file_is_checked_without_a_daemon(rules):
     def check(*words):
         return run([NETEXTCTL, "rules", "check", *words], check=False)

@@ -95,10 +95,21 @@ static void add_outcome(struct table *table, const struct nx_properties *session
         table_add_coloured(table, colour, outcome);
 }
 
+/* "web.rules:3: allow port 443"; a rule that its extension gave no name is its own. */
+static char *rule_text(const struct nx_properties *session, const char *clauses)
+{
+        const char *label = text_of(session, "label");
+
+        if (*label)
+                return cli_format("%s: %s %s", label, text_of(session, "action"), clauses);
+        return cli_format("a rule of its own%s%s", *clauses ? ": " : "", clauses);
+}
+
 static void add_why(struct table *table, const struct nx_properties *session)
 {
         const char *reason = text_of(session, "reason"), *kept = text_of(session, "answer_verdict");
         _cleanup_free_ char *clauses = rule_clauses(session), *answer = NULL;
+        _cleanup_free_ char *rule = rule_text(session, clauses);
 
         if (*kept)
                 answer = cli_format("; answer %" PRIu64 " is kept: %s",
@@ -108,8 +119,7 @@ static void add_why(struct table *table, const struct nx_properties *session)
         if (nx_properties_get_bool(session, "wants_digest"))
                 table_add(table, "depends on what is in the program's file");
         else if (strcmp(reason, "rule") == 0)
-                table_add_taken(table, cli_format("%s: %s %s%s", text_of(session, "label"),
-                                                  text_of(session, "action"), clauses, answer));
+                table_add_taken(table, cli_format("%s%s", rule, answer));
         else if (strcmp(reason, "default-action") == 0)
                 table_add_taken(table, cli_format("no rule matches: its default%s", answer));
         else if (strcmp(reason, "remembered") == 0)
