@@ -550,7 +550,7 @@ struct steer_state {
         __u64 inspecting_slots;
         /* Written by flowd: bit k: a rule of the session in slot k names a digest. */
         __u64 digest_slots;
-        /* Written by flowd: bit k: a rule of the session in slot k names a signer. */
+        /* Written by flowd: bit k: a rule of the session in slot k names a signer, or a file by its number. */
         __u64 file_slots;
         /* Written by flowd: bit k: a rule of the session in slot k speaks of inbound flows. */
         __u64 inbound_slots;
