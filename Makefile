@@ -22,6 +22,7 @@ help:
 	@echo 'sudo make soak-endpoints   a million connections, ten thousand deaths (some hours)'
 	@echo '     make fuzz      a minute for each parser of outside bytes (SECONDS=60)'
 	@echo 'sudo make install   install to /usr (DESTDIR is honoured)'
+	@echo 'sudo make uninstall   end what runs, and remove what was installed; settings stay'
 	@echo '     make clean     remove $(BUILD)'
 
 dependencies:
@@ -64,7 +65,10 @@ fuzz: dependencies
 install: build
 	meson install -C $(BUILD) --no-rebuild
 
+uninstall:
+	@tools/uninstall
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help dependencies build demo test test-sanitized test-kernel bench soak soak-endpoints soak-kills fuzz install clean
+.PHONY: help dependencies build demo test test-sanitized test-kernel bench soak soak-endpoints soak-kills fuzz install uninstall clean

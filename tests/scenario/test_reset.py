@@ -11,7 +11,7 @@ import pytest
 from harness import snapshot
 from harness.instance import started_at
 from harness.namespace import Namespace
-from harness.paths import CGROUP2, NETEXTD, PROGRAMS, RESET
+from harness.paths import BUILD, CGROUP2, NETEXTD, PROGRAMS, RESET, SOURCE, STAGE
 from harness.wait import wait_until
 
 NO_FILES = "for folder in /etc /var /root /home /usr/share; do mount -t tmpfs none $folder; done; exec \"$@\""
@@ -197,3 +197,16 @@ def test_without_a_name_it_removes_all(lab):
     assert not list((root / "run/netext").glob("*")) and not list((root / "sys/fs/bpf").glob("netext"))
     assert [snapshot.of_namespace(lab.client), snapshot.of_cgroup(lab.cgroup)] == before
     assert lab.client.run([*enter, RESET], cgroup=lab.daemons.path).stdout == "nothing of netext was found\n"
+
+
+def test_uninstalled_nothing_is_left_that_was_installed(tmp_path):
+    """With DESTDIR, so that this machine's own netext is left alone."""
+    root = tmp_path / "root"
+    shutil.copytree(STAGE, root / "usr", symlinks=True)
+    mine = root / "usr/libexec/netext/mine"
+    mine.write_text("of somebody else")
+    done = subprocess.run([SOURCE / "tools/uninstall"], env={**os.environ, "DESTDIR": str(root), "NETEXT_BUILD": str(BUILD)},
+                          text=True, capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert [path for path in root.rglob("*") if not path.is_dir()] == [mine]
+    assert [path for path in root.rglob("netext*")] == [mine.parent]
