@@ -22,7 +22,8 @@
  *      PEEK      let the program's connect() succeed and show us what it says first; then
  *                handle_peek answers in the place of handle_new_flow. Nothing is lost, and
  *                nothing was sent: a flow that is declined then goes on in the platform's relay,
- *                one that is claimed begins with those bytes. TCP only.
+ *                from the same address but another port, which only its server sees; one that is
+ *                claimed begins with those bytes. TCP only.
  *      PAUSE     the answer comes later, by nx_flow_resume().
  *
  * What a program sends by a socket that it bound to an interface (SO_BINDTODEVICE of socket(7))
