@@ -151,6 +151,8 @@ static bool is_same_outbound(struct intake *intake, const struct flow *flow, uin
 {
         if (flow->direction != NX_DIRECTION_OUTBOUND)
                 return false;
+        if (cookie == 0 && flow_was_ended(flow) && flow->protocol == IPPROTO_UDP)
+                return was_ended_just_now(flow); /* which took its socket away from the datagram */
         if (flow->socket_cookie != cookie)
                 return false;
         if (flow->verdict == NX_VERDICT_NONE || flow->delivery)
