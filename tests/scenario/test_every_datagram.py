@@ -111,7 +111,6 @@ def decide(who, scripted, firewall, after="pause 50"):
         firewall("allow protocol udp port 80", "default deny")
 
 
-@pytest.mark.alone  # order holds while flowd or the program gets to run once in 20 ms (SETTLING_MS)
 @pytest.mark.kernel
 @pytest.mark.parametrize("who", ["asked", "rules"])
 def test_every_kind_of_socket(netext, scripted, firewall, client, hear, who):

@@ -66,7 +66,11 @@ static enum mark mark_of(const struct flow *flow)
 
 void chain_release(struct chain *chain, const struct flow *flow, struct queue_held held)
 {
-        queue_decide(chain->queue, held, mark_of(flow));
+        enum mark mark = mark_of(flow);
+
+        if (mark == MARK_PASS && queue_is_lined(chain->queue, held))
+                mark = MARK_PASS_LINED;
+        queue_decide(chain->queue, held, mark);
 }
 
 void chain_release_held(struct chain *chain, struct flow *flow)

@@ -30,6 +30,7 @@
 #include "engine/events.h"
 #include "engine/groups.h"
 #include "engine/intake.h"
+#include "engine/line.h"
 #include "engine/resolvers.h"
 #include "names/answer.h"
 #include "steer/passed.h"
@@ -193,9 +194,12 @@ static bool is_without_place(const struct flow *flow)
 static void hold_or_release(struct intake *intake, struct flow *flow, bool is_stray,
                             struct queue_held held)
 {
+        bool is_in_line;
+
         flow->is_stray |= is_stray;
+        is_in_line = line_take(intake, flow, held);
         if (flow->verdict != NX_VERDICT_NONE || flow->is_delivered) {
-                intake->counters.asked_again += is_without_place(flow);
+                intake->counters.asked_again += !is_in_line && is_without_place(flow);
                 chain_release(intake->chain, flow, held);
         } else if (flow->n_held < FLOW_HELD_MAX) {
                 flow->held[flow->n_held++] = held;

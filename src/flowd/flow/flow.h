@@ -114,6 +114,9 @@ struct flow {
         struct flow_reports *reports; /* owned; NULL: nobody wants any */
         uint64_t bytes_outbound;      /* of one that is over: carried by us, or counted */
         uint64_t bytes_inbound;
+        uint32_t n_lined; /* datagrams that waited behind others of it, see engine/line.h … */
+        uint32_t n_behind; /* … and those since the last one that was the first in the queue */
+        bool has_begun_anew; /* and its next first one has not come yet */
         struct wheel_timer idle_timer; /* of an open one that is a call: engine/callers.h */
         bool is_unshown; /* decided by rules; those who watch hear of it with its local end */
 

@@ -35,7 +35,9 @@
 struct family {
         uint8_t number;
         const char *passed;   /* UDP flows that passed */
-        const char *settling; /* those that did so a moment ago */
+        const char *settled;  /* those whose datagrams need not wait any more … */
+        const char *asked;    /* UDP flows that have one in the queue, or had … */
+        const char *lined;    /* … and those that have more behind it */
         const char *served;   /* UDP flows that others began */
         const char *claimed;  /* UDP flows that a proxy took */
         const char *watched;  /* UDP flows that others began, of which filters see the datagrams */
@@ -48,10 +50,12 @@ struct family {
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "settling4", "served4", "claimed4", "watched4", "heard4",
-          "onward4", "ended4", "cut4", TYPE_TUPLE(TYPE_IPV4), PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "settling6", "served6", "claimed6", "watched6", "heard6",
-          "onward6", "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6), PASSED_KEY_IPV6 },
+        { NFPROTO_IPV4, "passed4", "settled4", "asked4", "lined4", "served4", "claimed4",
+          "watched4", "heard4", "onward4", "ended4", "cut4", TYPE_TUPLE(TYPE_IPV4),
+          PASSED_KEY_IPV4 },
+        { NFPROTO_IPV6, "passed6", "settled6", "asked6", "lined6", "served6", "claimed6",
+          "watched6", "heard6", "onward6", "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6),
+          PASSED_KEY_IPV6 },
 };
 
 static const enum mark refusals[] = { MARK_REFUSE, MARK_NO_HOST, MARK_NO_NETWORK };
@@ -142,10 +146,15 @@ static inline void decide_mark(struct transaction *t, const char *chain, enum ma
         rule_end(t, rule);
 }
 
-/* Ends the rule: what it matches waits for flowd. */
-static inline void ask(struct transaction *t, struct nftnl_rule *rule)
+/* Ends the rule: what it matches waits for flowd, with that mark. */
+static inline void ask_as(struct transaction *t, struct nftnl_rule *rule, enum mark mark)
 {
-        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_ASKED));
+        set_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
         queue(rule, config_of(t), config_of(t)->hold_queue);
         rule_end(t, rule);
+}
+
+static inline void ask(struct transaction *t, struct nftnl_rule *rule)
+{
+        ask_as(t, rule, MARK_ASKED);
 }

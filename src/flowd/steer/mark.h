@@ -29,6 +29,10 @@ enum mark {
         /* What comes in cannot be an extension's: on a datagram to a group, on its way to the queue;
          * past it: nobody listens. */
         MARK_GROUP = MARK_CARRIED,
+        /* What goes out is not watched by its mark, and only tcp goes onward: on a datagram on its way
+         * to the queue, behind others of its flow; and the verdict that lets it pass. */
+        MARK_LINED = MARK_WATCHED,
+        MARK_PASS_LINED = MARK_ONWARD,
 };
 
 /* DELIVER and ONWARD are the only ones with these bits; both go to lo. */

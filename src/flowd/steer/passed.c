@@ -100,7 +100,7 @@ static int receive_error(int fd)
         return r;
 }
 
-#define N_SETS 7
+#define N_SETS 10
 
 /* is_ended: the first set gets the flow that the others lose. */
 static int forget(const struct passed *passed, const char *const *names, size_t n_names,
@@ -200,10 +200,10 @@ int passed_get_idle(const struct passed *passed, enum passed_kind kind,
 }
 
 /* Where the element ran out in between, an answer made the flow look like a served one. */
-static const char *const names4[N_SETS] = { "ended4",   "passed4",  "served4", "claimed4",
-                                            "watched4", "heard4",   "onward4" };
-static const char *const names6[N_SETS] = { "ended6",   "passed6",  "served6", "claimed6",
-                                            "watched6", "heard6",   "onward6" };
+static const char *const names4[N_SETS] = { "ended4", "passed4", "served4",  "claimed4", "watched4",
+                                            "heard4", "onward4", "settled4", "asked4",   "lined4" };
+static const char *const names6[N_SETS] = { "ended6", "passed6", "served6",  "claimed6", "watched6",
+                                            "heard6", "onward6", "settled6", "asked6",   "lined6" };
 
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
@@ -217,6 +217,28 @@ int passed_end(const struct passed *passed, const struct endpoint *local,
 {
         return forget(passed, address_is_ipv4(&local->address) ? names4 : names6, N_SETS, local,
                       remote, true);
+}
+
+#define N_LINE 3 /* the last of those names */
+
+static void set_settled(const struct passed *passed, const struct endpoint *local,
+                        const struct endpoint *remote, bool is_settled)
+{
+        const char *const *names = address_is_ipv4(&local->address) ? names4 : names6;
+
+        (void)forget(passed, names + N_SETS - N_LINE, N_LINE, local, remote, is_settled);
+}
+
+void passed_line_up(const struct passed *passed, const struct endpoint *local,
+                    const struct endpoint *remote)
+{
+        set_settled(passed, local, remote, false);
+}
+
+void passed_settle(const struct passed *passed, const struct endpoint *local,
+                   const struct endpoint *remote)
+{
+        set_settled(passed, local, remote, true);
 }
 
 static int set_cut(const struct passed *passed, const struct endpoint *local,
@@ -342,7 +364,7 @@ int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 /* A kernel that does not know the message says so before it looks for the table. */
 static bool can_destroy(const struct passed *passed)
 {
-        static const char *const nowhere[N_SETS] = { "", "", "", "", "", "", "" };
+        static const char *const nowhere[N_SETS] = { "", "", "", "", "", "", "", "", "", "" };
         static const struct endpoint nobody;
         struct passed trial = *passed;
 

@@ -17,6 +17,22 @@
  * The kernel writes it down anyway, so that costs nothing until somebody asks. A claimed flow's
  * lives longer than any proxy waits; one that others began is over with it.
  *
+ * What passed must not overtake what its program said before, and that may lie in the queue yet,
+ * for as long as flowd, or the program, does not get to run. So the kernel notes, before a datagram
+ * goes into the queue, that one of its flow did (`asked`), and of each that follows it that there
+ * were more (`lined`). The verdict on the first puts the flow into `settled`: it goes on without
+ * the queue, unless there were more. Then these line up behind it, and flowd knows them by their
+ * mark. It has their flow begin anew (passed_line_up()): forgotten as settled, as asked and as
+ * lined, so that its next datagram is a first one again. A program says one thing after the other,
+ * and the queue keeps the order: when the verdict on a first one comes, all that was queued
+ * before it is out of the queue, and of what was queued behind it `lined` tells. No time is in
+ * this, but that flowd owes a verdict for no longer than LINE_SECONDS.
+ *
+ * What is left: the verdict's rule comes a few microseconds before the datagram is on the wire, and
+ * a program that speaks just then may be faster on another processor. Several threads that speak
+ * through one socket to one destination can find the flow in between two of these steps together.
+ * And who speaks without a pause would never come out of the queue: see engine/line.c.
+ *
  * A flow that somebody ended is in a set of its own, whose datagrams pass neither way: for as long
  * as its program tries, and PASSED_SECONDS.
  */
@@ -28,6 +44,7 @@
 #include "wire/table.h"
 
 #define PASSED_SECONDS  120
+#define LINE_SECONDS    60
 #define CLAIMED_SECONDS (WIRE_UDP_IDLE_S_MAX + 60)
 #define PASSED_MAX      65536
 
@@ -56,6 +73,14 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 /* The same, and from now on none of its datagrams passes. 0 or a negative errno. */
 int passed_end(const struct passed *passed, const struct endpoint *local,
                const struct endpoint *remote);
+
+/* Its next datagram in the queue is to be known as the first one there. The verdicts so far have to
+ * be with the kernel. */
+void passed_line_up(const struct passed *passed, const struct endpoint *local,
+                    const struct endpoint *remote);
+/* It goes on without the queue, whatever lies there. */
+void passed_settle(const struct passed *passed, const struct endpoint *local,
+                   const struct endpoint *remote);
 
 /* The same of a connection, where the kernel cannot end it; and the end of that: its ends are
  * somebody else's then. */

@@ -162,6 +162,12 @@ uint16_t queue_answers_number(struct queue *queue)
         return queue->first + 1;
 }
 
+/* What comes in is never queued with that mark. */
+bool queue_is_lined(const struct queue *queue, struct queue_held held)
+{
+        return (held.mark & queue->mark_mask) == mark_bits(MARK_LINED, queue->mark_mask);
+}
+
 static bool parse_packet(struct queue *queue, const struct nlmsghdr *message,
                          struct queue_packet *ret_packet)
 {

@@ -55,6 +55,8 @@ int queue_fd(struct queue *queue);
 uint16_t queue_hold_number(struct queue *queue);
 uint16_t queue_answers_number(struct queue *queue);
 
+/* Does it wait behind others of its flow? */
+bool queue_is_lined(const struct queue *queue, struct queue_held held);
 /* Calls fn with what is there, a batch at most. 0 or a negative errno. */
 int queue_receive(struct queue *queue, queue_batch_fn *fn, void *userdata);
 /* The packet runs through our chains again with this mark. Sent by queue_flush(). */

@@ -34,19 +34,20 @@
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      mark & M == 0                              goto ask
- *      udp, mark & M == PASS, not in passed4 or passed6    into settling4 or settling6
- *      udp, mark & M == PASS                      into passed4 or passed6
+ *      udp, mark & M == PASS                      into passed4 or passed6, and settled4 or settled6
+ *      udp, mark & M == PASS_LINED                into passed4 or passed6
  *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard
  *                                                 clears both
  *      mark & M == PASS                           clear ours, accept
- *      mark & M == PASS_ONCE                      clear ours, accept
+ *      mark & M == PASS_ONCE or PASS_LINED        clear ours, accept
  *      mark & M == DROP                           drop
  *      mark & M == REFUSE, NO_HOST or NO_NETWORK  goto refuse
  *                                                 goto ask
  *
- *   ask:
- *      udp, in settling4 or settling6             mark & M := ASKED, queue: behind what waits there
- *      udp, in passed4 or passed6                 accept     decided before
+ *   ask: steer/passed.h says why what passed may have to wait.
+ *      udp, in settled4, not in lined4, or 6      accept     decided before
+ *      udp, in asked4 or asked6                   into lined4 or lined6
+ *      udp, in asked4 or asked6                   mark & M := LINED, queue
  *      udp, in served4 or served6                 refresh it there, while hold_in looks there
  *      udp, in served4 or served6                 accept     answers another host
  *      udp, in watched4 or watched6, as it is or turned
@@ -54,12 +55,14 @@
  *                                                 of steer/watch.h. Only while what came in can be
  *                                                 inspected
  *      udp, in ended4 or ended6                   refresh it there, goto refuse
- *      mark & M == WATCHED                        drop       there was no room in the set
+ *      mark & M == WATCHED, our tag               drop       there was no room in the set
  *      our tag                                    mark & M := ASKED, queue: it comes in
  *      udp, its socket's mark & M == PASS_SOCKET  accept     a tunnel's: no socket of UDP bears
  *                                                 that mark, so the kernel carries an allowed
  *                                                 connection on
- *      tcp, or udp from a socket that a process has open    mark & M := ASKED, queue
+ *      udp from a socket that a process has open  into asked4 or asked6; mark & M := ASKED, queue
+ *      the same, and there was no room in the set mark & M := LINED, queue
+ *      tcp                                        mark & M := ASKED, queue
  *                                                 what the kernel itself says passes
  *
  *   turn: output, next after hold, of the type that routes again. Only while flows are delivered.
@@ -79,8 +82,8 @@
  *      mark & M == PASS_SOCKET                    clear ours, accept: no packet leaves with them
  *      mark & M == 0, or DELIVER                  accept
  *      mark & M == ASKED, tagged as passed        clear both, accept
- *      mark & M == ASKED [, socket in our cgroup] count, then the fail policy: goto refuse,
- *                                                 or clear ours
+ *      mark & M == ASKED or LINED [, socket in our cgroup]   count, then the fail policy: goto
+ *                                                 refuse, or clear ours
  *      mark & M == RELAY, CARRIED or OWN          clear ours
  *      (An instance beside this one may have the same bits: what it must still see stays.)
  *
@@ -120,9 +123,7 @@
 #define TURN_PRIORITY  (HOLD_PRIORITY + 1)
 #define GUARD_PRIORITY (HOLD_PRIORITY + 2)
 /* The server is on this host: it answers at once, or when the first segment is repeated. */
-#define ONWARD_SECONDS 4
-/* What a program says while its first datagrams wait comes behind them. */
-#define SETTLING_MS      20
+#define ONWARD_SECONDS   4
 #define UNTRACK_PRIORITY (NF_IP_PRI_CONNTRACK - 5)
 #define TAG_MASK         0xffff0000U
 
@@ -131,16 +132,6 @@ static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
 static void accept_mark(struct transaction *t, enum mark mark)
 {
         decide_mark(t, "hold", mark, NF_ACCEPT, NULL);
-}
-
-static void accept_known(struct transaction *t, const char *chain, uint8_t family, const char *set)
-{
-        struct nftnl_rule *rule = rule_begin(t, chain);
-
-        match_protocol(rule, IPPROTO_UDP);
-        match_tuple(rule, family, TUPLE_AS_SENT, set);
-        verdict(rule, NF_ACCEPT, NULL);
-        rule_end(t, rule);
 }
 
 /*
@@ -390,27 +381,34 @@ static void pass_as_queued(struct transaction *t)
         rule_end(t, rule);
 }
 
-static void put_verdicts(struct transaction *t)
+/* Where there is no room in the first set, the rule ends there. */
+static void remember_passed(struct transaction *t, const struct family *family)
 {
-        static const enum mark passes[] = { MARK_PASS, MARK_PASS_ONCE };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "decide");
-                match_protocol(rule, IPPROTO_UDP);
-                match_packet_mark(rule, mask, bits(t, MARK_PASS));
-                match_other_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].passed);
-                remember_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].settling);
-                rule_end(t, rule);
+        rule = rule_begin(t, "decide");
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_mark(rule, mask, bits(t, MARK_PASS));
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->passed);
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->settled);
+        rule_end(t, rule);
 
-                rule = rule_begin(t, "decide");
-                match_protocol(rule, IPPROTO_UDP);
-                match_packet_mark(rule, mask, bits(t, MARK_PASS));
-                remember_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].passed);
-                rule_end(t, rule);
-        }
+        rule = rule_begin(t, "decide");
+        match_protocol(rule, IPPROTO_UDP);
+        match_packet_mark(rule, mask, bits(t, MARK_PASS_LINED));
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->passed);
+        rule_end(t, rule);
+}
 
+static void put_verdicts(struct transaction *t)
+{
+        static const enum mark passes[] = { MARK_PASS, MARK_PASS_ONCE, MARK_PASS_LINED };
+        uint32_t mask = config_of(t)->mark_mask;
+        struct nftnl_rule *rule;
+
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+                remember_passed(t, &families[i]);
         pass_as_queued(t);
         for (size_t i = 0; i < ARRAY_SIZE(passes); i++) {
                 rule = rule_begin(t, "decide");
@@ -451,11 +449,17 @@ static void watch(struct transaction *t, const struct family *family, enum tuple
 
 static void put_watches(struct transaction *t)
 {
+        struct nftnl_rule *rule;
+
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 watch(t, &families[i], TUPLE_AS_SENT);
                 watch(t, &families[i], TUPLE_TURNED);
         }
-        decide_mark(t, "ask", MARK_WATCHED, NF_DROP, NULL);
+        rule = rule_begin(t, "ask");
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, MARK_WATCHED));
+        match_packet_tag(rule, tag_of(config_of(t)));
+        verdict(rule, NF_DROP, NULL);
+        rule_end(t, rule);
 }
 
 /* The first rule is for each datagram, and saves it those about verdicts. */
@@ -483,15 +487,41 @@ static void refuse_ended(struct transaction *t)
         }
 }
 
-/* A flow that passed may have datagrams in the queue yet. For a moment the next ones go there too.
- */
-static void line_up(struct transaction *t, const struct family *family)
+static void accept_settled(struct transaction *t, const struct family *family)
 {
         struct nftnl_rule *rule = rule_begin(t, "ask");
 
         match_protocol(rule, IPPROTO_UDP);
-        match_tuple(rule, family->number, TUPLE_AS_SENT, family->settling);
-        ask(t, rule);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->settled);
+        match_other_tuple(rule, family->number, TUPLE_AS_SENT, family->lined);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
+static void line_up(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule;
+
+        rule = rule_begin(t, "ask");
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->asked);
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->lined);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "ask");
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->asked);
+        ask_as(t, rule, MARK_LINED);
+}
+
+static void accept_served(struct transaction *t, const struct family *family)
+{
+        struct nftnl_rule *rule = rule_begin(t, "ask");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->served);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
 }
 
 /* What comes in has our tag, and no socket yet. */
@@ -516,24 +546,33 @@ static void accept_tunnelled(struct transaction *t)
 /* A connection can be a program's whose socket only the kernel has: a later way of MPTCP. */
 static void ask_about_processes(struct transaction *t)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-                struct nftnl_rule *rule = rule_begin(t, "ask");
+        struct nftnl_rule *rule;
 
-                match_protocol(rule, protocols[i]);
-                if (protocols[i] == IPPROTO_UDP)
-                        match_open_socket(rule);
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                rule = rule_begin(t, "ask");
+                match_protocol(rule, IPPROTO_UDP);
+                match_open_socket(rule);
+                refresh_tuple(rule, families[i].number, TUPLE_AS_SENT, families[i].asked);
                 ask(t, rule);
         }
+        rule = rule_begin(t, "ask");
+        match_protocol(rule, IPPROTO_UDP);
+        match_open_socket(rule);
+        ask_as(t, rule, MARK_LINED);
+
+        rule = rule_begin(t, "ask");
+        match_protocol(rule, IPPROTO_TCP);
+        ask(t, rule);
 }
 
 static void put_ask(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                accept_settled(t, &families[i]);
                 line_up(t, &families[i]);
-                accept_known(t, "ask", families[i].number, families[i].passed);
                 if (config_of(t)->inbound != INBOUND_OFF)
                         note_served(t, &families[i]);
-                accept_known(t, "ask", families[i].number, families[i].served);
+                accept_served(t, &families[i]);
         }
         if (receives(config_of(t)))
                 put_watches(t);
@@ -546,6 +585,7 @@ static void put_ask(struct transaction *t)
 /* The first rule is for each packet of a connection that rules allowed. */
 static void put_guard(struct transaction *t)
 {
+        static const enum mark unheard[] = { MARK_ASKED, MARK_LINED };
         static const enum mark on_sockets[] = { MARK_RELAY, MARK_CARRIED, MARK_OWN };
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
@@ -568,11 +608,13 @@ static void put_guard(struct transaction *t)
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 
-        rule = rule_begin(t, "guard");
-        match_packet_mark(rule, mask, bits(t, MARK_ASKED));
-        match_instance(rule, config_of(t));
-        apply_fail_policy(t, rule, config_of(t)->closed);
-        rule_end(t, rule);
+        for (size_t i = 0; i < ARRAY_SIZE(unheard); i++) {
+                rule = rule_begin(t, "guard");
+                match_packet_mark(rule, mask, bits(t, unheard[i]));
+                match_instance(rule, config_of(t));
+                apply_fail_policy(t, rule, config_of(t)->closed);
+                rule_end(t, rule);
+        }
 
         for (size_t i = 0; i < ARRAY_SIZE(on_sockets); i++) {
                 rule = rule_begin(t, "guard");
@@ -660,7 +702,9 @@ static void put_sets(struct transaction *t, const struct family *family)
                 uint64_t timeout_ms;
         } sets[] = {
                 { family->passed, PASSED_SECONDS * 1000 },
-                { family->settling, SETTLING_MS },
+                { family->settled, PASSED_SECONDS * 1000 },
+                { family->asked, LINE_SECONDS * 1000 },
+                { family->lined, LINE_SECONDS * 1000 },
                 { family->served, PASSED_SECONDS * 1000 },
                 { family->claimed, CLAIMED_SECONDS * 1000 },
                 { family->watched, PASSED_SECONDS * 1000 },
