@@ -49,7 +49,7 @@ class Speaker:
 
     @property
     def heard(self):
-        return [int(words) for _, _, words in self.server.seen]
+        return [int(words) for protocol, _, words in self.server.seen if protocol == "udp"]
 
     def wait_until_heard(self):
         """Looks more often than wait_until(): what comes next may have to be soon."""

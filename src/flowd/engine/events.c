@@ -22,6 +22,7 @@
 #include "steer/sockets.h"
 
 #define PAUSE_NS (20 * 1000000ULL)
+#define PLAIN_NS ((PASSED_SECONDS - 1) * 1000000000ULL)
 
 static struct in6_addr from_steer(const struct steer_address *steer)
 {
@@ -117,6 +118,18 @@ static void show_decided(struct intake *intake)
                         show(intake, flow);
 }
 
+static void forget_datagrams(struct intake *intake, const struct flow *flow)
+{
+        bool is_old = now_ns() - flow->decided_ns > PLAIN_NS;
+
+        if (flow->direction == NX_DIRECTION_OUTBOUND && flow->verdict == NX_VERDICT_ALLOW &&
+            !flow->is_delivered && !flow_was_ended(flow))
+                passed_forget_plain(intake->passed, &flow->local, &flow->remote, flow->n_lined > 0,
+                                    is_old);
+        else
+                passed_forget(intake->passed, &flow->local, &flow->remote);
+}
+
 struct closing {
         struct intake *intake;
         struct endpoint local;           /* of the newest flow, which comes first; then of none */
@@ -157,7 +170,7 @@ static void on_socket_closed(struct flow *flow, void *userdata)
         if (flow->delivery)
                 intake->flow_abandoned(flow, intake->userdata);
         if (flow->protocol == IPPROTO_UDP)
-                passed_forget(intake->passed, &flow->local, &flow->remote);
+                forget_datagrams(intake, flow);
         intake->flow_closed(flow, intake->userdata);
 }
 

@@ -289,6 +289,8 @@ static void on_new_flow(struct intake *intake, const struct arrival *arrival,
 
         if (arrival->gathering)
                 model.socket_cookie = arrival->owner->cookie;
+        else
+                (void)line_take(intake, &model, held);
         if (arrival->found == STEER_FOUND_KERNEL)
                 model.owner = WIRE_OWNER_KERNEL;
         else if (!owner)

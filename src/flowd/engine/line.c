@@ -22,8 +22,8 @@
 
 static void take_first(struct flow *flow)
 {
-        if (!flow->has_begun_anew)
-                flow->n_lined = 0; /* the kernel has forgotten the flow */
+        if (!flow->has_begun_anew && flow->n_lined > 1)
+                flow->n_lined = 1; /* the kernel has forgotten that, but not all of it */
         flow->has_begun_anew = false;
         flow->n_behind = 0;
 }

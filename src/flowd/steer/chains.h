@@ -35,8 +35,8 @@
 struct family {
         uint8_t number;
         const char *passed;   /* UDP flows that passed */
-        const char *settled;  /* those whose datagrams need not wait any more … */
-        const char *asked;    /* UDP flows that have one in the queue, or had … */
+        const char *passing;  /* those that did so while they had more in the queue */
+        const char *asked;    /* UDP flows that have a datagram in the queue, or had … */
         const char *lined;    /* … and those that have more behind it */
         const char *served;   /* UDP flows that others began */
         const char *claimed;  /* UDP flows that a proxy took */
@@ -50,10 +50,10 @@ struct family {
 };
 
 static const struct family families[] = {
-        { NFPROTO_IPV4, "passed4", "settled4", "asked4", "lined4", "served4", "claimed4",
+        { NFPROTO_IPV4, "passed4", "passing4", "asked4", "lined4", "served4", "claimed4",
           "watched4", "heard4", "onward4", "ended4", "cut4", TYPE_TUPLE(TYPE_IPV4),
           PASSED_KEY_IPV4 },
-        { NFPROTO_IPV6, "passed6", "settled6", "asked6", "lined6", "served6", "claimed6",
+        { NFPROTO_IPV6, "passed6", "passing6", "asked6", "lined6", "served6", "claimed6",
           "watched6", "heard6", "onward6", "ended6", "cut6", TYPE_TUPLE(TYPE_IPV6),
           PASSED_KEY_IPV6 },
 };

@@ -13,7 +13,7 @@
  *      udp [, socket in our cgroup], from port 53 of one that was asked    queue
  *                                                 name servers' answers pass flowd, which
  *                                                 remembers names for addresses
- *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp, turned in passed4 or passing4, or 6   accept     answers one of us
  *      udp, turned in ended4 or ended6            refresh it there, drop
  *      udp [, socket in our cgroup]               turned, into served4 or served6; where hold_in
  *                                                 sees to that, only from lo
@@ -23,7 +23,7 @@
  *      from lo, neither tcp nor udp, or tcp and not a first segment   accept
  *      a fragment, not the first                  accept     of IPv6; it is nothing without that
  *      udp, to a group, or to all of a network    goto group     it is for many programs
- *      udp, turned in passed4 or passed6          accept     answers one of us
+ *      udp, turned in passed4 or passing4, or 6   accept     answers one of us
  *      udp, mark & M == PASS                      turned, into served4 or served6
  *      udp, turned in served4 or served6          refresh it there, clear ours, accept
  *      udp, mark & M == WATCHED                   turned, into watched4 or watched6
@@ -131,6 +131,25 @@ static void drop_cut(struct transaction *t)
         }
 }
 
+/* set: of flows that a program here began. */
+static void accept_answers(struct transaction *t, uint8_t family, const char *set)
+{
+        struct nftnl_rule *rule = rule_begin(t, "arrive");
+
+        match_protocol(rule, IPPROTO_UDP);
+        match_udp_source_port(rule, DNS_PORT);
+        match_tuple(rule, family, TUPLE_TURNED, set);
+        match_instance(rule, config_of(t));
+        queue(rule, config_of(t), config_of(t)->answers_queue);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "arrive");
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family, TUPLE_TURNED, set);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+}
+
 static void put_arrive(struct transaction *t)
 {
         struct nftnl_rule *rule;
@@ -148,19 +167,8 @@ static void put_arrive(struct transaction *t)
         }
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_udp_source_port(rule, DNS_PORT);
-                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
-                match_instance(rule, config_of(t));
-                queue(rule, config_of(t), config_of(t)->answers_queue);
-                rule_end(t, rule);
-
-                rule = rule_begin(t, "arrive");
-                match_protocol(rule, IPPROTO_UDP);
-                match_tuple(rule, families[i].number, TUPLE_TURNED, families[i].passed);
-                verdict(rule, NF_ACCEPT, NULL);
-                rule_end(t, rule);
+                accept_answers(t, families[i].number, families[i].passed);
+                accept_answers(t, families[i].number, families[i].passing);
 
                 rule = rule_begin(t, "arrive");
                 match_ended(rule, &families[i], TUPLE_TURNED);
@@ -266,6 +274,12 @@ static void accept_known_datagrams(struct transaction *t, const struct family *f
 
         match_protocol(rule, IPPROTO_UDP);
         match_tuple(rule, family->number, TUPLE_TURNED, family->passed);
+        verdict(rule, NF_ACCEPT, NULL);
+        rule_end(t, rule);
+
+        rule = rule_begin(t, "hold_in");
+        match_protocol(rule, IPPROTO_UDP);
+        match_tuple(rule, family->number, TUPLE_TURNED, family->passing);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
 

@@ -200,45 +200,61 @@ int passed_get_idle(const struct passed *passed, enum passed_kind kind,
 }
 
 /* Where the element ran out in between, an answer made the flow look like a served one. */
-static const char *const names4[N_SETS] = { "ended4", "passed4", "served4",  "claimed4", "watched4",
-                                            "heard4", "onward4", "settled4", "asked4",   "lined4" };
-static const char *const names6[N_SETS] = { "ended6", "passed6", "served6",  "claimed6", "watched6",
-                                            "heard6", "onward6", "settled6", "asked6",   "lined6" };
+static const char *const names4[N_SETS] = {
+        "ended4",  "claimed4", "watched4", "heard4", "onward4",
+        "served4", "passing4", "lined4",   "asked4", "passed4"
+};
+static const char *const names6[N_SETS] = {
+        "ended6",  "claimed6", "watched6", "heard6", "onward6",
+        "served6", "passing6", "lined6",   "asked6", "passed6"
+};
+static const char *const settling4[] = { "passed4", "lined4", "asked4" };
+static const char *const settling6[] = { "passed6", "lined6", "asked6" };
+
+/* Of those names, how many of the last: the sets of what simply passed … */
+#define N_PLAIN 2
+/* … of what lined up before … */
+#define N_LINED 4
+/* … and of what has passed for so long that the kernel has forgotten it. */
+#define N_OLD 5
+
+static const char *const *names_of(const struct endpoint *local)
+{
+        return address_is_ipv4(&local->address) ? names4 : names6;
+}
 
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        (void)forget(passed, address_is_ipv4(&local->address) ? names4 : names6, N_SETS, local,
-                     remote, false);
+        (void)forget(passed, names_of(local), N_SETS, local, remote, false);
+}
+
+void passed_forget_plain(const struct passed *passed, const struct endpoint *local,
+                         const struct endpoint *remote, bool has_lined, bool is_old)
+{
+        size_t n_names = is_old ? N_OLD : has_lined ? N_LINED : N_PLAIN;
+
+        (void)forget(passed, names_of(local) + N_SETS - n_names, n_names, local, remote, false);
 }
 
 int passed_end(const struct passed *passed, const struct endpoint *local,
                const struct endpoint *remote)
 {
-        return forget(passed, address_is_ipv4(&local->address) ? names4 : names6, N_SETS, local,
-                      remote, true);
-}
-
-#define N_LINE 3 /* the last of those names */
-
-static void set_settled(const struct passed *passed, const struct endpoint *local,
-                        const struct endpoint *remote, bool is_settled)
-{
-        const char *const *names = address_is_ipv4(&local->address) ? names4 : names6;
-
-        (void)forget(passed, names + N_SETS - N_LINE, N_LINE, local, remote, is_settled);
+        return forget(passed, names_of(local), N_SETS, local, remote, true);
 }
 
 void passed_line_up(const struct passed *passed, const struct endpoint *local,
                     const struct endpoint *remote)
 {
-        set_settled(passed, local, remote, false);
+        (void)forget(passed, names_of(local) + N_SETS - N_LINED, N_LINED, local, remote, true);
 }
 
 void passed_settle(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote)
 {
-        set_settled(passed, local, remote, true);
+        const char *const *names = address_is_ipv4(&local->address) ? settling4 : settling6;
+
+        (void)forget(passed, names, ARRAY_SIZE(settling4), local, remote, true);
 }
 
 static int set_cut(const struct passed *passed, const struct endpoint *local,
@@ -346,9 +362,9 @@ static int list_set(const struct passed *passed, const char *name, struct listin
 
 int passed_list(const struct passed *passed, passed_fn *fn, void *userdata)
 {
-        static const char *const names[] = { "passed4",  "passed6",  "served4",  "served6",
-                                             "claimed4", "claimed6", "watched4", "watched6",
-                                             "ended4",   "ended6" };
+        static const char *const names[] = { "passed4",  "passed6",  "passing4", "passing6",
+                                             "served4",  "served6",  "claimed4", "claimed6",
+                                             "watched4", "watched6", "ended4",   "ended6" };
         struct listing listing = { .fn = fn, .userdata = userdata };
         int r = 0;
 

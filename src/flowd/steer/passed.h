@@ -20,13 +20,14 @@
  * What passed must not overtake what its program said before, and that may lie in the queue yet,
  * for as long as flowd, or the program, does not get to run. So the kernel notes, before a datagram
  * goes into the queue, that one of its flow did (`asked`), and of each that follows it that there
- * were more (`lined`). The verdict on the first puts the flow into `settled`: it goes on without
- * the queue, unless there were more. Then these line up behind it, and flowd knows them by their
- * mark. It has their flow begin anew (passed_line_up()): forgotten as settled, as asked and as
- * lined, so that its next datagram is a first one again. A program says one thing after the other,
- * and the queue keeps the order: when the verdict on a first one comes, all that was queued
- * before it is out of the queue, and of what was queued behind it `lined` tells. No time is in
- * this, but that flowd owes a verdict for no longer than LINE_SECONDS.
+ * were more (`lined`). The verdict on the first puts the flow into `passed`: it goes on without the
+ * queue, unless there were more. Then these line up behind it, and flowd knows them by their
+ * mark; their verdict puts the flow into `passing`, which says no more than that it passed. Then
+ * flowd has the flow begin anew (passed_line_up()): in one transaction it is forgotten as passed,
+ * as asked and as lined, so that its next datagram is a first one again. A program says one thing
+ * after the other, and the queue keeps the order: when the verdict on a first one comes, all that
+ * was queued before it is out of the queue, and of what was queued behind it `lined` tells. No time
+ * is in this, but that flowd owes a verdict for no longer than LINE_SECONDS.
  *
  * What is left: the verdict's rule comes a few microseconds before the datagram is on the wire, and
  * a program that speaks just then may be faster on another processor. Several threads that speak
@@ -70,7 +71,13 @@ void passed_close(struct passed *passed);
 /* Takes a flow out of its sets, if it is there. */
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote);
-/* The same, and from now on none of its datagrams passes. 0 or a negative errno. */
+/* The same of one that a program here began, and that was neither claimed nor ended: it is in fewer
+ * sets, and there are many of these. has_lined: more than its first datagram was in the queue;
+ * is_old: it passed PASSED_SECONDS ago. */
+void passed_forget_plain(const struct passed *passed, const struct endpoint *local,
+                         const struct endpoint *remote, bool has_lined, bool is_old);
+/* Takes a flow out of its sets, and from now on none of its datagrams passes. 0 or a negative
+ * errno. */
 int passed_end(const struct passed *passed, const struct endpoint *local,
                const struct endpoint *remote);
 

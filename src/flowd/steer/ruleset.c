@@ -34,8 +34,8 @@
  *
  *   decide: verdicts come back here (NF_REPEAT), what has none is sent to be asked.
  *      mark & M == 0                              goto ask
- *      udp, mark & M == PASS                      into passed4 or passed6, and settled4 or settled6
- *      udp, mark & M == PASS_LINED                into passed4 or passed6
+ *      udp, mark & M == PASS                      into passed4 or passed6
+ *      udp, mark & M == PASS_LINED                into passing4 or passing6
  *      mark & M == PASS, no priority              mark & M := ASKED, tag as passed, accept: guard
  *                                                 clears both
  *      mark & M == PASS                           clear ours, accept
@@ -45,7 +45,7 @@
  *                                                 goto ask
  *
  *   ask: steer/passed.h says why what passed may have to wait.
- *      udp, in settled4, not in lined4, or 6      accept     decided before
+ *      udp, in passed4, not in lined4, or 6       accept     decided before
  *      udp, in asked4 or asked6                   into lined4 or lined6
  *      udp, in asked4 or asked6                   mark & M := LINED, queue
  *      udp, in served4 or served6                 refresh it there, while hold_in looks there
@@ -381,23 +381,14 @@ static void pass_as_queued(struct transaction *t)
         rule_end(t, rule);
 }
 
-/* Where there is no room in the first set, the rule ends there. */
-static void remember_passed(struct transaction *t, const struct family *family)
+static void remember_verdict(struct transaction *t, enum mark mark, const struct family *family,
+                             const char *set)
 {
-        uint32_t mask = config_of(t)->mark_mask;
-        struct nftnl_rule *rule;
+        struct nftnl_rule *rule = rule_begin(t, "decide");
 
-        rule = rule_begin(t, "decide");
         match_protocol(rule, IPPROTO_UDP);
-        match_packet_mark(rule, mask, bits(t, MARK_PASS));
-        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->passed);
-        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->settled);
-        rule_end(t, rule);
-
-        rule = rule_begin(t, "decide");
-        match_protocol(rule, IPPROTO_UDP);
-        match_packet_mark(rule, mask, bits(t, MARK_PASS_LINED));
-        refresh_tuple(rule, family->number, TUPLE_AS_SENT, family->passed);
+        match_packet_mark(rule, config_of(t)->mark_mask, bits(t, mark));
+        refresh_tuple(rule, family->number, TUPLE_AS_SENT, set);
         rule_end(t, rule);
 }
 
@@ -407,8 +398,10 @@ static void put_verdicts(struct transaction *t)
         uint32_t mask = config_of(t)->mark_mask;
         struct nftnl_rule *rule;
 
-        for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-                remember_passed(t, &families[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+                remember_verdict(t, MARK_PASS, &families[i], families[i].passed);
+                remember_verdict(t, MARK_PASS_LINED, &families[i], families[i].passing);
+        }
         pass_as_queued(t);
         for (size_t i = 0; i < ARRAY_SIZE(passes); i++) {
                 rule = rule_begin(t, "decide");
@@ -487,12 +480,12 @@ static void refuse_ended(struct transaction *t)
         }
 }
 
-static void accept_settled(struct transaction *t, const struct family *family)
+static void accept_passed(struct transaction *t, const struct family *family)
 {
         struct nftnl_rule *rule = rule_begin(t, "ask");
 
         match_protocol(rule, IPPROTO_UDP);
-        match_tuple(rule, family->number, TUPLE_AS_SENT, family->settled);
+        match_tuple(rule, family->number, TUPLE_AS_SENT, family->passed);
         match_other_tuple(rule, family->number, TUPLE_AS_SENT, family->lined);
         verdict(rule, NF_ACCEPT, NULL);
         rule_end(t, rule);
@@ -568,7 +561,7 @@ static void ask_about_processes(struct transaction *t)
 static void put_ask(struct transaction *t)
 {
         for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-                accept_settled(t, &families[i]);
+                accept_passed(t, &families[i]);
                 line_up(t, &families[i]);
                 if (config_of(t)->inbound != INBOUND_OFF)
                         note_served(t, &families[i]);
@@ -702,7 +695,7 @@ static void put_sets(struct transaction *t, const struct family *family)
                 uint64_t timeout_ms;
         } sets[] = {
                 { family->passed, PASSED_SECONDS * 1000 },
-                { family->settled, PASSED_SECONDS * 1000 },
+                { family->passing, PASSED_SECONDS * 1000 },
                 { family->asked, LINE_SECONDS * 1000 },
                 { family->lined, LINE_SECONDS * 1000 },
                 { family->served, PASSED_SECONDS * 1000 },
