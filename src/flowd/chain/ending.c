@@ -88,6 +88,17 @@ static int end_connection(struct chain *chain, struct flow *flow)
         return is_ours && (r == -ENOENT || r == -EOPNOTSUPP) ? 0 : r;
 }
 
+void ending_forget(struct chain *chain, const struct flow *flow)
+{
+        if (flow->protocol != IPPROTO_UDP)
+                return;
+        if (flow->direction == NX_DIRECTION_OUTBOUND && !flow->is_delivered &&
+            !flow_was_ended(flow))
+                passed_forget_plain(chain->passed, &flow->local, &flow->remote, flow->n_lined > 0);
+        else
+                passed_forget(chain->passed, &flow->local, &flow->remote);
+}
+
 /* The kernel refuses what comes from here on, so the rest need not be done at once. */
 static int end_datagrams(struct chain *chain, struct flow *flow, const struct ending *ending)
 {

@@ -27,6 +27,8 @@ struct ending {
 /* 0; -EALREADY: it was over before; -EOPNOTSUPP: it is a connection that passed, of no socket
  * that is known (raw packets); or another negative errno, and it may go on. */
 int ending_end(struct chain *chain, struct flow *flow, const struct ending *ending);
+/* Its program has closed its socket: the kernel forgets a flow of datagrams. */
+void ending_forget(struct chain *chain, const struct flow *flow);
 /* The record says so, and who watches hears of it. */
 void ending_note(struct chain *chain, struct flow *flow, const struct ending *ending);
 /* Is the flow one that the session was asked about, or that its rules let pass? */

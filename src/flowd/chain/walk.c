@@ -24,6 +24,7 @@
 #include "base/loop.h"
 #include "chain/again.h"
 #include "chain/chain.h"
+#include "chain/ending.h"
 #include "chain/identify.h"
 #include "chain/loops.h"
 #include "chain/settings.h"
@@ -98,6 +99,8 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         }
         if (flow->verdict == NX_VERDICT_NONE)
                 chain_count(chain, flow);
+        if (flow->closed_ns && flow->was_queued)
+                ending_forget(chain, flow); /* nobody tells once more that its socket is gone */
         flow->verdict = verdict;
         flow->decided_ns = now_ns();
         flow->waits_for = NULL;

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "chain/ending.h"
 #include "chain/session.h"
 #include "engine/events.h"
 #include "engine/groups.h"
@@ -22,7 +23,6 @@
 #include "steer/sockets.h"
 
 #define PAUSE_NS (20 * 1000000ULL)
-#define PLAIN_NS ((PASSED_SECONDS - 1) * 1000000000ULL)
 
 static struct in6_addr from_steer(const struct steer_address *steer)
 {
@@ -118,18 +118,6 @@ static void show_decided(struct intake *intake)
                         show(intake, flow);
 }
 
-static void forget_datagrams(struct intake *intake, const struct flow *flow)
-{
-        bool is_old = now_ns() - flow->decided_ns > PLAIN_NS;
-
-        if (flow->direction == NX_DIRECTION_OUTBOUND && flow->verdict == NX_VERDICT_ALLOW &&
-            !flow->is_delivered && !flow_was_ended(flow))
-                passed_forget_plain(intake->passed, &flow->local, &flow->remote, flow->n_lined > 0,
-                                    is_old);
-        else
-                passed_forget(intake->passed, &flow->local, &flow->remote);
-}
-
 struct closing {
         struct intake *intake;
         struct endpoint local;           /* of the newest flow, which comes first; then of none */
@@ -148,8 +136,11 @@ static void on_socket_closed(struct flow *flow, void *userdata)
         closing->tally = NULL;
         if (flow_was_ended(flow) && flow->protocol == IPPROTO_TCP && intake->chain->cuts)
                 passed_mend(intake->passed, &flow->local, &flow->remote);
-        if (flow->closed_ns)
+        if (flow->closed_ns) {
+                if (flow->was_queued && flow_was_denied(flow))
+                        ending_forget(intake->chain, flow); /* what it has tried */
                 return;
+        }
         if (tally && flow->protocol == IPPROTO_TCP)
                 reports_note_tally(flow, tally);
         if (!flow->local.port)
@@ -169,8 +160,7 @@ static void on_socket_closed(struct flow *flow, void *userdata)
         flow_table_close(intake->flows, flow, closing->at_ns);
         if (flow->delivery)
                 intake->flow_abandoned(flow, intake->userdata);
-        if (flow->protocol == IPPROTO_UDP)
-                forget_datagrams(intake, flow);
+        ending_forget(intake->chain, flow);
         intake->flow_closed(flow, intake->userdata);
 }
 

@@ -53,6 +53,7 @@ bool line_take(struct intake *intake, struct flow *flow, struct queue_held held)
 
         if (flow->protocol != IPPROTO_UDP || flow->direction != NX_DIRECTION_OUTBOUND)
                 return false;
+        flow->was_queued = true;
         if (!queue_is_lined(intake->queue, held)) {
                 take_first(flow);
                 return is_in_line;

@@ -114,7 +114,8 @@ struct flow {
         struct flow_reports *reports; /* owned; NULL: nobody wants any */
         uint64_t bytes_outbound;      /* of one that is over: carried by us, or counted */
         uint64_t bytes_inbound;
-        uint32_t n_lined; /* datagrams that waited behind others of it, see engine/line.h … */
+        bool was_queued;  /* it is one of datagrams that a program here sends, and some waited … */
+        uint32_t n_lined; /* … behind others of it, see engine/line.h … */
         uint32_t n_behind; /* … and those since the last one that was the first in the queue */
         bool has_begun_anew; /* and its next first one has not come yet */
         struct wheel_timer idle_timer; /* of an open one that is a call: engine/callers.h */
@@ -149,6 +150,11 @@ static inline bool flow_was_ended(const struct flow *flow)
 {
         return flow->ended_by == WIRE_END_FILTER || flow->ended_by == WIRE_END_PERSON ||
                flow->ended_by == WIRE_END_JUDGED_AGAIN;
+}
+
+static inline bool flow_was_denied(const struct flow *flow)
+{
+        return flow->verdict == NX_VERDICT_REFUSE || flow->verdict == NX_VERDICT_DROP;
 }
 
 static inline enum wire_flow_state flow_state(const struct flow *flow)

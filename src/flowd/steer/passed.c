@@ -201,22 +201,19 @@ int passed_get_idle(const struct passed *passed, enum passed_kind kind,
 
 /* Where the element ran out in between, an answer made the flow look like a served one. */
 static const char *const names4[N_SETS] = {
-        "ended4",  "claimed4", "watched4", "heard4", "onward4",
-        "served4", "passing4", "lined4",   "asked4", "passed4"
+        "ended4",   "claimed4", "watched4", "heard4", "onward4",
+        "passing4", "lined4",   "served4",  "asked4", "passed4"
 };
 static const char *const names6[N_SETS] = {
-        "ended6",  "claimed6", "watched6", "heard6", "onward6",
-        "served6", "passing6", "lined6",   "asked6", "passed6"
+        "ended6",   "claimed6", "watched6", "heard6", "onward6",
+        "passing6", "lined6",   "served6",  "asked6", "passed6"
 };
 static const char *const settling4[] = { "passed4", "lined4", "asked4" };
 static const char *const settling6[] = { "passed6", "lined6", "asked6" };
 
-/* Of those names, how many of the last: the sets of what simply passed … */
-#define N_PLAIN 2
-/* … of what lined up before … */
-#define N_LINED 4
-/* … and of what has passed for so long that the kernel has forgotten it. */
-#define N_OLD 5
+/* Of those names, how many of the last: the sets of what simply passed, and of what lined up. */
+#define N_PLAIN 3
+#define N_LINED 5
 
 static const char *const *names_of(const struct endpoint *local)
 {
@@ -230,9 +227,9 @@ void passed_forget(const struct passed *passed, const struct endpoint *local,
 }
 
 void passed_forget_plain(const struct passed *passed, const struct endpoint *local,
-                         const struct endpoint *remote, bool has_lined, bool is_old)
+                         const struct endpoint *remote, bool has_lined)
 {
-        size_t n_names = is_old ? N_OLD : has_lined ? N_LINED : N_PLAIN;
+        size_t n_names = has_lined ? N_LINED : N_PLAIN;
 
         (void)forget(passed, names_of(local) + N_SETS - n_names, n_names, local, remote, false);
 }

@@ -72,10 +72,9 @@ void passed_close(struct passed *passed);
 void passed_forget(const struct passed *passed, const struct endpoint *local,
                    const struct endpoint *remote);
 /* The same of one that a program here began, and that was neither claimed nor ended: it is in fewer
- * sets, and there are many of these. has_lined: more than its first datagram was in the queue;
- * is_old: it passed PASSED_SECONDS ago. */
+ * sets, and there are many of these. has_lined: more than its first datagram was in the queue. */
 void passed_forget_plain(const struct passed *passed, const struct endpoint *local,
-                         const struct endpoint *remote, bool has_lined, bool is_old);
+                         const struct endpoint *remote, bool has_lined);
 /* Takes a flow out of its sets, and from now on none of its datagrams passes. 0 or a negative
  * errno. */
 int passed_end(const struct passed *passed, const struct endpoint *local,
