@@ -94,8 +94,8 @@ def assert_silence(server):
 
 def updates(netext, session="scripted"):
     """What the scripted filter was answered, for each script: {"over": 9, "EALREADY": 1}."""
-    told = [line.rpartition(" updated: ")[2].split() for line in netext.messages().splitlines()
-            if f"{session} updated: " in line]
+    told = [line.rpartition(" updated:")[2].split() for line in netext.messages().splitlines()
+            if f"{session} updated:" in line]
     return [dict(zip(words[1::2], map(int, words[0::2]))) for words in told]
 
 
