@@ -179,6 +179,28 @@ __noinline int is_file(const struct steer_process_key *of, __u64 inode, __u32 de
         return process && process->file.inode == inode && process->file.device == device;
 }
 
+/* Of a network as rules name it, by how many of its bits count: none would match everything. */
+static __always_inline bool network_has(const struct steer_address *network, __u8 prefix,
+                                        const struct steer_address *address)
+{
+        __u64 high = prefix < 64 ? ~(~0ULL >> prefix) : ~0ULL;
+        __u64 low = prefix > 64 ? ~0ULL << (128 - prefix) : 0;
+
+        return !(((network->high ^ address->high) & bpf_cpu_to_be64(high)) |
+                 ((network->low ^ address->low) & bpf_cpu_to_be64(low)));
+}
+
+/* The end of this host, of what comes in. */
+static __always_inline bool local_end_matches(const struct steer_rule *rule,
+                                              const struct steer_question *question)
+{
+        if (rule->local_port_last && (question->local_port < rule->local_port_first ||
+                                      question->local_port > rule->local_port_last))
+                return false;
+        return !rule->local_prefix ||
+               network_has(&rule->local, rule->local_prefix, &question->local);
+}
+
 /* In all but its digest. A global function as well: rules are tried in two kinds of scan. */
 __noinline int rule_matches(const struct steer_rule *rule, const struct steer_question *question)
 {
@@ -193,6 +215,8 @@ __noinline int rule_matches(const struct steer_rule *rule, const struct steer_qu
                 return false;
         if ((question->remote.high & rule->mask.high) != rule->remote.high ||
             (question->remote.low & rule->mask.low) != rule->remote.low)
+                return false;
+        if (!local_end_matches(rule, question))
                 return false;
         if (rule->program && rule->program != question->path_hash)
                 return false;
@@ -287,6 +311,7 @@ static __always_inline __u32 first_in_bucket(struct scan *scan, const struct ste
                 .uid = question->uid,
                 .domain = domain,
                 .port = question->remote_port,
+                .local_port = question->local_port,
         };
         __u32 bucket = shape->first_bucket + shape_bucket(shape, &fields);
         __u32 index = 1 + scan->n_rules + scan->n_shapes + bucket / STEER_BUCKETS_PER_ENTRY;
@@ -452,7 +477,7 @@ static long ask_place(__u32 place, struct walk *walk)
         slot = state.chains[walk->chain % STEER_CHAINS][place];
         if (slot >= STEER_SESSIONS_MAX)
                 return 1;
-        if (question->only_slots && !(question->only_slots >> slot & 1))
+        if (question->only && question->only != slot + 1)
                 return 0;
         if (question->skip_slots >> slot & 1) {
                 outcome->reason = STEER_REASON_CARRIED;

@@ -25,6 +25,7 @@ struct shape_fields {
         __u32 uid;
         __u32 domain;
         __u16 port;
+        __u16 local_port;
 };
 
 /* All bits of a word that the shape's rules name, none of another. */
@@ -42,6 +43,7 @@ static inline __attribute__((always_inline)) __u32 shape_bucket(const struct ste
         hash = shape_mix(hash, fields->digest & SHAPE_MASK(shape, STEER_SHAPE_DIGEST));
         hash = shape_mix(hash, fields->uid & SHAPE_MASK(shape, STEER_SHAPE_UID));
         hash = shape_mix(hash, fields->port & SHAPE_MASK(shape, STEER_SHAPE_PORT));
+        hash = shape_mix(hash, fields->local_port & SHAPE_MASK(shape, STEER_SHAPE_LOCAL_PORT));
         hash = shape_mix(hash, fields->domain & SHAPE_MASK(shape, STEER_SHAPE_DOMAIN));
         return (__u32)hash & (shape->n_buckets - 1);
 }

@@ -356,18 +356,21 @@ struct steer_kernel {
 /* A question for the rules, without a socket: flows that the hooks did not see, and tests. */
 struct steer_question {
         struct steer_address remote;
+        struct steer_address local;       /* for certain only of what comes in */
         struct steer_process_key process; /* whose ancestors count */
         __u64 path_hash;                  /* 0: no program is known */
         __u64 digest;                     /* STEER_DIGEST_… or a hash */
         __u64 cgroup_id;                  /* of the program; 0: unknown */
         __u64 skip_slots;
-        __u64 only_slots; /* bit k: the session in slot k is what the question is for; 0: all are */
-        __u32 uid;        /* ~0: unknown */
-        __u32 egress;
+        __u32 uid; /* ~0: unknown */
         __u16 remote_port;
+        __u16 local_port; /* as local */
         __u8 protocol;
         __u8 direction;
-        __u32 kind; /* enum steer_owner_kind */
+        __u8 kind; /* enum steer_owner_kind */
+        __u8 egress;
+        __u8 only; /* 1 and the slot of the session that the question is for; 0: all are */
+        __u8 pad[3];
 };
 
 struct steer_judgement {
@@ -433,18 +436,20 @@ struct steer_rule {
         __u64 inode;    /* steer_process.file's */
         struct steer_address remote;
         struct steer_address mask;
-        __u32 uid; /* ~0 matches everything */
+        struct steer_address local; /* of what comes in: the end here */
+        __u32 uid;                  /* ~0 matches everything */
         __u32 domain;
         __u32 set;    /* the set's number */
         __u32 device; /* of inode */
         __u16 port_first;
         __u16 port_last;
+        __u16 local_port_first;
+        __u16 local_port_last;
         __u8 protocol;
         __u8 direction;
         __u8 action;
-        __u8 pad;
-        __u32 next; /* rule in the same bucket */
-        __u32 pad_end;
+        __u8 local_prefix; /* bits of local that count */
+        __u32 next;        /* rule in the same bucket */
 };
 
 enum steer_shape_field {
@@ -454,6 +459,7 @@ enum steer_shape_field {
         STEER_SHAPE_UID = 1 << 3,
         STEER_SHAPE_PORT = 1 << 4, /* one, not several */
         STEER_SHAPE_DOMAIN = 1 << 5,
+        STEER_SHAPE_LOCAL_PORT = 1 << 6, /* one, not several */
 };
 
 /* Which fields some rules have in common to name; see shape.abi.h. In order of first_rule. */
@@ -595,7 +601,8 @@ _Static_assert(sizeof(struct steer_event_hung_up) == 88, "shared layout");
 _Static_assert(sizeof(struct steer_event_decided) == 128, "shared layout");
 _Static_assert(sizeof(struct steer_file) == 24, "shared layout");
 _Static_assert(sizeof(struct steer_signer) == 16, "shared layout");
-_Static_assert(sizeof(struct steer_rule) == 120, "shared layout");
+_Static_assert(sizeof(struct steer_question) == 96, "the stack of the hooks has no room for more");
+_Static_assert(sizeof(struct steer_rule) == 136, "shared layout");
 _Static_assert(sizeof(struct steer_settings_header) == 12, "shared layout");
 _Static_assert(sizeof(struct steer_memory) == 16, "shared layout");
 _Static_assert(sizeof(struct steer_memory_key) == 40, "shared layout");

@@ -138,6 +138,9 @@ enum wire_type {
         ATTR(84, ORIGIN_CGROUP, WIRE_STRING, "origin_cgroup", NULL)                                \
         ATTR(85, ORIGIN_TRUSTED, WIRE_BOOL, "origin_program_path_trusted", NULL)                   \
         ATTR(86, ORIGIN_DIGEST, WIRE_STRING, "origin_program_digest", NULL)                        \
+        ATTR(87, LOCAL_PREFIX, WIRE_U8, "local_prefix", NULL)                                      \
+        ATTR(88, LOCAL_PORT_FIRST, WIRE_U16, "local_port_first", NULL)                             \
+        ATTR(89, LOCAL_PORT_LAST, WIRE_U16, "local_port_last", NULL)                               \
         ATTR(90, CHECK_RESULT, WIRE_ENUM, "result", wire_check_results)                            \
         ATTR(91, FILE, WIRE_STRING, "file", NULL)                                                  \
         ATTR(92, INTERFACE, WIRE_STRING, "interface", NULL)                                        \

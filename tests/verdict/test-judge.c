@@ -391,6 +391,72 @@ static void inbound_flows_are_left_alone_until_a_rule_speaks_of_them(void **stat
         assert_int_equal(judge(q).verdict, STEER_ASK);
 }
 
+static struct steer_rule local_rule(uint16_t port_first, uint16_t port_last, const char *network,
+                                    uint8_t prefix)
+{
+        struct steer_rule deny = rule(STEER_DENY);
+
+        deny.direction = 1;
+        deny.local_port_first = port_first;
+        deny.local_port_last = port_last;
+        deny.local = network ? address(network) : deny.local;
+        deny.local_prefix = prefix;
+        return deny;
+}
+
+static void inbound_flows_match_by_their_end_here(void **state)
+{
+        static const struct {
+                uint16_t first, last;
+                const char *network;
+                uint8_t prefix; /* of the mapped form */
+                const char *local;
+                uint16_t port;
+                bool matches;
+        } cases[] = {
+                { 80, 80, NULL, 0, "198.18.0.2", 80, true },
+                { 80, 80, NULL, 0, "fd00::2", 80, true },
+                { 80, 80, NULL, 0, "198.18.0.2", 81, false },
+                { 80, 80, NULL, 0, "198.18.0.2", 40000, false }, /* the visitor's is 40000 */
+                { 80, 90, NULL, 0, "198.18.0.2", 90, true },
+                { 80, 90, NULL, 0, "198.18.0.2", 79, false },
+                { 80, 90, NULL, 0, "198.18.0.2", 91, false },
+                { 0, 0, "198.18.0.2", 128, "198.18.0.2", 80, true },
+                { 0, 0, "198.18.0.2", 128, "198.18.0.3", 80, false },
+                { 0, 0, "198.18.0.1", 128, "198.18.0.2", 80, false }, /* which is the visitor's */
+                { 0, 0, "198.18.0.0", 111, "198.19.255.255", 80, true },
+                { 0, 0, "198.18.0.0", 111, "198.20.0.0", 80, false },
+                { 0, 0, "0.0.0.0", 96, "198.18.0.2", 80, true },
+                { 0, 0, "0.0.0.0", 96, "fd00::2", 80, false },
+                { 0, 0, "fd00::", 8, "fd12:3456::1", 80, true },
+                { 0, 0, "fd00::", 8, "fe80::1", 80, false },
+                { 0, 0, "fd00:1::", 64, "fd00:1::ffff", 80, true },
+                { 0, 0, "fd00:1::", 64, "fd00:1:0:1::1", 80, false },
+                { 0, 0, "fd00:1::", 65, "fd00:1::7fff:0:0:1", 80, true },
+                { 0, 0, "fd00:1::", 65, "fd00:1::8000:0:0:1", 80, false },
+                { 80, 80, "198.18.0.2", 128, "198.18.0.2", 80, true },
+                { 80, 80, "198.18.0.2", 128, "198.18.0.2", 81, false },
+                { 80, 80, "198.18.0.2", 128, "198.18.0.3", 80, false },
+        };
+
+        put_chain("0");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct steer_rule deny = local_rule(cases[i].first, cases[i].last, cases[i].network,
+                                                    cases[i].prefix);
+                struct steer_question q = question("198.18.0.1", 40000, IPPROTO_TCP);
+
+                q.direction = 1;
+                q.local = address(cases[i].local);
+                q.local_port = cases[i].port;
+                put_rules(0, STEER_ALLOW, true, &deny, 1);
+                if ((judge(q).verdict == STEER_DENY) != cases[i].matches)
+                        fail_msg("%u-%u, %s/%u and %s, %u", cases[i].first, cases[i].last,
+                                 cases[i].network, cases[i].prefix, cases[i].local, cases[i].port);
+                q.direction = 2;
+                assert_int_equal(judge(q).verdict, STEER_ALLOW);
+        }
+}
+
 static void a_domain_matches_the_addresses_learnt_for_it_until_they_expire(void **state)
 {
         struct steer_address learnt = address("198.18.0.9");
@@ -730,6 +796,7 @@ int main(void)
                 cmocka_unit_test(what_is_deep_in_a_cgroup_is_in_it),
                 cmocka_unit_test(users_protocols_and_directions_narrow_a_rule),
                 cmocka_unit_test(inbound_flows_are_left_alone_until_a_rule_speaks_of_them),
+                cmocka_unit_test(inbound_flows_match_by_their_end_here),
                 cmocka_unit_test(a_domain_matches_the_addresses_learnt_for_it_until_they_expire),
                 cmocka_unit_test(an_address_has_the_last_of_its_names),
                 cmocka_unit_test(a_set_matches_by_any_of_its_networks),

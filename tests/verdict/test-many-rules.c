@@ -53,6 +53,14 @@ static struct steer_rule any_rule(void)
         if (random() % 4 == 0)
                 any.protocol = random() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
         if (random() % 4 == 0)
+                any.local_port_first = any.local_port_last = (__u16)(443 + random() % 3);
+        if (random() % 8 == 0)
+                any.local_port_last = any.local_port_first + 1;
+        if (random() % 8 == 0) {
+                any.local = address(PLACES[random() % 5]);
+                any.local_prefix = (__u8)prefixes[random() % 7];
+        }
+        if (random() % 4 == 0)
                 any.domain = 100 + (__u32)random() % 20;
         return any;
 }
@@ -65,6 +73,8 @@ static struct steer_question any_question(void)
         any.path_hash = random() % 4 ? hooks_hash_path(hooks, PROGRAMS[random() % 3]) : 0;
         any.digest = (__u64)random() % 4; /* 0: not known */
         any.uid = 1000 + (__u32)random() % 3;
+        any.local = address(PLACES[random() % 5]);
+        any.local_port = (__u16)(443 + random() % 4);
         return any;
 }
 

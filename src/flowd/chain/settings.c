@@ -83,6 +83,28 @@ static int set_remote(struct steer_rule *rule, const struct wire_message *messag
         return 0;
 }
 
+/* Where a flow of a program's own begins is not known yet when it is judged. */
+static int set_local(struct steer_rule *rule, const struct wire_message *message)
+{
+        struct in6_addr address = wire_get_address(message, WIRE_ATTR_LOCAL_ADDRESS);
+        uint64_t prefix = 0;
+
+        if (wire_has(message, WIRE_ATTR_LOCAL_ADDRESS))
+                prefix = wire_has(message, WIRE_ATTR_LOCAL_PREFIX)
+                                 ? wire_get(message, WIRE_ATTR_LOCAL_PREFIX)
+                                 : 128;
+        memcpy(&rule->local, &address, sizeof(rule->local));
+        rule->local_prefix = (uint8_t)prefix;
+        rule->local_port_first = (uint16_t)wire_get(message, WIRE_ATTR_LOCAL_PORT_FIRST);
+        rule->local_port_last = (uint16_t)wire_get(message, WIRE_ATTR_LOCAL_PORT_LAST);
+        if (rule->local_port_last == 0)
+                rule->local_port_last = rule->local_port_first;
+        if ((rule->local_prefix || rule->local_port_last) &&
+            rule->direction != NX_DIRECTION_INBOUND)
+                return -EBADMSG;
+        return prefix > 128 || rule->local_port_first > rule->local_port_last ? -EBADMSG : 0;
+}
+
 static int set_ports(struct steer_rule *rule, const struct wire_message *message)
 {
         rule->port_first = (uint16_t)wire_get(message, WIRE_ATTR_PORT_FIRST);
@@ -190,6 +212,9 @@ static int fill_rule(struct settings *settings, struct steer_rule *rule,
                 return r;
         rule->protocol = (uint8_t)wire_get(message, WIRE_ATTR_PROTOCOL);
         rule->direction = (uint8_t)wire_get(message, WIRE_ATTR_DIRECTION);
+        r = set_local(rule, message);
+        if (r < 0)
+                return r;
         if (wire_has(message, WIRE_ATTR_UID))
                 rule->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
         r = set_program(settings, rule, message);
@@ -227,9 +252,11 @@ static int reserve(struct settings *settings)
 static const wire_attributes rule_attributes =
         WIRE_HAS(ACTION) | WIRE_HAS(DIRECTION) | WIRE_HAS(PROTOCOL) | WIRE_HAS(REMOTE_ADDRESS) |
         WIRE_HAS(REMOTE_PREFIX) | WIRE_HAS(DOMAIN) | WIRE_HAS(NAME) | WIRE_HAS(PORT_FIRST) |
-        WIRE_HAS(PORT_LAST) | WIRE_HAS(UID) | WIRE_HAS(PROGRAM) | WIRE_HAS(PROGRAM_DIGEST) |
-        WIRE_HAS(PROGRAM_DEVICE) | WIRE_HAS(PROGRAM_INODE) | WIRE_HAS(SIGNER) |
-        WIRE_HAS(STARTED_BY) | WIRE_HAS(CGROUP) | WIRE_HAS(UNIT) | WIRE_HAS(LABEL);
+        WIRE_HAS(PORT_LAST) | WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PREFIX) |
+        WIRE_HAS(LOCAL_PORT_FIRST) | WIRE_HAS(LOCAL_PORT_LAST) | WIRE_HAS(UID) | WIRE_HAS(PROGRAM) |
+        WIRE_HAS(PROGRAM_DIGEST) | WIRE_HAS(PROGRAM_DEVICE) | WIRE_HAS(PROGRAM_INODE) |
+        WIRE_HAS(SIGNER) | WIRE_HAS(STARTED_BY) | WIRE_HAS(CGROUP) | WIRE_HAS(UNIT) |
+        WIRE_HAS(LABEL);
 
 /* What people are shown: a rule that is in force is known by hashes. */
 static int keep_message(struct settings *settings, const struct wire_message *message)

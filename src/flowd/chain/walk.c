@@ -203,19 +203,21 @@ static struct steer_question question_about(const struct flow *flow)
         const struct process *program = chain_program(flow);
         struct steer_question question = {
                 .remote_port = flow->remote.port,
+                .local_port = flow->local.port,
                 .protocol = flow->protocol,
                 .direction = (uint8_t)flow->direction,
-                .kind = (uint32_t)flow->owner,
+                .kind = (uint8_t)flow->owner,
                 .uid = user_of(flow),
                 .process = program ? program->key : (struct steer_process_key){},
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
                 .skip_slots = flow->skip_slots,
-                .egress = flow->egress,
+                .egress = (uint8_t)flow->egress,
         };
 
         memcpy(&question.remote, &flow->remote.address, sizeof(question.remote));
+        memcpy(&question.local, &flow->local.address, sizeof(question.local));
         return question;
 }
 
@@ -247,7 +249,7 @@ const char *chain_asking_rule(struct chain *chain, const struct session *session
         if (!session->rules || !session->rules->has_asking_labels)
                 return "";
         question = question_about(flow);
-        question.only_slots = 1ULL << session->slot;
+        question.only = (uint8_t)(session->slot + 1);
         if (hooks_judge(chain->hooks, &question, &outcome) < 0 || outcome.verdict != STEER_ASK)
                 return "";
         return settings_label(session->rules, &outcome);

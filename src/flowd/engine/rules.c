@@ -95,12 +95,14 @@ static int read_question(struct link *link, const struct wire_message *message,
                          struct steer_question *ret_question)
 {
         struct in6_addr remote = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS);
+        struct in6_addr local = wire_get_address(message, WIRE_ATTR_LOCAL_ADDRESS);
         const char *program = wire_get_string(message, WIRE_ATTR_PROGRAM);
         const char *name = wire_get_string(message, WIRE_ATTR_REMOTE_NAME);
         struct steer_question question = {
                 .path_hash = program ? hooks_hash_path(link->engine->hooks, program) : 0,
                 .uid = (uint32_t)wire_get(message, WIRE_ATTR_UID),
                 .remote_port = (uint16_t)wire_get(message, WIRE_ATTR_REMOTE_PORT),
+                .local_port = (uint16_t)wire_get(message, WIRE_ATTR_LOCAL_PORT),
                 .protocol = (uint8_t)wire_get(message, WIRE_ATTR_PROTOCOL),
                 .direction = (uint8_t)wire_get(message, WIRE_ATTR_DIRECTION),
                 .kind = STEER_OWNER_PROGRAM,
@@ -109,6 +111,7 @@ static int read_question(struct link *link, const struct wire_message *message,
         if (name && !names_find_address(&link->engine->names, name, &remote))
                 return -EADDRNOTAVAIL;
         memcpy(&question.remote, &remote, sizeof(question.remote));
+        memcpy(&question.local, &local, sizeof(question.local));
         *ret_question = question;
         return 0;
 }
@@ -147,7 +150,7 @@ int rules_judge(struct link *link, const struct wire_message *message)
 
         r = read_question(link, message, &question);
         for (size_t i = 0; r >= 0 && i < chain->n_sessions; i++) {
-                question.only_slots = 1ULL << chain->order[i]->slot;
+                question.only = (uint8_t)(chain->order[i]->slot + 1);
                 r = hooks_judge(link->engine->hooks, &question, &outcome);
                 if (r < 0)
                         break;

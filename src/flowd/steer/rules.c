@@ -54,6 +54,8 @@ static struct steer_shape shape_of(const struct steer_rule *rule)
                 shape.fields |= STEER_SHAPE_PORT;
         if (rule->domain)
                 shape.fields |= STEER_SHAPE_DOMAIN;
+        if (rule->local_port_last && rule->local_port_first == rule->local_port_last)
+                shape.fields |= STEER_SHAPE_LOCAL_PORT;
         return shape;
 }
 
@@ -137,6 +139,7 @@ static uint32_t *bucket_of(struct image *image, uint32_t rule)
                 .uid = named->uid,
                 .domain = named->domain,
                 .port = named->port_first,
+                .local_port = named->local_port_first,
         };
         uint32_t bucket = shape->first_bucket + shape_bucket(shape, &fields);
         uint32_t first = 1 + image->entries[0].header.n_rules + image->n_shapes;
