@@ -86,6 +86,14 @@ struct nx_rule {
          *  takes its place, as in an upgrade, is another one; and the number of one that is removed
          *  is given again. */
         const char *inode;
+        /** This host's end of an inbound flow, as remote_network: the address that the other host
+         *  reaches the program at; of what goes to a group or to all hosts of a network, that
+         *  address. A rule that names a local network or port is of NX_DIRECTION_INBOUND, and
+         *  -EINVAL otherwise: where a program's own flow begins is known after it is decided. */
+        const char *local_network;
+        /** Its port: the one that the program has bound. */
+        uint16_t local_port_first;
+        uint16_t local_port_last;
 };
 
 #define NX_ANY_USER  UINT32_MAX

@@ -189,6 +189,22 @@ static bool protocol_is_valid(int protocol)
                protocol == IPPROTO_ICMP || protocol == IPPROTO_RAW;
 }
 
+/* 0 behind the first: it is the only one. */
+static bool ports_are_valid(uint16_t first, uint16_t last)
+{
+        return last == 0 || first <= last;
+}
+
+/* Of a program's own flow it is not known yet when the rules are asked. */
+static bool local_end_is_valid(const struct nx_rule *rule)
+{
+        bool names_local_end =
+                rule->local_network || rule->local_port_first || rule->local_port_last;
+
+        return ports_are_valid(rule->local_port_first, rule->local_port_last) &&
+               (!names_local_end || rule->direction == NX_DIRECTION_INBOUND);
+}
+
 static bool rule_is_valid(const struct nx_rule *rule)
 {
         if (!options_are_known(rule, sizeof(*rule)))
@@ -213,7 +229,8 @@ static bool rule_is_valid(const struct nx_rule *rule)
                 return false;
         if (rule->label && strlen(rule->label) > RULE_LABEL_LENGTH_MAX)
                 return false;
-        return rule->remote_port_last == 0 || rule->remote_port_first <= rule->remote_port_last;
+        return ports_are_valid(rule->remote_port_first, rule->remote_port_last) &&
+               local_end_is_valid(rule);
 }
 
 static int parse_rule(const struct nx_rule *rule, struct rule *ret_rule,
@@ -226,14 +243,21 @@ static int parse_rule(const struct nx_rule *rule, struct rule *ret_rule,
                 .has_network = rule->remote_network != NULL,
                 .port_first = rule->remote_port_first,
                 .port_last = rule->remote_port_last,
+                .has_local_network = rule->local_network != NULL,
+                .local_port_first = rule->local_port_first,
+                .local_port_last = rule->local_port_last,
         };
-        int r = 0;
+        int r;
 
         if (parsed.port_last == 0)
                 parsed.port_last = parsed.port_first;
+        if (parsed.local_port_last == 0)
+                parsed.local_port_last = parsed.local_port_first;
         r = parse_inode(rule->inode, &parsed);
         if (r >= 0 && rule->remote_network)
                 r = network_parse(rule->remote_network, &parsed.network, &parsed.prefix);
+        if (r >= 0 && rule->local_network)
+                r = network_parse(rule->local_network, &parsed.local_network, &parsed.local_prefix);
         if (r >= 0 && rule->remote_domain)
                 r = parse_domain(rule->remote_domain, ret_domain);
         if (r >= 0)
@@ -380,6 +404,14 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
                 wire_put(writer, WIRE_ATTR_PORT_FIRST, rule->port_first);
                 wire_put(writer, WIRE_ATTR_PORT_LAST, rule->port_last);
         }
+        if (rule->has_local_network) {
+                wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &rule->local_network);
+                wire_put(writer, WIRE_ATTR_LOCAL_PREFIX, rule->local_prefix);
+        }
+        if (rule->local_port_last) {
+                wire_put(writer, WIRE_ATTR_LOCAL_PORT_FIRST, rule->local_port_first);
+                wire_put(writer, WIRE_ATTR_LOCAL_PORT_LAST, rule->local_port_last);
+        }
         if (rule->inode) {
                 wire_put(writer, WIRE_ATTR_PROGRAM_DEVICE, rule->device);
                 wire_put(writer, WIRE_ATTR_PROGRAM_INODE, rule->inode);
@@ -396,10 +428,10 @@ static void put_rule(const struct settings *settings, struct wire_writer *writer
         put_text(settings, writer, WIRE_ATTR_INTERFACE, rule->interface);
 }
 
-/* More than the messages can need: a rule without its strings is under 150 bytes. */
+/* More than the messages can need: a rule without its strings is under 220 bytes. */
 static size_t size_bound(const struct settings *settings)
 {
-        return (settings->n_rules + 2) * 160 + settings->text_size;
+        return (settings->n_rules + 2) * 240 + settings->text_size;
 }
 
 int settings_send(const struct settings *settings, struct channel *channel, uint64_t id)

@@ -18,10 +18,10 @@ struct rule {
         int protocol;
         int ip_protocol; /* of a packet filter's, as is interface */
         uint32_t user;
-        bool has_network;
-        struct in6_addr network;
-        uint8_t prefix; /* of the 128 bits of the mapped form */
-        uint16_t port_first, port_last;
+        bool has_network, has_local_network;
+        struct in6_addr network, local_network;
+        uint8_t prefix, local_prefix; /* of the 128 bits of the mapped form */
+        uint16_t port_first, port_last, local_port_first, local_port_last;
         uint64_t device, inode; /* of the executable; inode 0: any */
         uint32_t program, digest, cgroup, unit, started_by, signer, domain, set, label,
                 interface; /* offsets in the text, 0 for none */

@@ -470,6 +470,7 @@ static int on_mail(const struct wire_message *message, int *fd, void *userdata)
                 .id = message->id,
                 .present = message->present,
                 .remote_address = wire_get_address(message, WIRE_ATTR_REMOTE_ADDRESS),
+                .local_address = wire_get_address(message, WIRE_ATTR_LOCAL_ADDRESS),
         };
         for (unsigned int i = 0; i < _WIRE_ATTR_MAX; i++) {
                 const struct wire_attribute_info *info = wire_attribute_info(i);

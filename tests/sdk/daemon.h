@@ -27,7 +27,7 @@ struct mail {
         uint64_t id;
         wire_attributes present;
         uint64_t numbers[_WIRE_ATTR_MAX];
-        struct in6_addr remote_address;
+        struct in6_addr remote_address, local_address;
         char name[64], session[64], text[512], program[64], digest[80], signer[64], domain[64],
                 label[64], rule[64];
 };

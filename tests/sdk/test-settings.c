@@ -75,6 +75,13 @@ static void test_what_does_not_parse_is_refused(void **state)
                 RULE(.remote_set = "os-update", .remote_network = "fd00::/8"),
                 RULE(.remote_set = "os-update", .remote_domain = "example.org"),
                 RULE(.remote_port_first = 2, .remote_port_last = 1),
+                RULE(.direction = NX_DIRECTION_INBOUND, .local_network = ""),
+                RULE(.direction = NX_DIRECTION_INBOUND, .local_network = "198.18.0.0/33"),
+                RULE(.direction = NX_DIRECTION_INBOUND, .local_port_first = 2, .local_port_last = 1),
+                RULE(.local_network = "198.18.0.1"),
+                RULE(.local_port_first = 80),
+                RULE(.direction = NX_DIRECTION_OUTBOUND, .local_network = "198.18.0.1"),
+                RULE(.direction = NX_DIRECTION_OUTBOUND, .local_port_last = 80),
                 RULE(.label = "1234567890123456789012345678901234567890123456789012345678901234"),
         };
         static const struct nx_rule good = RULE();
@@ -159,6 +166,23 @@ static void test_a_full_rule_is_sent_with_all_it_says(void **state)
         assert_string_equal(mail->program, "/usr/bin/dig");
         assert_string_equal(mail->domain, "example.org");
         assert_string_equal(mail->label, "rules:12");
+}
+
+static void test_an_inbound_rule_is_sent_with_both_ends(void **state)
+{
+        static const struct nx_rule rule = RULE(.direction = NX_DIRECTION_INBOUND,
+                                                .remote_port_first = 53,
+                                                .local_network = "198.18.7.9/24",
+                                                .local_port_first = 80);
+        const struct mail *mail = apply(*state, NX_FILTER_ACTION_DROP, &rule);
+        char text[INET6_ADDRSTRLEN];
+
+        assert_int_equal(mail->numbers[WIRE_ATTR_PORT_FIRST], 53);
+        assert_string_equal(address_to_string(&mail->local_address, text), "198.18.7.0");
+        assert_int_equal(mail->numbers[WIRE_ATTR_LOCAL_PREFIX], 120);
+        assert_int_equal(mail->numbers[WIRE_ATTR_LOCAL_PORT_FIRST], 80);
+        assert_int_equal(mail->numbers[WIRE_ATTR_LOCAL_PORT_LAST], 80);
+        assert_false(mail->present & (WIRE_HAS(REMOTE_ADDRESS) | WIRE_HAS(REMOTE_PREFIX)));
 }
 
 static void test_an_empty_rule_says_only_its_action(void **state)
@@ -343,6 +367,7 @@ int main(void)
                 cmocka_unit_test(test_what_does_not_parse_is_refused),
                 cmocka_unit_test(test_rules_are_bounded),
                 TEST(test_a_full_rule_is_sent_with_all_it_says),
+                TEST(test_an_inbound_rule_is_sent_with_both_ends),
                 TEST(test_an_empty_rule_says_only_its_action),
                 TEST(test_a_set_is_sent_by_its_name),
                 TEST(test_a_digest_is_sent_as_it_is_written),
