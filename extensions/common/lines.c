@@ -197,6 +197,10 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
                 return parse_destination(words, match);
         case CLAUSE_PORT:
                 return parse_value(words, "port", match, value_port);
+        case CLAUSE_LOCAL:
+                return parse_value(words, "local", match, value_local);
+        case CLAUSE_LOCAL_PORT:
+                return parse_value(words, "local-port", match, value_local_port);
         case CLAUSE_PROTOCOL:
                 return parse_protocol(words, match);
         case CLAUSE_DIRECTION:
@@ -205,10 +209,23 @@ static int parse_clause(struct words *words, enum clause clause, struct match *m
         return -EINVAL;
 }
 
+/* local_end: the last clause about it. Where a program's own flow begins is not known in time. */
+static int check_local_end(const struct words *words, const struct word *local_end,
+                           const struct match *match)
+{
+        if (!local_end->at.line || match->direction == NX_DIRECTION_INBOUND)
+                return 0;
+        problems_add(words->problems, local_end->at,
+                     "'%s' is about flows that others open: expected 'direction inbound' in the "
+                     "same rule",
+                     local_end->text);
+        return RULES_E_INVALID;
+}
+
 int line_clauses(struct words *words, const struct choice *clauses, struct match *match)
 {
+        struct word word, local_end = {};
         unsigned int seen = 0;
-        struct word word;
         int clause = 0, r;
 
         while ((r = words_next(words, &word)) == WORDS_WORD) {
@@ -222,9 +239,11 @@ int line_clauses(struct words *words, const struct choice *clauses, struct match
                         return RULES_E_INVALID;
                 }
                 seen |= 1U << clause;
+                if (clause == CLAUSE_LOCAL || clause == CLAUSE_LOCAL_PORT)
+                        local_end = word;
                 r = parse_clause(words, (enum clause)clause, match);
                 if (r)
                         return r;
         }
-        return r == WORDS_END ? 0 : RULES_E_INVALID;
+        return r == WORDS_END ? check_local_end(words, &local_end, match) : RULES_E_INVALID;
 }

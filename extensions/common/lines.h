@@ -47,6 +47,8 @@ enum clause {
         CLAUSE_TO,
         CLAUSE_PORT,
         CLAUSE_PROTOCOL,
+        CLAUSE_LOCAL,
+        CLAUSE_LOCAL_PORT,
         CLAUSE_DIRECTION,
 };
 

@@ -31,6 +31,7 @@ void match_deinit(struct match *match)
         free(match->network);
         free(match->domain);
         free(match->set);
+        free(match->local_network);
         *match = (struct match)MATCH_INIT;
 }
 
@@ -154,6 +155,9 @@ struct nx_rule match_to_rule(const struct match *match, size_t index, const char
                 .remote_set = match->set,
                 .remote_port_first = match->port_first,
                 .remote_port_last = match->port_last,
+                .local_network = match->local_network,
+                .local_port_first = match->local_port_first,
+                .local_port_last = match->local_port_last,
                 .label = label,
         };
 

@@ -36,6 +36,8 @@ struct match {
         char *domain;  /* owned; in lower case */
         char *set;     /* owned */
         uint16_t port_first, port_last;
+        char *local_network; /* owned; as network */
+        uint16_t local_port_first, local_port_last;
 };
 
 #define MATCH_INIT                                                                                 \

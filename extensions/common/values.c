@@ -97,7 +97,7 @@ static int refuse_choice(const struct word *word, const struct choice *choices, 
                          struct problems *problems)
 {
         const char *meant = nearest(word->text, choices), *separator = "";
-        char expected[128];
+        char expected[192];
         size_t n = 0;
 
         if (word->quoted)
@@ -335,7 +335,8 @@ int value_user(const struct word *word, struct match *match, struct problems *pr
         return 0;
 }
 
-int value_port(const struct word *word, struct match *match, struct problems *problems)
+static int parse_ports(const struct word *word, struct problems *problems, uint16_t *ret_first,
+                       uint16_t *ret_last)
 {
         const char *dash = strchr(word->text, '-');
         const char *second = dash ? dash + 1 : word->text;
@@ -350,9 +351,19 @@ int value_port(const struct word *word, struct match *match, struct problems *pr
         if (first > last)
                 return value_refuse(word, problems,
                                     "is not a range of ports: expected the lower first");
-        match->port_first = (uint16_t)first;
-        match->port_last = (uint16_t)last;
+        *ret_first = (uint16_t)first;
+        *ret_last = (uint16_t)last;
         return 0;
+}
+
+int value_port(const struct word *word, struct match *match, struct problems *problems)
+{
+        return parse_ports(word, problems, &match->port_first, &match->port_last);
+}
+
+int value_local_port(const struct word *word, struct match *match, struct problems *problems)
+{
+        return parse_ports(word, problems, &match->local_port_first, &match->local_port_last);
 }
 
 /* What keeps name from being a domain, or NULL. name is in lower case. */
@@ -422,7 +433,7 @@ static bool is_mapped(const struct network *network)
         return network->family == AF_INET6 && memcmp(network->bytes, mapped, sizeof(mapped)) == 0;
 }
 
-static int value_address(const struct word *word, struct match *match, struct problems *problems)
+static int keep_address(const struct word *word, char **address, struct problems *problems)
 {
         struct network network = parse_address(word->text);
         char text[INET6_ADDRSTRLEN];
@@ -432,7 +443,7 @@ static int value_address(const struct word *word, struct match *match, struct pr
                                     "is not an address: expected one such as "
                                     "198.18.0.1 or fd00::1, without a port");
         inet_ntop(network.family, network.bytes, text, sizeof(text));
-        return keep(&match->network, text);
+        return keep(address, text);
 }
 
 /* Clears what is behind the prefix. True if something was there. */
@@ -450,7 +461,7 @@ static bool clear_host_bits(struct network *network, uint32_t prefix)
         return cleared;
 }
 
-static int value_network(const struct word *word, struct match *match, struct problems *problems)
+static int keep_network(const struct word *word, char **kept, struct problems *problems)
 {
         const char *slash = strchr(word->text, '/');
         char text[NETWORK_SIZE] = "", address[INET6_ADDRSTRLEN];
@@ -478,7 +489,14 @@ static int value_network(const struct word *word, struct match *match, struct pr
         }
         inet_ntop(network.family, network.bytes, address, sizeof(address));
         snprintf(text, sizeof(text), "%s/%u", address, prefix);
-        return keep(&match->network, text);
+        return keep(kept, text);
+}
+
+int value_local(const struct word *word, struct match *match, struct problems *problems)
+{
+        if (strchr(word->text, '/'))
+                return keep_network(word, &match->local_network, problems);
+        return keep_address(word, &match->local_network, problems);
 }
 
 #define SET_PREFIX "set:"
@@ -505,9 +523,9 @@ int value_destination(const struct word *word, struct match *match, struct probl
         if (strncmp(text, SET_PREFIX, strlen(SET_PREFIX)) == 0)
                 return value_set(word, match, problems);
         if (strchr(text, '/'))
-                return value_network(word, match, problems);
+                return keep_network(word, &match->network, problems);
         if (strchr(text, ':') || parse_address(text).family)
-                return value_address(word, match, problems);
+                return keep_address(word, &match->network, problems);
         if (strchr(text, '.'))
                 return value_domain(word, match, problems);
         return value_refuse(word, problems,

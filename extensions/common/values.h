@@ -29,6 +29,9 @@ int value_signer(const struct word *word, struct match *match, struct problems *
 int value_user(const struct word *word, struct match *match, struct problems *problems);
 int value_port(const struct word *word, struct match *match, struct problems *problems);
 int value_domain(const struct word *word, struct match *match, struct problems *problems);
+int value_local_port(const struct word *word, struct match *match, struct problems *problems);
+/* An address or a network. */
+int value_local(const struct word *word, struct match *match, struct problems *problems);
 /* "*", an address, a network, a set, or a domain that has a dot. */
 int value_destination(const struct word *word, struct match *match, struct problems *problems);
 

@@ -49,6 +49,8 @@ static const struct choice clauses[] = {
         { "user", CLAUSE_USER },
         { "to", CLAUSE_TO },
         { "port", CLAUSE_PORT },
+        { "local", CLAUSE_LOCAL },
+        { "local-port", CLAUSE_LOCAL_PORT },
         { "protocol", CLAUSE_PROTOCOL },
         { "direction", CLAUSE_DIRECTION },
         {},

@@ -217,6 +217,24 @@ static void test_ports(void **state)
         assert_int_equal(rules->rules[1].match.port_last, 65535);
 }
 
+static void test_both_ends_of_an_inbound_flow(void **state)
+{
+        _cleanup_rules_ struct rules *rules =
+                parse("deny local-port 80-90 port 1 local FD00::0/8 to fd00::1 direction inbound\n"
+                      "deny direction inbound local 198.18.0.1");
+        const struct match *match = &rules->rules[0].match;
+        struct nx_rule rule = match_to_rule(match, 0, NULL);
+
+        assert_string_equal(match->local_network, "fd00::/8");
+        assert_string_equal(match->network, "fd00::1");
+        assert_string_equal(rule.local_network, "fd00::/8");
+        assert_int_equal(rule.local_port_first, 80);
+        assert_int_equal(rule.local_port_last, 90);
+        assert_int_equal(rule.remote_port_last, 1);
+        assert_string_equal(rules->rules[1].match.local_network, "198.18.0.1");
+        assert_int_equal(rules->rules[1].match.local_port_last, 0);
+}
+
 static void test_order_is_kept(void **state)
 {
         char text[RULES_MAX * 16] = "";
@@ -235,6 +253,8 @@ static void test_order_is_kept(void **state)
 
 #define PORT_PROBLEM                                                                               \
         "is not a port: expected a number from 1 to 65535, or a range such as 1000-2000"
+#define LOCAL_PROBLEM                                                                              \
+        "is about flows that others open: expected 'direction inbound' in the same rule"
 #define INODE_PROBLEM                                                                              \
         "is no file: expected the numbers of its device and inode, as 'stat -c %d:%i FILE' "       \
         "prints them"
@@ -259,7 +279,7 @@ static const struct {
                       "quotes" },
         { "deny prot 1", "1:6: 'prot' is not a clause: expected program, started-by, "
                          "package, digest, inode, signer, cgroup, "
-                         "unit, user, to, port, protocol or direction (did you mean "
+                         "unit, user, to, port, local, local-port, protocol or direction (did you mean "
                          "'protocol'?)" },
         { "deny port 1 port 2", "1:13: 'port' stands twice: expected each clause at most "
                                 "once" },
@@ -272,11 +292,11 @@ static const struct {
                                "or any (did you mean 'inbound'?)" },
         { "deny drection inbound",
           "1:6: 'drection' is not a clause: expected program, started-by, package, "
-          "digest, inode, signer, cgroup, unit, user, to, port, protocol or "
+          "digest, inode, signer, cgroup, unit, user, to, port, local, local-port, protocol or "
           "direction (did you mean 'direction'?)" },
         { "deny foo", "1:6: 'foo' is not a clause: expected program, started-by, package, digest, "
                       "inode, signer, cgroup, unit, user, "
-                      "to, port, protocol or direction" },
+                      "to, port, local, local-port, protocol or direction" },
         { "default asks", "1:9: 'asks' is not an action: expected allow, deny or ask (did you "
                           "mean 'ask'?)" },
         { "ask-timeout", "1:12: nothing behind 'ask-timeout': expected its value" },
@@ -315,6 +335,17 @@ static const struct {
         { "deny port https", "1:11: 'https' " PORT_PROBLEM },
         { "deny port 2-1", "1:11: '2-1' is not a range of ports: expected the lower "
                            "first" },
+        { "deny direction inbound local-port 0", "1:35: '0' " PORT_PROBLEM },
+        { "deny direction inbound local-port 2-1", "1:35: '2-1' is not a range of ports: expected "
+                                                   "the lower first" },
+        { "deny direction inbound local example.org",
+          "1:30: 'example.org' is not an address: expected one such as 198.18.0.1 or fd00::1, "
+          "without a port" },
+        { "deny direction inbound local 198.18.0.0/33",
+          "1:30: '198.18.0.0/33' is not a network: expected a prefix from 0 to 32" },
+        { "deny local-port 80\n", "1:6: 'local-port' " LOCAL_PROBLEM },
+        { "deny direction outbound local-port 80", "1:25: 'local-port' " LOCAL_PROBLEM },
+        { "deny local fd00::1 direction any", "1:6: 'local' " LOCAL_PROBLEM },
         { "deny user 4294967295", "1:11: '4294967295' is not a user id: expected at most "
                                   "4294967294" },
         { "deny to 198.18.1.0/15", "1:9: '198.18.1.0/15' is not a network, it has bits "
@@ -388,7 +419,7 @@ static const struct {
         { "deny program /\xc3\xbc\xe2\x82\xac x",
           "1:18: 'x' is not a clause: expected "
           "program, started-by, package, digest, inode, signer, cgroup, unit, user, to, port, "
-          "protocol or direction" },
+          "local, local-port, protocol or direction" },
 };
 
 static void test_problems(void **state)
@@ -632,6 +663,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_a_cgroup_is_a_path),
                 cmocka_unit_test(test_a_set_is_named),
                 cmocka_unit_test(test_ports),
+                cmocka_unit_test(test_both_ends_of_an_inbound_flow),
                 cmocka_unit_test(test_order_is_kept),
                 cmocka_unit_test(test_problems),
                 cmocka_unit_test(test_nul_is_no_end),

@@ -200,14 +200,17 @@ struct nx_judged_flow {
         int protocol;        /**< IPPROTO_TCP or IPPROTO_UDP */
         uint32_t user;
         enum nx_direction direction;
+        const char *local_address; /**< of an inbound one: this host's end; NULL: not said */
+        uint16_t local_port;       /**< the same; 0: not said */
 };
 
 #define NX_JUDGED_FLOW_INIT                                                                        \
         .size = sizeof(struct nx_judged_flow), .protocol = 6, .direction = NX_DIRECTION_OUTBOUND
 
 /** What the sessions' rules say of such a flow now, in the order of the chain, up to one that
- *  denies it. Cgroups, units, parents and digests of the program are unknown here. -EADDRNOTAVAIL:
- *  no program of the instance resolved that name lately. */
+ *  denies it. Cgroups, units, parents and digests of the program are unknown here, and a local end
+ *  that is not said matches no rule that names one. -EADDRNOTAVAIL: no program of the instance
+ * resolved that name lately. */
 int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flow *flow,
                           struct nx_list **ret_sessions);
 /** @} */

@@ -22,9 +22,11 @@ _public_ int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_j
                 return manager_fail(manager, -EINVAL,
                                     "A flow to judge has a program and a host, and is started with "
                                     "NX_JUDGED_FLOW_INIT");
-        return manager_ask(manager, "JudgeFlow", "aa{sv}", ret_sessions, "a{sv}", 6, "program", "s",
+        return manager_ask(manager, "JudgeFlow", "aa{sv}", ret_sessions, "a{sv}", 8, "program", "s",
                            flow->program, "host", "s", flow->host, "port", "u",
                            (uint32_t)flow->port, "user", "u", flow->user, "protocol", "s",
                            wire_name_to_string(wire_protocols, flow->protocol), "direction", "s",
-                           wire_name_to_string(wire_directions, (int)flow->direction));
+                           wire_name_to_string(wire_directions, (int)flow->direction),
+                           "local_address", "s", flow->local_address ?: "::", "local_port", "u",
+                           (uint32_t)flow->local_port);
 }

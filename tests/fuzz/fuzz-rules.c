@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: extensions/firewall/rules.c extensions/common/lines.c extensions/common/match.c */
-/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c extensions/common/problems.c */
+/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c extensions/common/problems.c
+ */
 /* fuzz-sources: extensions/common/rpm.c extensions/common/texts.c */
 /* fuzz-sources: extensions/common/values.c */
 /* fuzz-sources: extensions/common/words.c */
@@ -61,6 +62,10 @@ static void check_rule(const struct rule *rule, unsigned int n_lines)
         require((rule->match.port_first == 0) == (rule->match.port_last == 0));
         require(!rule->match.program ||
                 (rule->match.program[0] == '/' && strlen(rule->match.program) <= WORD_MAX));
+        require(rule->match.local_port_first <= rule->match.local_port_last);
+        require(!rule->match.local_network || is_network(rule->match.local_network));
+        require(rule->match.direction == NX_DIRECTION_INBOUND ||
+                (!rule->match.local_network && !rule->match.local_port_last));
         require(!!rule->match.network + !!rule->match.domain + !!rule->match.set <= 1);
         require(!rule->match.digest || strlen(rule->match.digest) == strlen("sha256:") + 64);
         require(!rule->match.cgroup || (rule->match.cgroup[0] == '/' && rule->match.cgroup[1]));

@@ -9,7 +9,7 @@ from harness.paths import NETEXTCTL
 def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     path = firewall("deny user 61100", "allow to example.test port 80 protocol tcp", 'deny program "/opt/my app"',
                     "ask direction any port 81-90", "deny to 198.18.0.0/15 port 91", "deny signer EXAMPLE.com.example.app",
-                    "loopback include", "default allow")
+                    "deny direction inbound local 198.18.0.0/24 local-port 22 port 1-1023", "loopback include", "default allow")
     scripted("80 allow", name="second")
     assert resolver("www.example.test") == Lab.SERVER
 
@@ -26,16 +26,23 @@ def test_rules_are_shown_and_judged(netext, firewall, scripted, resolver):
     assert why("198.19.0.1", 91) == [("firewall", "deny", f"{path.name}:5")]
     assert why("127.0.0.1", 80) == [("firewall", "allow", "default-action"), second]
     assert why(Lab.SERVER, 85) == [("firewall", "ask", f"{path.name}:4"), second]
+    assert why(Lab.SERVER, 1000, "--inbound", "--local", Lab.CLIENT, "--local-port", 22) == [
+        ("firewall", "deny", f"{path.name}:7")]
+    for local in (["--local", "198.19.0.1", "--local-port", 22], ["--local", Lab.CLIENT, "--local-port", 23],
+                  ["--local-port", 22], ["--local", Lab.CLIENT]):
+        assert why(Lab.SERVER, 1000, "--inbound", *local)[0] == ("firewall", "allow", "default-action")
+    assert "expected --inbound" in netext.run_ctl("rules", "why", TALK, Lab.SERVER, 80, "--local-port", 22).stderr
     assert "resolved that name" in netext.run_ctl("rules", "why", TALK, "unknown.test", 80).stderr
 
     shown = netext.run_ctl("rules", "show", "firewall").stdout.splitlines()[1:]
     assert [line.split(maxsplit=3) for line in shown[:-1]] == [[f"{path.name}:{n}", action, "0", rest] for n, action, rest in (
         (1, "deny", "user 61100"), (2, "allow", "to domain example.test port 80 protocol tcp"),
         (3, "deny", 'program "/opt/my app"'), (4, "ask", "port 81-90"), (5, "deny", "to 198.18.0.0/15 port 91"),
-        (6, "deny", "signer EXAMPLE.com.example.app"))]
+        (6, "deny", "signer EXAMPLE.com.example.app"),
+        (7, "deny", "direction inbound port 1-1023 local 198.18.0.0/24 local-port 22"))]
     assert shown[-1].split(maxsplit=3)[::3] == ["default", "(what this host says to itself is looked at, too)"]
     everything = netext.ctl("rules", "show")
-    assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 7), ("second", 0)]
+    assert [(one["session"], len(one["rules"])) for one in everything] == [("firewall", 8), ("second", 0)]
     assert netext.run_ctl("rules", "show", "third").stderr.endswith('there is no session "third"\n')
 
 

@@ -48,15 +48,12 @@ static void put_inode(FILE *out, const struct nx_properties *rule)
                         nx_properties_get_uint64(rule, "program_inode"));
 }
 
-static void put_ports(FILE *out, const struct nx_properties *rule)
+static void put_ports(FILE *out, const char *keyword, uint64_t first, uint64_t last)
 {
-        uint64_t first = nx_properties_get_uint64(rule, "port_first");
-        uint64_t last = nx_properties_get_uint64(rule, "port_last");
-
         if (last > first)
-                fprintf(out, " port %" PRIu64 "-%" PRIu64, first, last);
+                fprintf(out, " %s %" PRIu64 "-%" PRIu64, keyword, first, last);
         else if (first)
-                fprintf(out, " port %" PRIu64, first);
+                fprintf(out, " %s %" PRIu64, keyword, first);
 }
 
 /* Each clause was put with a blank before it. */
@@ -92,7 +89,11 @@ char *rule_clauses(const struct nx_properties *rule)
         put(out, rule, "domain", "to domain");
         if (nx_properties_has(rule, "set"))
                 fprintf(out, " to set:%s", nx_properties_get_string(rule, "set"));
-        put_ports(out, rule);
+        put_ports(out, "port", nx_properties_get_uint64(rule, "port_first"),
+                  nx_properties_get_uint64(rule, "port_last"));
+        put(out, rule, "local_network", "local");
+        put_ports(out, "local-port", nx_properties_get_uint64(rule, "local_port_first"),
+                  nx_properties_get_uint64(rule, "local_port_last"));
         put(out, rule, "protocol", "protocol");
         put_number(out, rule, "ip_protocol", "protocol");
         return finish(out, &text);

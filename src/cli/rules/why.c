@@ -16,11 +16,13 @@
 #include "cli/rules/rule.h"
 
 static bool is_udp, is_inbound;
-static const char *user;
+static const char *user, *local_address, *local_port;
 
 const struct cli_option rules_why_options[] = {
         { "udp", NULL, "a flow of UDP, not of TCP", .flag = &is_udp },
         { "inbound", NULL, "HOST begins it", .flag = &is_inbound },
+        { "local", "ADDRESS", "and reaches the program at ADDRESS", .string = &local_address },
+        { "local-port", "PORT", "and its port PORT", .string = &local_port },
         { "user", "USER", "whose program it is, a name or number; default: who asks",
           .string = &user },
         {},
@@ -63,6 +65,18 @@ static int parse_user(uint32_t *ret_user)
         }
         *ret_user = (uint32_t)number;
         return CLI_OK;
+}
+
+/* Of another flow no rule asks for it. */
+static int parse_local_end(struct nx_judged_flow *flow)
+{
+        if ((local_address || local_port) && !is_inbound) {
+                cli_complain("--local and --local-port are about flows that others begin: expected "
+                             "--inbound");
+                return CLI_USAGE;
+        }
+        flow->local_address = local_address;
+        return local_port ? parse_port(local_port, &flow->local_port) : CLI_OK;
 }
 
 static const char *text_of(const struct nx_properties *session, const char *key)
@@ -169,6 +183,8 @@ int verb_rules_why(struct cli *cli)
                 return CLI_USAGE;
         }
         r = parse_port(cli->arguments[2], &flow.port);
+        if (r == CLI_OK)
+                r = parse_local_end(&flow);
         if (r == CLI_OK)
                 r = parse_user(&flow.user);
         return r == CLI_OK ? judge(cli, &flow) : r;

@@ -22,13 +22,12 @@ static const struct wire_name actions[] = {
         {},
 };
 
-static int put_network(sd_bus_message *record, const struct wire_message *rule)
+static int put_network(sd_bus_message *record, const char *key, const struct wire_message *rule,
+                       enum wire_attribute address_attribute, enum wire_attribute prefix_attribute)
 {
-        struct in6_addr network = wire_get_address(rule, WIRE_ATTR_REMOTE_ADDRESS);
+        struct in6_addr network = wire_get_address(rule, address_attribute);
         bool is_v4 = IN6_IS_ADDR_V4MAPPED(&network);
-        uint64_t prefix = wire_has(rule, WIRE_ATTR_REMOTE_PREFIX)
-                                  ? wire_get(rule, WIRE_ATTR_REMOTE_PREFIX)
-                                  : 128;
+        uint64_t prefix = wire_has(rule, prefix_attribute) ? wire_get(rule, prefix_attribute) : 128;
         char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
 
         address_to_string(&network, address);
@@ -38,7 +37,7 @@ static int put_network(sd_bus_message *record, const struct wire_message *rule)
                 snprintf(text, sizeof(text), "%s/%u", address, (unsigned int)prefix - 96);
         else
                 snprintf(text, sizeof(text), "%s/%u", address, (unsigned int)prefix);
-        return record_put_string(record, "network", text);
+        return record_put_string(record, key, text);
 }
 
 static int put_rule(sd_bus_message *record, const struct wire_message *rule)
@@ -46,14 +45,19 @@ static int put_rule(sd_bus_message *record, const struct wire_message *rule)
         struct wire_message rest = *rule;
         int r;
 
-        rest.present &= ~(WIRE_HAS(SESSION) | WIRE_HAS(ACTION) | WIRE_HAS(NAME) |
-                          WIRE_HAS(REMOTE_ADDRESS) | WIRE_HAS(REMOTE_PREFIX));
+        rest.present &=
+                ~(WIRE_HAS(SESSION) | WIRE_HAS(ACTION) | WIRE_HAS(NAME) | WIRE_HAS(REMOTE_ADDRESS) |
+                  WIRE_HAS(REMOTE_PREFIX) | WIRE_HAS(LOCAL_ADDRESS) | WIRE_HAS(LOCAL_PREFIX));
         r = record_put_string(record, "action",
                               wire_name_to_string(actions, (int)wire_get(rule, WIRE_ATTR_ACTION)));
         if (r >= 0)
                 r = record_put_string(record, "set", wire_get_string(rule, WIRE_ATTR_NAME));
         if (r >= 0 && wire_has(rule, WIRE_ATTR_REMOTE_ADDRESS))
-                r = put_network(record, rule);
+                r = put_network(record, "network", rule, WIRE_ATTR_REMOTE_ADDRESS,
+                                WIRE_ATTR_REMOTE_PREFIX);
+        if (r >= 0 && wire_has(rule, WIRE_ATTR_LOCAL_ADDRESS))
+                r = put_network(record, "local_network", rule, WIRE_ATTR_LOCAL_ADDRESS,
+                                WIRE_ATTR_LOCAL_PREFIX);
         return r < 0 ? r : record_put_attributes(record, &rest);
 }
 
@@ -126,6 +130,16 @@ static int put_host(struct wire_writer *writer, const char *host)
         return 0;
 }
 
+static int put_local_address(struct wire_writer *writer, const char *text)
+{
+        struct in6_addr address;
+
+        if (address_from_string(text, &address) < 0)
+                return -EINVAL;
+        wire_put_address(writer, WIRE_ATTR_LOCAL_ADDRESS, &address);
+        return 0;
+}
+
 static int read_text(sd_bus_message *message, const char *key, struct wire_writer *writer)
 {
         const char *word;
@@ -136,6 +150,8 @@ static int read_text(sd_bus_message *message, const char *key, struct wire_write
                 return r;
         if (strcmp(key, "host") == 0)
                 return put_host(writer, word);
+        if (strcmp(key, "local_address") == 0)
+                return put_local_address(writer, word);
         if (strcmp(key, "program") == 0) {
                 wire_put_string(writer, WIRE_ATTR_PROGRAM, word);
                 return 0;
@@ -151,6 +167,14 @@ static int read_text(sd_bus_message *message, const char *key, struct wire_write
 
 static int read_entry(sd_bus_message *message, struct wire_writer *writer)
 {
+        static const struct {
+                const char *key;
+                enum wire_attribute attribute;
+        } numbers[] = { { "port", WIRE_ATTR_REMOTE_PORT },
+                        { "local_port", WIRE_ATTR_LOCAL_PORT },
+                        { "user", WIRE_ATTR_UID } };
+        static const char *const texts[] = { "host", "program", "protocol", "direction",
+                                             "local_address" };
         const char *key;
         uint32_t number;
         int r;
@@ -158,16 +182,18 @@ static int read_entry(sd_bus_message *message, struct wire_writer *writer)
         r = sd_bus_message_read(message, "s", &key);
         if (r < 0)
                 return r;
-        if (strcmp(key, "host") == 0 || strcmp(key, "program") == 0 ||
-            strcmp(key, "protocol") == 0 || strcmp(key, "direction") == 0)
-                return read_text(message, key, writer);
-        if (strcmp(key, "port") != 0 && strcmp(key, "user") != 0)
-                return -EINVAL;
-        r = sd_bus_message_read(message, "v", "u", &number);
-        if (r < 0)
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+                if (strcmp(key, texts[i]) == 0)
+                        return read_text(message, key, writer);
+        for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+                if (strcmp(key, numbers[i].key) != 0)
+                        continue;
+                r = sd_bus_message_read(message, "v", "u", &number);
+                if (r >= 0)
+                        wire_put(writer, numbers[i].attribute, number);
                 return r;
-        wire_put(writer, strcmp(key, "port") == 0 ? WIRE_ATTR_REMOTE_PORT : WIRE_ATTR_UID, number);
-        return 0;
+        }
+        return -EINVAL;
 }
 
 /* NULL: it is none. */
@@ -195,7 +221,7 @@ int rules_judge(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
 
         if (!flow)
                 return control_refuse(message, -EINVAL,
-                                      "a flow to judge has program, host, port, user, protocol and "
-                                      "direction");
+                                      "a flow to judge has program, host, port, user, protocol, "
+                                      "direction, and perhaps local_address and local_port");
         return answer_list(userdata, message, NX_MSG_FLOWD_RULES_JUDGE, flow, append_judged);
 }
