@@ -210,7 +210,7 @@ struct nx_judged_flow {
 /** What the sessions' rules say of such a flow now, in the order of the chain, up to one that
  *  denies it. Cgroups, units, parents and digests of the program are unknown here, and a local end
  *  that is not said matches no rule that names one. -EADDRNOTAVAIL: no program of the instance
- * resolved that name lately. */
+ *  resolved that name lately. */
 int nx_manager_judge_flow(struct nx_manager *manager, const struct nx_judged_flow *flow,
                           struct nx_list **ret_sessions);
 /** @} */

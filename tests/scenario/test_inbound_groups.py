@@ -189,6 +189,16 @@ def test_each_member_has_its_own_verdict(netext, firewall, member, sender, clien
             pass
 
 
+def test_a_rule_can_mean_a_group(firewall, member, sender):
+    firewall(f"allow direction inbound local {GROUP} local-port 5354", "deny direction inbound local 224.0.0.0/4")
+    denied, allowed = member(5353), member(5354)
+    with sender() as ours:
+        for port in (5353, 5354):
+            ours.sendto(b"hello", (GROUP, port))
+        assert allowed.heard()[0] == 5
+        hears_nothing(denied)
+
+
 @pytest.mark.parametrize("policy", ["open", "closed"])
 def test_the_fail_policy_stands_in_for_flowd(netext, scripted, member, sender, lab, policy):
     """Of a group that is asked about: what it had let in goes on, and programs outside get all."""

@@ -48,13 +48,17 @@ def test_one_of_two_addresses_is_closed_for_everybody(addresses, netext, firewal
     assert {flow["local_address"] for flow in netext.flows(verdict="refuse")} == {other}
 
 
-def test_what_programs_begin_themselves_has_no_such_rule(firewall, service, visit, client, server):
-    """Also after the rules have changed."""
+def test_open_flows_meet_rules_that_have_changed(netext, firewall, service, visit, client, server):
+    """But not what programs begin themselves."""
     path = firewall("allow direction inbound local-port 80-81", "deny direction inbound")
     for port in (80, 82):
         service(port)
     assert [visit(port) for port in (80, 82)] == [b"hello", REFUSED]
-    path.write_text("allow direction inbound local-port 82\ndeny direction inbound\n", encoding="utf-8")
-    wait_until(lambda: visit(80) == REFUSED, "the new rules are not in force")
+    with visit.connect(80):
+        port = visit.local_port
+        path.write_text("allow direction inbound local-port 82\ndeny direction inbound\n", encoding="utf-8")
+        wait_until(lambda: visit(80) == REFUSED, "the new rules are not in force")
+        netext.rejudge()
+        assert [flow["remote_port"] for flow in netext.flows(ended_by="judged-again")] == [port]
     assert visit(82) == b"hello"
     assert client.tcp(80).error is None
