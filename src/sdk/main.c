@@ -15,6 +15,8 @@
 #include "sdk/public.h"
 
 #define EXIT_STARTED_BY_HAND 2
+#define STOPS_WAIT_NS        300000000ULL /* netextd kills later */
+#define STOPS_ROUND_MS       20
 
 struct termination {
         struct loop_io io;
@@ -72,6 +74,16 @@ static int explain(const struct nx_extension *extension, int r)
         return EXIT_STARTED_BY_HAND;
 }
 
+/* The signal can overtake netext-flowd, which says why each session stops. */
+static void let_sessions_stop(struct nx_provider *provider)
+{
+        uint64_t deadline_ns = now_ns() + STOPS_WAIT_NS;
+
+        while (provider_is_connected(provider) && now_ns() < deadline_ns)
+                if (provider_round(provider, STOPS_ROUND_MS) < 0)
+                        return;
+}
+
 static int serve(struct nx_provider *provider, struct termination *termination)
 {
         int r;
@@ -81,6 +93,8 @@ static int serve(struct nx_provider *provider, struct termination *termination)
         while (r >= 0 && !termination->came)
                 r = provider_round(provider, -1);
         loop_remove(&provider->loop, &termination->io);
+        if (r >= 0)
+                let_sessions_stop(provider);
         if (r >= 0 || (r == -EPIPE && provider->was_stopped))
                 return EXIT_SUCCESS;
         if (r == -EPIPE && provider->did_not_start)
