@@ -82,6 +82,7 @@ const struct wire_name wire_reasons[] = {
         { WIRE_REASON_QUESTION_QUOTA, "question-quota" },
         { WIRE_REASON_OLDER, "older" },
         { WIRE_REASON_PROGRAM_GONE, "program-gone" },
+        { WIRE_REASON_PROGRAM_QUOTA, "program-quota" },
         {},
 };
 
@@ -213,7 +214,7 @@ bool wire_reason_is_fallback(enum wire_reason reason)
                reason == WIRE_REASON_PROVIDER_ABSENT || reason == WIRE_REASON_TABLE_FULL ||
                reason == WIRE_REASON_NOT_INSPECTABLE || reason == WIRE_REASON_NOT_ASKABLE ||
                reason == WIRE_REASON_NOBODY_ATTACHED || reason == WIRE_REASON_UNANSWERED ||
-               reason == WIRE_REASON_QUESTION_QUOTA;
+               reason == WIRE_REASON_QUESTION_QUOTA || reason == WIRE_REASON_PROGRAM_QUOTA;
 }
 
 bool wire_reason_is_of_question(enum wire_reason reason)

@@ -100,6 +100,7 @@ enum wire_reason {
         WIRE_REASON_QUESTION_QUOTA,  /* fail policy: its session has too many open questions */
         WIRE_REASON_OLDER,           /* it was open before anybody could be asked */
         WIRE_REASON_PROGRAM_GONE,    /* its program gave up while it was paused: dropped */
+        WIRE_REASON_PROGRAM_QUOTA,   /* fail policy: its program has too many like it already */
 };
 
 /* Is it a fail policy that answered, in the place of a provider? */

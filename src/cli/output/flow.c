@@ -76,6 +76,9 @@ static const struct reason reasons[] = {
         { "unanswered", true, "Somebody was asked about it, and did not answer in time." },
         { "question-quota", true,
           "Somebody was to be asked about it, but its session has too many open questions." },
+        { "program-quota", true,
+          "Its program has as many flows that wait for a verdict, or that are carried, as one "
+          "program may have." },
         { "older", false,
           "It was open before netext could ask anybody, and went on; netextctl flow rejudge "
           "asks." },
