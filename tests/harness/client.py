@@ -86,10 +86,10 @@ class Client:
         assert done.stdout, f"{code}\n{done.stderr}"
         return json.loads(done.stdout.splitlines()[-1])[0]
 
-    def start_python(self, code, inside=(), **names):
+    def start_python(self, code, inside=(), python=PYTHON, **names):
         """The same in the background, which may wait for its stdin; see python_answer(). inside: a command that
-        begins it, "unshare --user"."""
-        return self.lab.client.start([*inside, *self._script(code, names)], stdin=subprocess.PIPE)
+        begins it, "unshare --user"; python: a copy of it."""
+        return self.lab.client.start([*inside, *self._script(code, names, python)], stdin=subprocess.PIPE)
 
     @staticmethod
     def wait_for_ready(process, timeout=15):
@@ -100,7 +100,7 @@ class Client:
         return json.loads(wait_for_line(process, "[", timeout))[0]
 
     @staticmethod
-    def _script(code, names):
+    def _script(code, names, python=PYTHON):
         variables = "".join(f"{name} = {value!r}\n" for name, value in names.items())
-        return [PYTHON, "-I", "-c", PRELUDE + variables + textwrap.dedent(code) +
+        return [python, "-I", "-c", PRELUDE + variables + textwrap.dedent(code) +
                 "\nprint(json.dumps([answer]), flush=True)\n"]

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables that are full, here of sixteen: rules decide all the same, a fail policy decides what nobody can be asked
 about, it is counted, and over as soon as there is room (D01)."""
+import shutil
+
 import pytest
 
+from harness.client import PYTHON
 from harness.lab import Lab
 from harness.wait import wait_until
 
 ROOM = 16
+N_PROGRAMS = 4  # that fill a table: each has a part of it
 
 
 @pytest.fixture
@@ -32,12 +36,15 @@ WAITING = """
 
 
 @pytest.mark.parametrize("policy", ("open", "closed"))
-def test_a_full_table_of_flows(netext, scripted, client, serve, policy):
+def test_a_full_table_of_flows(netext, scripted, client, serve, tmp_path, policy):
     servers = {port: serve(port) for port in (80, 81, 82, 83)}
     script = "80 wait allow", "rule 81 allow", "rule 82 deny", f"83 {'refuse' if policy == 'open' else 'allow'}"
     scripted(*script, fail_policy=policy)
-    waiting = client.start_python(WAITING, address=Lab.SERVER, count=ROOM)
-    client.wait_for_ready(waiting)
+    programs = [shutil.copy(PYTHON, tmp_path / f"python{number}") for number in range(N_PROGRAMS)]
+    waiting = [client.start_python(WAITING, python=program, address=Lab.SERVER, count=ROOM // N_PROGRAMS)
+               for program in programs]
+    for process in waiting:
+        client.wait_for_ready(process)
     wait_until(lambda: netext.status()["flows_held"] == ROOM, lambda: f"they do not wait: {netext.status()}")
     assert client.udp(81).error is None
     assert client.talk("udp-connected", Lab.SERVER, 82).error == "ECONNREFUSED" and not servers[82].seen
@@ -48,9 +55,10 @@ def test_a_full_table_of_flows(netext, scripted, client, serve, policy):
     assert status["flows_by_fail_policy"] == 1 and status["flows_not_recorded"] >= 3, status
     scripted.rewrite("80 allow", *script[1:])
     wait_until(lambda: netext.status()["flows_held"] == 0, "they still wait")
-    waiting.stdin.write("go\n")
-    waiting.stdin.flush()
-    assert client.python_answer(waiting) == ROOM
+    for process in waiting:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sum(client.python_answer(process) for process in waiting) == ROOM
     answer = client.tcp(83)
     assert answer.error == ("ECONNREFUSED" if policy == "open" else None)
     assert netext.flow(local_port=answer.local_port)["reason"] == "provider"

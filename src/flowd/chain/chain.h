@@ -26,6 +26,7 @@ struct owners;
 struct packets;
 struct passed;
 struct queue;
+struct quota;
 struct sets;
 
 /* How the chain reaches those above it. */
@@ -82,6 +83,7 @@ struct chain {
         struct digests *digests;
         struct flow_table *flows;
         struct packets *packets;
+        struct quota *quota;
         struct deliveries *deliveries;
         const struct chain_deliverer *deliverer;
         struct chain_listener listener;
@@ -128,6 +130,8 @@ void chain_remember(struct chain *chain, const struct session *session, const st
                     enum nx_verdict verdict, uint32_t seconds);
 /* The program that the bytes are of, as rules see it; NULL where it is unknown. */
 struct process *chain_program(const struct flow *flow);
+/* The user for whom it runs; ~0: unknown. */
+uint32_t chain_user(const struct flow *flow);
 /* Sends a flow on its way by what the rules said. */
 void chain_enter(struct chain *chain, struct flow *flow, const struct steer_outcome *outcome);
 /* Sends flow to the next session that wants to be asked, or allows it. */

@@ -27,6 +27,7 @@
 #include "chain/ending.h"
 #include "chain/identify.h"
 #include "chain/loops.h"
+#include "chain/quota.h"
 #include "chain/settings.h"
 #include "chain/successor.h"
 #include "flow/table.h"
@@ -78,6 +79,7 @@ void chain_release_held(struct chain *chain, struct flow *flow)
 {
         for (unsigned int i = 0; i < flow->n_held; i++)
                 chain_release(chain, flow, flow->held[i]);
+        quota_release(flow);
         flow->n_held = 0;
 }
 
@@ -108,6 +110,7 @@ static void decide(struct chain *chain, struct flow *flow, enum nx_verdict verdi
         if (verdict == NX_VERDICT_ALLOW && flow_is_call(flow) && !flow->is_for_group)
                 hooks_admit_caller(chain->hooks, &flow->local, &flow->remote);
         chain_release_held(chain, flow);
+        quota_leave(chain->quota, flow);
         if (flow->delivery && verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM)
                 chain->deliverer->deny(flow);
         if (verdict != NX_VERDICT_ALLOW && verdict != NX_VERDICT_CLAIM) {
@@ -184,7 +187,7 @@ struct process *chain_program(const struct flow *flow)
         return flow->origin_flow ? flow->origin : flow->process;
 }
 
-static uint32_t user_of(const struct flow *flow)
+uint32_t chain_user(const struct flow *flow)
 {
         if (flow->owner == WIRE_OWNER_UNATTRIBUTED)
                 return ~0U;
@@ -207,7 +210,7 @@ static struct steer_question question_about(const struct flow *flow)
                 .protocol = flow->protocol,
                 .direction = (uint8_t)flow->direction,
                 .kind = (uint8_t)flow->owner,
-                .uid = user_of(flow),
+                .uid = chain_user(flow),
                 .process = program ? program->key : (struct steer_process_key){},
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
@@ -300,7 +303,7 @@ void chain_grant(struct chain *chain, const struct session *session, const struc
                 .path_hash = program ? program->path_hash : 0,
                 .digest = digest_of(flow),
                 .cgroup_id = flow->origin_flow ? flow->origin_cgroup_id : flow->cgroup_id,
-                .uid = user_of(flow),
+                .uid = chain_user(flow),
                 .kind = (uint32_t)flow->owner,
         };
 
@@ -332,8 +335,13 @@ void chain_advance(struct chain *chain, struct flow *flow)
                         decide(chain, flow, NX_VERDICT_REFUSE);
                         return;
                 }
-                if (!flow->waits_for && !flow->is_judged_again)
+                if (!flow->waits_for && !flow->is_judged_again) {
+                        if (!quota_wait(chain->quota, flow)) {
+                                chain_fall_back(chain, session, flow, WIRE_REASON_PROGRAM_QUOTA);
+                                return;
+                        }
                         chain->listener.flow_held(flow, chain->listener.userdata);
+                }
                 flow->waits_for = session;
                 session_ask(session, flow);
                 return;
@@ -347,24 +355,41 @@ static bool is_deliverable(const struct flow *flow)
         return flow->socket_cookie != 0 && flow->interface <= LOOPBACK_INDEX;
 }
 
-/* session wants what cannot be had; its library does not wait for it. */
-static void fall_back_undelivered(struct chain *chain, struct session *session, struct flow *flow)
+/* 0, or why not. */
+static int can_deliver(struct chain *chain, const struct flow *flow)
 {
-        session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EOPNOTSUPP });
-        chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
+        if (!is_deliverable(flow))
+                return -EOPNOTSUPP;
+        return quota_may_deliver(chain->quota, flow) ? 0 : -EDQUOT;
+}
+
+static enum wire_reason why_undelivered(int error)
+{
+        if (error == -EOPNOTSUPP)
+                return WIRE_REASON_NOT_INSPECTABLE;
+        return error == -EDQUOT ? WIRE_REASON_PROGRAM_QUOTA : WIRE_REASON_TABLE_FULL;
+}
+
+/* session wants what cannot be had; its library does not wait for it. */
+static void fall_back_undelivered(struct chain *chain, struct session *session, struct flow *flow,
+                                  int error)
+{
+        session_tell_closed(session, flow, &(struct session_flow_end){ .error = error });
+        chain_fall_back(chain, session, flow, why_undelivered(error));
 }
 
 /* The flow is the proxy's. Its packets wait until the proxy has a way to the destination. */
 static void claim(struct chain *chain, struct session *session, struct flow *flow)
 {
+        int r = can_deliver(chain, flow);
+
         flow->waits_for = NULL;
-        if (!is_deliverable(flow)) {
-                fall_back_undelivered(chain, session, flow);
-                return;
+        if (r >= 0) {
+                list_append(&session->opening, &flow->waiting);
+                r = chain->deliverer->claim(chain->deliveries, flow, session);
         }
-        list_append(&session->opening, &flow->waiting);
-        if (chain->deliverer->claim(chain->deliveries, flow, session) < 0)
-                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+        if (r < 0)
+                fall_back_undelivered(chain, session, flow, r);
 }
 
 static void decline(struct chain *chain, struct session *session, struct flow *flow)
@@ -398,11 +423,13 @@ void chain_answer(struct chain *chain, struct session *session, struct flow *flo
 void chain_peek(struct chain *chain, struct session *session, struct flow *flow, uint32_t n_bytes,
                 uint32_t timeout_ms)
 {
+        int r = can_deliver(chain, flow);
+
         list_remove(&flow->waiting);
-        if (!is_deliverable(flow))
-                fall_back_undelivered(chain, session, flow);
-        else if (chain->deliverer->peek(chain->deliveries, flow, session, n_bytes, timeout_ms) < 0)
-                chain_fall_back(chain, session, flow, WIRE_REASON_TABLE_FULL);
+        if (r >= 0)
+                r = chain->deliverer->peek(chain->deliveries, flow, session, n_bytes, timeout_ms);
+        if (r < 0)
+                fall_back_undelivered(chain, session, flow, r);
 }
 
 static bool add_inspector(struct session *session, struct flow *flow,
@@ -441,6 +468,10 @@ void chain_inspect(struct chain *chain, struct session *session, struct flow *fl
         list_remove(&flow->waiting);
         if (!is_inspectable(flow)) {
                 chain_fall_back(chain, session, flow, WIRE_REASON_NOT_INSPECTABLE);
+                return;
+        }
+        if (!wants_none && !quota_may_deliver(chain->quota, flow)) {
+                chain_fall_back(chain, session, flow, WIRE_REASON_PROGRAM_QUOTA);
                 return;
         }
         if (!hooks_is_inspecting(chain->hooks, session->slot)) {

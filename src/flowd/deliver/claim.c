@@ -28,7 +28,6 @@ int claim_begin(struct deliveries *deliveries, struct flow *flow, struct session
 
         if (!flow->delivery && !has_room(deliveries)) {
                 deliveries->n_given_up++;
-                session_tell_closed(session, flow, &(struct session_flow_end){ .error = -EMFILE });
                 return -EMFILE;
         }
         r = delivery_new(deliveries, flow, &delivery);

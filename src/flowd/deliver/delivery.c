@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/socket.h"
 #include "chain/chain.h"
+#include "chain/quota.h"
 #include "chain/successor.h"
 #include "deliver/between.h"
 #include "deliver/claim.h"
@@ -45,6 +46,7 @@ int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delive
                 *delivery = (struct delivery){
                         .all = deliveries,
                         .flow = flow,
+                        .share = quota_deliver(deliveries->chain->quota, flow),
                         .app_fd = -1,
                         .upstream_fd = -1,
                         .app_io = LOOP_IO_NULL,
@@ -62,6 +64,11 @@ int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delive
         return 0;
 }
 
+void delivery_share_nothing(struct delivery *delivery)
+{
+        delivery->share = quota_undeliver(delivery->all->chain->quota, delivery->share);
+}
+
 void delivery_give_to(struct delivery *delivery, struct session *session)
 {
         list_remove(&delivery->link);
@@ -74,6 +81,7 @@ static void delivery_free(struct delivery *delivery)
 {
         struct deliveries *all = delivery->all;
 
+        delivery_share_nothing(delivery);
         loop_remove(all->loop, &delivery->app_io);
         loop_remove(all->loop, &delivery->upstream_io);
         loop_timer_stop(&delivery->timer);

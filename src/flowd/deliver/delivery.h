@@ -49,6 +49,7 @@ struct relay_end;
 struct relay_pool;
 struct session;
 struct session_flow_end;
+struct share;
 struct watch;
 
 enum delivery_state {
@@ -65,6 +66,7 @@ enum delivery_state {
 struct delivery {
         struct deliveries *all;
         struct flow *flow;
+        struct share *share;     /* its program's, while it may have descriptors: chain/quota.h */
         struct session *session; /* NULL once its provider is gone, and where nobody claimed it */
         struct list link;        /* session.claimed, unless OFFERED */
         struct list inspected;   /* deliveries.inspected */
@@ -137,6 +139,8 @@ void delivery_stray(struct flow *flow);
 
 /* The flow's delivery, which is made if there is none yet. 0 or -ENOMEM. */
 int delivery_new(struct deliveries *deliveries, struct flow *flow, struct delivery **ret_delivery);
+/* It has no descriptors of ours any more, and will have none. */
+void delivery_share_nothing(struct delivery *delivery);
 /* NULL: nobody's. */
 void delivery_give_to(struct delivery *delivery, struct session *session);
 /* The first segment may go to the listener; what follows it goes the same way. */

@@ -113,6 +113,7 @@ static void open_tcp(struct delivery *delivery)
 static int watch_datagrams(struct delivery *delivery)
 {
         delivery->state = DELIVERY_CARRIED;
+        delivery_share_nothing(delivery);
         return inspected_begin(delivery);
 }
 
@@ -134,6 +135,7 @@ static int open_datagrams(struct delivery *delivery)
                 if (r < 0)
                         close_fd(delivery->app_fd);
                 delivery->app_fd = -1;
+                delivery_share_nothing(delivery);
                 return r;
         }
         r = delivery->upstream_fd < 0 ? between_open_datagrams(delivery) : 0;

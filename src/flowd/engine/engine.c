@@ -46,6 +46,8 @@ static void on_flow_decided(struct flow *flow, void *userdata)
                 engine->counters.refused++;
         if (wire_reason_is_fallback(flow->reason))
                 engine->counters.fallbacks++;
+        if (flow->reason == WIRE_REASON_PROGRAM_QUOTA)
+                engine->counters.over_quota++;
         callers_decided(&engine->callers, flow);
         groups_decided(&engine->groups, flow);
         reports_decided(&engine->chain.reports, flow);
@@ -328,6 +330,8 @@ static int init_tables(struct engine *engine)
         if (r >= 0)
                 r = groups_init(&engine->groups);
         if (r >= 0)
+                r = quota_init(&engine->quota);
+        if (r >= 0)
                 r = flow_table_init(&engine->flows, &engine->owners,
                                     &hooks_state(engine->hooks)->last_flow);
         return r;
@@ -344,6 +348,7 @@ static void wire_parts(struct engine *engine)
         engine->ruleset.watch_queue = watch_number(engine->deliveries.watch);
         engine->ruleset.delivery.port4 = listener_port4(&engine->deliveries.listener);
         engine->ruleset.delivery.port6 = listener_port6(&engine->deliveries.listener);
+        quota_set_descriptors(&engine->quota, (uint32_t)engine->deliveries.listener.n_fds_max);
         engine->route = (struct route_config){
                 .table = FOOTPRINT_ROUTE_TABLE + engine->ruleset.hold_queue,
                 .mark = mark_bits(MARK_TO_LO_BITS, engine->config.mark_mask),
@@ -367,6 +372,7 @@ static void wire_parts(struct engine *engine)
                 .digests = &engine->digests,
                 .flows = &engine->flows,
                 .packets = &engine->packets,
+                .quota = &engine->quota,
                 .deliveries = &engine->deliveries,
                 .deliverer = &deliverer,
                 .cuts = engine->ruleset.cuts,
@@ -475,6 +481,7 @@ void engine_deinit(struct engine *engine)
         groups_deinit(&engine->groups);
         askers_deinit(&engine->resolvers.askers);
         flow_table_deinit(&engine->flows);
+        quota_deinit(&engine->quota);
         digests_deinit(&engine->digests);
         sets_deinit(&engine->sets);
         names_deinit(&engine->names);

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "chain/chain.h"
+#include "chain/quota.h"
 #include "deliver/delivery.h"
 #include "digest/digests.h"
 #include "flow/table.h"
@@ -41,7 +42,7 @@ struct engine_config {
 };
 
 struct engine_counters {
-        uint64_t allowed, claimed, dropped, refused, fallbacks;
+        uint64_t allowed, claimed, dropped, refused, fallbacks, over_quota;
 };
 
 struct engine {
@@ -55,6 +56,7 @@ struct engine {
         struct sets sets;
         struct digests digests;
         struct flow_table flows;
+        struct quota quota;
         struct chain chain;
         struct intake intake;
         struct callers callers;

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/interface.h"
 #include "base/log.h"
+#include "chain/quota.h"
 #include "digest/digests.h"
 #include "flow/packet.h"
 #include "engine/events.h"
@@ -201,7 +202,7 @@ static void hold_or_release(struct intake *intake, struct flow *flow, bool is_st
         if (flow->verdict != NX_VERDICT_NONE || flow->is_delivered) {
                 intake->counters.asked_again += !is_in_line && is_without_place(flow);
                 chain_release(intake->chain, flow, held);
-        } else if (flow->n_held < FLOW_HELD_MAX) {
+        } else if (flow->n_held < FLOW_HELD_MAX && quota_hold(intake->chain->quota, flow)) {
                 flow->held[flow->n_held++] = held;
         } else {
                 intake->counters.packets_over_limit++;

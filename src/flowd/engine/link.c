@@ -250,6 +250,7 @@ static void on_status(struct link *link, uint64_t request)
         put_fact(link, request, "flows_dropped", engine->counters.dropped);
         put_fact(link, request, "flows_by_fail_policy",
                  engine->counters.fallbacks + intake->fallbacks);
+        put_fact(link, request, "flows_over_quota", engine->counters.over_quota);
         put_fact(link, request, "packets_by_fail_policy", engine_count_guarded(engine));
         put_fact(link, request, "flows_unattributed", intake->unattributed);
         put_fact(link, request, "packets_shown", packets.shown);

@@ -25,6 +25,7 @@ struct delivery;
 struct gathering;
 struct process;
 struct session;
+struct share;
 
 /* A session that wants to see the flow's bytes; in the order in which they see them. */
 struct flow_inspector {
@@ -130,6 +131,7 @@ struct flow {
         bool is_judged_again;    /* it passed, and goes on meanwhile: see chain/again.h */
         unsigned int hops; /* claimed flows that stand behind this one, as far as we can tell */
         struct session *waits_for;
+        struct share *share; /* its program's, in which it counts, or NULL: chain/quota.h */
         bool is_paused; /* it said that its answer takes time */
         struct gathering *gathering; /* which waits for it; engine/groups.h */
         struct list waiting; /* session.asked or session.paused; chain.unidentified;

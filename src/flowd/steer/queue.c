@@ -25,14 +25,13 @@
 #include "steer/nfqueue.h"
 #include "steer/queue.h"
 
-#define HEADERS_MAX  384  /* of an undecided packet: headers, and a DNS query's longest name */
-#define ANSWER_MAX   4096 /* of a name server's answer */
-#define MESSAGE_MAX  (ANSWER_MAX + 512)
-#define VERDICT_MAX  64
-#define QUEUE_LENGTH 16384
-#define FIRST_QUEUE  20000
-#define QUEUE_RANGE  20000
-#define BIND_TRIES   64
+#define HEADERS_MAX 384  /* of an undecided packet: headers, and a DNS query's longest name */
+#define ANSWER_MAX  4096 /* of a name server's answer */
+#define MESSAGE_MAX (ANSWER_MAX + 512)
+#define VERDICT_MAX 64
+#define FIRST_QUEUE 20000
+#define QUEUE_RANGE 20000
+#define BIND_TRIES  64
 
 struct queue {
         int fd;

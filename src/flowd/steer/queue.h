@@ -29,7 +29,8 @@ struct queue_packet {
         size_t size;          /* of bytes: at most what the queue copies */
 };
 
-#define QUEUE_BATCH 32
+#define QUEUE_BATCH  32
+#define QUEUE_LENGTH 16384 /* packets that wait: of one program a part, see chain/quota.h */
 
 /* n: QUEUE_BATCH at most. */
 typedef void queue_batch_fn(const struct queue_packet *packets, size_t n, void *userdata);
