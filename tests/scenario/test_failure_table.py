@@ -130,6 +130,24 @@ def test_a_full_queue(netext, scripted, client, serve, policy):
     assert len(server.seen) == 1
 
 
+def test_a_crowd_of_one_program(netext, scripted, client, server):
+    """It fills its quarter of the queue; what it opens beyond goes as the policy says, and others are asked about."""
+    scripted("80 refuse", fail_policy="open", verdict_timeout=60000)
+    extension = netext.extension_pid("scripted")
+    netext.kill(extension, signal.SIGSTOP)
+    assert client.python(CROWD, address=Lab.SERVER, count=6000) == 6000
+    wait_until(lambda: netext.status()["flows_over_quota"] == 6000 - 4096, lambda: f"it has more: {netext.status()}")
+    other = client.start("tcp", Lab.SERVER, 80)
+    wait_until(lambda: netext.status()["flows_held"] == 4096 + 1, lambda: f"it does not wait: {netext.status()}")
+    os.kill(extension, signal.SIGCONT)
+    answer = client.answer(other)
+    flow = netext.flow(local_port=answer.local_port)
+    assert answer.error == "ECONNREFUSED" and flow["reason"] == "provider"
+    wait_until(lambda: netext.status()["flows_held"] == 0, "what waited was not decided", 30)
+    status = netext.status()
+    assert status["flows_by_fail_policy"] == status["flows_over_quota"] and status["packets_by_fail_policy"] == 0
+
+
 # Fills the ring of events: each of these is denied by a rule, which tells so.
 NOISE = """
     for _ in range(count):
