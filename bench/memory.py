@@ -10,18 +10,20 @@ import functools
 import os
 import re
 import resource
+import shutil
+import tempfile
 import time
 
 import sites
 from loads import PORT, program
 from measure import Site, VERDICTS, spread
 
-from harness.client import Client
+from harness.client import Client, PYTHON
 from harness.lab import Lab
 
 SETTLE_S = 1  # until a daemon that has just started counts as idle
 N_FLOWS = 8000
-N_DESCRIPTORS = 20_000  # flowd has two for each claimed flow
+N_DESCRIPTORS = 20_000  # flowd has two for each claimed flow, and gives one program half of them
 N_ALLOWED = 100_000
 # Each with a process on either side, since a process can have so many descriptors.
 ENDS = [(address, int(PORT) + i) for address in (Lab.SERVER, Lab.SERVER6) for i in range(4)]
@@ -78,14 +80,21 @@ class IdleRss(collections.namedtuple("IdleRss", "process at_most")):
 # --- a flow that is open -----------------------------------------------------------------
 
 
-def start_holding(lab, count, address=Lab.SERVER, port=int(PORT)):
+def start_holding(lab, count, address=Lab.SERVER, port=int(PORT), python=PYTHON):
     """Opens connections, one after the other; they last until something is written to the result."""
-    return Client(lab).start_python(HOLD, address=address, port=port, count=count)
+    return Client(lab).start_python(HOLD, python=python, address=address, port=port, count=count)
 
 
-def hold(lab, count):
+def hold(lab, count, python=PYTHON):
     """The same, and they are open."""
-    Client.wait_for_ready(start_holding(lab, count), 120)
+    Client.wait_for_ready(start_holding(lab, count, python=python), 120)
+
+
+def hold_by_two(lab, count):
+    """The same, by two programs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for python in (PYTHON, shutil.copy(PYTHON, f"{folder}/another-python")):
+            hold(lab, count // 2, python)
 
 
 def flow_memory_once(options):
@@ -97,7 +106,7 @@ def flow_memory_once(options):
         pids = {"flowd": instance.flowd_pid(), "SDK": instance.extension_pid("proxy-splice")}
         hold(site.lab, 1)  # what the first flow makes once and for all is not the others'
         before = {part: kib_of(pid, "smaps_rollup", "Pss") for part, pid in pids.items()}
-        hold(site.lab, N_FLOWS)
+        hold_by_two(site.lab, N_FLOWS)
         after = {part: kib_of(pid, "smaps_rollup", "Pss") for part, pid in pids.items()}
         claimed = instance.status()["flows_claimed"]
         sites.expect(claimed == N_FLOWS + 1, f"{claimed} of {N_FLOWS + 1} flows were claimed")
