@@ -173,6 +173,9 @@ struct sock_common {
         unsigned short skc_dport; /* in network order */
         unsigned long skc_flags;  /* enum sock_flags, a bit each */
         struct {
+                __s64 counter;
+        } skc_cookie; /* 0: nobody has asked for it yet */
+        struct {
                 __u8 bytes[16];
         } skc_v6_daddr;
 };

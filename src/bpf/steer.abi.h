@@ -80,6 +80,15 @@ struct steer_process_key {
         __u32 exec_id;
 };
 
+/* Of so many sockets, the last ones, it is known who made them. */
+#define STEER_CREATORS 65536
+
+/* Who made a socket; its place is the cookie's last bits. */
+struct steer_creator {
+        __u64 cookie; /* 0: it is being written */
+        struct steer_process_key process;
+};
+
 #define STEER_PROCESS_READY  1u
 #define STEER_PATH_TRUNCATED 2u
 /* The path begins where ours do, in a mount namespace that only our users' root can arrange. */

@@ -37,6 +37,7 @@
 #include "bpf/owner.bpf.h"
 #include "bpf/judge.bpf.h"
 #include "bpf/connection.bpf.h"
+#include "bpf/creator.bpf.h"
 #include "bpf/shelves.bpf.h"
 #include "bpf/carried.bpf.h"
 #include "bpf/face.bpf.h"
@@ -167,8 +168,10 @@ static __always_inline void judge_current(struct bpf_sock_addr *ctx, struct mptc
                 judge_by_connection(connection, &question, owner);
         else
                 judge_by_process(&question, owner);
-        if (connection && !is_later_way(connection))
+        if (connection && !is_later_way(connection)) {
                 keep_connection(connection, &question, owner);
+                pass_creator_on(connection, owner->cookie);
+        }
         if (state.has_proxies)
                 judge_by_origin(ctx->sk, connection, &question, owner);
         judge(&question, &owner->outcome);
@@ -388,8 +391,12 @@ int sock_create(struct bpf_sock *ctx)
         struct steer_question question = { .direction = DIRECTION_OUTBOUND };
         struct steer_owner owner = {};
 
-        if (is_judged_by_flow(ctx) || bpf_get_netns_cookie(ctx) != netns_cookie)
+        if (bpf_get_netns_cookie(ctx) != netns_cookie)
                 return 1;
+        if (is_judged_by_flow(ctx)) {
+                note_creator(ctx);
+                return 1;
+        }
         question.protocol = owner.protocol = other_protocol(ctx);
         owner.cookie = bpf_get_socket_cookie(ctx);
         judge_by_process(&question, &owner);

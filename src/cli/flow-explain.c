@@ -116,6 +116,18 @@ static void print_owner(const struct nx_properties *flow)
         print_text(flow, "container", "container");
 }
 
+/* Who else had a hand in its socket. */
+static void print_other(const struct nx_properties *flow, const char *name, const char *pid_key,
+                        const char *program_key)
+{
+        const char *program = nx_properties_get_string(flow, program_key) ?: "";
+
+        if (nx_properties_has(flow, pid_key))
+                print_fact(name, cli_format("%s, process %" PRIu64,
+                                            *program ? program : "path unknown",
+                                            nx_properties_get_uint64(flow, pid_key)));
+}
+
 /* On whose behalf, where the program above only sends the bytes on. */
 static void print_origin(const struct nx_properties *flow)
 {
@@ -243,6 +255,8 @@ static void explain(const struct nx_properties *flow)
         escape_text(stdout, title);
         printf("\n\n");
         print_owner(flow);
+        print_other(flow, "made by", "creator_pid", "creator_program");
+        print_other(flow, "last sent", "last_sender_pid", "last_sender_program");
         print_origin(flow);
         print_hint(flow);
         /* What was denied at once never got a local end. */

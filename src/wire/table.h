@@ -162,13 +162,18 @@ enum wire_type {
         ATTR(109, EXPIRES_NS, WIRE_U64, "expires_ns", NULL)                                        \
         ATTR(111, EXTENSION, WIRE_STRING, "extension", NULL) /* TEAM.identifier */                 \
         ATTR(110, FLOWS, WIRE_U64, "flows", NULL) /* that a rule decided */                        \
+        ATTR(113, CREATOR_STARTED_NS, WIRE_U64, "creator_started_ns", NULL)                        \
         ATTR(115, REMEMBER_S, WIRE_U32, "remember_s", NULL)                                        \
         ATTR(116, GID, WIRE_U32, "gid", NULL)                                                      \
         ATTR(117, STARTED_TICKS, WIRE_U64, "started_ticks", NULL) /* field 22 of /proc/PID/stat */ \
         ATTR(118, HINT_ON_BEHALF_OF, WIRE_STRING, "hint_on_behalf_of", NULL)                       \
         ATTR(119, HINT_ON_BEHALF_OF_PID, WIRE_U32, "hint_on_behalf_of_pid", NULL)                  \
         ATTR(120, HINT_ON_BEHALF_OF_SEVERAL, WIRE_BOOL, "hint_on_behalf_of_several", NULL) \
-        ATTR(122, ORIGIN_SIGNER, WIRE_STRING, "origin_signer", NULL)
+        ATTR(122, ORIGIN_SIGNER, WIRE_STRING, "origin_signer", NULL)                               \
+        ATTR(123, CREATOR_PID, WIRE_U32, "creator_pid", NULL)                                      \
+        ATTR(124, CREATOR_PROGRAM, WIRE_STRING, "creator_program", NULL)                           \
+        ATTR(125, LAST_SENDER_PID, WIRE_U32, "last_sender_pid", NULL)                              \
+        ATTR(126, LAST_SENDER_PROGRAM, WIRE_STRING, "last_sender_program", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,

@@ -177,4 +177,5 @@ def test_what_the_kernel_does_for_a_program_is_the_programs(netext, firewall, cl
                 assert done["error"] == error, (orders, protocol, done)
                 flow = netext.flow(remote_port=port, protocol=protocol, pid=done["pid"])
                 assert flow["program"] == os.path.realpath(RING)
+                assert not {"creator_pid", "last_sender_pid"} & set(flow)
     assert server.seen == []

@@ -63,6 +63,16 @@ static void set_origin(struct intake *intake, struct flow *flow, const struct st
                 flow->origin = owners_get_process(intake->owners, &origin->process->key);
 }
 
+/* A program that was executed later is another one, if in the same process. */
+static void set_creator(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
+{
+        struct steer_process_key creator;
+
+        if (hooks_find_creator(intake->hooks, owner->cookie, &creator) &&
+            memcmp(&creator, &owner->process, sizeof(creator)) != 0)
+                flow->creator = owners_get_user(intake->owners, &creator);
+}
+
 /* By the name that it has now: it can be gone before somebody looks at the record. */
 static void set_interface(struct flow *flow, uint32_t interface)
 {
@@ -86,6 +96,7 @@ void intake_set_owner(struct intake *intake, struct flow *flow, const struct ste
         }
         if (flow->process && hooks_state(intake->hooks)->digest_slots)
                 digests_recall(intake->chain->digests, flow->process);
+        set_creator(intake, flow, owner);
         if (owner->origin_flow)
                 set_origin(intake, flow, owner);
         if (owner->interface && flow->direction == NX_DIRECTION_OUTBOUND)

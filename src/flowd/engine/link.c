@@ -29,6 +29,7 @@ static int adopt_channel(struct link *link, int fd);
 static void put_flow(struct link *link, struct wire_writer *writer, const struct flow *flow)
 {
         record_put_identity(writer, flow, &link->engine->owners, &link->engine->names);
+        record_put_sender(writer, flow, &link->engine->owners);
         record_put_decision(writer, flow);
 }
 

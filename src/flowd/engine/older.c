@@ -41,7 +41,8 @@ static struct flow *find_flow(const struct intake *intake, const struct flow *mo
 static void set_holder(struct intake *intake, struct flow *flow, const struct steer_owner *owner)
 {
         owners_put_process(intake->owners, flow->process);
-        flow->process = NULL;
+        owners_put_process(intake->owners, flow->creator);
+        flow->process = flow->creator = NULL;
         intake_set_owner(intake, flow, owner);
 }
 

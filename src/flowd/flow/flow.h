@@ -82,6 +82,8 @@ struct flow {
         enum wire_owner owner;
         bool is_owner_holder;    /* nobody saw who began it: the owner had its socket */
         struct process *process; /* counted; NULL unless the owner is a program */
+        struct process *creator; /* counted; who made the socket, if not its owner; or NULL */
+        struct process *last_sender; /* counted; the same of the last datagram, once it is over */
         uint32_t uid;
         uint64_t origin_flow;   /* the flow that this one carries on, or 0 */
         struct process *origin; /* counted; whose flow that is, or NULL */

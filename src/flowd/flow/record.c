@@ -11,6 +11,7 @@
 
 #include "base/loop.h"
 #include "flow/record.h"
+#include "flow/sender.h"
 #include "names/names.h"
 #include "owner/owner.h"
 
@@ -103,6 +104,25 @@ static void put_asker(struct wire_writer *writer, const struct flow *flow)
         wire_put(writer, WIRE_ATTR_HINT_ON_BEHALF_OF_SEVERAL, flow->has_several_askers);
 }
 
+static void put_creator(struct wire_writer *writer, const struct process *creator)
+{
+        wire_put(writer, WIRE_ATTR_CREATOR_PID, creator->key.tgid);
+        wire_put(writer, WIRE_ATTR_CREATOR_STARTED_NS, creator->key.start_ns);
+        wire_put_string(writer, WIRE_ATTR_CREATOR_PROGRAM, creator->program);
+}
+
+void record_put_sender(struct wire_writer *writer, const struct flow *flow, struct owners *owners)
+{
+        struct process *now = flow->closed_ns ? NULL : sender_find(owners, flow);
+        const struct process *sender = now ? now : flow->last_sender;
+
+        if (!sender)
+                return;
+        wire_put(writer, WIRE_ATTR_LAST_SENDER_PID, sender->key.tgid);
+        wire_put_string(writer, WIRE_ATTR_LAST_SENDER_PROGRAM, sender->program);
+        owners_put_process(owners, now);
+}
+
 /* A denied connect() never got a local end, a denied sendto() only a port. */
 static void put_local(struct wire_writer *writer, const struct flow *flow)
 {
@@ -125,6 +145,8 @@ void record_put_identity(struct wire_writer *writer, const struct flow *flow, st
         wire_put(writer, WIRE_ATTR_REMOTE_PORT, flow->remote.port);
         wire_put_string(writer, WIRE_ATTR_REMOTE_NAME, names_find(names, &flow->remote.address));
         put_owner(writer, flow, owners);
+        if (flow->creator)
+                put_creator(writer, flow->creator);
         if (flow->origin_flow)
                 put_origin(writer, flow, owners);
         if (*flow->bound_to)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/sender.h"
 #include "flow/table.h"
 #include "owner/owner.h"
 #include "steer/without.h"
@@ -51,6 +52,8 @@ static void flow_free(struct flow_table *table, struct flow *flow)
         owners_put_process(table->owners, flow->process);
         owners_put_process(table->owners, flow->origin);
         owners_put_process(table->owners, flow->asker);
+        owners_put_process(table->owners, flow->creator);
+        owners_put_process(table->owners, flow->last_sender);
         table->n_flows--;
         if (flow->reports)
                 wheel_timer_stop(&flow->reports->timer);
@@ -120,6 +123,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow *model)
                 owners_put_process(table->owners, model->process);
                 owners_put_process(table->owners, model->origin);
                 owners_put_process(table->owners, model->asker);
+                owners_put_process(table->owners, model->creator);
                 return NULL;
         }
         memcpy(flow, model, offsetof(struct flow, held[model->n_held]));
@@ -197,6 +201,8 @@ static void keep_for_a_while(struct flow_table *table, struct flow *flow)
 void flow_table_close(struct flow_table *table, struct flow *flow, uint64_t at_ns)
 {
         flow->closed_ns = at_ns;
+        if (!flow->last_sender)
+                flow->last_sender = sender_find(table->owners, flow);
         if (!flow->delivery && list_is_empty(&flow->closed))
                 keep_for_a_while(table, flow);
 }

@@ -37,8 +37,8 @@ int flow_table_init(struct flow_table *table, struct owners *owners, __u64 *last
 void flow_table_deinit(struct flow_table *table);
 
 /*
- * Adds a copy of flow with an id of its own; flow->process, origin and asker are handed over. NULL,
- * with all put, if memory is short or the table is full of flows that are being decided.
+ * Adds a copy of flow with an id of its own; flow->process, origin, asker and creator are handed
+ * over. NULL, with all put, if memory is short or the table is full of flows that are being decided.
  */
 struct flow *flow_table_add(struct flow_table *table, const struct flow *flow);
 

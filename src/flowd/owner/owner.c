@@ -150,6 +150,21 @@ struct process *owners_get_process(struct owners *owners, const struct steer_pro
         return process;
 }
 
+struct process *owners_get_user(struct owners *owners, const struct steer_process_key *key)
+{
+        struct process *process = owners_get_process(owners, key);
+
+        if (process)
+                return process;
+        process = calloc(1, sizeof(*process)); /* in no table: the record may come yet */
+        if (!process)
+                return NULL;
+        process->key = *key;
+        process->n_refs = 1;
+        list_init(&process->unused);
+        return process;
+}
+
 struct process *owners_put_process(struct owners *owners, struct process *process)
 {
         if (!process || --process->n_refs > 0)

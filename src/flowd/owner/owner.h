@@ -63,6 +63,8 @@ void owners_deinit(struct owners *owners);
 
 /* The process of key, counted up; NULL if the kernel has no record of it or memory is short. */
 struct process *owners_get_process(struct owners *owners, const struct steer_process_key *key);
+/* The same of one that only had a hand in a flow: where the kernel has no record, it has a key. */
+struct process *owners_get_user(struct owners *owners, const struct steer_process_key *key);
 /* NULL in, NULL out. */
 struct process *owners_put_process(struct owners *owners, struct process *process);
 

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "footprint/footprint.h"
+#include "steer/creators.h"
 #include "steer/hooks-internal.h"
 #include "steer/hooks.h"
 #include "steer/mark.h"
@@ -43,6 +44,7 @@ struct hooks {
         struct steer_bpf *skeleton;
         struct ring_buffer *ring;
         struct steer_shelf *shelves;
+        const struct steer_creator *creators;
         struct bpf_link *links[N_LINKS];
         struct bpf_link *delivery_links[N_DELIVERY_LINKS]; /* NULL while nobody can claim flows */
         struct bpf_link *group_link;   /* NULL while no session speaks of inbound flows */
@@ -299,6 +301,8 @@ int hooks_open(struct hooks **ret_hooks, const struct hooks_config *config,
         if (r < 0)
                 return r;
         r = shelves_open(&hooks->shelves, bpf_map__fd(hooks->skeleton->maps.shelves));
+        if (r >= 0)
+                r = creators_open(&hooks->creators, bpf_map__fd(hooks->skeleton->maps.creators));
         if (r < 0) {
                 *ret_problem = "the BPF programs' memory cannot be mapped";
                 return r;
@@ -573,6 +577,7 @@ struct hooks *hooks_close(struct hooks *hooks)
         for (size_t i = 0; i < N_FACE_LINKS; i++)
                 bpf_link__destroy(hooks->face_links[i]);
         shelves_close(hooks->shelves);
+        creators_close(hooks->creators);
         steer_bpf__destroy(hooks->skeleton);
         free(hooks->pin_dir);
         close_fd(hooks->netns_fd);
@@ -691,6 +696,25 @@ void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n)
         for (size_t i = 0; i < n; i++)
                 if (!lookups[i].is_inbound)
                         find_sender(hooks, &lookups[i]);
+}
+
+bool hooks_find_creator(struct hooks *hooks, uint64_t cookie, struct steer_process_key *ret_process)
+{
+        return creators_find(hooks->creators, cookie, ret_process);
+}
+
+bool hooks_find_sender(struct hooks *hooks, uint16_t local_port, const struct endpoint *remote,
+                       struct steer_owner *ret_owner)
+{
+        struct steer_tuple tuple = {
+                .remote_port = remote->port,
+                .local_port = local_port,
+                .protocol = IPPROTO_UDP,
+        };
+
+        memcpy(&tuple.remote, &remote->address, sizeof(tuple.remote));
+        return bpf_map_lookup_elem(bpf_map__fd(hooks->skeleton->maps.asked), &tuple, ret_owner) ==
+               0;
 }
 
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,

@@ -73,6 +73,11 @@ int hooks_read_events(struct hooks *hooks, hooks_event_fn *fn, void *userdata);
  * not seen.
  */
 void hooks_look_up(struct hooks *hooks, struct steer_lookup *lookups, size_t n);
+/* Who made the socket; false: that is not known, or not any more. */
+bool hooks_find_creator(struct hooks *hooks, uint64_t cookie, struct steer_process_key *ret_process);
+/* Who sent the last datagram from that port to remote, by whichever socket; false: not known. */
+bool hooks_find_sender(struct hooks *hooks, uint16_t local_port, const struct endpoint *remote,
+                       struct steer_owner *ret_owner);
 bool hooks_find_process(struct hooks *hooks, const struct steer_process_key *key,
                         struct steer_process *ret_process);
 /* One of steer_process.parents: nothing but its executable is known. */
