@@ -96,6 +96,12 @@ const char *nx_flow_get_unit(const struct nx_flow *flow);
 /** The container, "docker:ID", by the names that engines give to cgroups; or NULL. Who may make
  *  cgroups of his own can make one look like a container. */
 const char *nx_flow_get_container(const struct nx_flow *flow);
+/** The process that made the socket, where that is another one than the owner, who began the flow: it
+ *  handed the socket on, or left it to its children, or to a program that it executed. Else (and where
+ *  nobody knows) (pid_t)-1. */
+int32_t nx_flow_get_creator_pid(const struct nx_flow *flow);
+/** Path of its executable, or NULL. */
+const char *nx_flow_get_creator_program(const struct nx_flow *flow);
 
 /** @name Origin
  *  The program on whose behalf the bytes travel; the owner above is the last hop: whose

@@ -21,7 +21,7 @@ struct {
         __type(value, struct steer_creator);
 } creators SEC(".maps");
 
-/* Processes that have a record, as far as there are places. To look there is to search once less. */
+/* Processes that have a record, as far as there are places: to look here is to search once less. */
 #define MAKERS 4096
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -68,6 +68,7 @@ static __always_inline void record_creator(const struct steer_process_key *key)
                 *maker = *key;
 }
 
+/* Each socket costs what this does: memory of the kernel's is read without the helper for that. */
 static __always_inline void note_creator(struct bpf_sock *ctx)
 {
         struct task_struct *task = bpf_get_current_task_btf();
@@ -78,7 +79,7 @@ static __always_inline void note_creator(struct bpf_sock *ctx)
         if (!at || task->flags & PF_KTHREAD)
                 return;
         key.tgid = task->tgid;
-        key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+        key.start_ns = task->group_leader->start_boottime;
         key.exec_id = (__u32)task->self_exec_id;
         record_creator(&key);
         write_creator(at, cookie, &key);

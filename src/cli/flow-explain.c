@@ -123,9 +123,9 @@ static void print_other(const struct nx_properties *flow, const char *name, cons
         const char *program = nx_properties_get_string(flow, program_key) ?: "";
 
         if (nx_properties_has(flow, pid_key))
-                print_fact(name, cli_format("%s, process %" PRIu64,
-                                            *program ? program : "path unknown",
-                                            nx_properties_get_uint64(flow, pid_key)));
+                print_fact(name,
+                           cli_format("%s, process %" PRIu64, *program ? program : "path unknown",
+                                      nx_properties_get_uint64(flow, pid_key)));
 }
 
 /* On whose behalf, where the program above only sends the bytes on. */

@@ -33,6 +33,7 @@ static const enum wire_attribute text_attributes[] = {
         [FLOW_CGROUP] = WIRE_ATTR_CGROUP,
         [FLOW_UNIT] = WIRE_ATTR_UNIT,
         [FLOW_CONTAINER] = WIRE_ATTR_CONTAINER,
+        [FLOW_CREATOR_PROGRAM] = WIRE_ATTR_CREATOR_PROGRAM,
         [FLOW_ORIGIN_PROGRAM] = WIRE_ATTR_ORIGIN_PROGRAM,
         [FLOW_ORIGIN_PROGRAM_DIGEST] = WIRE_ATTR_ORIGIN_DIGEST,
         [FLOW_ORIGIN_PROGRAM_SIGNER] = WIRE_ATTR_ORIGIN_SIGNER,
@@ -42,9 +43,11 @@ static const enum wire_attribute text_attributes[] = {
 
 /* The owner's attributes; for a flow without a known program they say nothing. */
 static const bool is_about_owner[_FLOW_TEXT_MAX] = {
-        [FLOW_PROGRAM] = true,      [FLOW_PROGRAM_DIGEST] = true, [FLOW_PROGRAM_SIGNER] = true,
-        [FLOW_COMMAND_LINE] = true, [FLOW_PARENTS] = true,        [FLOW_RESPONSIBLE_PROGRAM] = true,
-        [FLOW_CGROUP] = true,       [FLOW_UNIT] = true,           [FLOW_CONTAINER] = true,
+        [FLOW_PROGRAM] = true,        [FLOW_PROGRAM_DIGEST] = true,
+        [FLOW_PROGRAM_SIGNER] = true, [FLOW_COMMAND_LINE] = true,
+        [FLOW_PARENTS] = true,        [FLOW_RESPONSIBLE_PROGRAM] = true,
+        [FLOW_CGROUP] = true,         [FLOW_UNIT] = true,
+        [FLOW_CONTAINER] = true,      [FLOW_CREATOR_PROGRAM] = true,
 };
 
 static size_t measure_texts(const struct wire_message *message,
@@ -92,7 +95,7 @@ static struct nx_flow *allocate(struct session *session, size_t text_size)
 static void read_owner(struct nx_flow *flow, const struct wire_message *message)
 {
         flow->is_attributed = wire_get(message, WIRE_ATTR_OWNER) == WIRE_OWNER_PROGRAM;
-        flow->pid = flow->responsible_pid = -1;
+        flow->pid = flow->responsible_pid = flow->creator_pid = -1;
         flow->uid = UINT32_MAX;
         flow->process_started_ns = 0;
         flow->is_program_trusted = false;
@@ -102,6 +105,8 @@ static void read_owner(struct nx_flow *flow, const struct wire_message *message)
                 flow->pid = (int32_t)wire_get(message, WIRE_ATTR_PID);
         if (wire_has(message, WIRE_ATTR_RESPONSIBLE_PID))
                 flow->responsible_pid = (int32_t)wire_get(message, WIRE_ATTR_RESPONSIBLE_PID);
+        if (wire_has(message, WIRE_ATTR_CREATOR_PID))
+                flow->creator_pid = (int32_t)wire_get(message, WIRE_ATTR_CREATOR_PID);
         if (wire_has(message, WIRE_ATTR_UID))
                 flow->uid = (uint32_t)wire_get(message, WIRE_ATTR_UID);
         flow->process_started_ns = wire_get(message, WIRE_ATTR_PROCESS_STARTED_NS);
@@ -379,6 +384,16 @@ _public_ const char *nx_flow_get_unit(const struct nx_flow *flow)
 _public_ const char *nx_flow_get_container(const struct nx_flow *flow)
 {
         return flow->texts[FLOW_CONTAINER];
+}
+
+_public_ int32_t nx_flow_get_creator_pid(const struct nx_flow *flow)
+{
+        return flow->creator_pid;
+}
+
+_public_ const char *nx_flow_get_creator_program(const struct nx_flow *flow)
+{
+        return flow->texts[FLOW_CREATOR_PROGRAM];
 }
 
 _public_ uint64_t nx_flow_get_origin_flow(const struct nx_flow *flow)

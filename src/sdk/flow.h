@@ -27,6 +27,7 @@ enum flow_text {
         FLOW_CGROUP,
         FLOW_UNIT,
         FLOW_CONTAINER,
+        FLOW_CREATOR_PROGRAM,
         FLOW_ORIGIN_PROGRAM,
         FLOW_ORIGIN_PROGRAM_DIGEST,
         FLOW_ORIGIN_PROGRAM_SIGNER,
@@ -86,6 +87,7 @@ struct nx_flow {
         uint64_t started_ns;
         int32_t pid;
         int32_t responsible_pid;
+        int32_t creator_pid;
         uint32_t uid;
         uint64_t process_started_ns;
         uint64_t origin_flow;

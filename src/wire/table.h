@@ -169,11 +169,11 @@ enum wire_type {
         ATTR(118, HINT_ON_BEHALF_OF, WIRE_STRING, "hint_on_behalf_of", NULL)                       \
         ATTR(119, HINT_ON_BEHALF_OF_PID, WIRE_U32, "hint_on_behalf_of_pid", NULL)                  \
         ATTR(120, HINT_ON_BEHALF_OF_SEVERAL, WIRE_BOOL, "hint_on_behalf_of_several", NULL) \
+        ATTR(121, LAST_SENDER_PROGRAM, WIRE_STRING, "last_sender_program", NULL)                   \
         ATTR(122, ORIGIN_SIGNER, WIRE_STRING, "origin_signer", NULL)                               \
         ATTR(123, CREATOR_PID, WIRE_U32, "creator_pid", NULL)                                      \
         ATTR(124, CREATOR_PROGRAM, WIRE_STRING, "creator_program", NULL)                           \
-        ATTR(125, LAST_SENDER_PID, WIRE_U32, "last_sender_pid", NULL)                              \
-        ATTR(126, LAST_SENDER_PROGRAM, WIRE_STRING, "last_sender_program", NULL)
+        ATTR(125, LAST_SENDER_PID, WIRE_U32, "last_sender_pid", NULL)
 
 enum wire_attribute {
 #define ATTR(number, name, type, key, names) WIRE_ATTR_##name = number,

@@ -12,7 +12,7 @@ CODE_FOLDERS = ("include", "src", "extensions", "examples")
 ALL_FOLDERS = CODE_FOLDERS + ("tests", "bench", "demo", "docs", "dist")
 DAEMONS = ("manager", "flowd")
 # The numbers of src/wire/table.h that make a flow's record.
-FLOW_KEYS = (*range(16, 42), *range(54, 59), 66, 80, *range(83, 87))
+FLOW_KEYS = (*range(16, 42), *range(54, 59), 66, 80, *range(83, 87), 113, 121, *range(123, 126))
 VERBS = ("run", "status", "doctor", "session", "set", "ask", "rules", "flow", "extension", "chain", "secret", "key")
 # The codes of src/bundle/check.h, as it abbreviates them.
 CODES = {"_SIGNATURE": "8", "_VALIDATION": "9"}

@@ -613,6 +613,8 @@ void daemon_put_flow(struct daemon *daemon, uint64_t flow, const char *program)
         wire_put_string(writer, WIRE_ATTR_PARENTS, "/usr/bin/bash\n/usr/sbin/sshd");
         wire_put_string(writer, WIRE_ATTR_RESPONSIBLE_PROGRAM, "/usr/sbin/sshd");
         wire_put(writer, WIRE_ATTR_RESPONSIBLE_PID, 4320);
+        wire_put(writer, WIRE_ATTR_CREATOR_PID, 1);
+        wire_put_string(writer, WIRE_ATTR_CREATOR_PROGRAM, "/usr/lib/systemd/systemd");
         if (daemon->has_origin) {
                 wire_put(writer, WIRE_ATTR_ORIGIN_FLOW, 42);
                 wire_put(writer, WIRE_ATTR_ORIGIN_PID, 99);

@@ -64,6 +64,8 @@ static void look_at_known(struct nx_flow *flow)
         assert_string_equal(nx_flow_get_parents(flow), "/usr/bin/bash\n/usr/sbin/sshd");
         assert_string_equal(nx_flow_get_responsible_program(flow), "/usr/sbin/sshd");
         assert_int_equal(nx_flow_get_responsible_pid(flow), 4320);
+        assert_int_equal(nx_flow_get_creator_pid(flow), 1);
+        assert_string_equal(nx_flow_get_creator_program(flow), "/usr/lib/systemd/systemd");
         assert_int_equal(nx_flow_get_origin_flow(flow), 0);
         assert_int_equal(nx_flow_get_origin_pid(flow), -1);
         assert_null(nx_flow_get_origin_program(flow));
@@ -117,6 +119,8 @@ static void look_at_unknown(struct nx_flow *flow)
         assert_null(nx_flow_get_parents(flow));
         assert_null(nx_flow_get_responsible_program(flow));
         assert_int_equal(nx_flow_get_responsible_pid(flow), -1);
+        assert_int_equal(nx_flow_get_creator_pid(flow), -1);
+        assert_null(nx_flow_get_creator_program(flow));
         assert_false(nx_flow_is_program_path_trusted(flow));
         assert_string_equal(nx_flow_get_remote_hostname(flow), "example.org");
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Who sent a flow's last datagram? A socket that several processes have is used by each of them, and
- * the flow's owner is the first. Asked when somebody wants to know, and as the flow ends.
+ * Who sent a flow's last datagram? A socket that several processes have is used by each of them,
+ * and the flow's owner is the first. Asked when somebody wants to know, and as the flow ends.
  */
 
 #include "flow/flow.h"

@@ -38,7 +38,7 @@ void flow_table_deinit(struct flow_table *table);
 
 /*
  * Adds a copy of flow with an id of its own; flow->process, origin, asker and creator are handed
- * over. NULL, with all put, if memory is short or the table is full of flows that are being decided.
+ * over. NULL, with all put, if memory is short or the table is full of flows being decided.
  */
 struct flow *flow_table_add(struct flow_table *table, const struct flow *flow);
 
