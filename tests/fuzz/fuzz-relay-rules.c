@@ -43,7 +43,7 @@ static void check_upstream(const struct rules *rules, const struct upstream *ups
 {
         require(rules_find_upstream(rules, upstream->name) == upstream);
         require(upstream->name[0] && strlen(upstream->name) <= UPSTREAM_NAME_MAX);
-        require((upstream->address.port > 0) == !upstream->interface); /* a tunnel has none */
+        require((upstream->address.port > 0) == (upstream->kind != UPSTREAM_TUNNEL));
         require(!upstream->credentials || upstream->credentials[0]);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz-sources: extensions/firewall/rules.c extensions/common/lines.c extensions/common/match.c */
-/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c extensions/common/problems.c
- */
+/* fuzz-sources: extensions/common/dpkg.c extensions/common/package.c */
+/* fuzz-sources: extensions/common/problems.c */
 /* fuzz-sources: extensions/common/rpm.c extensions/common/texts.c */
 /* fuzz-sources: extensions/common/values.c */
 /* fuzz-sources: extensions/common/words.c */

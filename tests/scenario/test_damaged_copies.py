@@ -137,9 +137,11 @@ def test_the_copy_that_took_over_is_watched_and_the_former_is_not(store, worksho
     assert "message" not in store.wait_for_extension_version("1.2")
 
 
-def test_what_is_off_says_why_it_is_off(store, workshop):
+def test_what_is_off_says_why_it_is_off(store, workshop, tmp_path):
     """A look that was begun before comes to nothing."""
-    store.activate(workshop.bundle(), "--approve")
+    large = tmp_path / "large"
+    large.write_bytes(bytes(100 << 20))  # it takes a moment to look at
+    store.activate(workshop.bundle(files={"resources/large": large}), "--approve")
     write_resource(pathlib.Path(store.extension()["path"]))
     worker, = wait_until(lambda: workers(store), "nobody looks")
     os.kill(worker, signal.SIGSTOP)
