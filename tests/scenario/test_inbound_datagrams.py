@@ -406,6 +406,9 @@ def test_inspected_datagrams_survive_the_session(netext, inspecting, listener, c
 def test_many_callers_at_once(netext, inspecting, listener, call):
     inspecting("inbound ask", "80 watch")
     listener(80)
+    with call.connect(80) as first:  # it has flowd add the first routing rule: see docs/design/2026-11-25-inbound.md
+        first.send(b"hello")
+        assert first.recv(100) == b"hello"
     callers = [call.connect(80) for _ in range(200)]
     for _ in range(3):
         for n, caller in enumerate(callers):
@@ -413,7 +416,7 @@ def test_many_callers_at_once(netext, inspecting, listener, call):
         assert [caller.recv(100) for caller in callers] == [b"%d" % n for n in range(200)]
     for caller in callers:
         caller.close()
-    assert len(netext.flows(local_port=80, state="open")) == 200
+    assert len(netext.flows(local_port=80, state="open")) == 201
 
 
 def test_callers_of_the_same_link_are_asked_about(netext, scripted, listener, lab):
