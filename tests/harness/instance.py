@@ -30,6 +30,18 @@ class CommandFailed(AssertionError):
     """netextctl ended with a status other than 0."""
 
 
+@contextlib.contextmanager
+def stopped(*pids):
+    """They go on in the opposite order."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
 class Instance:
     """Runs in the client's namespace, for the programs of the lab's cgroup."""
 
@@ -174,14 +186,8 @@ class Instance:
     @contextlib.contextmanager
     def paused_flowd(self):
         """flowd is stopped meanwhile, and with it netextd, which would not wait for it."""
-        pids = self.process.pid, self.flowd_pid()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped(self.process.pid, self.flowd_pid()):
             yield
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def frozen_flowd(self):

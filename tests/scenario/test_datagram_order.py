@@ -2,13 +2,11 @@
 """A datagram does not overtake those of its program that wait for flowd, however long that, or the program, is kept
 from running; who has nothing there does not wait (B18); and what waits as its flow is ended is ended with it."""
 import concurrent.futures
-import contextlib
-import os
-import signal
 import time
 
 import pytest
 
+from harness.instance import stopped
 from harness.lab import Lab
 from harness.namespace import wait_for_line
 from harness.wait import wait_until
@@ -65,17 +63,6 @@ class Speaker:
             assert time.monotonic() < end, (self.said, self.heard)
             time.sleep(0.001)
         assert self.heard == list(range(self.said))
-
-
-@contextlib.contextmanager
-def stopped(*pids):
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture

@@ -21,9 +21,7 @@ datagrams.sendto(b"hello", (sys.argv[1], 81))
 print(os.getpid(), flush=True)
 """
 
-HANDED_ON = """
-import subprocess
-
+IN_CHILD = """
 def in_child(work):
     child = os.fork()
     if child == 0:
@@ -31,6 +29,10 @@ def in_child(work):
         os._exit(0)
     os.waitpid(child, 0)
     return child
+"""
+
+HANDED_ON = IN_CHILD + """
+import subprocess
 
 def make():
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -52,17 +54,9 @@ import socket, sys
 socket.socket(fileno=3).connect((sys.argv[1], int(sys.argv[2])))
 """
 
-MADE_BY_OTHERS = """
+MADE_BY_OTHERS = IN_CHILD + """
 def stream(protocol=0):
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-
-def in_child(work):
-    child = os.fork()
-    if child == 0:
-        work()
-        os._exit(0)
-    os.waitpid(child, 0)
-    return child
 
 def execute(ours, port):
     os.dup2(ours.fileno(), 3, inheritable=True)
